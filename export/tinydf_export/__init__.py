@@ -1,0 +1,1 @@
+"""Exporters: checkpoint -> model files for engines."""

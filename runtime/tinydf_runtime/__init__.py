@@ -1,0 +1,1 @@
+"""The TinyDF runtime: video in, verdict with evidence out."""

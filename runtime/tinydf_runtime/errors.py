@@ -1,0 +1,92 @@
+"""Every error that TinyDF raises on purpose, the missing-extra message and the exit codes.
+
+A message says what, found, expected, then what to do. Commands print it as one line and exit with ``exit_code``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status means."""
+
+    DONE = 0
+    USAGE = 2
+    QUALITY = 3
+    MISSING = 4
+    INPUT = 5
+    UNTRUSTED = 6
+    OUTPUT = 7
+    INTERRUPTED = 130
+
+
+class TinyDFError(Exception):
+    """Base of all errors below."""
+
+    exit_code = ExitCode.USAGE
+
+
+class UsageError(TinyDFError, ValueError):
+    """An argument or option is wrong."""
+
+
+class OutsideImageError(TinyDFError, ValueError):
+    """A box does not touch its image."""
+
+
+class QualityError(TinyDFError, RuntimeError):
+    """A quality bound was missed."""
+
+    exit_code = ExitCode.QUALITY
+
+
+class MissingExtraError(TinyDFError, ImportError):
+    """An optional library is not installed."""
+
+    exit_code = ExitCode.MISSING
+
+
+class UnavailableError(TinyDFError, RuntimeError):
+    """An engine, a device or a network connection is not there."""
+
+    exit_code = ExitCode.MISSING
+
+
+class UnknownFormatError(TinyDFError, ValueError):
+    """A file's ending or content is none that we read."""
+
+
+class UnreadableInputError(TinyDFError, OSError):
+    """An input is missing, damaged or holds nothing to read."""
+
+    exit_code = ExitCode.INPUT
+
+
+class ModelFileError(TinyDFError, ValueError):
+    """A model file or checkpoint is damaged, foreign or does not fit this version."""
+
+    exit_code = ExitCode.UNTRUSTED
+
+
+class OutputError(TinyDFError, OSError):
+    """A result could not be written."""
+
+    exit_code = ExitCode.OUTPUT
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Turns the failed import of an optional library into the line that installs it.
+
+    Raises:
+        MissingExtraError: An import inside the block failed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{error.name or error}: is not installed. Install it with: pip install 'tinydf[{extra}]'"
+        ) from error

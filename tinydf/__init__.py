@@ -1,0 +1,1 @@
+"""The face forgery detector TinyDF: training core (torch)."""

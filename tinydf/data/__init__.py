@@ -1,0 +1,1 @@
+"""Photos of real faces -> training samples."""

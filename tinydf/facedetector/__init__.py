@@ -1,0 +1,1 @@
+"""The face detector: a YuNet-style network and its training."""

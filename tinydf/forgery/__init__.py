@@ -1,0 +1,1 @@
+"""The TinyDF classifier network."""

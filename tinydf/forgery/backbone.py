@@ -1,0 +1,151 @@
+"""TinyNet-A: the EfficientNet-style feature extractor of TinyDF.
+
+Layout and multipliers: Han et al., "Model Rubik's Cube: Twisting Resolution, Depth and Width for TinyNets"
+(NeurIPS 2020). Parameter names and shapes equal timm's ``tinynet_a`` without its classifier, so that the public
+ImageNet weights load by name.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+STEM_CHANNELS = 32
+
+
+class Stage(NamedTuple):
+    """One row of the TinyNet-A table."""
+
+    repeats: int
+    kernel: int
+    stride: int
+    expansion: int
+    channels: int
+
+
+# EfficientNet-B0's table with depth x 1.2 (rounded as timm does) and width x 1.0.
+STAGES = (
+    Stage(1, 3, 1, 1, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(4, 3, 2, 6, 80),
+    Stage(4, 5, 1, 6, 112),
+    Stage(5, 5, 2, 6, 192),
+    Stage(1, 3, 1, 6, 320),
+)
+
+
+def activation() -> nn.Module:
+    """The activation used throughout.
+
+    ReLU6 instead of the paper's SiLU: its bounded range survives 8-bit quantisation and it trains and runs faster.
+    """
+    return nn.ReLU6(inplace=True)
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gate from globally pooled features (Hu et al., CVPR 2018)."""
+
+    def __init__(self, channels: int, reduced: int) -> None:
+        super().__init__()
+        self.conv_reduce = nn.Conv2d(channels, reduced, 1)
+        self.act = activation()
+        self.conv_expand = nn.Conv2d(reduced, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x C x H x W -> the same, each channel scaled by 0..1."""
+        gate = self.conv_expand(self.act(self.conv_reduce(x.mean((2, 3), keepdim=True))))
+        return x * gate.sigmoid()
+
+
+class DepthwiseSeparable(nn.Module):
+    """Depthwise convolution, gate, pointwise projection."""
+
+    def __init__(self, in_channels: int, stage: Stage) -> None:
+        super().__init__()
+        self.conv_dw = _depthwise(in_channels, stage.kernel, stage.stride)
+        self.bn1 = nn.BatchNorm2d(in_channels)
+        self.act = activation()
+        self.se = SqueezeExcite(in_channels, in_channels // 4)
+        self.conv_pw = nn.Conv2d(in_channels, stage.channels, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(stage.channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x C x H x W -> N x C' x H/stride x W/stride."""
+        x = self.se(self.act(self.bn1(self.conv_dw(x))))
+        return self.bn2(self.conv_pw(x))
+
+
+class InvertedResidual(nn.Module):
+    """Pointwise expansion, depthwise convolution, gate, linear projection (MobileNetV2 with a gate)."""
+
+    def __init__(self, in_channels: int, stage: Stage, stride: int) -> None:
+        super().__init__()
+        expanded = in_channels * stage.expansion
+        self.conv_pw = nn.Conv2d(in_channels, expanded, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(expanded)
+        self.act1 = activation()
+        self.conv_dw = _depthwise(expanded, stage.kernel, stride)
+        self.bn2 = nn.BatchNorm2d(expanded)
+        self.act2 = activation()
+        self.se = SqueezeExcite(expanded, in_channels // 4)
+        self.conv_pwl = nn.Conv2d(expanded, stage.channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(stage.channels)
+        self.has_skip = stride == 1 and in_channels == stage.channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x C x H x W -> N x C' x H/stride x W/stride."""
+        y = self.act1(self.bn1(self.conv_pw(x)))
+        y = self.se(self.act2(self.bn2(self.conv_dw(y))))
+        y = self.bn3(self.conv_pwl(y))
+        return x + y if self.has_skip else y
+
+
+class TinyNet(nn.Module):
+    """TinyNet-A features: a shallow map rich in texture and a deep one rich in meaning."""
+
+    shallow_channels = STAGES[0].channels
+    deep_channels = STAGES[-1].channels
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv_stem = nn.Conv2d(3, STEM_CHANNELS, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(STEM_CHANNELS)
+        self.act1 = activation()
+        self.blocks = _build_stages()
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Extracts features.
+
+        Args:
+            image: N x 3 x H x W, RGB, normalised; H and W are multiples of 32.
+
+        Returns:
+            f1, N x 16 x H/2 x W/2, and f5, N x 320 x H/32 x W/32.
+        """
+        shallow = self.blocks[0](self.act1(self.bn1(self.conv_stem(image))))
+        deep = shallow
+        for stage in list(self.blocks)[1:]:
+            deep = stage(deep)
+        return shallow, deep
+
+
+def _depthwise(channels: int, kernel: int, stride: int) -> nn.Conv2d:
+    return nn.Conv2d(
+        channels, channels, kernel, stride, padding=kernel // 2, groups=channels, bias=False
+    )
+
+
+def _build_stages() -> nn.Sequential:
+    stages = [nn.Sequential(DepthwiseSeparable(STEM_CHANNELS, STAGES[0]))]
+    in_channels = STAGES[0].channels
+    for stage in STAGES[1:]:
+        blocks: list[nn.Module] = []
+        for index in range(stage.repeats):
+            stride = stage.stride if index == 0 else 1
+            blocks.append(InvertedResidual(in_channels, stage, stride))
+            in_channels = stage.channels
+        stages.append(nn.Sequential(*blocks))
+    return nn.Sequential(*stages)
