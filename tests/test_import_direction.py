@@ -1,0 +1,95 @@
+"""Who may import whom: export -> tinydf -> runtime, export -> calibration -> runtime, nothing back, nothing across."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+FOLDERS = {
+    "tinydf": ROOT / "tinydf",
+    "tinydf_export": ROOT / "export" / "tinydf_export",
+    "tinydf_runtime": ROOT / "runtime" / "tinydf_runtime",
+    "tinydf_calibration": ROOT / "calibration" / "tinydf_calibration",
+}
+
+MAY_IMPORT = {
+    "tinydf_runtime": set[str](),
+    "tinydf_calibration": {"tinydf_runtime"},
+    "tinydf": {"tinydf_runtime"},
+    "tinydf_export": {"tinydf", "tinydf_calibration", "tinydf_runtime"},
+}
+
+NEVER_IN_RUNTIME = {"torch", "torchvision", "onnx", "onnxscript", "lightning_fabric", "av", "skimage", "sklearn"}
+
+
+def imported_packages(source: str) -> Iterator[str]:
+    """Top-level names that a file imports anywhere, also inside functions and through ``import_module``."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module.split(".")[0]
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in {"import_module", "__import__"}:
+                yield str(node.args[0].value).split(".")[0]
+
+
+def all_imports() -> Iterator[tuple[str, str, str]]:
+    for package, folder in FOLDERS.items():
+        for path in sorted(folder.rglob("*.py")):
+            for imported in imported_packages(path.read_text(encoding="utf-8")):
+                yield package, str(path.relative_to(ROOT)), imported
+
+
+def test_every_package_is_where_the_table_says() -> None:
+    for package, folder in FOLDERS.items():
+        assert (folder / "__init__.py").is_file(), package
+        assert (folder / "py.typed").is_file(), package
+
+
+def test_parts_import_only_what_the_table_allows() -> None:
+    breaches = [
+        f"{path}: {package} must not import {imported}"
+        for package, path, imported in all_imports()
+        if imported in FOLDERS and imported != package and imported not in MAY_IMPORT[package]
+    ]
+    assert not breaches, "\n".join(breaches)
+
+
+def test_runtime_names_no_training_library() -> None:
+    breaches = [
+        f"{path}: {imported}"
+        for package, path, imported in all_imports()
+        if package == "tinydf_runtime" and imported in NEVER_IN_RUNTIME
+    ]
+    assert not breaches, "\n".join(breaches)
+
+
+def test_imports_are_found_wherever_they_hide() -> None:
+    source = (
+        "def f():\n    import a.b\n    from c.d import e\n    importlib.import_module('g.h')\n    from . import i\n"
+    )
+    assert sorted(imported_packages(source)) == ["a", "c", "g"]
+
+
+@pytest.mark.parametrize(
+    ("package", "unwanted"),
+    [
+        ("tinydf_runtime", ("torch", "cv2", "onnxruntime")),
+        ("tinydf_calibration", ("torch", "cv2", "onnxruntime")),
+        ("tinydf", ("torch",)),
+        ("tinydf_export", ("torch", "onnx")),
+    ],
+)
+def test_importing_a_package_loads_nothing_heavy(package: str, unwanted: tuple[str, ...]) -> None:
+    code = f"import sys, {package}; print(*[name for name in {unwanted!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
