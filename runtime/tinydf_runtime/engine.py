@@ -1,0 +1,96 @@
+"""The Engine protocol, the table of engines and open_engine()."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydf_runtime.errors import UnknownFormatError, UsageError, needs
+from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.types import Scores
+
+ENGINES: dict[str, tuple[str, str]] = {".onnx": ("onnxruntime_engine", "runtime")}
+"""Ending of a model file -> (module in ``engines``, extra that installs its library)."""
+
+
+class Engine(Protocol):
+    """A loaded network. Engines are safe to use from several threads."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model file says about itself."""
+
+    @property
+    def name(self) -> str:
+        """The library that computes, for reports."""
+
+    @property
+    def device(self) -> str:
+        """Where it really computes: "cpu" or "cuda"."""
+
+    def score(self, crops: NDArray[np.uint8]) -> Scores:
+        """Returns what the network says about each crop, in the order given.
+
+        Args:
+            crops: N x side x side x 3, RGB, uint8; N may be 0.
+
+        Raises:
+            UsageError: The array has another shape or type.
+        """
+
+
+class _OpenModel(Protocol):
+    """The one function that an engine's file offers."""
+
+    def __call__(self, path: Path, device: str, threads: int | None) -> Engine:
+        """Loads a model file."""
+
+
+def open_engine(path: Path, device: str = "cpu", threads: int | None = None) -> Engine:
+    """Loads a model with the engine that its ending asks for. Only that engine's library is imported.
+
+    Args:
+        path: Model file.
+        device: "cpu" or "cuda". A device that is not there is an error, never a silent change to another.
+        threads: Threads of the engine on the CPU, None for its own choice.
+
+    Raises:
+        UnknownFormatError: No engine reads this ending.
+        UsageError: ``device`` or ``threads`` is no such value.
+        MissingExtraError: The engine's library is not installed.
+        UnavailableError: The device is not there.
+        ModelFileError: The file is missing, damaged or no TinyDF model.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in ENGINES:
+        raise UnknownFormatError(
+            f"{path.name}: expected one of {', '.join(ENGINES)}. Export the model to one of these."
+        )
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads: found {threads}, expected 1 or more.")
+    module_name, extra = ENGINES[path.suffix.lower()]
+    with needs(extra):
+        module = import_module(f"tinydf_runtime.engines.{module_name}")
+    open_model = cast(_OpenModel, module.open_model)
+    return open_model(path, device, threads)
+
+
+def check_crops(crops: NDArray[np.uint8], side_px: int) -> None:
+    """Accepts a batch that an engine can score.
+
+    Args:
+        crops: Expected to be N x side_px x side_px x 3, uint8.
+        side_px: Side that the model was trained with.
+
+    Raises:
+        UsageError: It is anything else.
+    """
+    if not isinstance(crops, np.ndarray) or crops.dtype != np.uint8:
+        found = crops.dtype if isinstance(crops, np.ndarray) else type(crops).__name__
+        raise UsageError(f"crops: found {found}, expected a NumPy array of uint8.")
+    if crops.ndim != 4 or crops.shape[1:] != (side_px, side_px, 3):
+        raise UsageError(f"crops: found shape {crops.shape}, expected (N, {side_px}, {side_px}, 3) in RGB.")

@@ -1,0 +1,137 @@
+"""ONNX Runtime: the default engine. The face detector opens its session here too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from tinydf_runtime.engine import Engine, check_crops
+from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
+from tinydf_runtime.spec import METADATA_KEY, ModelSpec
+from tinydf_runtime.types import Scores
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+_LARGEST_BATCH = 16
+"""Crops computed at once; more are split, so that memory does not grow with the number of faces."""
+
+_EXTERNAL_DATA = b"\x0a\x08location"
+"""How ONNX's serialization starts the entry that names a side file: field 1, 8 bytes, "location"."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxRuntimeEngine:
+    """A classifier in an ONNX Runtime session; see ``Engine``."""
+
+    spec: ModelSpec
+    device: str
+    session: onnxruntime.InferenceSession
+    map_shape: tuple[int, int]
+    name: str = "onnxruntime"
+
+    def score(self, crops: NDArray[np.uint8]) -> Scores:
+        """Returns fake probability and forgery map of N x side x side x 3 RGB uint8 crops, in the order given."""
+        check_crops(crops, self.spec.crop.side_px)
+        probabilities = [np.empty(0, np.float32)]
+        maps = [np.empty((0, *self.map_shape), np.float32)]
+        for start in range(0, len(crops), _LARGEST_BATCH):
+            planes = np.ascontiguousarray(crops[start : start + _LARGEST_BATCH].transpose(0, 3, 1, 2))
+            probability, forgery_map = self.session.run(["fake_probability", "forgery_map"], {"image": planes})
+            probabilities.append(probability)
+            maps.append(forgery_map)
+        return Scores(np.concatenate(probabilities), np.concatenate(maps))
+
+
+def open_model(path: Path, device: str, threads: int | None) -> Engine:
+    """Loads an exported classifier.
+
+    Args:
+        path: ONNX file with a ModelSpec in its metadata.
+        device: "cpu" or "cuda".
+        threads: Threads of one run, None for one a core.
+
+    Raises:
+        UsageError: No such device name.
+        UnavailableError: The device is not there.
+        ModelFileError: The file is missing, damaged, refers to side files or is no TinyDF classifier.
+    """
+    session = open_session(path, device, threads)
+    metadata = session.get_modelmeta().custom_metadata_map
+    if METADATA_KEY not in metadata:
+        raise ModelFileError(f"{path.name}: no TinyDF metadata found. Make the file with tinydf-export.")
+    spec = ModelSpec.from_json(metadata[METADATA_KEY], path.name)
+    side_px = spec.crop.side_px
+    inputs = {value.name: (value.type, list(value.shape[1:])) for value in session.get_inputs()}
+    if inputs != {"image": ("tensor(uint8)", [3, side_px, side_px])}:
+        raise ModelFileError(
+            f"{path.name}: found inputs {inputs}, expected image: uint8 N x 3 x {side_px} x {side_px}. Export it again."
+        )
+    outputs = {value.name: value.shape for value in session.get_outputs()}
+    map_shape = outputs.get("forgery_map", [])[1:]
+    if "fake_probability" not in outputs or len(map_shape) != 2 or not all(isinstance(n, int) for n in map_shape):
+        raise ModelFileError(
+            f"{path.name}: found outputs {outputs}, expected fake_probability: N and forgery_map: N x h x w. "
+            "Export it again."
+        )
+    return OnnxRuntimeEngine(spec, device, session, (map_shape[0], map_shape[1]))
+
+
+def open_session(path: Path, device: str, threads: int | None) -> onnxruntime.InferenceSession:
+    """Opens any ONNX file for inference, from its bytes alone.
+
+    Args:
+        path: ONNX file.
+        device: "cpu" or "cuda".
+        threads: Threads of one run, None for one a core.
+
+    Raises:
+        UsageError: No such device name.
+        UnavailableError: The device is not there.
+        ModelFileError: The file is missing, damaged or refers to side files.
+    """
+    if device not in PROVIDERS:
+        raise UsageError(f"device: found {device}, expected one of {', '.join(PROVIDERS)}.")
+    try:
+        model = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path}: {error.strerror or error}. Check the path of the model.") from error
+    # Side files are no part of what a hash of the model covers, and their paths are the file's author's choice.
+    if _EXTERNAL_DATA in model:
+        raise ModelFileError(f"{path.name}: keeps weights in other files, expected all in one. Export it again.")
+    if PROVIDERS[device] not in onnxruntime.get_available_providers():
+        raise UnavailableError(_missing(device))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads or 0
+    # Spinning threads burn the cores that decode the video while they wait.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    providers = list(dict.fromkeys([PROVIDERS[device], PROVIDERS["cpu"]]))
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=providers)
+    # ONNX Runtime's errors share no base below Exception.
+    except Exception as error:
+        raise ModelFileError(
+            f"{path.name}: cannot be loaded as ONNX ({_first_line(error)}). The file may be damaged; copy or export it "
+            "again."
+        ) from error
+    if session.get_providers()[0] != PROVIDERS[device]:
+        raise UnavailableError(_missing(device))
+    return session
+
+
+def _missing(device: str) -> str:
+    """Returns what to say when ONNX Runtime cannot use a device."""
+    return (
+        f"{device}: not available to ONNX Runtime {onnxruntime.__version__} on this machine. "
+        "Install its driver and the onnxruntime build for it, or use the CPU."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    """Returns a library's message cut to one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,74 @@
+"""Whole files or none: atomic writing, and the hash that names a file's content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from tinydf_runtime.errors import OutputError, TinyDFError, UnreadableInputError
+
+_CHUNK_BYTES = 1 << 20
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], None] | bytes) -> None:
+    """Writes a file under a temporary name in the same folder, syncs it and renames it.
+
+    Readers see the old file or the whole new one. Whatever fails, Ctrl-C included, no temporary file stays. A device
+    or pipe, such as /dev/stdout, is written straight, since nothing can be renamed onto it.
+
+    Args:
+        path: Target; a link is followed. Its folder must exist.
+        write: The content, or a function that writes it to the open binary file.
+
+    Raises:
+        OutputError: The system refused, for example because the disk is full or the folder is missing.
+    """
+    try:
+        target = path.resolve()
+        if target.exists() and not target.is_file() and not target.is_dir():
+            with target.open("wb") as file:
+                _fill(file, write)
+            return
+        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            with temporary.open("xb") as file:
+                _fill(file, write)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except TinyDFError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"{path}: could not be written ({error.strerror or error}). Check folder, permissions and free space."
+        ) from error
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the SHA-256 of a file's bytes as 64 hexadecimal digits; memory use does not grow with the file.
+
+    Raises:
+        UnreadableInputError: The file is missing or cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise UnreadableInputError(f"{path}: {error.strerror or error}. Check the path and its permissions.") from error
+    return digest.hexdigest()
+
+
+def _fill(file: BinaryIO, write: Callable[[BinaryIO], None] | bytes) -> None:
+    """Puts the content into an open file."""
+    if isinstance(write, bytes):
+        file.write(write)
+    else:
+        write(file)
