@@ -1,0 +1,276 @@
+"""Fixtures for every part: a real face, drawn videos, and two networks small enough to be written by hand.
+
+The networks compute something a test can foretell, so that no test needs a trained file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tinydf_runtime.spec import METADATA_KEY, ModelSpec
+from tinydf_runtime.types import Image
+
+VideoWriter = Callable[..., Path]
+ImageDrawer = Callable[..., Image]
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Image:
+    """A photo with one face, roughly x 165..275, y 70..225: 512 x 512 x 3, BGR, uint8."""
+    data = pytest.importorskip("skimage.data")
+    return np.ascontiguousarray(data.astronaut()[:, :, ::-1])
+
+
+@pytest.fixture(scope="session")
+def draw_squares() -> ImageDrawer:
+    """Draws what ``tiny_detector`` takes for faces: at most one red and one blue square.
+
+    Call: ``draw_squares(red_xyxy=None, blue_xyxy=None, width=320, height=240, background=(90, 90, 90))`` -> BGR.
+    """
+
+    def draw(
+        red_xyxy: tuple[int, int, int, int] | None = None,
+        blue_xyxy: tuple[int, int, int, int] | None = None,
+        width: int = 320,
+        height: int = 240,
+        background: tuple[int, int, int] = (90, 90, 90),
+    ) -> Image:
+        image = np.full((height, width, 3), background, np.uint8)
+        for box, colour in ((red_xyxy, (0, 0, 255)), (blue_xyxy, (255, 0, 0))):
+            if box is not None:
+                left, top, right, bottom = box
+                image[top:bottom, left:right] = colour
+        return image
+
+    return draw
+
+
+@pytest.fixture
+def write_video(tmp_path: Path) -> VideoWriter:
+    """Writes BGR frames of one size to a video in ``tmp_path``.
+
+    Call: ``write_video(frames, name="clip.mp4", fps=25.0)``; endings mp4, mov, mkv (MPEG-4), avi (MJPEG), webm (VP8).
+    """
+
+    def write(frames: Iterable[Image], name: str = "clip.mp4", fps: float = 25.0) -> Path:
+        path = tmp_path / name
+        code = {".avi": "MJPG", ".webm": "VP80"}.get(path.suffix, "mp4v")
+        writer: cv2.VideoWriter | None = None
+        for frame in frames:
+            if writer is None:
+                height, width = frame.shape[:2]
+                writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*code), fps, (width, height))
+                assert writer.isOpened()
+            writer.write(frame)
+        assert writer is not None, "a video needs a frame"
+        writer.release()
+        return path
+
+    return write
+
+
+@pytest.fixture
+def cut_video(write_video: VideoWriter, tmp_path: Path) -> Callable[..., Path]:
+    """Writes a video and cuts its file off: ``cut_video(frames, name="cut.mp4", keep=0.5)``.
+
+    An mp4 gets its index moved to the front first, as a download in progress has it; else nothing would be readable.
+    """
+
+    def cut(frames: Iterable[Image], name: str = "cut.mp4", keep: float = 0.5) -> Path:
+        whole = write_video(frames, f"whole_{name}")
+        content = whole.read_bytes()
+        if whole.suffix in (".mp4", ".mov"):
+            content = _index_first(content)
+        path = tmp_path / name
+        path.write_bytes(content[: int(len(content) * keep)])
+        return path
+
+    return cut
+
+
+@pytest.fixture(scope="session")
+def make_classifier(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a classifier whose fake probability is a crop's mean green value / 255.
+
+    Its forgery map is the mean of the colours over 16 x 16 pixels / 255. Call: ``make_classifier(spec=ModelSpec(...))``
+    or with ``metadata={...}`` in place of the spec's. Returns the path of the ONNX file.
+    """
+
+    def make(spec: ModelSpec | None = None, metadata: dict[str, str] | None = None) -> Path:
+        spec = spec or ModelSpec(name="tiny-green")
+        side = spec.crop.side_px
+        nodes = [
+            helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["pixels", "per_level"], ["unit"]),
+            helper.make_node("Gather", ["unit", "green"], ["green_plane"], axis=1),
+            helper.make_node("ReduceMean", ["green_plane", "plane_axes"], ["fake_probability"], keepdims=0),
+            helper.make_node("AveragePool", ["unit"], ["cells"], kernel_shape=[16, 16], strides=[16, 16]),
+            helper.make_node("ReduceMean", ["cells", "colour_axis"], ["forgery_map"], keepdims=0),
+        ]
+        constants: dict[str, np.ndarray] = {
+            "per_level": np.array(1 / 255, np.float32),
+            "green": np.array(1, np.int64),
+            "plane_axes": np.array([1, 2], np.int64),
+            "colour_axis": np.array([1], np.int64),
+        }
+        graph = helper.make_graph(
+            nodes,
+            "tiny",
+            [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", 3, side, side])],
+            [
+                helper.make_tensor_value_info("fake_probability", TensorProto.FLOAT, ["n"]),
+                helper.make_tensor_value_info("forgery_map", TensorProto.FLOAT, ["n", side // 16, side // 16]),
+            ],
+            [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        )
+        path = tmp_path_factory.mktemp("classifier") / "tiny.onnx"
+        return _save(graph, {METADATA_KEY: spec.to_json()} if metadata is None else metadata, path)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(make_classifier: Callable[..., Path]) -> Path:
+    """The ONNX file of ``make_classifier`` with the default spec."""
+    return make_classifier()
+
+
+@pytest.fixture(scope="session")
+def make_detector(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a detector that finds one pure red and one pure blue square; each side must be 8 px or more.
+
+    The box of a square filled with the colour is exact; landmarks are its centre, five times; the score is 0.9 for red
+    and 0.8 for blue. Call: ``make_detector(metadata={...})``. Returns the path of the ONNX file.
+    """
+
+    def make(metadata: dict[str, str] | None = None) -> Path:
+        if metadata is None:
+            facts = {
+                "schema": "tinydf.detector/1",
+                "name": "tiny-squares",
+                "score_threshold": 0.5,
+                "nms_iou": 0.45,
+                "checkpoint_sha256": "",
+                "versions": {},
+            }
+            metadata = {"tinydf.detector": json.dumps(facts)}
+        path = tmp_path_factory.mktemp("detector") / "squares.onnx"
+        return _save(_square_finder(), metadata, path)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_detector(make_detector: Callable[..., Path]) -> Path:
+    """The ONNX file of ``make_detector``."""
+    return make_detector()
+
+
+def _square_finder() -> onnx.GraphProto:
+    """Builds the graph of ``make_detector``: the moments of each colour's pixels give the centre and the sides."""
+    node = helper.make_node
+    nodes = [
+        node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+        # One output channel a colour: far above 0 on it, below 0 elsewhere.
+        node("MatMul", ["pixels", "purity"], ["pure"]),
+        node("Greater", ["pure", "purity_threshold"], ["is_colour"]),
+        node("Cast", ["is_colour"], ["mask"], to=TensorProto.FLOAT),
+        node("ReduceSum", ["mask", "rows_columns"], ["count"], keepdims=0),
+        node("Max", ["count", "one"], ["count_or_one"]),
+        node("Greater", ["count", "fewest_pixels"], ["is_there"]),
+        node("Cast", ["is_there"], ["there"], to=TensorProto.FLOAT),
+        node("Mul", ["there", "confidence"], ["scores"]),
+    ]
+    for name, axis, other in (("x", 2, 1), ("y", 1, 2)):
+        nodes += [
+            node("ReduceSum", ["mask", f"axis_{other}"], [f"profile_{name}"], keepdims=0),
+            node("Shape", ["mask"], [f"length_{name}"], start=axis, end=axis + 1),
+            node("Squeeze", [f"length_{name}"], [f"count_{name}"]),
+            node("Range", ["zero_index", f"count_{name}", "one_index"], [f"index_{name}"]),
+            node("Cast", [f"index_{name}"], [f"edge_{name}"], to=TensorProto.FLOAT),
+            node("Add", [f"edge_{name}", "half"], [f"flat_{name}"]),
+            node("Unsqueeze", [f"flat_{name}", "axis_1"], [f"place_{name}"]),
+            node("Mul", [f"profile_{name}", f"place_{name}"], [f"moment_{name}"]),
+            node("ReduceSum", [f"moment_{name}", "axis_1"], [f"sum_{name}"], keepdims=0),
+            node("Div", [f"sum_{name}", "count_or_one"], [f"centre_{name}"]),
+            # The side along this axis is the number of rows or columns that hold the colour.
+            node("Greater", [f"profile_{name}", "half"], [f"holds_{name}"]),
+            node("Cast", [f"holds_{name}"], [f"held_{name}"], to=TensorProto.FLOAT),
+            node("ReduceSum", [f"held_{name}", "axis_1"], [f"side_{name}"], keepdims=0),
+            node("Mul", [f"side_{name}", "half"], [f"reach_{name}"]),
+            node("Sub", [f"centre_{name}", f"reach_{name}"], [f"low_{name}"]),
+            node("Add", [f"centre_{name}", f"reach_{name}"], [f"high_{name}"]),
+        ]
+        nodes += [
+            node("Unsqueeze", [value, "axis_2"], [f"{value}_column"])
+            for value in (f"low_{name}", f"high_{name}", f"centre_{name}")
+        ]
+    nodes += [
+        node("Concat", ["low_x_column", "low_y_column", "high_x_column", "high_y_column"], ["boxes_xyxy"], axis=2),
+        node("Concat", ["centre_x_column", "centre_y_column"], ["centre"], axis=2),
+        node("Unsqueeze", ["centre", "axis_2"], ["point"]),
+        node("Tile", ["point", "five_points"], ["landmarks"]),
+    ]
+    constants: dict[str, np.ndarray] = {
+        # Columns: red is high in R and low in B and G; blue the other way round. Rows are B, G, R.
+        "purity": np.array([[-1, 1], [-1, -1], [1, -1]], np.float32),
+        "purity_threshold": np.array(120, np.float32),
+        "rows_columns": np.array([1, 2], np.int64),
+        "axis_1": np.array([1], np.int64),
+        "axis_2": np.array([2], np.int64),
+        "one": np.array(1, np.float32),
+        "half": np.array(0.5, np.float32),
+        "fewest_pixels": np.array(40, np.float32),
+        "confidence": np.array([0.9, 0.8], np.float32),
+        "zero_index": np.array(0, np.int64),
+        "one_index": np.array(1, np.int64),
+        "five_points": np.array([1, 1, 5, 1], np.int64),
+    }
+    return helper.make_graph(
+        nodes,
+        "squares",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", "height", "width", 3])],
+        [
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 2]),
+            helper.make_tensor_value_info("boxes_xyxy", TensorProto.FLOAT, ["n", 2, 4]),
+            helper.make_tensor_value_info("landmarks", TensorProto.FLOAT, ["n", 2, 5, 2]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+
+
+def _save(graph: onnx.GraphProto, metadata: dict[str, str], path: Path) -> Path:
+    """Checks a graph and writes it with its metadata."""
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def _index_first(content: bytes) -> bytes:
+    """Moves an mp4's index (moov) in front of its pictures (mdat) and corrects the offsets that it holds (stco)."""
+    boxes: list[bytes] = []
+    at = 0
+    while at < len(content):
+        size = int.from_bytes(content[at : at + 4], "big")
+        boxes.append(content[at : at + size])
+        at += size
+    index = bytearray(next(box for box in boxes if box[4:8] == b"moov"))
+    shift = len(index)
+    at = index.find(b"stco")
+    while at != -1:
+        for entry in range(int.from_bytes(index[at + 8 : at + 12], "big")):
+            place = slice(at + 12 + 4 * entry, at + 16 + 4 * entry)
+            index[place] = (int.from_bytes(index[place], "big") + shift).to_bytes(4, "big")
+        at = index.find(b"stco", at + 4)
+    others = [box for box in boxes if box[4:8] != b"moov"]
+    return others[0] + bytes(index) + b"".join(others[1:])
