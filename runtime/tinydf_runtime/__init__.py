@@ -1,1 +1,123 @@
-"""The TinyDF runtime: video in, verdict with evidence out."""
+"""The TinyDF runtime: video in, verdict with evidence out.
+
+Importing this package loads neither OpenCV nor an engine: each public name fetches its file at first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tinydf_runtime.annotate import annotate_image, annotate_video
+    from tinydf_runtime.crop import CropRecipe, crop_face
+    from tinydf_runtime.detect import FaceDetector
+    from tinydf_runtime.engine import Engine, open_engine
+    from tinydf_runtime.errors import TinyDFError
+    from tinydf_runtime.pipeline import Analyzer
+    from tinydf_runtime.report import write_csv, write_json
+    from tinydf_runtime.spec import ModelSpec
+    from tinydf_runtime.track import FaceTracker
+    from tinydf_runtime.types import (
+        Face,
+        FaceScore,
+        Frame,
+        InputReport,
+        Moment,
+        Report,
+        Scores,
+        Segment,
+        TrackReport,
+        Verdict,
+    )
+    from tinydf_runtime.video import VideoReader, read_image
+    from tinydf_runtime.watch import Limits
+
+    __version__: str
+
+_HOMES = {
+    "Analyzer": "pipeline",
+    "CropRecipe": "crop",
+    "Engine": "engine",
+    "Face": "types",
+    "FaceDetector": "detect",
+    "FaceScore": "types",
+    "FaceTracker": "track",
+    "Frame": "types",
+    "InputReport": "types",
+    "Limits": "watch",
+    "ModelSpec": "spec",
+    "Moment": "types",
+    "Report": "types",
+    "Scores": "types",
+    "Segment": "types",
+    "TinyDFError": "errors",
+    "TrackReport": "types",
+    "Verdict": "types",
+    "VideoReader": "video",
+    "annotate_image": "annotate",
+    "annotate_video": "annotate",
+    "crop_face": "crop",
+    "open_engine": "engine",
+    "read_image": "video",
+    "write_csv": "report",
+    "write_json": "report",
+}
+"""Public name -> the file that it lives in."""
+
+__all__ = [
+    "Analyzer",
+    "CropRecipe",
+    "Engine",
+    "Face",
+    "FaceDetector",
+    "FaceScore",
+    "FaceTracker",
+    "Frame",
+    "InputReport",
+    "Limits",
+    "ModelSpec",
+    "Moment",
+    "Report",
+    "Scores",
+    "Segment",
+    "TinyDFError",
+    "TrackReport",
+    "Verdict",
+    "VideoReader",
+    "__version__",
+    "annotate_image",
+    "annotate_video",
+    "crop_face",
+    "open_engine",
+    "read_image",
+    "write_csv",
+    "write_json",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Fetches a public name from its file, once."""
+    if name == "__version__":
+        value: object = _read_version()
+    elif name in _HOMES:
+        value = getattr(import_module(f"tinydf_runtime.{_HOMES[name]}"), name)
+    else:
+        raise AttributeError(f"module 'tinydf_runtime' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Lists the public names, fetched or not."""
+    return sorted({*globals(), *__all__})
+
+
+def _read_version() -> str:
+    """Returns the installed version; a source tree on the path has none, and says so in every report."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("tinydf")
+    except PackageNotFoundError:
+        return "0+source"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,22 @@ Image: TypeAlias = NDArray[np.uint8]
 BoxXYXY: TypeAlias = tuple[float, float, float, float]
 Landmarks: TypeAlias = tuple[tuple[float, float], ...]
 Label: TypeAlias = Literal["real", "fake", "inconclusive"]
+Kind: TypeAlias = Literal["video", "image", "stream"]
+Status: TypeAlias = Literal["ok", "truncated", "no_face", "unreadable", "timeout"]
+InputVerdict: TypeAlias = Literal["real", "fake", "inconclusive", "no_face", "error"]
+Reason: TypeAlias = Literal[
+    "forged_segment",
+    "too_few_faces",
+    "faces_too_small",
+    "near_threshold",
+    "frames_disagree",
+    "no_face_found",
+    "mostly_unseen",
+    "interrupted",
+    "unreadable",
+]
+
+REPORT_SCHEMA = "tinydf.report/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +71,188 @@ class Scores:
 
     fake_probability: NDArray[np.float32]
     forgery_map: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceScore:
+    """One scored face: the compact record that stays in memory while its frame and crop do not.
+
+    Attributes:
+        time_s: Presentation time of the frame in seconds.
+        frame: Index of the frame.
+        box_xyxy: The face in pixels of the upright frame.
+        detection_score: 0..1.
+        fake_probability: 0..1.
+        forgery_map: h x w, uint8, 255 = 1.0, over the crop; None unless asked for. Not part of the report's JSON.
+    """
+
+    time_s: float
+    frame: int
+    box_xyxy: BoxXYXY
+    detection_score: float
+    fake_probability: float
+    forgery_map: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False, metadata={"json": False})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the scores of one track say.
+
+    Attributes:
+        track: Id of the track.
+        label: The answer.
+        fake_probability: 0..1; None where the evidence is too thin for a number.
+        reasons: Codes that say why, empty for a plain real or fake.
+        faces_used: Scores that the probability rests on.
+    """
+
+    track: int
+    label: Label
+    fake_probability: float | None
+    reasons: tuple[Reason, ...]
+    faces_used: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A time span in which one track looks forged."""
+
+    track: int
+    start_s: float
+    end_s: float
+    fake_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrackReport:
+    """One person's stretch of a video, with every score that its verdict rests on."""
+
+    id: int
+    first_s: float
+    last_s: float
+    verdict: Label
+    fake_probability: float | None
+    faces_used: int
+    reasons: tuple[Reason, ...]
+    scores: tuple[FaceScore, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds of wall clock spent on one input."""
+
+    total_s: float = 0.0
+    decode_s: float = 0.0
+    detect_s: float = 0.0
+    classify_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class InputReport:
+    """What was found in one file or stream.
+
+    Attributes:
+        path: The input as it was given.
+        sha256: Hash of the file; None for streams and for files that cannot be opened.
+        frames_scored: Frames in which faces were looked for.
+        message: Why the input could not be read; None where it could.
+    """
+
+    path: str
+    sha256: str | None
+    kind: Kind
+    status: Status
+    width: int | None
+    height: int | None
+    fps: float | None
+    duration_s: float | None
+    rotation_deg: int | None
+    frames_decoded: int
+    frames_expected: int | None
+    frames_scored: int
+    verdict: InputVerdict
+    fake_probability: float | None
+    reasons: tuple[Reason, ...]
+    message: str | None
+    tracks: tuple[TrackReport, ...]
+    segments: tuple[Segment, ...]
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class ToolInfo:
+    """The program that made a report."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """The classifier that made a report; ``threshold`` is the one that was used."""
+
+    name: str
+    sha256: str | None
+    precision: str
+    engine: str
+    device: str
+    threshold: float
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorInfo:
+    """The face detector that made a report."""
+
+    name: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that one run found."""
+
+    tool: ToolInfo
+    model: ModelInfo
+    detector: DetectorInfo
+    inputs: tuple[InputReport, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the report as lists, dicts, strings and numbers, keys in the order of the schema."""
+        return {"schema": REPORT_SCHEMA, **_to_plain(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredFace:
+    """A face of a live frame.
+
+    Attributes:
+        track: Id of its track.
+        face: Where it is.
+        fake_probability: Of this frame alone, 0..1.
+        forgery_map: h x w, float32, 0..1, over the crop.
+        verdict: Over the last seconds of its track.
+    """
+
+    track: int
+    face: Face
+    fake_probability: float
+    forgery_map: NDArray[np.float32]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A live frame and what is known about the faces in it."""
+
+    frame: Frame
+    faces: tuple[ScoredFace, ...]
+
+
+def _to_plain(value: Any) -> Any:
+    if is_dataclass(value):
+        shown = [item.name for item in fields(value) if item.metadata.get("json", True)]
+        return {name: _to_plain(getattr(value, name)) for name in shown}
+    if isinstance(value, tuple):
+        return [_to_plain(item) for item in value]
+    return value

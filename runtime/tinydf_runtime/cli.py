@@ -1,0 +1,320 @@
+"""tinydf-run: judges videos, pictures and streams."""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tinydf_runtime import __version__
+from tinydf_runtime.annotate import CODECS, PICTURES, annotate_image, annotate_video, check_suffix
+from tinydf_runtime.errors import ExitCode, OutputError, TinyDFError, UsageError
+from tinydf_runtime.inputs import expand_inputs
+from tinydf_runtime.pipeline import Analyzer, kind_of
+from tinydf_runtime.report import EVIDENCE_NOTE, report_json, write_csv, write_json
+from tinydf_runtime.show import show_input
+from tinydf_runtime.types import InputReport
+from tinydf_runtime.watch import Limits
+
+NAME = "tinydf-run"
+
+
+class OneLineCommand(click.Command):
+    """A command whose errors are one line on stderr and a documented exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the command and ends the process."""
+        for stream in (sys.stdout, sys.stderr):
+            # A file name may hold what the terminal's encoding does not; that must not end the run.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(*args, **kwargs)
+        except TinyDFError as error:
+            say_error(str(error))
+            code = error.exit_code
+        except click.ClickException as error:
+            say_error(f"{error.format_message()} Try '{NAME} --help'.")
+            code = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            say_error("interrupted.")
+            code = ExitCode.INTERRUPTED
+        sys.exit(int(code or 0))
+
+
+def read_sample_fps(ctx: click.Context, param: click.Parameter, value: str) -> float | None:
+    """Returns a number of frames a second above 0, None for ``all``.
+
+    Raises:
+        click.BadParameter: The text is neither.
+    """
+    if value == "all":
+        return None
+    with suppress(ValueError):
+        if 0 < float(value) < float("inf"):
+            return float(value)
+    raise click.BadParameter(f"found {value}, expected a number above 0, or all.", ctx, param)
+
+
+@dataclass(slots=True)
+class Run:
+    """What one run has done so far, so that an interruption keeps it."""
+
+    console: Console
+    progress: Progress
+    stop: threading.Event = field(default_factory=threading.Event)
+    done: list[InputReport] = field(default_factory=list)
+
+
+@click.command(
+    NAME,
+    cls=OneLineCommand,
+    epilog="Example: tinydf-run interview.mp4 --json report.json --annotate drawn.mp4",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--engine", type=click.Path(path_type=Path), metavar="MODEL", help="Classifier; default: the embedded.")
+@click.option("--detector", type=click.Path(path_type=Path), metavar="MODEL", help="Face detector; default: embedded.")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report; - prints."
+)
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write one row a scored face.")
+@click.option("--annotate", metavar="OUT", help="Draw the findings; a file, or a folder for several inputs.")
+@click.option(
+    "--sample-fps",
+    callback=read_sample_fps,
+    default="5",
+    show_default=True,
+    metavar="N|all",
+    help="Frames a second of video in which faces are scored.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="P",
+    help="Probability from which a face counts as fake; default: the model's.",
+)
+@click.option("--device", default="cpu", show_default=True, help="Where the classifier computes.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of each network.")
+@click.option("--allow-fallback", is_flag=True, help="Use the CPU where the device is not there.")
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Wall clock spent on each input; then its verdict is from what was seen.",
+)
+@click.option("--quiet", is_flag=True, help="Print errors alone.")
+@click.version_option(__version__, prog_name=NAME)
+def main(
+    inputs: tuple[str, ...],
+    engine: Path | None,
+    detector: Path | None,
+    json_file: Path | None,
+    csv_file: Path | None,
+    annotate: str | None,
+    sample_fps: float | None,
+    threshold: float | None,
+    device: str,
+    threads: int | None,
+    allow_fallback: bool,
+    max_seconds: float | None,
+    quiet: bool,
+) -> int:
+    """Tells for every person in INPUT whether the face looks forged.
+
+    INPUT is a video, picture, folder, pattern, camera number, or an address that starts with rtsp:// or http://.
+
+    Exit status: 0 done, 2 wrong usage, 4 device or library missing, 5 an input could not be read or only in part,
+    6 model file damaged, 7 output could not be written, 130 interrupted.
+    """
+    sources = expand_inputs(inputs)
+    check_outputs([path for path in (json_file, csv_file) if path is not None and str(path) != "-"], sources)
+    targets = annotation_targets(annotate, sources)
+    analyzer = Analyzer(
+        engine, detector, device, threads, sample_fps, threshold, allow_fallback, keep_maps=annotate is not None
+    )
+    analyzer.load()
+    if analyzer.device != device and not quiet:
+        say_error(f"{device} is not available: using {analyzer.device}.")
+    silent = quiet or str(json_file) == "-"
+    run = Run(Console(quiet=silent), progress_bar(silent))
+    try:
+        with stopping_on_interrupt(run.stop), run.progress:
+            judge_all(sources, targets, analyzer, run, max_seconds)
+    except KeyboardInterrupt:
+        run.stop.set()
+    finally:
+        write_reports(analyzer, run.done, json_file, csv_file)
+    if run.done:
+        run.console.print(EVIDENCE_NOTE, style="dim")
+    if run.stop.is_set():
+        say_error("interrupted; what was done is written.")
+        return ExitCode.INTERRUPTED
+    partly = any(item.status in ("unreadable", "truncated", "timeout") for item in run.done)
+    return ExitCode.INPUT if partly else ExitCode.DONE
+
+
+def judge_all(
+    sources: Sequence[str], targets: dict[str, Path], analyzer: Analyzer, run: Run, max_seconds: float | None
+) -> None:
+    """Judges, draws and shows one input after the other."""
+    limits = Limits(max_seconds, run.stop)
+    threshold = analyzer.report(()).model.threshold
+    for source in sources:
+        if run.stop.is_set():
+            return
+        with task(run.progress, source) as progress:
+            item = analyzer.analyze_input(source, progress, limits)
+        run.done.append(item)
+        if item.message is not None:
+            say_error(item.message)
+        else:
+            show_input(item, threshold, run.console)
+        if source in targets and item.message is None and not run.stop.is_set():
+            with task(run.progress, f"drawing {targets[source].name}") as progress:
+                if item.kind == "image":
+                    annotate_image(item, targets[source], threshold)
+                else:
+                    annotate_video(item, targets[source], threshold, progress=progress, stop=run.stop)
+
+
+def check_outputs(outputs: Sequence[Path], sources: Sequence[str]) -> None:
+    """Refuses, before the work starts, what could not be written after it or would overwrite an input.
+
+    Raises:
+        UsageError: Two outputs are one file, or an output is an input.
+        OutputError: The folder of an output is missing or may not be written to.
+    """
+    inputs = {Path(source).resolve() for source in sources if kind_of(source) != "stream"}
+    resolved = [path.resolve() for path in outputs]
+    for path, real in zip(outputs, resolved, strict=True):
+        if real in inputs:
+            raise UsageError(f"{path}: is an input too, and would be overwritten. Choose another name.")
+        if resolved.count(real) > 1:
+            raise UsageError(f"{path}: named for two outputs. Choose another name for one.")
+        if path.is_dir():
+            raise OutputError(f"{path}: is a folder, expected a file name.")
+        check_folder(path.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Makes sure that a file can be made in a folder.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be written to ({error.strerror or error}). Make the folder or choose another."
+        ) from error
+
+
+def annotation_targets(annotate: str | None, sources: Sequence[str]) -> dict[str, Path]:
+    """Returns which drawn file each input gets; makes the folder where one is named.
+
+    Raises:
+        UsageError: Several inputs would go to one file, the ending does not fit, or an input is a stream.
+        OutputError: The place cannot be written to.
+    """
+    if annotate is None:
+        return {}
+    for source in sources:
+        if kind_of(source) == "stream":
+            raise UsageError(f"--annotate: {source} is a stream, which cannot be read a second time. Record it first.")
+    out = Path(annotate)
+    if out.suffix and not out.is_dir() and not annotate.endswith(("/", "\\")):
+        if len(sources) > 1:
+            raise UsageError(f"--annotate: {annotate} is one file for {len(sources)} inputs. Name a folder.")
+        check_suffix(out, PICTURES if kind_of(sources[0]) == "image" else CODECS)
+        check_outputs([out], sources)
+        return {sources[0]: out}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be made ({error.strerror or error}). Choose another folder.") from error
+    check_folder(out)
+    targets: dict[str, Path] = {}
+    for source in sources:
+        ending = ".png" if kind_of(source) == "image" else ".mp4"
+        stem = Path(source).stem
+        names = (f"{stem}{number}.annotated{ending}" for number in ("", *(f"-{n}" for n in range(2, len(sources) + 2))))
+        targets[source] = next(out / name for name in names if out / name not in targets.values())
+    check_outputs(list(targets.values()), sources)
+    return targets
+
+
+def write_reports(
+    analyzer: Analyzer, done: Sequence[InputReport], json_file: Path | None, csv_file: Path | None
+) -> None:
+    """Writes the files that were asked for."""
+    report = analyzer.report(done)
+    if csv_file is not None:
+        write_csv(report, csv_file)
+    if json_file is not None and str(json_file) == "-":
+        click.echo(report_json(report), nl=False)
+    elif json_file is not None:
+        write_json(report, json_file)
+
+
+@contextmanager
+def stopping_on_interrupt(stop: threading.Event) -> Iterator[None]:
+    """Makes the first Ctrl-C end the work at the next frame, and the second one at once."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    # Only the main thread may set handlers; elsewhere there is no Ctrl-C to handle.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def progress_bar(silent: bool) -> Progress:
+    """Returns a progress bar that shows on stderr, and only on a terminal."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} s"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=silent or not console.is_terminal,
+    )
+
+
+@contextmanager
+def task(progress: Progress, name: str) -> Iterator[Any]:
+    """Shows one piece of work; yields what to call with the seconds done and the length."""
+    number = progress.add_task(Path(name).name or name, total=None)
+    try:
+        yield lambda done_s, total_s: progress.update(number, completed=done_s, total=total_s)
+    finally:
+        progress.remove_task(number)
+
+
+def say_error(message: str) -> None:
+    """Prints one line on stderr."""
+    click.echo(f"{NAME}: {' '.join(message.split())}", err=True)

@@ -1,0 +1,285 @@
+"""analyze(): joins the steps from video to verdict. No other file joins them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tinydf_runtime import __version__
+from tinydf_runtime.detect import DEFAULT_DETECTOR, FaceDetector
+from tinydf_runtime.engine import Engine, open_engine
+from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UsageError
+from tinydf_runtime.files import sha256_of
+from tinydf_runtime.live import stream_moments
+from tinydf_runtime.summary import summarize, summarize_unreadable
+from tinydf_runtime.types import (
+    DetectorInfo,
+    Face,
+    Image,
+    InputReport,
+    Kind,
+    ModelInfo,
+    Moment,
+    Report,
+    Scores,
+    ToolInfo,
+)
+from tinydf_runtime.video import is_image
+from tinydf_runtime.watch import Detector, Limits, Progress, Watch, score_boxes, watch_image, watch_video
+
+DEFAULT_MODEL = Path(__file__).parent / "models" / "tinydf.onnx"
+STREAM_STARTS = ("rtsp://", "rtsps://", "http://", "https://")
+"""How an address starts that is opened as a stream."""
+
+Source = str | os.PathLike[str] | int
+
+_log = logging.getLogger(__name__)
+
+
+class Analyzer:
+    """Judges videos, pictures and streams. Networks are loaded at first use; safe to use from several threads."""
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Engine | None = None,
+        detector: str | os.PathLike[str] | Detector | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+        sample_fps: float | None = 5.0,
+        threshold: float | None = None,
+        allow_fallback: bool = False,
+        keep_maps: bool = False,
+    ) -> None:
+        """Takes the settings; loads nothing yet.
+
+        Args:
+            model: Exported classifier or an open engine, None for the embedded one.
+            detector: Face detector or its file, None for the embedded one.
+            device: Where the classifier computes.
+            threads: Threads of each network, None for their own choice.
+            sample_fps: Frames a second in which faces are scored, None for all.
+            threshold: Probability from which a face counts as fake, None for the model's own.
+            allow_fallback: Use the CPU where ``device`` is not there, and say so in the log and the report.
+            keep_maps: Keep each face's forgery map (some 200 bytes) in its ``FaceScore``, for drawing.
+
+        Raises:
+            UsageError: A number is out of its range.
+        """
+        if sample_fps is not None and not sample_fps > 0:
+            raise UsageError(f"sample_fps: found {sample_fps}, expected a number above 0, or None for every frame.")
+        if threshold is not None and not 0 < threshold < 1:
+            raise UsageError(f"threshold: found {threshold}, expected a probability above 0 and below 1.")
+        self._model = DEFAULT_MODEL if model is None else model
+        self._detector = DEFAULT_DETECTOR if detector is None else detector
+        self._device = device
+        self._threads = threads
+        self._sample_fps = sample_fps
+        self._threshold = threshold
+        self._allow_fallback = allow_fallback
+        self._keep_maps = keep_maps
+        self._loading = threading.Lock()
+        self._loaded: _Networks | None = None
+
+    def __enter__(self) -> Analyzer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the networks; a later call loads them again."""
+        with self._loading:
+            self._loaded = None
+
+    def load(self) -> None:
+        """Loads the networks now, so that their errors come before the work.
+
+        Raises:
+            ModelFileError: A model file is missing, damaged or foreign.
+            UnavailableError: The device is not there.
+            MissingExtraError: The engine's library is not installed.
+        """
+        self._networks()
+
+    def analyze(self, source: Source) -> Report:
+        """Returns the report on one video, picture or stream. What cannot be read is a status, not an exception."""
+        return self.report([self.analyze_input(source)])
+
+    def analyze_many(self, sources: Iterable[Source]) -> Iterator[InputReport]:
+        """Yields one report an input, as soon as it is done; one that cannot be read does not stop the others."""
+        return (self.analyze_input(source) for source in sources)
+
+    def analyze_input(
+        self, source: Source, progress: Progress | None = None, limits: Limits | None = None
+    ) -> InputReport:
+        """Returns what is found in one input.
+
+        Args:
+            source: Path of a video or picture, index of a camera, or URL of a stream.
+            progress: Called after each sampled frame.
+            limits: When to stop early.
+        """
+        networks = self._networks()
+        kind, path = kind_of(source), str(source)
+        watch = Watch(networks.engine, networks.detector, self._keep_maps)
+        started = time.perf_counter()
+        sha256 = None
+        try:
+            if kind != "stream":
+                sha256 = sha256_of(Path(path))
+            if kind == "image":
+                watch_image(Path(path), watch)
+            else:
+                watch_video(_plain(source), watch, self._sample_fps, progress, limits or Limits())
+        except (UnavailableError, UnknownFormatError, OSError, cv2.error) as error:
+            message = " ".join(str(error).split()) or type(error).__name__
+            return summarize_unreadable(path, sha256, kind, message, time.perf_counter() - started)
+        return summarize(path, sha256, kind, watch, networks.threshold, time.perf_counter() - started)
+
+    def stream(self, source: Source) -> Iterator[Moment]:
+        """Yields live moments with bounded latency and memory.
+
+        A camera or network stream is read in the background and only its newest frame is looked at, so that results
+        never lag behind; of a file every sampled frame is.
+
+        Raises:
+            UnreadableInputError: The source cannot be opened.
+        """
+        networks = self._networks()
+        return stream_moments(
+            _plain(source),
+            networks.engine,
+            networks.detector,
+            self._sample_fps,
+            networks.threshold,
+            newest_only=kind_of(source) == "stream",
+        )
+
+    def detect_faces(self, frame: Image) -> list[Face]:
+        """Returns the faces of a picture.
+
+        Args:
+            frame: H x W x 3, BGR, uint8.
+        """
+        return self._networks().detector.detect(_checked_image(frame))
+
+    def score_faces(self, frame: Image, boxes: ArrayLike) -> Scores:
+        """Returns fake probability and forgery map for each box.
+
+        Args:
+            frame: H x W x 3, BGR, uint8.
+            boxes: N x 4: left, top, right, bottom in pixels. N may be 0.
+
+        Raises:
+            UsageError: An array has another shape or type.
+            OutsideImageError: A box does not touch the picture.
+        """
+        array = np.asarray(boxes, np.float64)
+        array = array.reshape(0, 4) if array.size == 0 else array
+        if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all():
+            raise UsageError(f"boxes: found shape {array.shape}, expected N x 4 numbers: left, top, right, bottom.")
+        return score_boxes(self._networks().engine, _checked_image(frame), array)
+
+    def report(self, inputs: Iterable[InputReport]) -> Report:
+        """Returns the reports of several inputs as one, with what made them."""
+        networks = self._networks()
+        spec = networks.engine.spec
+        return Report(
+            ToolInfo("tinydf", __version__),
+            ModelInfo(
+                spec.name,
+                networks.model_sha256,
+                spec.precision,
+                networks.engine.name,
+                networks.engine.device,
+                networks.threshold,
+                spec.temperature,
+            ),
+            DetectorInfo(networks.detector.name, networks.detector.sha256),
+            tuple(inputs),
+        )
+
+    @property
+    def device(self) -> str:
+        """Where the classifier really computes."""
+        return self._networks().engine.device
+
+    def _networks(self) -> _Networks:
+        """Returns the networks, loading them for the first caller while the others wait."""
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
+
+    def _load(self) -> _Networks:
+        """Loads the networks."""
+        model_sha256 = None
+        if isinstance(self._model, str | os.PathLike):
+            engine = self._open_engine(Path(self._model))
+            model_sha256 = sha256_of(Path(self._model))
+        else:
+            engine = self._model
+        detector = (
+            FaceDetector(Path(self._detector), self._threads)
+            if isinstance(self._detector, str | os.PathLike)
+            else self._detector
+        )
+        threshold = engine.spec.threshold if self._threshold is None else self._threshold
+        return _Networks(engine, detector, threshold, model_sha256)
+
+    def _open_engine(self, path: Path) -> Engine:
+        """Opens the classifier on the device asked for, or on the CPU where that is allowed."""
+        try:
+            return open_engine(path, self._device, self._threads)
+        except UnavailableError as error:
+            if not self._allow_fallback or self._device == "cpu":
+                raise
+            _log.warning("%s Using the CPU.", error)
+            return open_engine(path, "cpu", self._threads)
+
+
+@dataclass(frozen=True, slots=True)
+class _Networks:
+    """The loaded networks."""
+
+    engine: Engine
+    detector: Detector
+    threshold: float
+    model_sha256: str | None
+
+
+def kind_of(source: Source) -> Kind:
+    """Returns what an input is: camera numbers and addresses are streams, files go by their first bytes."""
+    text = str(source)
+    if text.startswith(STREAM_STARTS) or (text.isdecimal() and not Path(text).exists()):
+        return "stream"
+    return "image" if is_image(Path(text)) else "video"
+
+
+def _checked_image(image: Image) -> Image:
+    """Accepts an H x W x 3 uint8 picture.
+
+    Raises:
+        UsageError: It is anything else.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise UsageError(f"frame: found {found}, expected H x W x 3 of uint8 in BGR.")
+    return image
+
+
+def _plain(source: Source) -> str | int:
+    """Returns a source as the video reader takes it."""
+    return source if isinstance(source, int) else os.fspath(source)

@@ -1,0 +1,96 @@
+"""Report -> JSON and CSV files, and its codes in plain words."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from tinydf_runtime.files import write_atomically
+from tinydf_runtime.types import Reason, Report
+
+SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
+"""JSON Schema of ``tinydf.report/1``."""
+
+CSV_COLUMNS = (
+    "path",
+    "track",
+    "time_s",
+    "frame",
+    "left_px",
+    "top_px",
+    "right_px",
+    "bottom_px",
+    "detection_score",
+    "fake_probability",
+    "track_verdict",
+    "track_fake_probability",
+    "input_verdict",
+    "input_fake_probability",
+)
+
+REASON_WORDS: dict[Reason, str] = {
+    "forged_segment": "one stretch looks forged, the rest less so",
+    "too_few_faces": "the face was seen too few times to judge",
+    "faces_too_small": "the faces are too small to judge",
+    "near_threshold": "the score is too close to the threshold to call",
+    "frames_disagree": "the frames contradict each other",
+    "no_face_found": "no face was found",
+    "mostly_unseen": "less than half of it could be read, and the rest may differ",
+    "interrupted": "stopped before its end",
+    "unreadable": "it could not be read",
+}
+"""Reason code -> words for people."""
+
+EVIDENCE_NOTE = "A verdict is statistical evidence, not proof."
+
+
+def report_json(report: Report) -> str:
+    """Returns a report as JSON that follows ``SCHEMA_FILE``, keys in the schema's order."""
+    return json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n"
+
+
+def report_csv(report: Report) -> str:
+    """Returns one row a scored face, under a row of ``CSV_COLUMNS``; times are in seconds."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(CSV_COLUMNS)
+    for item in report.inputs:
+        for track in item.tracks:
+            rows.writerows(
+                (
+                    item.path,
+                    track.id,
+                    score.time_s,
+                    score.frame,
+                    *score.box_xyxy,
+                    score.detection_score,
+                    score.fake_probability,
+                    track.verdict,
+                    track.fake_probability,
+                    item.verdict,
+                    item.fake_probability,
+                )
+                for score in track.scores
+            )
+    return text.getvalue()
+
+
+def write_json(report: Report, path: Path) -> None:
+    """Writes a report as JSON, whole or not at all.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    write_atomically(path, report_json(report).encode())
+
+
+def write_csv(report: Report, path: Path) -> None:
+    """Writes a report's scored faces as CSV, whole or not at all.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    # File names need not be valid Unicode; their bytes are kept.
+    write_atomically(path, report_csv(report).encode("utf-8", "surrogateescape"))

@@ -1,0 +1,112 @@
+"""Report of an input -> a table for people."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from tinydf_runtime.report import REASON_WORDS
+from tinydf_runtime.types import InputReport, Reason, TrackReport
+
+STYLES = {"real": "green", "fake": "bold red", "inconclusive": "yellow", "no_face": "dim", "error": "red"}
+BARS = "▁▂▃▄▅▆▇█"
+PLAIN_BARS = ".:-=+*%#"
+"""For terminals and files that cannot hold the blocks."""
+TIMELINE_WIDTH = 32
+MAXIMUM_PERSONS = 20
+"""A crowd's table would hide the verdict above it; the JSON holds everyone."""
+
+
+def show_input(item: InputReport, threshold: float, console: Console) -> None:
+    """Prints verdict, reasons and a table of the persons."""
+    parts: list[Text | Table] = [_headline(item)]
+    if item.tracks:
+        parts.append(_persons(item, threshold, plain=console.options.ascii_only))
+    if len(item.tracks) > MAXIMUM_PERSONS:
+        parts.append(Text(f"  and {len(item.tracks) - MAXIMUM_PERSONS} more", style="dim"))
+    for segment in item.segments:
+        words = f"  person {segment.track} looks forged from {segment.start_s:.1f} s to {segment.end_s:.1f} s"
+        parts.append(Text(f"{words} ({segment.fake_probability:.0%})", style="red"))
+    console.print(Group(*parts))
+
+
+def reason_words(reasons: tuple[Reason, ...]) -> str:
+    """Returns the reasons as one phrase."""
+    return "; ".join(REASON_WORDS[reason] for reason in reasons)
+
+
+def timeline(track: TrackReport, duration_s: float, threshold: float, plain: bool = False) -> Text:
+    """Returns a track's scores over time: height is the fake probability, colour the side of the threshold.
+
+    Args:
+        track: The person.
+        duration_s: Time at the right end.
+        threshold: Probability from which a score is red.
+        plain: Use ASCII alone.
+    """
+    bars = PLAIN_BARS if plain else BARS
+    cells: list[list[float]] = [[] for _ in range(TIMELINE_WIDTH)]
+    for score in track.scores:
+        place = int(score.time_s / max(duration_s, 1e-9) * TIMELINE_WIDTH)
+        cells[min(max(place, 0), TIMELINE_WIDTH - 1)].append(score.fake_probability)
+    text = Text()
+    for cell in cells:
+        if not cell:
+            text.append(" ")
+            continue
+        mean = sum(cell) / len(cell)
+        text.append(bars[min(int(mean * len(bars)), len(bars) - 1)], style="red" if mean >= threshold else "green")
+    return text
+
+
+def _headline(item: InputReport) -> Text:
+    """Returns path, verdict, probability and reasons."""
+    line = Text(item.path, style="bold")
+    line.append("  ")
+    line.append(item.verdict.replace("_", " ").upper(), style=STYLES[item.verdict])
+    if item.fake_probability is not None:
+        line.append(f"  fake {item.fake_probability:.1%}", style="default not bold")
+    words = reason_words(item.reasons)
+    if item.status == "timeout":
+        words = "; ".join(filter(None, [words, "the time ran out before its end"]))
+    if item.status == "truncated" and "interrupted" not in item.reasons:
+        words = "; ".join(filter(None, [words, f"cut off: {_read_share(item)}"]))
+    if words:
+        line.append(f"  ({words})", style="default not bold")
+    return line
+
+
+def _read_share(item: InputReport) -> str:
+    """Returns how much of a damaged video could be read."""
+    expected = f" of {item.frames_expected}" if item.frames_expected else ""
+    return f"{item.frames_decoded}{expected} frames could be read"
+
+
+def _persons(item: InputReport, threshold: float, plain: bool) -> Table:
+    """Returns one row a track."""
+    moving = item.kind != "image"
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    table.add_column("person", justify="right")
+    if moving:
+        table.add_column("seen")
+    table.add_column("faces used", justify="right")
+    table.add_column("fake", justify="right")
+    table.add_column("verdict")
+    if moving:
+        table.add_column("fake over time", no_wrap=True, min_width=TIMELINE_WIDTH)
+    duration_s = max([item.duration_s or 0.0, *(track.last_s for track in item.tracks)])
+    for track in item.tracks[:MAXIMUM_PERSONS]:
+        share = "-" if track.fake_probability is None else f"{track.fake_probability:.1%}"
+        verdict = Text(track.verdict, style=STYLES[track.verdict])
+        if track.verdict == "inconclusive" and len(item.tracks) > 1:
+            verdict.append(f" ({reason_words(track.reasons)})", style="dim")
+        row: list[str | Text] = [str(track.id)]
+        if moving:
+            row.append(f"{track.first_s:.1f}-{track.last_s:.1f} s")
+        row += [f"{track.faces_used} of {len(track.scores)}", share, verdict]
+        if moving:
+            row.append(timeline(track, duration_s, threshold, plain))
+        table.add_row(*row)
+    return table

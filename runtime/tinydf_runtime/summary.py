@@ -1,0 +1,114 @@
+"""What was seen of one input -> its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinydf_runtime.aggregate import MINIMUM_FACES, judge_input, judge_track
+from tinydf_runtime.types import FaceScore, InputReport, Kind, Status, Timing, TrackReport, Verdict
+from tinydf_runtime.watch import Watch
+
+
+def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold: float, total_s: float) -> InputReport:
+    """Judges every track and returns the report of an input that could be read.
+
+    Args:
+        path: The input as it was given.
+        sha256: Hash of its file, None for a stream.
+        kind: What it is. In a picture one face is enough for a verdict.
+        watch: What was seen of it.
+        threshold: Probability from which a face counts as fake.
+        total_s: Wall clock spent on it.
+    """
+    assert watch.info is not None
+    minimum_faces = 1 if kind == "image" else MINIMUM_FACES
+    judged = [(*judge_track(i, s, threshold, minimum_faces), s) for i, s in sorted(watch.scores.items())]
+    status = _status(kind, watch)
+    coverage = _coverage(watch) if status in ("truncated", "timeout") else 1.0
+    verdict, probability, reasons = judge_input([verdict for verdict, _, _ in judged], coverage)
+    segments = [segment for _, found, _ in judged for segment in found]
+    return InputReport(
+        path=path,
+        sha256=sha256,
+        kind=kind,
+        status=status,
+        width=watch.info.width,
+        height=watch.info.height,
+        fps=watch.info.fps,
+        duration_s=watch.info.duration_s,
+        rotation_deg=watch.info.rotation_deg,
+        frames_decoded=watch.frames_decoded,
+        frames_expected=watch.info.frames_expected,
+        frames_scored=watch.frames_scored,
+        verdict=verdict,
+        fake_probability=probability,
+        reasons=(*reasons, "interrupted") if watch.interrupted and kind != "stream" else reasons,
+        message=None,
+        tracks=tuple(_track_report(verdict, scores) for verdict, _, scores in judged),
+        segments=tuple(sorted(segments, key=lambda segment: (segment.start_s, segment.track))),
+        timing=Timing(*(round(t, 3) for t in (total_s, watch.decode_s, watch.detect_s, watch.classify_s))),
+    )
+
+
+def summarize_unreadable(path: str, sha256: str | None, kind: Kind, message: str, total_s: float) -> InputReport:
+    """Returns the report of an input that could not be read: no probability, and never real.
+
+    Args:
+        path: The input as it was given.
+        sha256: Hash of its file where that could be opened.
+        kind: What it is by its name.
+        message: What is wrong with it and what to do, in one line.
+        total_s: Wall clock spent on it.
+    """
+    return InputReport(
+        path=path,
+        sha256=sha256,
+        kind=kind,
+        status="unreadable",
+        width=None,
+        height=None,
+        fps=None,
+        duration_s=None,
+        rotation_deg=None,
+        frames_decoded=0,
+        frames_expected=None,
+        frames_scored=0,
+        verdict="error",
+        fake_probability=None,
+        reasons=("unreadable",),
+        message=message,
+        tracks=(),
+        segments=(),
+        timing=Timing(total_s=round(total_s, 3)),
+    )
+
+
+def _status(kind: Kind, watch: Watch) -> Status:
+    """Returns an input's status. A stream has no end of its own: stopping it does not cut it short."""
+    if watch.interrupted and kind != "stream":
+        return "truncated"
+    if watch.status == "truncated" or (watch.status == "timeout" and kind != "stream"):
+        return watch.status
+    return "ok" if watch.scores else "no_face"
+
+
+def _coverage(watch: Watch) -> float:
+    """Returns the share of an input that was seen, 0..1; 0 where its length is not known."""
+    assert watch.info is not None
+    if watch.info.frames_expected:
+        return min(1.0, watch.frames_decoded / watch.info.frames_expected)
+    return min(1.0, watch.last_s / watch.info.duration_s) if watch.info.duration_s else 0.0
+
+
+def _track_report(verdict: Verdict, scores: Sequence[FaceScore]) -> TrackReport:
+    """Returns a track's verdict with its scores."""
+    return TrackReport(
+        verdict.track,
+        scores[0].time_s,
+        scores[-1].time_s,
+        verdict.label,
+        verdict.fake_probability,
+        verdict.faces_used,
+        verdict.reasons,
+        tuple(scores),
+    )

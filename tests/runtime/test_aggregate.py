@@ -1,0 +1,181 @@
+"""Scores of a track -> verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tinydf_runtime.aggregate import (
+    MINIMUM_FACES,
+    MINIMUM_SIDE_PX,
+    collect_evidence,
+    judge_input,
+    judge_track,
+    to_logit,
+    to_probability,
+    trimmed_mean,
+)
+from tinydf_runtime.types import FaceScore, Verdict
+
+STEP_S = 0.2
+
+
+def scores_of(
+    probabilities: list[float], side_px: float = 100.0, detection_score: float = 0.9, step_s: float = STEP_S
+) -> list[FaceScore]:
+    return [
+        FaceScore(i * step_s, i, (10.0, 20.0, 10.0 + side_px, 20.0 + side_px), detection_score, probability)
+        for i, probability in enumerate(probabilities)
+    ]
+
+
+def noisy(mean: float, count: int, seed: int = 0, spread: float = 0.5) -> list[float]:
+    logits = to_logit(mean) + spread * np.random.default_rng(seed).standard_normal(count)
+    return [to_probability(float(logit)) for logit in logits]
+
+
+@pytest.mark.parametrize(("mean", "label"), [(0.05, "real"), (0.95, "fake")])
+def test_agreeing_frames_give_a_plain_verdict(mean: float, label: str) -> None:
+    verdict, segments = judge_track(1, scores_of(noisy(mean, 50)), 0.5)
+    assert (verdict.label, verdict.reasons, verdict.faces_used) == (label, (), 50)
+    assert verdict.fake_probability == pytest.approx(mean, abs=0.03)
+    assert len(segments) == (label == "fake")
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9])
+def test_the_verdict_follows_the_threshold(threshold: float) -> None:
+    above, below = to_probability(to_logit(threshold) + 1), to_probability(to_logit(threshold) - 1)
+    assert judge_track(1, scores_of([above] * 20), threshold)[0].label == "fake"
+    assert judge_track(1, scores_of([below] * 20), threshold)[0].label == "real"
+
+
+def test_the_order_of_the_scores_does_not_matter() -> None:
+    scores = scores_of(noisy(0.2, 25) + noisy(0.9, 25))
+    shuffled = [scores[i] for i in np.random.default_rng(1).permutation(len(scores))]
+    assert judge_track(1, shuffled, 0.5) == judge_track(1, scores, 0.5)
+
+
+def test_the_probability_rises_with_the_scores() -> None:
+    values = [judge_track(1, scores_of(noisy(mean, 30)), 0.5)[0].fake_probability for mean in (0.1, 0.3, 0.6, 0.9)]
+    assert values == sorted(value for value in values if value is not None)
+
+
+def test_a_clip_forged_in_its_second_half_is_fake_there() -> None:
+    verdict, segments = judge_track(3, scores_of(noisy(0.08, 30) + noisy(0.9, 30)), 0.5)
+    assert verdict.label == "fake"
+    assert verdict.reasons == ("forged_segment",)
+    assert verdict.fake_probability is not None and verdict.fake_probability > 0.6
+    assert len(segments) == 1
+    assert segments[0].track == 3
+    assert segments[0].start_s == pytest.approx(30 * STEP_S, abs=0.8)
+    assert segments[0].end_s == pytest.approx(59 * STEP_S, abs=0.4)
+    assert segments[0].fake_probability == pytest.approx(0.9, abs=0.05)
+
+
+def test_a_single_high_frame_changes_nothing() -> None:
+    probabilities = [0.05] * 50
+    probabilities[20] = 1.0
+    verdict, segments = judge_track(1, scores_of(probabilities), 0.5)
+    assert (verdict.label, segments) == ("real", ())
+    assert verdict.fake_probability == pytest.approx(0.05, abs=0.01)
+
+
+def test_a_stretch_of_half_a_second_is_no_segment() -> None:
+    probabilities = [0.03] * 20 + [0.97] * 3 + [0.03] * 20
+    verdict, segments = judge_track(1, scores_of(probabilities), 0.5)
+    assert (verdict.label, segments) == ("real", ())
+
+
+def test_a_short_weak_stretch_of_a_long_clear_clip_does_not_make_it_fake() -> None:
+    verdict, _ = judge_track(1, scores_of([0.03] * 300 + [0.6] * 9 + [0.03] * 300), 0.5)
+    assert verdict.label == "real"
+
+
+def test_two_forged_stretches_are_two_segments() -> None:
+    probabilities = [0.95] * 20 + [0.05] * 20 + [0.95] * 20
+    _, segments = judge_track(1, scores_of(probabilities), 0.5)
+    assert len(segments) == 2
+    assert segments[0].end_s < segments[1].start_s
+
+
+def test_a_segment_does_not_reach_over_a_time_without_the_face() -> None:
+    early = scores_of([0.95] * 15)
+    late = [FaceScore(s.time_s + 20, s.frame + 100, s.box_xyxy, 0.9, 0.95) for s in early]
+    _, segments = judge_track(1, early + late, 0.5)
+    assert [round(segment.end_s - segment.start_s, 3) for segment in segments] == [2.8, 2.8]
+
+
+@pytest.mark.parametrize("probability", [0.02, 0.5, 0.98])
+def test_too_few_faces_are_inconclusive_without_a_number(probability: float) -> None:
+    verdict, segments = judge_track(1, scores_of([probability] * (MINIMUM_FACES - 1)), 0.5)
+    assert (verdict.label, verdict.fake_probability, verdict.reasons) == ("inconclusive", None, ("too_few_faces",))
+    assert segments == ()
+
+
+def test_one_face_is_enough_where_the_caller_says_so() -> None:
+    verdict, _ = judge_track(1, scores_of([0.97]), 0.5, minimum_faces=1)
+    assert (verdict.label, verdict.fake_probability) == ("fake", 0.97)
+
+
+def test_small_faces_are_inconclusive() -> None:
+    verdict, _ = judge_track(1, scores_of([0.98] * 50, side_px=MINIMUM_SIDE_PX - 1), 0.5)
+    assert (verdict.label, verdict.fake_probability, verdict.reasons) == ("inconclusive", None, ("faces_too_small",))
+
+
+def test_small_faces_do_not_count_beside_large_ones() -> None:
+    large, small = scores_of([0.05] * 20), scores_of([0.99] * 80, side_px=20)
+    verdict, _ = judge_track(1, large + small, 0.5)
+    assert (verdict.label, verdict.faces_used) == ("real", 20)
+
+
+def test_scores_at_the_threshold_are_inconclusive() -> None:
+    verdict, _ = judge_track(1, scores_of([0.5] * 50), 0.5)
+    assert (verdict.label, verdict.reasons) == ("inconclusive", ("near_threshold",))
+
+
+def test_frames_that_contradict_each_other_are_inconclusive() -> None:
+    flicker = [0.97 if i % 5 else 0.01 for i in range(8)]
+    verdict, _ = judge_track(1, scores_of(flicker, step_s=0.04), 0.8)
+    assert verdict.label == "inconclusive"
+    assert "frames_disagree" in verdict.reasons
+
+
+def test_large_and_surely_detected_faces_weigh_more() -> None:
+    small, large = scores_of([0.1] * 10, side_px=50), scores_of([0.9] * 10, side_px=150)
+    assert trimmed_mean(collect_evidence(small + large)) > 0
+    unsure, sure = scores_of([0.1] * 10, detection_score=0.4), scores_of([0.9] * 10, detection_score=0.9)
+    assert trimmed_mean(collect_evidence(unsure + sure)) > 0
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0])
+def test_saturated_scores_stay_finite(probability: float) -> None:
+    verdict, _ = judge_track(1, scores_of([probability] * 10), 0.5)
+    assert verdict.fake_probability is not None
+    assert 0 < verdict.fake_probability < 1
+
+
+def test_an_input_says_what_its_worst_track_says() -> None:
+    verdicts = [Verdict(1, "real", 0.1, (), 9), Verdict(2, "fake", 0.9, ("forged_segment",), 9)]
+    assert judge_input(verdicts) == ("fake", 0.9, ("forged_segment",))
+
+
+def test_a_track_with_too_little_evidence_does_not_decide_over_a_credible_one() -> None:
+    thin = Verdict(1, "inconclusive", None, ("too_few_faces",), 2)
+    assert judge_input([thin, Verdict(2, "real", 0.1, (), 9)]) == ("real", 0.1, ())
+    assert judge_input([thin]) == ("inconclusive", None, ("too_few_faces",))
+
+
+def test_a_doubtful_track_keeps_an_input_from_being_real() -> None:
+    doubtful = Verdict(1, "inconclusive", 0.52, ("near_threshold",), 9)
+    assert judge_input([doubtful, Verdict(2, "real", 0.1, (), 9)])[0] == "inconclusive"
+
+
+def test_no_track_is_no_face_and_no_number() -> None:
+    assert judge_input([]) == ("no_face", None, ("no_face_found",))
+
+
+def test_a_mostly_unseen_input_can_be_fake_but_not_real() -> None:
+    real, fake = Verdict(1, "real", 0.1, (), 9), Verdict(1, "fake", 0.9, (), 9)
+    assert judge_input([real], coverage=0.3) == ("inconclusive", 0.1, ("mostly_unseen",))
+    assert judge_input([fake], coverage=0.3)[0] == "fake"
+    assert judge_input([real], coverage=0.8)[0] == "real"
