@@ -1,1 +1,5 @@
 """Exporters: checkpoint -> model files for engines."""
+
+from tinydf_export.targets import TARGETS, ExportedModel, export_model
+
+__all__ = ["TARGETS", "ExportedModel", "export_model"]

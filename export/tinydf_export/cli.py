@@ -1,0 +1,120 @@
+"""``tinydf-export``: checkpoint -> model file. ``tinydf-verify``: does a model file still give what it should?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from tinydf_export.targets import TARGETS, ExportedModel, check_target, export_model
+from tinydf_export.verify import Verification, verify_model
+from tinydf_runtime import __version__
+from tinydf_runtime.errors import ExitCode, TinyDFError, needs
+from tinydf_runtime.files import write_atomically
+
+_FILE = click.Path(path_type=Path)
+_JSON_HELP = "Write the figures as JSON to a file, or to standard output where none is named."
+
+
+@click.command(epilog="Example: tinydf-export runs/mine/best.safetensors --target onnx --out mine.onnx")
+@click.version_option(__version__)
+@click.argument("checkpoint", required=False, type=_FILE)
+@click.option("--target", required=True, help=f"What to make: {', '.join(TARGETS)}.")
+@click.option("--out", required=True, type=_FILE, help="File to write.")
+@click.option("--json", "json_path", type=_FILE, is_flag=False, flag_value=Path("-"), help=_JSON_HELP)
+@click.option("--quiet", is_flag=True, help="Print only errors.")
+def export_main(checkpoint: Path | None, target: str, out: Path, json_path: Path | None, quiet: bool) -> None:
+    """Exports CHECKPOINT, or the shipped one where none is named, as one self-contained model file.
+
+    The file is left only if it gives the same probabilities as the checkpoint.
+    """
+    with _exit_codes("tinydf-export"):
+        check_target(target, out)
+        with needs("export"):
+            from tinydf.checkpoint import load_checkpoint, load_default
+        loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
+        exported = export_model(loaded, target, out)
+        _write_json(_export_figures(exported, target), json_path)
+        if not quiet and json_path != Path("-"):
+            click.echo(
+                f"{exported.path}: {exported.size_bytes / 1e6:.1f} MB, probabilities within "
+                f"{exported.parity.max_difference:.1g} of the checkpoint's on {exported.parity.crops} golden crops"
+            )
+
+
+@click.command(epilog="Example: tinydf-verify mine.onnx")
+@click.version_option(__version__)
+@click.argument("model", type=_FILE)
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--threads", type=int, help="Threads on the CPU; the engine's own choice where not given.")
+@click.option("--json", "json_path", type=_FILE, is_flag=False, flag_value=Path("-"), help=_JSON_HELP)
+@click.option("--quiet", is_flag=True, help="Print only errors.")
+def verify_main(model: Path, device: str, threads: int | None, json_path: Path | None, quiet: bool) -> None:
+    """Replays the golden crops stored with MODEL and compares the probabilities with its checkpoint's.
+
+    Exits 3 where they differ, 6 where the file is damaged.
+    """
+    with _exit_codes("tinydf-verify"):
+        result = verify_model(model, device, threads)
+        _write_json({"schema": "tinydf.verify/1", "passed": result.passed, **asdict(result)}, json_path)
+        if not quiet and json_path != Path("-"):
+            Console().print(_verify_table(result))
+        if not result.passed:
+            click.echo(
+                f"tinydf-verify: {result.model}: differs from its checkpoint by {result.max_difference:.2g}, expected "
+                f"at most {result.tolerance:g}. Export it again, or use another engine or device.",
+                err=True,
+            )
+            sys.exit(ExitCode.QUALITY)
+
+
+def _export_figures(exported: ExportedModel, target: str) -> dict[str, Any]:
+    return {
+        "schema": "tinydf.export/1",
+        "path": str(exported.path),
+        "target": target,
+        "size_bytes": exported.size_bytes,
+        "parity": asdict(exported.parity),
+        "spec": json.loads(exported.spec.to_json()),
+    }
+
+
+def _verify_table(result: Verification) -> Table:
+    title = f"{result.model} · {result.precision} · {result.engine} on {result.device}"
+    table = Table(title=title, caption=f"largest difference {result.max_difference:.2g}, allowed {result.tolerance:g}")
+    for heading in ("golden crop", "expected", "found", "difference"):
+        table.add_column(heading, justify="right")
+    for index, (expected, found) in enumerate(zip(result.expected, result.found, strict=True), start=1):
+        table.add_row(str(index), f"{expected:.6f}", f"{found:.6f}", f"{abs(found - expected):.2g}")
+    return table
+
+
+def _write_json(figures: dict[str, Any], path: Path | None) -> None:
+    if path is None:
+        return
+    text = json.dumps(figures, indent=2) + "\n"
+    if path == Path("-"):
+        click.echo(text, nl=False)
+    else:
+        write_atomically(path, text.encode())
+
+
+@contextmanager
+def _exit_codes(command: str) -> Iterator[None]:
+    """Turns our errors into one line on standard error and their exit code."""
+    try:
+        yield
+    except TinyDFError as error:
+        click.echo(f"{command}: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo(f"{command}: interrupted", err=True)
+        sys.exit(ExitCode.INTERRUPTED)

@@ -1,0 +1,101 @@
+"""Trained network -> one that computes the same with less: what training needs and inference does not is merged away.
+
+Every rewrite is exact but for the rounding of float32. A channel shuffle between two grouped convolutions stays: no
+grouped convolution can absorb it, which is why the network has it.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from tinydf.forgery import TinyDF
+from tinydf.forgery.aggregation import PyramidAtrousAggregation
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A network ready for tracing.
+
+    Attributes:
+        network: Takes and gives what ``TinyDF`` does.
+        scales: Name of a convolution's weight -> what each of its output channels was multiplied by. Trained weight
+            times scale is the network's weight, bit for bit.
+    """
+
+    network: TinyDF
+    scales: dict[str, Tensor]
+
+
+def rewrite(network: TinyDF) -> Rewritten:
+    """Applies every rewrite to a copy in evaluation mode.
+
+    Args:
+        network: The trained network; it stays as it is.
+    """
+    with torch.no_grad():
+        copied = copy.deepcopy(network).eval()
+        scales = _fold_batch_norms(copied)
+        copied.add_module("aggregation", MergedAggregation(copied.aggregation))
+        _fold_input_scale(copied)
+        return Rewritten(copied, scales)
+
+
+class MergedAggregation(nn.Module):
+    """PAA without its widest detour.
+
+    The branch of the global mean has no activation, so its convolution and its share of the merging one are a single
+    small matrix. It acts on one value a channel instead of a whole map of equal ones.
+    """
+
+    def __init__(self, trained: PyramidAtrousAggregation) -> None:
+        """Takes PAA with its batch norms folded away."""
+        super().__init__()
+        channels = trained.global_mean.in_channels
+        mean_share, rest = torch.tensor_split(trained.merge.weight, [channels], dim=1)
+        assert trained.global_mean.bias is not None and trained.merge.bias is not None
+        self.global_mean = nn.Conv2d(channels, channels, 1)
+        self.global_mean.weight.copy_(torch.einsum("omhw,mihw->oihw", mean_share, trained.global_mean.weight))
+        shift = mean_share[:, :, 0, 0] @ trained.global_mean.bias + trained.merge.bias
+        self.global_mean.bias = nn.Parameter(shift)
+        self.merge = nn.Conv2d(rest.shape[1], channels, 1, bias=False)
+        self.merge.weight.copy_(rest)
+        self.point, self.atrous = trained.point, trained.atrous
+        self.act, self.reduce = trained.act, trained.reduce
+
+    def forward(self, shallow: Tensor) -> Tensor:
+        """N x 16 x H x W -> N x C x H/16 x W/16."""
+        mean = self.global_mean(shallow.mean((2, 3), keepdim=True))
+        windows = [self.point(shallow), *(branch(shallow) for branch in self.atrous)]
+        reduced: Tensor = self.reduce(self.act(self.merge(torch.cat(windows, 1)) + mean + shallow))
+        return reduced
+
+
+def _fold_batch_norms(network: nn.Module) -> dict[str, Tensor]:
+    """Multiplies each batch norm into the convolution that is registered right before it, and takes it out."""
+    scales = {}
+    for path, module in list(network.named_modules()):
+        for (conv_name, conv), (norm_name, norm) in pairwise(list(module.named_children())):
+            if not (isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)):
+                continue
+            assert norm.running_mean is not None and norm.running_var is not None
+            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+            shift = norm.bias - norm.running_mean * scale
+            conv.weight.mul_(scale[:, None, None, None])
+            conv.bias = nn.Parameter(shift if conv.bias is None else conv.bias * scale + shift)
+            setattr(module, norm_name, nn.Identity())
+            scales[f"{path}.{conv_name}.weight".lstrip(".")] = scale
+    return scales
+
+
+def _fold_input_scale(network: TinyDF) -> None:
+    """Divides the stem's weights by the image's standard deviation instead of the image.
+
+    The mean stays a subtraction: the stem pads with zeros, and a zero means the mean.
+    """
+    network.backbone.conv_stem.weight.div_(network.image_std)
+    network.image_std = torch.tensor(1.0)
