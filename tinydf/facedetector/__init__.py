@@ -1,1 +1,1 @@
-"""The face detector: a YuNet-style network and its training."""
+"""The face detector: network, training pictures, training and evaluation."""

@@ -45,6 +45,26 @@ def activation() -> nn.Module:
     return nn.ReLU6(inplace=True)
 
 
+class DepthwiseConv2d(nn.Conv2d):
+    """A convolution with one filter a channel, in float32 even under CPU autocast.
+
+    oneDNN's bfloat16 gradient of a depthwise convolution is several times slower than its float32 one.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x C x H x W -> N x C x H/stride x W/stride."""
+        if torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(x.float())
+        return super().forward(x)
+
+
+def depthwise(channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> DepthwiseConv2d:
+    """Returns a depthwise convolution without bias whose output is ``stride`` times smaller than its input."""
+    padding = kernel // 2 * dilation
+    return DepthwiseConv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
+
+
 class SqueezeExcite(nn.Module):
     """Channel gate from globally pooled features (Hu et al., CVPR 2018)."""
 
@@ -65,7 +85,7 @@ class DepthwiseSeparable(nn.Module):
 
     def __init__(self, in_channels: int, stage: Stage) -> None:
         super().__init__()
-        self.conv_dw = _depthwise(in_channels, stage.kernel, stage.stride)
+        self.conv_dw = depthwise(in_channels, stage.kernel, stage.stride)
         self.bn1 = nn.BatchNorm2d(in_channels)
         self.act = activation()
         self.se = SqueezeExcite(in_channels, in_channels // 4)
@@ -87,7 +107,7 @@ class InvertedResidual(nn.Module):
         self.conv_pw = nn.Conv2d(in_channels, expanded, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(expanded)
         self.act1 = activation()
-        self.conv_dw = _depthwise(expanded, stage.kernel, stride)
+        self.conv_dw = depthwise(expanded, stage.kernel, stride)
         self.bn2 = nn.BatchNorm2d(expanded)
         self.act2 = activation()
         self.se = SqueezeExcite(expanded, in_channels // 4)
@@ -130,12 +150,6 @@ class TinyNet(nn.Module):
         for stage in list(self.blocks)[1:]:
             deep = stage(deep)
         return shallow, deep
-
-
-def _depthwise(channels: int, kernel: int, stride: int) -> nn.Conv2d:
-    return nn.Conv2d(
-        channels, channels, kernel, stride, padding=kernel // 2, groups=channels, bias=False
-    )
 
 
 def _build_stages() -> nn.Sequential:

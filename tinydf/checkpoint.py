@@ -1,0 +1,120 @@
+"""A trained network in one file: weights as safetensors, training configuration and ModelSpec as JSON in its header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from tinydf_runtime.errors import ModelFileError, UnreadableInputError
+from tinydf_runtime.files import sha256_of, write_atomically
+from tinydf_runtime.spec import METADATA_KEY, ModelSpec
+from torch import Tensor
+
+from tinydf.forgery import TinyDF
+
+CONFIG_KEY = "training"
+DEFAULT_PATH = Path(__file__).parent / "weights" / "tinydf.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A trained network.
+
+    Attributes:
+        state: Parameters and buffers by name, float32.
+        config: How it was trained; plain JSON values.
+        spec: What travels on into every export.
+    """
+
+    state: Mapping[str, Tensor]
+    config: Mapping[str, Any]
+    spec: ModelSpec
+
+    def build(self) -> TinyDF:
+        """Returns the network in evaluation mode."""
+        model = TinyDF()
+        model.load_state_dict(dict(self.state))
+        return model.eval()
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
+    """Writes a checkpoint, whole or not at all.
+
+    Args:
+        checkpoint: What to write.
+        path: Ends in .safetensors.
+        half: Stores the weights of convolutions and splines as float16, half the size; the statistics and gains that
+            scale them stay float32.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    tensors = {
+        name: (value.half() if half and value.ndim > 1 else value).contiguous()
+        for name, value in checkpoint.state.items()
+    }
+    metadata = {METADATA_KEY: checkpoint.spec.to_json(), CONFIG_KEY: json.dumps(dict(checkpoint.config))}
+    write_atomically(path, save(tensors, metadata))
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Reads a ``.safetensors`` checkpoint, or the EMA weights of a training state (``.pt``, weights_only).
+
+    Raises:
+        UnreadableInputError: There is no such file.
+        ModelFileError: The file is damaged, or its tensors are not those of this network.
+    """
+    if not path.is_file():
+        raise UnreadableInputError(f"{path}: no such file. Expected a checkpoint that tinydf-train wrote.")
+    state, config, spec = _read_pt(path) if path.suffix == ".pt" else _read_safetensors(path)
+    _check_state(state, path)
+    return Checkpoint(state, config, replace(spec, checkpoint_sha256=sha256_of(path)))
+
+
+def load_default() -> Checkpoint:
+    """Reads the checkpoint that is shipped with TinyDF."""
+    return load_checkpoint(DEFAULT_PATH)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], ModelSpec]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        config = json.loads(metadata[CONFIG_KEY])
+        spec = ModelSpec.from_json(metadata[METADATA_KEY], path.name)
+    except (SafetensorError, KeyError, ValueError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{path}: is no TinyDF checkpoint ({error}). Train or download it again.") from error
+    return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}, config, spec
+
+
+def _read_pt(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], ModelSpec]:
+    try:
+        # weights_only: a pickle may run code, tensors and plain values may not.
+        values = torch.load(path, map_location="cpu", weights_only=True)
+        return values["ema"], json.loads(values["config"]), ModelSpec.from_json(values["spec"], path.name)
+    except (RuntimeError, KeyError, TypeError, ValueError, EOFError, OSError, UnpicklingError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{path}: is no TinyDF training state ({error}).") from error
+
+
+def _check_state(state: Mapping[str, Tensor], path: Path) -> None:
+    with torch.device("meta"):
+        expected = TinyDF().state_dict()
+    for name, value in expected.items():
+        if name not in state or state[name].shape != value.shape:
+            found = tuple(state[name].shape) if name in state else "nothing"
+            raise ModelFileError(f"{path}: {name}: found {found}, expected {tuple(value.shape)}. It is another network.")
+    unknown = sorted(set(state) - set(expected))
+    if unknown:
+        raise ModelFileError(f"{path}: unknown tensor {unknown[0]}. It is another network.")

@@ -1,0 +1,86 @@
+"""Photos -> an endless, repeatable series of training pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import torch
+from tinydf_runtime.crop import CropRecipe
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tinydf.data.photos import Photo
+from tinydf.data.samples import Forger, Pair, cut_patch, make_pair
+from tinydf.data.selfblend import self_blend
+
+MAP_CELL_PX = 16
+Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
+
+
+class PairSeries(Dataset[Pair]):
+    """Pair ``i`` is a function of the seed and ``i`` alone, so that a resumed run goes on as it would have.
+
+    Sources are drawn in proportion to the square root of their size: no collection's look outweighs the others.
+    """
+
+    def __init__(self, photos: Sequence[Photo], patch_px: int, length: int, seed: int, easy: int = 0) -> None:
+        """Sets the series up.
+
+        Args:
+            photos: What to forge.
+            patch_px: Side of the window that is cut out of each crop; a crop's side for the whole.
+            length: Number of pairs.
+            seed: Seed of all randomness.
+            easy: Number of pairs over which the forgeries grow from coarse to subtle.
+        """
+        ordered = sorted(photos, key=lambda photo: photo.source)
+        self._sources = [list(group) for _, group in groupby(ordered, key=lambda photo: photo.source)]
+        weights = np.sqrt([len(source) for source in self._sources])
+        self._shares = weights / weights.sum()
+        self._patch_px, self._length, self._seed, self._easy = patch_px, length, seed, easy
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Pair:
+        """Makes pair ``index``."""
+        # A worker process is one core; OpenCV's own threads would fight over it.
+        cv2.setNumThreads(1)
+        rng = np.random.default_rng((self._seed, index))
+        source = self._sources[rng.choice(len(self._sources), p=self._shares)]
+        photo = source[rng.integers(len(source))]
+        ease = max(0.0, 1 - index / self._easy) if self._easy else 0.0
+        return cut_patch(make_pair(photo, CropRecipe(), rng, ease=ease), self._patch_px, rng)
+
+
+class FixedPairs(Dataset[Pair]):
+    """One pair of each photo, the same at every call: for validation and tests."""
+
+    def __init__(self, photos: Sequence[Photo], seed: int, forge: Forger = self_blend) -> None:
+        self._photos, self._seed, self._forge = photos, seed, forge
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    def __getitem__(self, index: int) -> Pair:
+        """Makes the pair of photo ``index``."""
+        cv2.setNumThreads(1)
+        return make_pair(self._photos[index], CropRecipe(), np.random.default_rng((self._seed, index)), self._forge)
+
+
+def collate(pairs: Sequence[Pair]) -> Batch:
+    """Stacks N pairs: each forgery shares its batch with its own original.
+
+    Returns:
+        Images, 2N x 3 x S x S, uint8, RGB, reals first; labels, 2N, float32, 1 for forged; forgery maps,
+        2N x S/16 x S/16, float32, 0..1.
+    """
+    images = np.stack([pair.real for pair in pairs] + [pair.forged for pair in pairs])
+    masks = torch.from_numpy(np.stack([pair.mask for pair in pairs]))
+    cells = torch.nn.functional.avg_pool2d(masks.unsqueeze(1), MAP_CELL_PX).squeeze(1)
+    labels = torch.repeat_interleave(torch.tensor((0.0, 1.0)), len(pairs))
+    return torch.from_numpy(images).permute(0, 3, 1, 2), labels, torch.cat((torch.zeros_like(cells), cells))

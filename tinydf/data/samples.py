@@ -1,0 +1,132 @@
+"""Photo -> pair of training crops, one real and one forged, alike in all but the forgery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from tinydf_runtime.crop import CropRecipe, crop_face
+from tinydf_runtime.errors import UnreadableInputError
+from tinydf_runtime.types import BoxXYXY, Face, Image
+
+from tinydf.data.degrade import draw_degradation
+from tinydf.data.masks import Mask
+from tinydf.data.photos import Photo
+from tinydf.data.selfblend import change_look, self_blend
+
+WINDOW_MARGIN = 0.35
+"""Surround that is forged and degraded with a face: enough for the widest crop that ``_jitter`` draws."""
+MAX_WINDOW_PX = 352
+
+Forger: TypeAlias = Callable[[Image, NDArray[np.float64], Generator, float], tuple[Image, Mask]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A real and a forged crop of one face.
+
+    Attributes:
+        real: S x S x 3, RGB, uint8.
+        forged: S x S x 3, RGB, uint8, under the same degradations.
+        mask: S x S, float32, 0..1: where ``forged`` was replaced.
+    """
+
+    real: Image
+    forged: Image
+    mask: Mask
+
+
+def make_pair(
+    photo: Photo, recipe: CropRecipe, rng: Generator, forge: Forger = self_blend, ease: float = 0.0
+) -> Pair:
+    """Forges a photo's main face, degrades both versions alike and crops them.
+
+    Args:
+        photo: The photo.
+        recipe: The crop; ``side_px`` may be smaller than the shipped network's.
+        rng: Source of all randomness.
+        forge: Family of forgeries.
+        ease: Passed to ``forge``.
+
+    Raises:
+        UnreadableInputError: The photo cannot be read.
+    """
+    window, face = _cut_window(_read(photo), photo.faces[0])
+    if rng.random() < 0.5:
+        window, face = _mirror(window, face)
+    landmarks = np.array(face.landmarks)
+    # Where the whole picture's look changes, real and forged change together: only a difference inside it is a trace.
+    if rng.random() < 0.4:
+        window = change_look(window, rng)
+    forged, mask = forge(window, landmarks, rng, ease)
+    degrade = draw_degradation(rng)
+    box = _jitter(face.box_xyxy, rng)
+    scaled_mask = np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2)
+    return Pair(
+        _crop(degrade(window), window, box, recipe),
+        _crop(degrade(forged), window, box, recipe),
+        _crop(scaled_mask, window, box, recipe)[..., 0].astype(np.float32) / 255,
+    )
+
+
+def cut_patch(pair: Pair, side_px: int, rng: Generator) -> Pair:
+    """Cuts the same window out of both crops and the mask, around a random place that was forged.
+
+    A patch trains the same textures at the same scale as the whole crop, at the cost of its area.
+    """
+    forged_y, forged_x = np.nonzero(pair.mask >= 0.5 * pair.mask.max())
+    chosen = rng.integers(len(forged_y))
+    limit = pair.mask.shape[0] - side_px
+    jitter_y, jitter_x = rng.uniform(-0.4, 0.4, 2) * side_px
+    y = int(np.clip(forged_y[chosen] - side_px / 2 + jitter_y, 0, limit))
+    x = int(np.clip(forged_x[chosen] - side_px / 2 + jitter_x, 0, limit))
+    window = np.s_[y : y + side_px, x : x + side_px]
+    return Pair(pair.real[window], pair.forged[window], pair.mask[window])
+
+
+def _read(photo: Photo) -> Image:
+    image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise UnreadableInputError(f"{photo.path}: cannot be read as an image. Remove it from the manifest.")
+    return image
+
+
+def _cut_window(image: Image, face: Face) -> tuple[Image, Face]:
+    """Cuts the face with its surround; large ones are shrunk, small ones keep their pixels."""
+    left, top, right, bottom = face.box_xyxy
+    side = max(right - left, bottom - top) * (1 + 2 * WINDOW_MARGIN)
+    side_px = min(MAX_WINDOW_PX, round(side))
+    window = crop_face(image, face.box_xyxy, CropRecipe(side_px, WINDOW_MARGIN))
+    scale, origin = side_px / side, ((left + right - side) / 2, (top + bottom - side) / 2)
+    box = ((left - origin[0]) * scale, (top - origin[1]) * scale, (right - origin[0]) * scale, (bottom - origin[1]) * scale)
+    landmarks = tuple(((x - origin[0]) * scale, (y - origin[1]) * scale) for x, y in face.landmarks)
+    return window, Face(box, landmarks, face.score)
+
+
+def _mirror(window: Image, face: Face) -> tuple[Image, Face]:
+    width = window.shape[1]
+    left, top, right, bottom = face.box_xyxy
+    right_eye, left_eye, nose, right_mouth, left_mouth = ((width - x, y) for x, y in face.landmarks)
+    landmarks = (left_eye, right_eye, nose, left_mouth, right_mouth)
+    return cv2.flip(window, 1), Face((width - right, top, width - left, bottom), landmarks, face.score)
+
+
+def _jitter(box_xyxy: BoxXYXY, rng: Generator) -> BoxXYXY:
+    """Moves and scales a box as much as detectors disagree."""
+    left, top, right, bottom = box_xyxy
+    side = max(right - left, bottom - top)
+    half_width, half_height = ((right - left) / 2, (bottom - top) / 2) * np.array(rng.uniform(0.9, 1.15))
+    x, y = np.array(((left + right) / 2, (top + bottom) / 2)) + rng.uniform(-0.05, 0.05, 2) * side
+    return float(x - half_width), float(y - half_height), float(x + half_width), float(y + half_height)
+
+
+def _crop(image: Image, window: Image, box_xyxy: BoxXYXY, recipe: CropRecipe) -> Image:
+    """Crops a degraded version of the window, whose scale may have changed."""
+    scale = image.shape[1] / window.shape[1]
+    left, top, right, bottom = (value * scale for value in box_xyxy)
+    return cv2.cvtColor(crop_face(image, (left, top, right, bottom), recipe), cv2.COLOR_BGR2RGB)

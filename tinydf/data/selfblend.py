@@ -1,0 +1,99 @@
+"""Self-blended images: a real photo blended with a changed copy of itself.
+
+Written from the paper: Shiohara & Yamasaki, "Detecting Deepfakes with Self-Blended Images" (CVPR 2022). A network that
+tells them from the photo has learned what blending leaves behind, and not one forger's habits.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from tinydf_runtime.types import Image
+
+from tinydf.data import photometry
+from tinydf.data.masks import Mask, draw_mask
+
+MIN_DIFFERENCE = 1.5
+"""Mean change inside the mask, in levels, from which a blend counts as a forgery: below it there is nothing to find."""
+MAX_TRIES = 4
+
+
+def self_blend(image: Image, landmarks: NDArray[np.float64], rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
+    """Forges a face from itself.
+
+    Args:
+        image: H x W x 3, BGR, uint8.
+        landmarks: 5 x 2, pixels.
+        rng: Source of all randomness.
+        ease: 0 for forgeries as subtle as good ones are; up to 1 for coarse ones, to learn from first.
+
+    Returns:
+        The forged image, and the mask of what was replaced: H x W, float32, 0..1.
+    """
+    for _ in range(MAX_TRIES):
+        mask = draw_mask(landmarks, *image.shape[:2], rng)
+        if ease > rng.random():
+            mask = mask / max(float(mask.max()), 1e-6)
+        source, target = change_one_side(image, rng, ease)
+        forged = blend(warp_source(source, landmarks, rng), target, mask)
+        difference = cv2.absdiff(forged, image).mean(axis=2)
+        if float((difference * mask).sum()) > MIN_DIFFERENCE * float(mask.sum()) * (1 + 2 * ease):
+            break
+    return forged, mask
+
+
+def change_one_side(image: Image, rng: Generator, ease: float = 0.0) -> tuple[Image, Image]:
+    """Returns a source (the face to paste) and a target (the picture around it), of which one has been changed."""
+    changed = change_look(image, rng, ease)
+    # A forged face is softer than its surround more often than the reverse.
+    return (changed, image) if rng.random() < 0.7 else (image, changed)
+
+
+def change_look(image: Image, rng: Generator, ease: float = 0.0) -> Image:
+    """Changes colour, sharpness or grain, at least one of them."""
+    colour, softness = rng.random() < 0.6, rng.random() < 0.75
+    if colour or not softness:
+        image = photometry.shift_colour(image, rng, rng.uniform(0.2, 0.7) + 0.5 * ease)
+    if softness:
+        image = _change_sharpness(image, rng, ease)
+    return image
+
+
+def _change_sharpness(image: Image, rng: Generator, ease: float) -> Image:
+    kind = rng.random()
+    side_px = image.shape[0]
+    if kind < 0.45:
+        # Down to the 64 to 256 px of a face decoder, whatever the photo's own size.
+        return photometry.resample(image, rng.uniform(0.25, 0.85) * (1 - 0.4 * ease), rng)
+    if kind < 0.65:
+        return photometry.blur(image, rng.uniform(0.002, 0.008) * side_px * (1 + ease))
+    if kind < 0.8:
+        return photometry.sharpen(image, rng.uniform(0.3, 1.2) * (1 + ease))
+    if kind < 0.9:
+        return photometry.jpeg(image, int(rng.integers(30, 85)))
+    return photometry.add_noise(image, rng.uniform(2, 7) * (1 + ease), rng)
+
+
+def warp_source(image: Image, landmarks: NDArray[np.float64], rng: Generator) -> Image:
+    """Shifts, scales, turns and bends the face a little, so that its edges no longer meet those around it."""
+    height, width = image.shape[:2]
+    face_px = 2.2 * float(np.linalg.norm(landmarks[1] - landmarks[0]))
+    centre_x, centre_y = landmarks.mean(axis=0)
+    affine = cv2.getRotationMatrix2D((float(centre_x), float(centre_y)), rng.normal(0, 1.5), rng.uniform(0.95, 1.05))
+    affine[:, 2] += rng.uniform(-0.03, 0.03, 2) * face_px
+    if rng.random() < 0.6:
+        return cv2.warpAffine(image, affine, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    field = rng.normal(0, 0.012 * face_px, (4, 4, 2)).astype(np.float32)
+    field = cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC)
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    inverse = cv2.invertAffineTransform(affine).astype(np.float32)
+    map_x = inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2] + field[..., 0]
+    map_y = inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2] + field[..., 1]
+    return cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def blend(source: Image, target: Image, mask: Mask) -> Image:
+    """Returns source where the mask is 1, target where it is 0, a mixture between."""
+    return cv2.blendLinear(source, target, mask, 1 - mask)

@@ -1,0 +1,204 @@
+"""Photos -> trained face detector: the loop, visible in one piece.
+
+The learning rate warms up, stays, and falls to nothing over the last part; the kept weights are a moving average.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tinydf.facedetector.dataset import Batch, ComposedPictures, Draw, batches
+from tinydf.facedetector.loss import Losses, detection_losses
+from tinydf.facedetector.model import FaceDetectorNet, cell_strides
+from tinydf.facedetector.mosaic import Composer
+from tinydf.facedetector.photos import Photo
+from tinydf.facedetector.run_state import Run, load_state, state_bytes
+from tinydf.facedetector.validate import NMS_IOU, USUAL_SCORE, Validation, validate, validation_pictures
+from tinydf.facedetector.weights import copy_state, save_detector
+from tinydf_runtime.files import write_atomically
+
+logger = logging.getLogger(__name__)
+NAME = "tinydf-facedetector"
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """All that decides a run, apart from the photos.
+
+    Attributes:
+        steps: Optimiser steps of the whole run.
+        batch_size: Pictures a step.
+        small_side_px: Side of the pictures at first.
+        side_px: Side of most pictures after ``grow_at``, and of those for validation.
+        large_side_px: Side of the others after ``grow_at``: faces of more than ``side_px`` occur in them.
+        grow_at: Step from which pictures are large.
+        learning_rate: The highest.
+        weight_decay: Of AdamW.
+        warmup_steps: Over which the learning rate rises.
+        decay_share: Last part of the run, over which it falls to zero.
+        average_decay: Of the moving average of the weights.
+        clip_norm: Largest norm of the gradient.
+        validate_every: Steps between validations and checkpoints.
+        validation_pictures: How many.
+        seed: Of weights and pictures.
+    """
+
+    steps: int = 9000
+    batch_size: int = 16
+    small_side_px: int = 256
+    side_px: int = 320
+    large_side_px: int = 640
+    grow_at: int = 4500
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    warmup_steps: int = 400
+    decay_share: float = 0.35
+    average_decay: float = 0.999
+    clip_norm: float = 20.0
+    validate_every: int = 500
+    validation_pictures: int = 300
+    seed: int = 1
+
+    def learning_rate_at(self, step: int) -> float:
+        """Returns the learning rate of a step."""
+        rise = min(1.0, (step + 1) / max(self.warmup_steps, 1))
+        fall = min(1.0, (self.steps - step) / max(self.steps * self.decay_share, 1.0))
+        return self.learning_rate * min(rise, fall)
+
+    def batch_at(self, step: int) -> list[Draw]:
+        """Returns the pictures of a step: small ones first, then large ones, every third time a few very large ones."""
+        side_px = self.small_side_px
+        if step >= self.grow_at:
+            side_px = self.large_side_px if step % 3 == 2 else self.side_px
+        # Very large pictures come in so small a number that a step costs the same.
+        count = max(1, self.batch_size * self.side_px**2 // max(side_px, self.side_px) ** 2)
+        return [Draw(step, place, side_px) for place in range(count)]
+
+
+def train(
+    photos: list[Photo],
+    validation_photos: list[Photo],
+    out: Path,
+    config: DetectorConfig,
+    *,
+    resume: bool = False,
+    device: str = "cpu",
+    workers: int = 1,
+    origin: dict[str, Any] | None = None,
+    report: Callable[[int, float], None] | None = None,
+) -> Path:
+    """Trains and returns the path of the best weights, ``out/facedetector.safetensors``.
+
+    Args:
+        photos: To learn from.
+        validation_photos: To choose the best weights by; other people than in ``photos``.
+        out: Folder for weights, state (``state.safetensors``) and log (``log.jsonl``); made if missing.
+        config: Of the run.
+        resume: Go on from the state in ``out``, if there is one. ``steps`` may have been raised since.
+        device: As torch names it.
+        workers: Processes that draw pictures.
+        origin: What the weights' file says about the data, under ``data``.
+        report: Called after each step with the number of steps done and the loss.
+
+    Raises:
+        ModelFileError: The state is damaged or of another network.
+        OutputError: A file could not be written.
+    """
+    torch.manual_seed(config.seed)
+    run = _start(config, device)
+    state_path = out / "state.safetensors"
+    if resume and state_path.is_file():
+        load_state(run, state_path)
+    pictures = validation_pictures(validation_photos, config.validation_pictures, config.side_px, config.seed)
+    usable = [photo for photo in photos if len(photo.faces)]
+    drawn = ComposedPictures(Composer(usable), config.seed)
+    plan = [config.batch_at(step) for step in range(run.step, config.steps)]
+    losses_seen: list[Tensor] = []
+    began = time.monotonic() - run.seconds
+    for batch in batches(drawn, plan, workers, pin=device.startswith("cuda")):
+        losses = _learn(run, batch, config)
+        losses_seen.append(torch.stack(losses).detach())
+        run.step += 1
+        if report is not None:
+            report(run.step, float(losses.total.detach()))
+        if run.step % config.validate_every == 0 or run.step == config.steps:
+            run.seconds = time.monotonic() - began
+            outcome = validate(run.averaged, pictures)
+            entry = _log_entry(run, losses_seen, outcome, config)
+            losses_seen.clear()
+            with (out / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps(entry) + "\n")
+            logger.info("%s", entry)
+            if outcome.merit > run.best_merit:
+                run.best_merit = outcome.merit
+                facts = _facts(run, config, outcome, origin or {})
+                save_detector(copy_state(run.averaged), facts, out / "facedetector.safetensors")
+            write_atomically(state_path, state_bytes(run))
+    return out / "facedetector.safetensors"
+
+
+def _start(config: DetectorConfig, device: str) -> Run:
+    network = FaceDetectorNet().to(device)
+    averaged = FaceDetectorNet().to(device).requires_grad_(False)
+    for net in (network, averaged):
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload] - missing in torch's own annotations
+    averaged.load_state_dict(network.state_dict())
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    plain = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return Run(network, averaged, torch.optim.AdamW(groups, lr=config.learning_rate))
+
+
+def _learn(run: Run, batch: Batch, config: DetectorConfig) -> Losses:
+    """Takes one optimiser step and one of the moving average."""
+    run.network.train()
+    device = next(run.network.parameters()).device
+    images, boxes, landmarks, present, doubtful = (part.to(device, non_blocking=True) for part in batch)
+    height, width = images.shape[1:3]
+    # N x H x W x 3 seen as N x 3 x H x W is channels_last already.
+    predictions = run.network(images.permute(0, 3, 1, 2).float())
+    centres, strides = cell_strides(height, width, device)
+    losses = detection_losses(predictions, boxes, landmarks, present, doubtful, centres, strides)
+    run.optimizer.zero_grad(set_to_none=True)
+    losses.total.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(run.network.parameters(), config.clip_norm)
+    for group in run.optimizer.param_groups:
+        group["lr"] = config.learning_rate_at(run.step)
+    run.optimizer.step()
+    # Early on, a long average would still be mostly the random start.
+    decay = min(config.average_decay, (run.step + 1) / (run.step + 10))
+    with torch.no_grad():
+        for kept, new in zip(run.averaged.state_dict().values(), run.network.state_dict().values(), strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(new, 1.0 - decay)
+            else:
+                kept.copy_(new)
+    return losses
+
+
+def _log_entry(run: Run, losses: list[Tensor], outcome: Validation, config: DetectorConfig) -> dict[str, float]:
+    parts = torch.stack(losses).mean(0).tolist()
+    entry = {"step": run.step, "seconds": round(run.seconds, 1), "learning_rate": config.learning_rate_at(run.step - 1)}
+    entry |= {f"loss_{name}": round(value, 4) for name, value in zip(Losses._fields, parts, strict=True)}
+    return entry | {name: round(value, 4) for name, value in asdict(outcome).items()}
+
+
+def _facts(run: Run, config: DetectorConfig, outcome: Validation, origin: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": NAME,
+        "network": {"stem_channels": 16, "early_channels": 32, "channels": 64},
+        "score_threshold": USUAL_SCORE,
+        "nms_iou": NMS_IOU,
+        "training": asdict(config) | {"step": run.step, "seconds": round(run.seconds), "torch": torch.__version__},
+        "validation": {name: round(value, 4) for name, value in asdict(outcome).items()},
+        "data": origin,
+    }

@@ -1,0 +1,96 @@
+"""A network and pictures with known faces -> how well it finds them; used while training to keep the best weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from tinydf.facedetector.metrics import ImageMatch, average_precision, false_boxes, match, recall
+from tinydf.facedetector.model import FaceDetectorNet
+from tinydf.facedetector.mosaic import Composer, Sample
+from tinydf.facedetector.photos import Photo
+from tinydf_runtime.boxes import keep_best
+
+NMS_IOU = 0.45
+# Below this score nothing is looked at.
+LOWEST_SCORE = 0.05
+# A first guess, until the threshold is chosen on the validation photos.
+USUAL_SCORE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Figures over all validation pictures.
+
+    Attributes:
+        average_precision: 0..1, at IoU .5.
+        recall: Share of the faces found at a score of .5.
+        false_boxes: Wrong boxes an image at a score of .5.
+        median_iou: Of the boxes found.
+        median_landmark_error: Share of the box's width.
+    """
+
+    average_precision: float
+    recall: float
+    false_boxes: float
+    median_iou: float
+    median_landmark_error: float
+
+    @property
+    def merit(self) -> float:
+        """What the kept weights have most of: finding faces first, then placing boxes well."""
+        return self.average_precision + 0.25 * self.median_iou - 0.5 * self.median_landmark_error
+
+
+def validation_pictures(photos: list[Photo], count: int, side_px: int, seed: int) -> list[Sample]:
+    """Returns fixed pictures: half composed like those of training, half composed of one whole photo each."""
+    composer = Composer(photos)
+    pictures = []
+    for index in range(count):
+        rng = np.random.default_rng((seed, 7, index))
+        pictures.append(composer.compose(side_px, rng) if index % 2 else composer.compose_whole(side_px, rng))
+    return pictures
+
+
+@torch.no_grad()
+def match_pictures(network: FaceDetectorNet, pictures: Iterable[Sample]) -> list[ImageMatch]:
+    """Returns how the network's boxes from a score of .05 fit each picture; the network is left in evaluation mode."""
+    network.eval()
+    device = next(network.parameters()).device
+    matches = []
+    for picture in pictures:
+        image = torch.from_numpy(picture.image).to(device).permute(2, 0, 1)[None].float()
+        predictions = network(image)
+        scores = predictions.scores[0].double().cpu().numpy()
+        usable = np.flatnonzero(scores >= LOWEST_SCORE)
+        boxes = predictions.boxes_xyxy[0].double().cpu().numpy()[usable]
+        points = predictions.landmarks[0].double().cpu().numpy()[usable]
+        kept = keep_best(boxes, scores[usable], NMS_IOU)
+        matches.append(
+            match(
+                boxes[kept],
+                scores[usable][kept],
+                points[kept],
+                picture.boxes_xyxy.astype(np.float64),
+                picture.landmarks.astype(np.float64),
+                picture.doubtful_xyxy.astype(np.float64),
+            )
+        )
+    return matches
+
+
+def validate(network: FaceDetectorNet, pictures: Iterable[Sample]) -> Validation:
+    """Returns the figures of a network over pictures."""
+    matches = match_pictures(network, pictures)
+    ious = np.concatenate([one.ious for one in matches])
+    errors = np.concatenate([one.landmark_errors for one in matches])
+    return Validation(
+        average_precision(matches),
+        recall(matches, USUAL_SCORE),
+        false_boxes(matches, USUAL_SCORE),
+        float(np.median(ious)) if len(ious) else 0.0,
+        float(np.median(errors)) if len(errors) else 1.0,
+    )

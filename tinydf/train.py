@@ -1,0 +1,248 @@
+"""The training loop, visible in one piece."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning_fabric
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from tinydf_runtime.crop import CropRecipe
+from tinydf_runtime.errors import UsageError
+from tinydf_runtime.files import write_atomically
+from tinydf_runtime.spec import ModelSpec
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinydf.data.dataset import Batch, FixedPairs, PairSeries, collate
+from tinydf.data.photos import Photo
+from tinydf.forgery import TinyDF
+from tinydf.metrics import auc
+
+STATE_NAME = "state.pt"
+MODEL_NAME = "tinydf.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """What makes a run; recorded in its checkpoint.
+
+    Attributes:
+        seed: Seed of initial weights and of every sample.
+        steps: Optimiser steps.
+        batch_pairs: Real-forged pairs in a step, over all processes.
+        patch_px: Side of the window of each 224 px crop that is trained on; a multiple of 32.
+        learning_rate: Peak of the cosine schedule.
+        weight_decay: Of AdamW, for weights alone.
+        warmup_share: Share of the steps over which the learning rate rises.
+        easy_share: Share of the pairs over which the forgeries grow from coarse to subtle.
+        ema_decay: Of the averaged weights, which are the ones kept.
+        map_weight: Weight of the forgery map's loss against the verdict's.
+        validate_every: Steps between two validations, each followed by a saved state.
+        precision: Fabric's name, such as 32-true or bf16-mixed.
+    """
+
+    seed: int = 0
+    steps: int = 20_000
+    batch_pairs: int = 32
+    patch_px: int = 224
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup_share: float = 0.03
+    easy_share: float = 0.3
+    ema_decay: float = 0.999
+    map_weight: float = 1.0
+    validate_every: int = 500
+    precision: str = "32-true"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a caller may show after a step; ``validation_auc`` is that of the last validation."""
+
+    step: int
+    steps: int
+    loss: float
+    validation_auc: float | None
+
+
+def train(
+    config: TrainConfig,
+    training: list[Photo],
+    validation: list[Photo],
+    out: Path,
+    *,
+    fabric: Fabric,
+    init: Path | None = None,
+    resume: bool = False,
+    workers: int = 1,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Path:
+    """Trains TinyDF on photos of real faces and forgeries made from them.
+
+    Args:
+        config: The recipe.
+        training: Photos to learn from.
+        validation: Photos of other people, for the AUC along the way.
+        out: Folder of the run: the state to resume from and the resulting checkpoint.
+        fabric: Devices and precision; already launched.
+        init: Checkpoint to start from instead of random weights.
+        resume: Goes on from the state in ``out``, with its weights, optimiser and place in the series.
+        workers: Processes that make samples, on each rank.
+        report: Called after each step on the first rank.
+
+    Returns:
+        The path of the checkpoint with the averaged weights.
+
+    Raises:
+        UsageError: The batch does not divide over the processes, or the state is another run's.
+    """
+    if config.batch_pairs % fabric.world_size:
+        raise UsageError(f"batch of {config.batch_pairs} pairs: must divide over {fabric.world_size} processes.")
+    lightning_fabric.seed_everything(config.seed, verbose=False)
+    raw = TinyDF()
+    if init is not None:
+        raw.load_state_dict(dict(load_checkpoint(init).state))
+    raw = raw.to(memory_format=torch.channels_last)
+    model, optimizer = fabric.setup(raw, torch.optim.AdamW(_decay_groups(raw, config), lr=config.learning_rate))
+    average = AveragedModel(raw, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
+    start, validation_auc = 0, None
+    if resume:
+        start, validation_auc = _load_state(out / STATE_NAME, config, raw, average, optimizer)
+
+    batches = _batches(config, training, start, fabric, workers)
+    fixed = DataLoader(FixedPairs(validation, config.seed), config.batch_pairs, collate_fn=collate, num_workers=workers)
+    model.train()
+    for step, (images, labels, maps) in enumerate(batches, start + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * learning_rate_factor(step, config)
+        logits, map_logits = model(images.float().contiguous(memory_format=torch.channels_last))
+        loss = forgery_loss(logits, map_logits, labels, maps, config.map_weight)
+        fabric.backward(loss)
+        fabric.clip_gradients(model, optimizer, max_norm=5.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        average.update_parameters(raw)
+        if step % config.validate_every == 0 or step == config.steps:
+            validation_auc = auc(*score_pairs(average.module, fixed, fabric.device))
+            if fabric.is_global_zero:
+                _save_state(out / STATE_NAME, config, step, validation_auc, raw, average, optimizer)
+            fabric.barrier()
+        if fabric.is_global_zero:
+            report(Progress(step, config.steps, loss.item(), validation_auc))
+
+    if fabric.is_global_zero:
+        save_checkpoint(_checkpoint(config, average.module), out / MODEL_NAME)
+    return out / MODEL_NAME
+
+
+def forgery_loss(logits: Tensor, map_logits: Tensor, labels: Tensor, maps: Tensor, map_weight: float) -> Tensor:
+    """Returns binary cross-entropy of the verdict plus that of the forgery map.
+
+    Args:
+        logits: N.
+        map_logits: N x h x w.
+        labels: N, 1 for forged.
+        maps: N x h x w, 0..1: the share of each cell that was replaced.
+        map_weight: Weight of the map's part.
+    """
+    verdict = functional.binary_cross_entropy_with_logits(logits.float(), labels)
+    where = functional.binary_cross_entropy_with_logits(map_logits.float(), maps)
+    return verdict + map_weight * where
+
+
+def learning_rate_factor(step: int, config: TrainConfig) -> float:
+    """Returns the share of the peak learning rate at a step: linear warm-up, then half a cosine."""
+    warmup = max(1, round(config.steps * config.warmup_share))
+    if step <= warmup:
+        return step / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, config.steps - warmup)))
+
+
+@torch.inference_mode()
+def score_pairs(
+    model: nn.Module, pairs: DataLoader[Any], device: torch.device
+) -> tuple[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.float64]]]:
+    """Returns the logits of the real and of the forged crops, N each, in the order of ``pairs``."""
+    was_training = model.training
+    model.eval()
+    real, fake = [], []
+    for images, labels, _ in pairs:
+        logits = model(images.to(device).float().contiguous(memory_format=torch.channels_last))[0].double().cpu()
+        real.append(logits[labels == 0].numpy())
+        fake.append(logits[labels == 1].numpy())
+    model.train(was_training)
+    return np.concatenate(real), np.concatenate(fake)
+
+
+def _batches(
+    config: TrainConfig, photos: list[Photo], start: int, fabric: Fabric, workers: int
+) -> Iterator[Batch]:
+    length = config.steps * config.batch_pairs
+    series = PairSeries(photos, config.patch_px, length, config.seed, easy=round(length * config.easy_share))
+    # Ranks take turns within each batch, so that the run sees the same pairs on any number of processes.
+    own = range(start * config.batch_pairs + fabric.global_rank, length, fabric.world_size)
+    loader = DataLoader(
+        series,
+        config.batch_pairs // fabric.world_size,
+        sampler=own,
+        collate_fn=collate,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        pin_memory=fabric.device.type == "cuda",
+    )
+    return iter(fabric.setup_dataloaders(loader, use_distributed_sampler=False))
+
+
+def _decay_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+    # Gains and biases are not decayed: shrinking them does not simplify what the network computes.
+    weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    return [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _checkpoint(config: TrainConfig, model: nn.Module) -> Checkpoint:
+    versions = {"torch": torch.__version__, "lightning-fabric": lightning_fabric.__version__}
+    spec = ModelSpec(name="tinydf", crop=CropRecipe(), versions=versions)
+    return Checkpoint(model.state_dict(), asdict(config), spec)
+
+
+def _save_state(
+    path: Path, config: TrainConfig, step: int, validation_auc: float, raw: nn.Module, average: AveragedModel,
+    optimizer: Any,
+) -> None:
+    state = {
+        "config": json.dumps(asdict(config)),
+        "spec": _checkpoint(config, average.module).spec.to_json(),
+        "step": step,
+        "validation_auc": validation_auc,
+        "model": raw.state_dict(),
+        "ema": average.module.state_dict(),
+        "averaged": average.n_averaged,
+        "optimizer": optimizer.state_dict(),
+    }
+    write_atomically(path, lambda file: torch.save(state, file))
+
+
+def _load_state(
+    path: Path, config: TrainConfig, raw: nn.Module, average: AveragedModel, optimizer: Any
+) -> tuple[int, float | None]:
+    if not path.is_file():
+        raise UsageError(f"{path}: no state to resume from. Start the run without --resume.")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if json.loads(state["config"]) != asdict(config):
+        raise UsageError(f"{path}: was written by a run with other settings. Resume with the settings of that run.")
+    raw.load_state_dict(state["model"])
+    average.module.load_state_dict(state["ema"])
+    average.n_averaged.copy_(state["averaged"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["step"]), state["validation_auc"]
