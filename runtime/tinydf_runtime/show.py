@@ -14,7 +14,7 @@ STYLES = {"real": "green", "fake": "bold red", "inconclusive": "yellow", "no_fac
 BARS = "▁▂▃▄▅▆▇█"
 PLAIN_BARS = ".:-=+*%#"
 """For terminals and files that cannot hold the blocks."""
-TIMELINE_WIDTH = 32
+TIMELINE_WIDTH = 28
 MAXIMUM_PERSONS = 20
 """A crowd's table would hide the verdict above it; the JSON holds everyone."""
 
@@ -88,12 +88,12 @@ def _persons(item: InputReport, threshold: float, plain: bool) -> Table:
     """Returns one row a track."""
     moving = item.kind != "image"
     table = Table(box=box.SIMPLE, pad_edge=False)
-    table.add_column("person", justify="right")
+    table.add_column("person", justify="right", no_wrap=True)
     if moving:
-        table.add_column("seen")
-    table.add_column("faces used", justify="right")
-    table.add_column("fake", justify="right")
-    table.add_column("verdict")
+        table.add_column("seen", no_wrap=True)
+    table.add_column("faces", justify="right", no_wrap=True)
+    table.add_column("fake", justify="right", no_wrap=True)
+    table.add_column("verdict", min_width=len("inconclusive"))
     if moving:
         table.add_column("fake over time", no_wrap=True, min_width=TIMELINE_WIDTH)
     duration_s = max([item.duration_s or 0.0, *(track.last_s for track in item.tracks)])
@@ -105,7 +105,7 @@ def _persons(item: InputReport, threshold: float, plain: bool) -> Table:
         row: list[str | Text] = [str(track.id)]
         if moving:
             row.append(f"{track.first_s:.1f}-{track.last_s:.1f} s")
-        row += [f"{track.faces_used} of {len(track.scores)}", share, verdict]
+        row += [str(track.faces_used), share, verdict]
         if moving:
             row.append(timeline(track, duration_s, threshold, plain))
         table.add_row(*row)
