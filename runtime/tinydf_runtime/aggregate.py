@@ -135,13 +135,27 @@ def find_spans(evidence: Evidence, threshold_logit: float) -> list[tuple[int, in
             start = i
     if start is not None:
         spans.append((start, len(evidence.time_s)))
-    return [_tighten(evidence, span, threshold_logit) for span in spans]
+    fitted = [_fit_ends(evidence, span, threshold_logit) for span in spans]
+    # Two spans that reached for the same face are one.
+    joined: list[tuple[int, int]] = []
+    for first, end in fitted:
+        if joined and first < joined[-1][1]:
+            first = joined.pop()[0]
+        joined.append((first, end))
+    return joined
 
 
-def _tighten(evidence: Evidence, span: tuple[int, int], threshold_logit: float) -> tuple[int, int]:
-    """Moves both ends of a span inwards to scores that pass: smoothing reaches past the change by half its window."""
-    passing = np.flatnonzero(evidence.logit[span[0] : span[1]] >= threshold_logit)
-    return (span[0] + int(passing[0]), span[0] + int(passing[-1]) + 1) if len(passing) else (span[0], span[0])
+def _fit_ends(evidence: Evidence, span: tuple[int, int], threshold_logit: float) -> tuple[int, int]:
+    """Moves both ends of a span to where the scores themselves pass: smoothing shifts a change by half its window."""
+    reach_s = SMOOTHING_S / 2
+    passing, time_s = evidence.logit >= threshold_logit, evidence.time_s
+    first, last = span[0], span[1] - 1
+    while first > 0 and passing[first - 1] and time_s[span[0]] - time_s[first - 1] <= reach_s:
+        first -= 1
+    while last + 1 < len(passing) and passing[last + 1] and time_s[last + 1] - time_s[span[1] - 1] <= reach_s:
+        last += 1
+    inside = np.flatnonzero(passing[first : last + 1])
+    return (first + int(inside[0]), first + int(inside[-1]) + 1) if len(inside) else (first, first)
 
 
 def is_credible_span(part: Evidence, whole: Evidence, minimum_faces: int) -> bool:

@@ -70,6 +70,18 @@ class Trail:
             np.stack(kept) if len(kept) == len(maps) else None,
         )
 
+    def held_to(self, end_s: float, hold_s: float) -> Trail:
+        """Returns the trail with its last look repeated at the video's end, where no further look came in between."""
+        if not 0 < end_s - self.time_s[-1] <= 2 * hold_s:
+            return self
+        return Trail(
+            self.track,
+            np.append(self.time_s, end_s),
+            np.concatenate([self.boxes, self.boxes[-1:]]),
+            np.concatenate([self.probability, self.probability[-1:]]),
+            None if self.maps is None else np.concatenate([self.maps, self.maps[-1:]]),
+        )
+
     def at(self, time_s: float, hold_s: float) -> DrawnFace | None:
         """Returns the face between the two nearest looks, None where it was not there.
 
@@ -184,6 +196,7 @@ def _drawn_frames(
     hold_s = _half_step_s(trails)
     last_s = max((float(trail.time_s[-1]) for trail in trails), default=0.0)
     duration_s = max(item.duration_s or 0.0, last_s)
+    trails = [trail.held_to(duration_s, hold_s) for trail in trails]
     strip: Image | None = None
     with VideoReader(item.path, None) as reader:
         for frame in reader:

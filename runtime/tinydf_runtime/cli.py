@@ -27,6 +27,7 @@ from tinydf_runtime.report import EVIDENCE_NOTE, report_json, write_csv, write_j
 from tinydf_runtime.show import show_input
 from tinydf_runtime.types import InputReport
 from tinydf_runtime.watch import Limits
+from tinydf_runtime.watch import Progress as ReportProgress
 
 NAME = "tinydf-run"
 
@@ -74,7 +75,6 @@ class Run:
     """What one run has done so far, so that an interruption keeps it."""
 
     console: Console
-    progress: Progress
     stop: threading.Event = field(default_factory=threading.Event)
     done: list[InputReport] = field(default_factory=list)
 
@@ -149,9 +149,9 @@ def main(
     if analyzer.device != device and not quiet:
         say_error(f"{device} is not available: using {analyzer.device}.")
     silent = quiet or str(json_file) == "-"
-    run = Run(Console(quiet=silent), progress_bar(silent))
+    run = Run(Console(quiet=silent))
     try:
-        with stopping_on_interrupt(run.stop), run.progress:
+        with stopping_on_interrupt(run.stop):
             judge_all(sources, targets, analyzer, run, max_seconds)
     except KeyboardInterrupt:
         run.stop.set()
@@ -175,7 +175,7 @@ def judge_all(
     for source in sources:
         if run.stop.is_set():
             return
-        with task(run.progress, source) as progress:
+        with task(Path(source).name or source, run.console.quiet) as progress:
             item = analyzer.analyze_input(source, progress, limits)
         run.done.append(item)
         if item.message is not None:
@@ -183,7 +183,7 @@ def judge_all(
         else:
             show_input(item, threshold, run.console)
         if source in targets and item.message is None and not run.stop.is_set():
-            with task(run.progress, f"drawing {targets[source].name}") as progress:
+            with task(f"drawing {targets[source].name}", run.console.quiet) as progress:
                 if item.kind == "image":
                     annotate_image(item, targets[source], threshold)
                 else:
@@ -206,7 +206,9 @@ def check_outputs(outputs: Sequence[Path], sources: Sequence[str]) -> None:
             raise UsageError(f"{path}: named for two outputs. Choose another name for one.")
         if path.is_dir():
             raise OutputError(f"{path}: is a folder, expected a file name.")
-        check_folder(path.parent)
+        # Devices and pipes, such as /dev/stdout, are written straight.
+        if path.is_file() or not path.exists():
+            check_folder(real.parent)
 
 
 def check_folder(folder: Path) -> None:
@@ -288,31 +290,33 @@ def stopping_on_interrupt(stop: threading.Event) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        # None stands for a handler that was not set from Python, and cannot be put back from here.
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
 
 
-def progress_bar(silent: bool) -> Progress:
-    """Returns a progress bar that shows on stderr, and only on a terminal."""
+@contextmanager
+def task(name: str, silent: bool) -> Iterator[ReportProgress]:
+    """Shows one piece of work as a bar on stderr, on a terminal alone; yields what to call as it goes on."""
     console = Console(stderr=True)
-    return Progress(
+    bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:.0f} s"),
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        # Else what is printed meanwhile would go to stderr too.
+        redirect_stdout=False,
+        redirect_stderr=False,
         disable=silent or not console.is_terminal,
     )
+    with bar:
+        number = bar.add_task(name, total=None)
 
+        def report(done_s: float, total_s: float | None) -> None:
+            bar.update(number, completed=done_s, total=total_s)
 
-@contextmanager
-def task(progress: Progress, name: str) -> Iterator[Any]:
-    """Shows one piece of work; yields what to call with the seconds done and the length."""
-    number = progress.add_task(Path(name).name or name, total=None)
-    try:
-        yield lambda done_s, total_s: progress.update(number, completed=done_s, total=total_s)
-    finally:
-        progress.remove_task(number)
+        yield report
 
 
 def say_error(message: str) -> None:

@@ -37,7 +37,7 @@ REASON_WORDS: dict[Reason, str] = {
     "near_threshold": "the score is too close to the threshold to call",
     "frames_disagree": "the frames contradict each other",
     "no_face_found": "no face was found",
-    "mostly_unseen": "less than half of it could be read, and the rest may differ",
+    "mostly_unseen": "less than half of it was seen, and the rest may differ",
     "interrupted": "stopped before its end",
     "unreadable": "it could not be read",
 }

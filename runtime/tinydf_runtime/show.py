@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -14,22 +14,22 @@ STYLES = {"real": "green", "fake": "bold red", "inconclusive": "yellow", "no_fac
 BARS = "▁▂▃▄▅▆▇█"
 PLAIN_BARS = ".:-=+*%#"
 """For terminals and files that cannot hold the blocks."""
-TIMELINE_WIDTH = 28
+TIMELINE_WIDTH = 24
 MAXIMUM_PERSONS = 20
 """A crowd's table would hide the verdict above it; the JSON holds everyone."""
 
 
 def show_input(item: InputReport, threshold: float, console: Console) -> None:
     """Prints verdict, reasons and a table of the persons."""
-    parts: list[Text | Table] = [_headline(item)]
+    # A long path or reason stays on one line, so that the output can be searched.
+    console.print(_headline(item), soft_wrap=True)
     if item.tracks:
-        parts.append(_persons(item, threshold, plain=console.options.ascii_only))
+        console.print(_persons(item, threshold, plain=console.options.ascii_only))
     if len(item.tracks) > MAXIMUM_PERSONS:
-        parts.append(Text(f"  and {len(item.tracks) - MAXIMUM_PERSONS} more", style="dim"))
+        console.print(Text(f"  and {len(item.tracks) - MAXIMUM_PERSONS} more", style="dim"))
     for segment in item.segments:
         words = f"  person {segment.track} looks forged from {segment.start_s:.1f} s to {segment.end_s:.1f} s"
-        parts.append(Text(f"{words} ({segment.fake_probability:.0%})", style="red"))
-    console.print(Group(*parts))
+        console.print(Text(f"{words} ({segment.fake_probability:.0%})", style="red"), soft_wrap=True)
 
 
 def reason_words(reasons: tuple[Reason, ...]) -> str:

@@ -179,3 +179,11 @@ def test_a_mostly_unseen_input_can_be_fake_but_not_real() -> None:
     assert judge_input([real], coverage=0.3) == ("inconclusive", 0.1, ("mostly_unseen",))
     assert judge_input([fake], coverage=0.3)[0] == "fake"
     assert judge_input([real], coverage=0.8)[0] == "real"
+
+
+@pytest.mark.parametrize(("low", "high", "threshold"), [(0.1, 0.35, 0.25), (0.02, 0.6, 0.5), (0.4, 0.99, 0.5)])
+def test_a_segment_starts_and_ends_with_the_change_whatever_the_heights(
+    low: float, high: float, threshold: float
+) -> None:
+    _, segments = judge_track(1, scores_of([low] * 25 + [high] * 50 + [low] * 25), threshold)
+    assert [(round(s.start_s, 3), round(s.end_s, 3)) for s in segments] == [(5.0, 14.8)]
