@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from tinydf_runtime.errors import ModelFileError, UnreadableInputError
-from tinydf_runtime.files import sha256_of, write_atomically
-from tinydf_runtime.spec import METADATA_KEY, ModelSpec
 from torch import Tensor
 
 from tinydf.forgery import TinyDF
+from tinydf_runtime.errors import ModelFileError, UnreadableInputError
+from tinydf_runtime.files import sha256_of, write_atomically
+from tinydf_runtime.spec import METADATA_KEY, ModelSpec
 
 CONFIG_KEY = "training"
 DEFAULT_PATH = Path(__file__).parent / "weights" / "tinydf.safetensors"
@@ -114,7 +114,9 @@ def _check_state(state: Mapping[str, Tensor], path: Path) -> None:
     for name, value in expected.items():
         if name not in state or state[name].shape != value.shape:
             found = tuple(state[name].shape) if name in state else "nothing"
-            raise ModelFileError(f"{path}: {name}: found {found}, expected {tuple(value.shape)}. It is another network.")
+            raise ModelFileError(
+                f"{path}: {name}: found {found}, expected {tuple(value.shape)}. It is another network."
+            )
     unknown = sorted(set(state) - set(expected))
     if unknown:
         raise ModelFileError(f"{path}: unknown tensor {unknown[0]}. It is another network.")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,6 @@ import lightning_fabric
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from tinydf_runtime.crop import CropRecipe
-from tinydf_runtime.errors import UsageError
-from tinydf_runtime.files import write_atomically
-from tinydf_runtime.spec import ModelSpec
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -27,6 +24,11 @@ from tinydf.data.dataset import Batch, FixedPairs, PairSeries, collate
 from tinydf.data.photos import Photo
 from tinydf.forgery import TinyDF
 from tinydf.metrics import auc
+from tinydf.pretrained import fetch_imagenet_weights, is_backbone_file, load_backbone
+from tinydf_runtime.crop import CropRecipe
+from tinydf_runtime.errors import UsageError
+from tinydf_runtime.files import write_atomically
+from tinydf_runtime.spec import ModelSpec
 
 STATE_NAME = "state.pt"
 MODEL_NAME = "tinydf.safetensors"
@@ -66,7 +68,7 @@ class TrainConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class StepReport:
     """What a caller may show after a step; ``validation_auc`` is that of the last validation."""
 
     step: int
@@ -82,10 +84,10 @@ def train(
     out: Path,
     *,
     fabric: Fabric,
-    init: Path | None = None,
+    init: str = "none",
     resume: bool = False,
     workers: int = 1,
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Callable[[StepReport], None] = lambda progress: None,
 ) -> Path:
     """Trains TinyDF on photos of real faces and forgeries made from them.
 
@@ -95,7 +97,7 @@ def train(
         validation: Photos of other people, for the AUC along the way.
         out: Folder of the run: the state to resume from and the resulting checkpoint.
         fabric: Devices and precision; already launched.
-        init: Checkpoint to start from instead of random weights.
+        init: See ``initial_network``.
         resume: Goes on from the state in ``out``, with its weights, optimiser and place in the series.
         workers: Processes that make samples, on each rank.
         report: Called after each step on the first rank.
@@ -106,15 +108,15 @@ def train(
     Raises:
         UsageError: The batch does not divide over the processes, or the state is another run's.
     """
+    if config.patch_px % 32:
+        raise UsageError(f"patches of {config.patch_px} px: must be a multiple of 32.")
     if config.batch_pairs % fabric.world_size:
         raise UsageError(f"batch of {config.batch_pairs} pairs: must divide over {fabric.world_size} processes.")
     lightning_fabric.seed_everything(config.seed, verbose=False)
-    raw = TinyDF()
-    if init is not None:
-        raw.load_state_dict(dict(load_checkpoint(init).state))
-    raw = raw.to(memory_format=torch.channels_last)
+    raw = initial_network(init)
+    raw.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword
     model, optimizer = fabric.setup(raw, torch.optim.AdamW(_decay_groups(raw, config), lr=config.learning_rate))
-    average = AveragedModel(raw, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
+    average = AveragedModel(raw, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)  # type: ignore[no-untyped-call]
     start, validation_auc = 0, None
     if resume:
         start, validation_auc = _load_state(out / STATE_NAME, config, raw, average, optimizer)
@@ -138,11 +140,25 @@ def train(
                 _save_state(out / STATE_NAME, config, step, validation_auc, raw, average, optimizer)
             fabric.barrier()
         if fabric.is_global_zero:
-            report(Progress(step, config.steps, loss.item(), validation_auc))
+            report(StepReport(step, config.steps, loss.item(), validation_auc))
 
     if fabric.is_global_zero:
         save_checkpoint(_checkpoint(config, average.module), out / MODEL_NAME)
     return out / MODEL_NAME
+
+
+def initial_network(init: str) -> TinyDF:
+    """Returns a network with random weights (``none``), ImageNet's backbone (``imagenet``) or a file's weights.
+
+    A file is a TinyDF checkpoint, or timm's tinynet_a weights for the backbone alone.
+    """
+    if init == "none":
+        return TinyDF()
+    if init == "imagenet" or is_backbone_file(Path(init)):
+        network = TinyDF()
+        load_backbone(network.backbone, fetch_imagenet_weights() if init == "imagenet" else Path(init))
+        return network
+    return load_checkpoint(Path(init)).build()
 
 
 def forgery_loss(logits: Tensor, map_logits: Tensor, labels: Tensor, maps: Tensor, map_weight: float) -> Tensor:
@@ -184,9 +200,7 @@ def score_pairs(
     return np.concatenate(real), np.concatenate(fake)
 
 
-def _batches(
-    config: TrainConfig, photos: list[Photo], start: int, fabric: Fabric, workers: int
-) -> Iterator[Batch]:
+def _batches(config: TrainConfig, photos: list[Photo], start: int, fabric: Fabric, workers: int) -> Iterable[Batch]:
     length = config.steps * config.batch_pairs
     series = PairSeries(photos, config.patch_px, length, config.seed, easy=round(length * config.easy_share))
     # Ranks take turns within each batch, so that the run sees the same pairs on any number of processes.
@@ -200,7 +214,8 @@ def _batches(
         prefetch_factor=4 if workers else None,
         pin_memory=fabric.device.type == "cuda",
     )
-    return iter(fabric.setup_dataloaders(loader, use_distributed_sampler=False))
+    placed: Iterable[Batch] = fabric.setup_dataloaders(loader, use_distributed_sampler=False)  # type: ignore[assignment]
+    return placed
 
 
 def _decay_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
@@ -211,13 +226,18 @@ def _decay_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]
 
 
 def _checkpoint(config: TrainConfig, model: nn.Module) -> Checkpoint:
-    versions = {"torch": torch.__version__, "lightning-fabric": lightning_fabric.__version__}
+    versions = {"torch": torch.__version__, "lightning-fabric": version("lightning-fabric")}
     spec = ModelSpec(name="tinydf", crop=CropRecipe(), versions=versions)
     return Checkpoint(model.state_dict(), asdict(config), spec)
 
 
 def _save_state(
-    path: Path, config: TrainConfig, step: int, validation_auc: float, raw: nn.Module, average: AveragedModel,
+    path: Path,
+    config: TrainConfig,
+    step: int,
+    validation_auc: float,
+    raw: nn.Module,
+    average: AveragedModel,
     optimizer: Any,
 ) -> None:
     state = {

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 
 import cv2
+import numpy as np
 
 from tinydf_runtime.errors import OutsideImageError
 from tinydf_runtime.types import BoxXYXY, Image
@@ -23,7 +24,7 @@ class CropRecipe:
     """
 
     side_px: int = 224
-    margin: float = 0.1
+    margin: float = 0.05
     version: int = 1
 
     def sha256(self) -> str:
@@ -66,7 +67,7 @@ def crop_face(image: Image, box_xyxy: BoxXYXY, recipe: CropRecipe) -> Image:
         )
     inside = image[max(y0, 0) : y1, max(x0, 0) : x1]
     if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
-        inside = cv2.copyMakeBorder(
+        padded = cv2.copyMakeBorder(
             inside,
             max(-y0, 0),
             max(y1 - height, 0),
@@ -74,5 +75,7 @@ def crop_face(image: Image, box_xyxy: BoxXYXY, recipe: CropRecipe) -> Image:
             max(x1 - width, 0),
             cv2.BORDER_REFLECT_101 if min(inside.shape[:2]) > 1 else cv2.BORDER_REPLICATE,
         )
+        inside = np.asarray(padded, dtype=np.uint8)
     interpolation = cv2.INTER_AREA if x1 - x0 > recipe.side_px else cv2.INTER_LINEAR
-    return cv2.resize(inside, (recipe.side_px, recipe.side_px), interpolation=interpolation)
+    side = (recipe.side_px, recipe.side_px)
+    return np.asarray(cv2.resize(inside, side, interpolation=interpolation), dtype=np.uint8)

@@ -9,13 +9,13 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 import torch
-from tinydf_runtime.crop import CropRecipe
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Forger, Pair, cut_patch, make_pair
 from tinydf.data.selfblend import self_blend
+from tinydf_runtime.crop import CropRecipe
 
 MAP_CELL_PX = 16
 Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]

@@ -9,10 +9,10 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 from numpy.random import Generator
-from tinydf_runtime.types import Image
 
 from tinydf.data import photometry
 from tinydf.data.video_codec import h264_round_trip
+from tinydf_runtime.types import Image
 
 Degradation: TypeAlias = Callable[[Image], Image]
 
@@ -64,14 +64,14 @@ def _repeatable(function: Callable[..., Image], rng: Generator, **settings: floa
 
 
 def _motion_blur(image: Image, length_px: int, angle_deg: float) -> Image:
-    kernel = np.zeros((length_px, length_px), np.float32)
-    kernel[length_px // 2] = 1
+    level = np.zeros((length_px, length_px), np.float32)
+    level[length_px // 2] = 1
     centre = ((length_px - 1) / 2, (length_px - 1) / 2)
-    kernel = cv2.warpAffine(kernel, cv2.getRotationMatrix2D(centre, angle_deg, 1), (length_px, length_px))
-    return cv2.filter2D(image, -1, kernel / kernel.sum())
+    kernel = cv2.warpAffine(level, cv2.getRotationMatrix2D(centre, angle_deg, 1), (length_px, length_px))
+    return photometry.as_image(cv2.filter2D(image, -1, kernel / kernel.sum()))
 
 
 def _scale(image: Image, factor: float, interpolation: int) -> Image:
     height, width = image.shape[:2]
     size = (max(48, round(width * factor)), max(48, round(height * factor)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 0.7 else interpolation)
+    return photometry.as_image(cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 0.7 else interpolation))

@@ -65,10 +65,10 @@ def _deform(mask: Mask, face_px: float, rng: Generator) -> Mask:
     """Bends the outline: a coarse random displacement field, enlarged smoothly."""
     height, width = mask.shape
     strength_px = face_px * rng.uniform(0, 0.05)
-    field = rng.normal(0, 1, (6, 6, 2)).astype(np.float32) * np.float32(strength_px)
-    field = cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC)
+    coarse = rng.normal(0, 1, (6, 6, 2)).astype(np.float32) * np.float32(strength_px)
+    field = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return cv2.remap(mask, x + field[..., 0], y + field[..., 1], cv2.INTER_LINEAR)
+    return np.asarray(cv2.remap(mask, x + field[..., 0], y + field[..., 1], cv2.INTER_LINEAR), dtype=np.float32)
 
 
 def _soften(mask: Mask, face_px: float, rng: Generator) -> Mask:
@@ -82,4 +82,4 @@ def _soften(mask: Mask, face_px: float, rng: Generator) -> Mask:
 def _blur(mask: Mask, sigma_px: float) -> Mask:
     # Two box filters approach a Gaussian at a cost that does not grow with its width.
     side = max(1, round(sigma_px * 1.7)) * 2 + 1
-    return cv2.blur(cv2.blur(mask, (side, side)), (side, side))
+    return np.asarray(cv2.blur(cv2.blur(mask, (side, side)), (side, side)), dtype=np.float32)

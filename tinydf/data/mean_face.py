@@ -1,8 +1,8 @@
 """The mean face and how faces differ from it, so that masks follow brows and jaw from five landmarks alone.
 
 Derived from the hand-placed points of the Face Research Lab London Set (DeBruine, L. & Jones, B., 2017,
-doi 10.6084/m9.figshare.5047666, CC BY 4.0): 102 neutral frontal faces, brought by a similarity transform onto five canonical
-points; 38 of their 189 points, and their first modes of variation.
+doi 10.6084/m9.figshare.5047666, CC BY 4.0): 102 neutral frontal faces, brought by a similarity transform onto five
+canonical points; 38 of their 189 points, and their first modes of variation.
 """
 
 from __future__ import annotations

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.random import Generator
+
 from tinydf_runtime.types import Image
 
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_NEAREST)
+
+
+def as_image(array: MatLike | None) -> Image:
+    """Gives what OpenCV returned the type that it has."""
+    return np.asarray(array, dtype=np.uint8)
 
 
 def shift_colour(image: Image, rng: Generator, strength: float = 1.0) -> Image:
@@ -23,11 +30,11 @@ def shift_colour(image: Image, rng: Generator, strength: float = 1.0) -> Image:
     gamma = 1 + rng.uniform(-0.2, 0.2) * strength
     levels = np.linspace(0, 1, 256)[:, None] ** gamma * 255
     table = np.clip((levels - 128) * gain + 128 + shift, 0, 255).astype(np.uint8)
-    shifted = cv2.LUT(image, table.reshape(256, 1, 3))
+    shifted = as_image(cv2.LUT(image, table.reshape(256, 1, 3)))
     if rng.random() < 0.5:
         grey = cv2.cvtColor(cv2.cvtColor(shifted, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
         saturation = 1 + rng.uniform(-0.5, 0.3) * strength
-        shifted = cv2.addWeighted(shifted, saturation, grey, 1 - saturation, 0)
+        shifted = as_image(cv2.addWeighted(shifted, saturation, grey, 1 - saturation, 0))
     return shifted
 
 
@@ -37,17 +44,17 @@ def resample(image: Image, factor: float, rng: Generator) -> Image:
     small = (max(8, round(width * factor)), max(8, round(height * factor)))
     shrunk = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
     enlarge = INTERPOLATIONS[rng.choice(3, p=(0.45, 0.45, 0.1))]
-    return cv2.resize(shrunk, (width, height), interpolation=enlarge)
+    return as_image(cv2.resize(shrunk, (width, height), interpolation=enlarge))
 
 
 def blur(image: Image, sigma_px: float) -> Image:
     """Applies a Gaussian blur."""
-    return cv2.GaussianBlur(image, (0, 0), sigma_px)
+    return as_image(cv2.GaussianBlur(image, (0, 0), sigma_px))
 
 
 def sharpen(image: Image, amount: float) -> Image:
     """Adds ``amount`` times the difference to a blurred copy (unsharp mask)."""
-    return cv2.addWeighted(image, 1 + amount, cv2.GaussianBlur(image, (0, 0), 1.5), -amount, 0)
+    return as_image(cv2.addWeighted(image, 1 + amount, blur(image, 1.5), -amount, 0))
 
 
 def add_noise(image: Image, sigma: float, rng: Generator) -> Image:
@@ -60,5 +67,4 @@ def add_noise(image: Image, sigma: float, rng: Generator) -> Image:
 def jpeg(image: Image, quality: int) -> Image:
     """Sends an image through JPEG at a quality of 1 to 100."""
     _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality))
-    decoded: Image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    return decoded
+    return as_image(cv2.imdecode(data, cv2.IMREAD_COLOR))

@@ -10,14 +10,15 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from tinydf_runtime.crop import CropRecipe, crop_face
-from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.types import BoxXYXY, Face, Image
 
 from tinydf.data.degrade import draw_degradation
 from tinydf.data.masks import Mask
+from tinydf.data.photometry import as_image
 from tinydf.data.photos import Photo
 from tinydf.data.selfblend import change_look, self_blend
+from tinydf_runtime.crop import CropRecipe, crop_face
+from tinydf_runtime.errors import UnreadableInputError
+from tinydf_runtime.types import BoxXYXY, Face, Image
 
 WINDOW_MARGIN = 0.35
 """Surround that is forged and degraded with a face: enough for the widest crop that ``_jitter`` draws."""
@@ -41,9 +42,7 @@ class Pair:
     mask: Mask
 
 
-def make_pair(
-    photo: Photo, recipe: CropRecipe, rng: Generator, forge: Forger = self_blend, ease: float = 0.0
-) -> Pair:
+def make_pair(photo: Photo, recipe: CropRecipe, rng: Generator, forge: Forger = self_blend, ease: float = 0.0) -> Pair:
     """Forges a photo's main face, degrades both versions alike and crops them.
 
     Args:
@@ -70,7 +69,7 @@ def make_pair(
     return Pair(
         _crop(degrade(window), window, box, recipe),
         _crop(degrade(forged), window, box, recipe),
-        _crop(scaled_mask, window, box, recipe)[..., 0].astype(np.float32) / 255,
+        _crop(scaled_mask, window, box, recipe)[..., 0].astype(np.float32) / np.float32(255),
     )
 
 
@@ -93,7 +92,7 @@ def _read(photo: Photo) -> Image:
     image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
     if image is None:
         raise UnreadableInputError(f"{photo.path}: cannot be read as an image. Remove it from the manifest.")
-    return image
+    return as_image(image)
 
 
 def _cut_window(image: Image, face: Face) -> tuple[Image, Face]:
@@ -103,7 +102,12 @@ def _cut_window(image: Image, face: Face) -> tuple[Image, Face]:
     side_px = min(MAX_WINDOW_PX, round(side))
     window = crop_face(image, face.box_xyxy, CropRecipe(side_px, WINDOW_MARGIN))
     scale, origin = side_px / side, ((left + right - side) / 2, (top + bottom - side) / 2)
-    box = ((left - origin[0]) * scale, (top - origin[1]) * scale, (right - origin[0]) * scale, (bottom - origin[1]) * scale)
+    box = (
+        (left - origin[0]) * scale,
+        (top - origin[1]) * scale,
+        (right - origin[0]) * scale,
+        (bottom - origin[1]) * scale,
+    )
     landmarks = tuple(((x - origin[0]) * scale, (y - origin[1]) * scale) for x, y in face.landmarks)
     return window, Face(box, landmarks, face.score)
 
@@ -113,7 +117,7 @@ def _mirror(window: Image, face: Face) -> tuple[Image, Face]:
     left, top, right, bottom = face.box_xyxy
     right_eye, left_eye, nose, right_mouth, left_mouth = ((width - x, y) for x, y in face.landmarks)
     landmarks = (left_eye, right_eye, nose, left_mouth, right_mouth)
-    return cv2.flip(window, 1), Face((width - right, top, width - left, bottom), landmarks, face.score)
+    return as_image(cv2.flip(window, 1)), Face((width - right, top, width - left, bottom), landmarks, face.score)
 
 
 def _jitter(box_xyxy: BoxXYXY, rng: Generator) -> BoxXYXY:
@@ -129,4 +133,4 @@ def _crop(image: Image, window: Image, box_xyxy: BoxXYXY, recipe: CropRecipe) ->
     """Crops a degraded version of the window, whose scale may have changed."""
     scale = image.shape[1] / window.shape[1]
     left, top, right, bottom = (value * scale for value in box_xyxy)
-    return cv2.cvtColor(crop_face(image, (left, top, right, bottom), recipe), cv2.COLOR_BGR2RGB)
+    return as_image(cv2.cvtColor(crop_face(image, (left, top, right, bottom), recipe), cv2.COLOR_BGR2RGB))

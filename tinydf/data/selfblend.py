@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from tinydf_runtime.types import Image
 
 from tinydf.data import photometry
 from tinydf.data.masks import Mask, draw_mask
+from tinydf.data.photometry import as_image
+from tinydf_runtime.types import Image
 
 MIN_DIFFERENCE = 1.5
 """Mean change inside the mask, in levels, from which a blend counts as a forgery: below it there is nothing to find."""
@@ -33,9 +34,9 @@ def self_blend(image: Image, landmarks: NDArray[np.float64], rng: Generator, eas
         The forged image, and the mask of what was replaced: H x W, float32, 0..1.
     """
     for _ in range(MAX_TRIES):
-        mask = draw_mask(landmarks, *image.shape[:2], rng)
+        mask = draw_mask(landmarks, image.shape[0], image.shape[1], rng)
         if ease > rng.random():
-            mask = mask / max(float(mask.max()), 1e-6)
+            mask = mask / np.float32(max(float(mask.max()), 1e-6))
         source, target = change_one_side(image, rng, ease)
         forged = blend(warp_source(source, landmarks, rng), target, mask)
         difference = cv2.absdiff(forged, image).mean(axis=2)
@@ -82,18 +83,18 @@ def warp_source(image: Image, landmarks: NDArray[np.float64], rng: Generator) ->
     face_px = 2.2 * float(np.linalg.norm(landmarks[1] - landmarks[0]))
     centre_x, centre_y = landmarks.mean(axis=0)
     affine = cv2.getRotationMatrix2D((float(centre_x), float(centre_y)), rng.normal(0, 1.5), rng.uniform(0.95, 1.05))
-    affine[:, 2] += rng.uniform(-0.03, 0.03, 2) * face_px
+    affine[:, 2] = affine[:, 2] + rng.uniform(-0.03, 0.03, 2) * face_px
     if rng.random() < 0.6:
-        return cv2.warpAffine(image, affine, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    field = rng.normal(0, 0.012 * face_px, (4, 4, 2)).astype(np.float32)
-    field = cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC)
+        return as_image(cv2.warpAffine(image, affine, (width, height), borderMode=cv2.BORDER_REFLECT_101))
+    coarse = rng.normal(0, 0.012 * face_px, (4, 4, 2)).astype(np.float32)
+    field = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     inverse = cv2.invertAffineTransform(affine).astype(np.float32)
     map_x = inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2] + field[..., 0]
     map_y = inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2] + field[..., 1]
-    return cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return as_image(cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101))
 
 
 def blend(source: Image, target: Image, mask: Mask) -> Image:
     """Returns source where the mask is 1, target where it is 0, a mixture between."""
-    return cv2.blendLinear(source, target, mask, 1 - mask)
+    return as_image(cv2.blendLinear(source, target, mask, 1 - mask))

@@ -6,6 +6,8 @@ from fractions import Fraction
 
 import av
 import numpy as np
+
+from tinydf.data.photometry import as_image
 from tinydf_runtime.types import Image
 
 PRESET = "veryfast"
@@ -34,5 +36,4 @@ def h264_round_trip(image: Image, crf: int) -> Image:
     decoder = av.CodecContext.create("h264", "r")
     decoder.thread_count = 1
     frames = [frame for packet in packets for frame in decoder.decode(packet)] + decoder.decode(None)
-    decoded: Image = frames[0].to_ndarray(format="bgr24")
-    return decoded[:height, :width]
+    return as_image(frames[0].to_ndarray(format="bgr24"))[:height, :width]

@@ -77,7 +77,8 @@ class SqueezeExcite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W -> the same, each channel scaled by 0..1."""
         gate = self.conv_expand(self.act(self.conv_reduce(x.mean((2, 3), keepdim=True))))
-        return x * gate.sigmoid()
+        gated: Tensor = x * gate.sigmoid()
+        return gated
 
 
 class DepthwiseSeparable(nn.Module):
@@ -95,7 +96,8 @@ class DepthwiseSeparable(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W -> N x C' x H/stride x W/stride."""
         x = self.se(self.act(self.bn1(self.conv_dw(x))))
-        return self.bn2(self.conv_pw(x))
+        projected: Tensor = self.bn2(self.conv_pw(x))
+        return projected
 
 
 class InvertedResidual(nn.Module):
@@ -117,7 +119,7 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W -> N x C' x H/stride x W/stride."""
-        y = self.act1(self.bn1(self.conv_pw(x)))
+        y: Tensor = self.act1(self.bn1(self.conv_pw(x)))
         y = self.se(self.act2(self.bn2(self.conv_dw(y))))
         y = self.bn3(self.conv_pwl(y))
         return x + y if self.has_skip else y

@@ -1,0 +1,186 @@
+"""``tinydf-train``: photos of real faces -> a TinyDF checkpoint."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tinydf_runtime.errors import ExitCode, TinyDFError, UnavailableError, UsageError, needs
+
+with needs("train"):
+    from lightning_fabric import Fabric
+
+    from tinydf.data.drawn_faces import write_drawn_faces
+    from tinydf.data.photos import Photo, read_photos
+    from tinydf.train import STATE_NAME, StepReport, TrainConfig, train
+
+VALIDATION_PHOTOS = 400
+DEMO_FACES = 64
+DEMO_CONFIG = TrainConfig(steps=60, batch_pairs=8, patch_px=96, validate_every=30)
+"""Two minutes on two cores, and long enough to see the loss fall."""
+DEFAULTS = TrainConfig()
+
+
+@click.command(epilog="Example: tinydf-train --data FACES --out RUN --patch-px 128")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder with photos of real faces and a faces.csv.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option("--init", default="none", show_default=True, metavar="imagenet|FILE|none", help="Weights to start from.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, with the settings it was started with.")
+@click.option("--demo", is_flag=True, help="Train for minutes on faces drawn by code; needs no data.")
+@click.option("--steps", type=click.IntRange(1), default=DEFAULTS.steps, show_default=True, help="Optimiser steps.")
+@click.option(
+    "--batch-pairs", type=click.IntRange(1), default=DEFAULTS.batch_pairs, show_default=True, help="Pairs a step."
+)
+@click.option(
+    "--patch-px",
+    type=click.IntRange(64, 224),
+    default=DEFAULTS.patch_px,
+    show_default=True,
+    help="Side of the patch of each 224 px crop to train on, a multiple of 32: 128 to begin, 224 to finish.",
+)
+@click.option("--learning-rate", default=DEFAULTS.learning_rate, show_default=True, help="Its peak.")
+@click.option(
+    "--warmup-share", default=DEFAULTS.warmup_share, show_default=True, help="Share of the steps to reach it."
+)
+@click.option(
+    "--easy-share",
+    default=DEFAULTS.easy_share,
+    show_default=True,
+    help="Share of the run over which forgeries grow from coarse to subtle; 0 when --init knows them.",
+)
+@click.option(
+    "--ema-decay", default=DEFAULTS.ema_decay, show_default=True, help="Of the averaged weights that are kept."
+)
+@click.option(
+    "--validate-every", type=click.IntRange(1), default=DEFAULTS.validate_every, show_default=True, help="In steps."
+)
+@click.option("--seed", default=DEFAULTS.seed, show_default=True, help="Of weights and samples.")
+@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to train.")
+@click.option(
+    "--devices", type=click.IntRange(1), default=1, show_default=True, help="Processes; torchrun sets its own."
+)
+@click.option(
+    "--precision", default=DEFAULTS.precision, show_default=True, metavar="32-true|bf16-mixed|16-mixed", help="AMP."
+)
+@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that make samples.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.version_option(package_name="tinydf")
+def main(
+    data: Path | None,
+    out: Path,
+    init: str,
+    resume: bool,
+    demo: bool,
+    steps: int,
+    batch_pairs: int,
+    patch_px: int,
+    learning_rate: float,
+    warmup_share: float,
+    easy_share: float,
+    ema_decay: float,
+    validate_every: int,
+    seed: int,
+    device: str,
+    devices: int,
+    precision: str,
+    workers: int,
+    quiet: bool,
+) -> None:
+    """Trains TinyDF on photos of real faces; the forgeries are made from them on the way."""
+    config = TrainConfig(
+        seed=seed,
+        steps=steps,
+        batch_pairs=batch_pairs,
+        patch_px=patch_px,
+        learning_rate=learning_rate,
+        warmup_share=warmup_share,
+        easy_share=easy_share,
+        ema_decay=ema_decay,
+        validate_every=validate_every,
+        precision=precision,
+    )
+    try:
+        training, validation = _photos(data, out, demo)
+        fabric = _fabric(device, devices, precision)
+        with _Bar(quiet or not fabric.is_global_zero) as bar:
+            path = train(
+                DEMO_CONFIG if demo else config,
+                training,
+                validation,
+                out,
+                fabric=fabric,
+                init=init,
+                resume=resume,
+                workers=workers,
+                report=bar.show,
+            )
+    except TinyDFError as error:
+        click.echo(f"tinydf-train: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo(f"tinydf-train: interrupted. --resume goes on from {out / STATE_NAME}.", err=True)
+        sys.exit(ExitCode.INTERRUPTED)
+    if fabric.is_global_zero and not quiet:
+        click.echo(path)
+
+
+def _photos(data: Path | None, out: Path, demo: bool) -> tuple[list[Photo], list[Photo]]:
+    """Returns the photos to train on and an even selection of those to validate on."""
+    if demo == (data is not None):
+        raise UsageError("--data FACES or --demo: give exactly one of them.")
+    if data is None:
+        data = out / "drawn_faces"
+        write_drawn_faces(data, DEMO_FACES)
+    training, validation = read_photos(data, "train"), read_photos(data, "val")
+    for split, photos in (("train", training), ("val", validation)):
+        if not photos:
+            raise UsageError(f"{data}: no photo with a face in split {split}. Both train and val need some.")
+    return training, validation[:: max(1, len(validation) // VALIDATION_PHOTOS)][:VALIDATION_PHOTOS]
+
+
+def _fabric(device: str, devices: int, precision: str) -> Fabric:
+    try:
+        fabric = Fabric(accelerator=device, devices=devices, precision=precision)  # type: ignore[arg-type]
+    except (ValueError, RuntimeError) as error:
+        raise UnavailableError(f"--device {device} --precision {precision}: {error}") from error
+    fabric.launch()
+    return fabric
+
+
+class _Bar:
+    """A progress bar with loss and validation AUC, on a terminal."""
+
+    def __init__(self, hidden: bool) -> None:
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("step {task.completed}/{task.total}"),
+            BarColumn(),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=hidden or not console.is_terminal,
+        )
+        self._task = self._progress.add_task("starting", total=None)
+        self._loss: float | None = None
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def show(self, step: StepReport) -> None:
+        # One step's loss jumps about; a running mean can be read.
+        self._loss = step.loss if self._loss is None else 0.95 * self._loss + 0.05 * step.loss
+        validation = "not yet validated" if step.validation_auc is None else f"validation AUC {step.validation_auc:.3f}"
+        description = f"loss {self._loss:.3f}  {validation}"
+        self._progress.update(self._task, completed=step.step, total=step.steps, description=description)
+
+
+if __name__ == "__main__":
+    main()
