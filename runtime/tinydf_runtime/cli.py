@@ -171,7 +171,7 @@ def judge_all(
 ) -> None:
     """Judges, draws and shows one input after the other."""
     limits = Limits(max_seconds, run.stop)
-    threshold = analyzer.report(()).model.threshold
+    threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
     for source in sources:
         if run.stop.is_set():
             return
@@ -185,9 +185,9 @@ def judge_all(
         if source in targets and item.message is None and not run.stop.is_set():
             with task(f"drawing {targets[source].name}", run.console.quiet) as progress:
                 if item.kind == "image":
-                    annotate_image(item, targets[source], threshold)
+                    annotate_image(item, targets[source], threshold, margin)
                 else:
-                    annotate_video(item, targets[source], threshold, progress=progress, stop=run.stop)
+                    annotate_video(item, targets[source], threshold, margin, progress=progress, stop=run.stop)
 
 
 def check_outputs(outputs: Sequence[Path], sources: Sequence[str]) -> None:

@@ -18,6 +18,8 @@ REAL_COLOUR: Colour = (164, 176, 38)
 MIDDLE_COLOUR: Colour = (62, 190, 250)
 FAKE_COLOUR: Colour = (66, 62, 235)
 """BGR teal, amber and red: told apart with every common kind of colour blindness."""
+HEAT_COLOUR: Colour = (200, 20, 255)
+"""Magenta: neither skin nor hair nor any light comes near it."""
 DOUBT_COLOUR: Colour = (170, 170, 170)
 PLATE_COLOUR: Colour = (28, 24, 22)
 TEXT_COLOUR: Colour = (245, 245, 245)
@@ -90,7 +92,7 @@ def draw_face(image: Image, face: DrawnFace, threshold: float, margin: float) ->
 
 
 def draw_heat(image: Image, square: tuple[int, int, int, int], forgery_map: NDArray[np.float32]) -> None:
-    """Lays a forgery map over its crop's square: the hotter, the less of the picture shows through."""
+    """Lays a forgery map over its crop's square: the hotter, the more magenta."""
     x0, y0, x1, y1 = square
     height, width = image.shape[:2]
     left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
@@ -98,10 +100,9 @@ def draw_heat(image: Image, square: tuple[int, int, int, int], forgery_map: NDAr
         return
     heat = cv2.resize(forgery_map, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
     heat = heat[top - y0 : bottom - y0, left - x0 : right - x0].clip(0, 1)
-    colours = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     opacity = (heat * _HEAT_OPACITY)[..., None]
     part = image[top:bottom, left:right]
-    part[:] = np.rint(part + (colours.astype(np.float32) - part) * opacity).astype(np.uint8)
+    part[:] = np.rint(part + (np.array(HEAT_COLOUR, np.float32) - part) * opacity).astype(np.uint8)
 
 
 def draw_corners(image: Image, box: tuple[int, int, int, int], colour: Colour, sizes: Sizes) -> None:

@@ -21,6 +21,7 @@ from tinydf_runtime.engine import Engine, open_engine
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UsageError
 from tinydf_runtime.files import sha256_of
 from tinydf_runtime.live import stream_moments
+from tinydf_runtime.spec import ModelSpec
 from tinydf_runtime.summary import summarize, summarize_unreadable
 from tinydf_runtime.types import (
     DetectorInfo,
@@ -215,6 +216,16 @@ class Analyzer:
     def device(self) -> str:
         """Where the classifier really computes."""
         return self._networks().engine.device
+
+    @property
+    def threshold(self) -> float:
+        """Probability from which a face counts as fake: the one given, or the model's."""
+        return self._networks().threshold
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the classifier's file says about itself."""
+        return self._networks().engine.spec
 
     def _networks(self) -> _Networks:
         """Returns the networks, loading them for the first caller while the others wait."""
