@@ -58,12 +58,12 @@ class MergedAggregation(nn.Module):
         channels = trained.global_mean.in_channels
         mean_share, rest = torch.tensor_split(trained.merge.weight, [channels], dim=1)
         assert trained.global_mean.bias is not None and trained.merge.bias is not None
-        self.global_mean = nn.Conv2d(channels, channels, 1)
-        self.global_mean.weight.copy_(torch.einsum("omhw,mihw->oihw", mean_share, trained.global_mean.weight))
         shift = mean_share[:, :, 0, 0] @ trained.global_mean.bias + trained.merge.bias
+        self.global_mean = nn.Conv2d(channels, channels, 1)
+        self.global_mean.weight = nn.Parameter(torch.einsum("omhw,mihw->oihw", mean_share, trained.global_mean.weight))
         self.global_mean.bias = nn.Parameter(shift)
         self.merge = nn.Conv2d(rest.shape[1], channels, 1, bias=False)
-        self.merge.weight.copy_(rest)
+        self.merge.weight = nn.Parameter(rest.clone())
         self.point, self.atrous = trained.point, trained.atrous
         self.act, self.reduce = trained.act, trained.reduce
 

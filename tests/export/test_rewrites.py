@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tinydf.checkpoint import Checkpoint
+from tinydf_export.golden import draw_golden_crops
+from tinydf_export.rewrites import rewrite
+
+
+def images(checkpoint: Checkpoint) -> Tensor:
+    return torch.from_numpy(draw_golden_crops(checkpoint.spec.crop)).permute(0, 3, 1, 2).float()
+
+
+def test_rewritten_network_equals_the_trained_one(checkpoint: Checkpoint) -> None:
+    network, crops = checkpoint.build(), images(checkpoint)
+    with torch.no_grad():
+        logit, _ = network(crops)
+        rewritten_logit, _ = rewrite(network).network(crops)
+    assert logit.std() > 1
+    torch.testing.assert_close(rewritten_logit, logit, atol=2e-3, rtol=0)
+
+
+def test_what_float32_rounds_is_all_the_difference(checkpoint: Checkpoint) -> None:
+    # The head computes in float32 always, and no rewrite touches it: its input is compared in its place.
+    network = checkpoint.build().double()
+    network.add_module("head", nn.Identity())
+    with torch.no_grad():
+        features, forgery_map = network(images(checkpoint).double())
+        rewritten_features, rewritten_map = rewrite(network).network(images(checkpoint).double())
+    torch.testing.assert_close(rewritten_features, features, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(rewritten_map, forgery_map, atol=1e-9, rtol=1e-9)
+
+
+def test_no_batch_norm_is_left_over_maps(checkpoint: Checkpoint) -> None:
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in rewrite(checkpoint.build()).network.modules())
+
+
+def test_the_trained_network_stays_as_it_is(checkpoint: Checkpoint) -> None:
+    network = checkpoint.build()
+    rewrite(network)
+    assert all(torch.equal(value, checkpoint.state[name]) for name, value in network.state_dict().items())
+
+
+def test_trained_weight_times_scale_is_the_folded_weight_bit_for_bit(checkpoint: Checkpoint) -> None:
+    rewritten = rewrite(checkpoint.build())
+    folded = rewritten.network.state_dict()
+    compared = 0
+    for name, scale in rewritten.scales.items():
+        # The stem also takes the image's scale, and PAA's merge loses its share of the global mean.
+        if name not in ("backbone.conv_stem.weight", "aggregation.merge.weight"):
+            assert torch.equal(checkpoint.state[name] * scale[:, None, None, None], folded[name]), name
+            compared += 1
+    assert compared > 50
