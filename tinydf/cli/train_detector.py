@@ -11,6 +11,7 @@ import click
 from tinydf_runtime.errors import TinyDFError, needs
 
 with needs("train"):
+    import cv2
     import torch
 
     from tinydf.facedetector.photos import add_second_look, read_photos
@@ -56,6 +57,8 @@ def main(
 ) -> None:
     """Trains the face detector on photos with labelled faces."""
     logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(message)s")
+    # OpenCV's own threads would compete with the network's, and a worker forked while they run never gets its locks.
+    cv2.setNumThreads(1)
     if threads:
         torch.set_num_threads(threads)
     config = DetectorConfig(steps=steps, batch_size=batch_size, grow_at=grow_at, learning_rate=learning_rate, seed=seed)

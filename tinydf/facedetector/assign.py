@@ -1,4 +1,4 @@
-"""Predictions + labelled faces -> which cell learns which face, for a whole batch (SimOTA, Ge et al.: "YOLOX", 2021)."""
+"""Predictions + labelled faces -> which cell learns which face, for a batch (SimOTA, Ge et al.: "YOLOX", 2021)."""
 
 from typing import NamedTuple
 

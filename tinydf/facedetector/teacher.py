@@ -1,7 +1,7 @@
 """Photos + a published YuNet file -> the faces that the table of photos does not list.
 
-The table's boxes come from one pass over each photo at its own size. Small faces in the background are missed there, and
-a detector must not be taught that they are background.
+The table's boxes come from one pass over each photo. Small faces in the background are missed there, and a
+detector must not be taught that they are background.
 """
 
 from __future__ import annotations

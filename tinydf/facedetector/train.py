@@ -150,7 +150,7 @@ def _start(config: DetectorConfig, device: str) -> Run:
     network = FaceDetectorNet().to(device)
     averaged = FaceDetectorNet().to(device).requires_grad_(False)
     for net in (network, averaged):
-        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload] - missing in torch's own annotations
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     averaged.load_state_dict(network.state_dict())
     decayed = [p for p in network.parameters() if p.ndim > 1]
     plain = [p for p in network.parameters() if p.ndim <= 1]

@@ -1,0 +1,108 @@
+"""Face detector checkpoint -> ONNX file that the runtime reads: uint8 picture in; scores, boxes and points out."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from tinydf.facedetector.model import FaceDetectorNet
+from tinydf.facedetector.weights import DetectorCheckpoint
+from tinydf_runtime.detect import METADATA_KEY, SCHEMA
+from tinydf_runtime.files import write_atomically
+
+OPSET = 18
+INPUT = "image"
+OUTPUTS = ("scores", "boxes_xyxy", "landmarks")
+
+
+def fold_norms(network: FaceDetectorNet) -> FaceDetectorNet:
+    """Returns an equal network whose batch norms are part of the convolutions before them.
+
+    Args:
+        network: In evaluation mode; left as it is.
+    """
+    folded = FaceDetectorNet()
+    folded.load_state_dict(network.state_dict())
+    folded.eval().requires_grad_(False)
+    for module in list(folded.modules()):
+        if isinstance(module, nn.Sequential):
+            _fold_sequence(module)
+    return folded
+
+
+def _fold_sequence(sequence: nn.Sequential) -> None:
+    for index in range(1, len(sequence)):
+        before, norm = sequence[index - 1], sequence[index]
+        if isinstance(before, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            sequence[index - 1] = fuse_conv_bn_eval(before, norm)
+            sequence[index] = nn.Identity()
+
+
+class TraceableDetector(nn.Module):
+    """What is traced: the network with input scaling and decoding, for pictures of any size in whole cells of 32 px."""
+
+    def __init__(self, network: FaceDetectorNet) -> None:
+        super().__init__()
+        self.network = fold_norms(network)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns scores (N x P), boxes (N x P x 4, xyxy) and points (N x P x 5 x 2) in pixels.
+
+        Args:
+            image: N x H x W x 3, BGR, uint8; H and W multiples of 32.
+        """
+        predictions = self.network(image.permute(0, 3, 1, 2).float())
+        return predictions.scores, predictions.boxes_xyxy, predictions.landmarks
+
+
+def export_detector(checkpoint: DetectorCheckpoint, out: Path) -> Path:
+    """Writes a checkpoint as ONNX and returns the path.
+
+    Args:
+        checkpoint: Its facts give name, score threshold and suppression overlap.
+        out: File to write.
+
+    Raises:
+        OutputError: The file could not be written.
+    """
+    buffer = io.BytesIO()
+    # Two pictures and unequal sides, so that no dimension is taken for a constant.
+    example = torch.zeros(2, 96, 128, 3, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        # The tracing exporter announces its successor; the successor bakes the picture's size into the grid.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            TraceableDetector(checkpoint.network).eval(),
+            (example,),
+            buffer,  # type: ignore[arg-type]  # a stream is taken too
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            dynamic_axes={INPUT: {0: "n", 1: "height", 2: "width"}} | {name: {0: "n", 1: "cells"} for name in OUTPUTS},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    model.producer_name = "tinydf"
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(_facts(checkpoint), sort_keys=True)})
+    onnx.checker.check_model(model, full_check=True)
+    write_atomically(out, model.SerializeToString())
+    return out
+
+
+def _facts(checkpoint: DetectorCheckpoint) -> dict[str, object]:
+    return {
+        "schema": SCHEMA,
+        "name": checkpoint.facts["name"],
+        "score_threshold": checkpoint.facts["score_threshold"],
+        "nms_iou": checkpoint.facts["nms_iou"],
+        "checkpoint_sha256": checkpoint.sha256,
+        "versions": {"onnx": onnx.__version__, "python": platform.python_version(), "torch": torch.__version__},
+    }

@@ -1,0 +1,214 @@
+"""A trained face detector -> the shipped files: checkpoint, ONNX and a model card whose figures are measured here.
+
+python scripts/finish_facedetector.py --run runs/detector --data faces --teacher yunet_n_640_640.onnx
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import cv2
+import numpy as np
+import skimage
+import torch
+from numpy.typing import NDArray
+
+from tinydf.facedetector.evaluate import (
+    Detect,
+    Found,
+    Interval,
+    Scene,
+    composed_scenes,
+    faceless_pictures,
+    match_scene,
+    photo_scenes,
+    summarise,
+)
+from tinydf.facedetector.metrics import ImageMatch
+from tinydf.facedetector.photos import Photo, read_photos
+from tinydf.facedetector.teacher import Teacher
+from tinydf.facedetector.weights import SHIPPED, load_detector
+from tinydf_export.facedetector_to_onnx import export_detector
+from tinydf_runtime.detect import DEFAULT_DETECTOR, FaceDetector
+from tinydf_runtime.files import sha256_of, write_atomically
+from tinydf_runtime.types import Image
+
+# What scikit-image ships inside its package, without those that show people (astronaut, camera, lfw_subset).
+FACELESS = (
+    *("brick", "cell", "checkerboard", "chelsea", "clock", "coffee", "coins", "colorwheel", "grass", "gravel", "horse"),
+    *("hubble_deep_field", "immunohistochemistry", "logo", "microaneurysms", "moon", "page", "retina", "rocket"),
+    *("shepp_logan_phantom", "text"),
+)
+LOWEST_SCORE = 0.05
+TEACHER_THRESHOLD = 0.6
+TEMPLATE = Path(__file__).with_name("facedetector_card.md.in")
+COMPOSED = 400
+DRAWN = 300
+
+
+def ours(path: Path) -> Detect:
+    # The scenes have the size at which they are to be searched: nothing is shrunk.
+    detector = FaceDetector(path, threads=1, long_side_px=4096)
+
+    def detect(image: Image) -> Found:
+        faces = detector.detect(image, LOWEST_SCORE)
+        boxes = np.array([face.box_xyxy for face in faces], np.float64).reshape(-1, 4)
+        points = np.array([face.landmarks for face in faces], np.float64).reshape(-1, 5, 2)
+        return Found(boxes, np.array([face.score for face in faces], np.float64), points)
+
+    return detect
+
+
+def peer(path: Path) -> Detect:
+    teacher = Teacher(path, LOWEST_SCORE)
+
+    def detect(image: Image) -> Found:
+        rows = teacher.detect(image).astype(np.float64)
+        boxes = np.concatenate((rows[:, :2], rows[:, :2] + rows[:, 2:4]), 1)
+        return Found(boxes, rows[:, 14], rows[:, 4:14].reshape(-1, 5, 2))
+
+    return detect
+
+
+def scikit_image_pictures(long_side_px: int) -> list[Image]:
+    pictures = []
+    for name in FACELESS:
+        raw: NDArray[Any] = np.asarray(getattr(skimage.data, name)())
+        # Black and white pictures are bool there, drawn ones float in 0..1.
+        image: Image = raw if raw.dtype == np.uint8 else (raw * 255.0).astype(np.uint8)
+        image = np.repeat(image[..., None], 3, 2) if image.ndim == 2 else image[..., 2::-1]
+        scale = min(1.0, long_side_px / max(image.shape[:2]))
+        size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+        pictures.append(cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA).astype(np.uint8))
+    return pictures
+
+
+def without_faces(picture: Image) -> Scene:
+    return Scene(picture, np.zeros((0, 4)), np.zeros((0, 5, 2)), np.zeros((0, 4)))
+
+
+def milliseconds(detect: Callable[[Image], object], width: int, height: int) -> float:
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    times = []
+    for _ in range(60):
+        began = time.perf_counter()
+        detect(image)
+        times.append(time.perf_counter() - began)
+    # Of many runs the quickest quarter: the rest says what else the machine did.
+    return float(np.percentile(times, 25) * 1000)
+
+
+def written(interval: Interval, percent: bool) -> str:
+    if np.isnan(interval.value):
+        return "-"
+    scale, digits = (100, 1) if percent else (1, 3)
+    value, low, high = (f"{figure * scale:.{digits}f}" for figure in interval)
+    return f"{value} ({low}-{high})"
+
+
+def test_scenes(photos: list[Photo]) -> dict[str, tuple[float, list[Scene]]]:
+    """Returns by title the smallest face that counts, in pixels, and the pictures."""
+    scenes: dict[str, tuple[float, list[Scene]]] = {
+        "photos at 320, faces from 48 px": (48, list(photo_scenes(photos, 320))),
+        "photos at 640, faces from 20 px": (20, list(photo_scenes(photos, 640))),
+        "composed at 640, faces from 20 px": (20, list(composed_scenes(photos, COMPOSED, 640, 11))),
+        "composed at 320, faces from 20 px": (20, list(composed_scenes(photos, COMPOSED, 320, 12))),
+        "composed at 320, faces from 10 px": (10, list(composed_scenes(photos, COMPOSED, 320, 12))),
+    }
+    for side in (640, 320):
+        drawn = faceless_pictures(photos, DRAWN, side, side)
+        scenes[f"scikit-image without faces at {side}"] = (0, [without_faces(p) for p in scikit_image_pictures(side)])
+        scenes[f"drawn and cut without faces at {side}"] = (0, [without_faces(p) for p in drawn])
+    return scenes
+
+
+@click.command()
+@click.option("--run", required=True, type=click.Path(path_type=Path), help="Folder that tinydf-train-detector wrote.")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder with faces.csv; its test split.")
+@click.option("--teacher", type=click.Path(path_type=Path), help="YuNet file to measure on the same pictures.")
+@click.option("--split", default="test", show_default=True, help="Split of the photos.")
+@click.option("--limit", default=0, help="Use only so many photos; 0: all.")
+@click.option("--ship/--no-ship", default=True, help="Write the shipped files; else only print the figures.")
+def main(run: Path, data: Path, teacher: Path | None, split: str, limit: int, ship: bool) -> None:
+    """Exports, measures and describes a trained face detector."""
+    cv2.setNumThreads(1)
+    weights = run / "facedetector.safetensors"
+    exported = run / "facedetector.onnx"
+    checkpoint = load_detector(weights)
+    export_detector(checkpoint, exported)
+    photos = read_photos(data, split)
+    photos = photos[:: max(1, len(photos) // limit)] if limit else photos
+    scenes = test_scenes(photos)
+    detectors = {"TinyDF": (ours(exported), float(checkpoint.facts["score_threshold"]))}
+    if teacher is not None:
+        detectors["YuNet-n (its labeller)"] = (peer(teacher), TEACHER_THRESHOLD)
+    figures: dict[str, dict[str, dict[str, Interval]]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
+    for title, (least_px, some) in scenes.items():
+        matches: dict[str, list[ImageMatch]] = {name: [] for name in detectors}
+        for scene in some:
+            for name, (detect, _) in detectors.items():
+                matches[name].append(match_scene(detect, scene, least_px))
+        figures[title] = {name: summarise(matches[name], detectors[name][1]) for name in detectors}
+        sizes[title] = (len(some), sum(one.wanted for one in matches["TinyDF"]))
+        click.echo(f"{title}: {sizes[title][0]} pictures, {sizes[title][1]} faces")
+        for name, row in figures[title].items():
+            click.echo(f"  {name}: " + ", ".join(f"{key} {written(row[key], False)}" for key in row))
+    detect = detectors["TinyDF"][0]
+    speed = {side: milliseconds(detect, side, side * 9 // 16) for side in (320, 640)}
+    click.echo(json.dumps({"ms": speed, "bytes": exported.stat().st_size}))
+    if ship:
+        write_atomically(SHIPPED, weights.read_bytes())
+        write_atomically(DEFAULT_DETECTOR, exported.read_bytes())
+        card = describe(checkpoint.facts, figures, sizes, speed, exported)
+        write_atomically(DEFAULT_DETECTOR.with_suffix(".md"), card.encode())
+
+
+def describe(
+    facts: dict[str, Any],
+    figures: dict[str, dict[str, dict[str, Interval]]],
+    sizes: dict[str, tuple[int, int]],
+    speed: dict[int, float],
+    exported: Path,
+) -> str:
+    training, validation = facts["training"], facts["validation"]
+    rows = [
+        f"| {title} | {sizes[title][0]} / {sizes[title][1]} | {name} | {written(row['recall'], True)} "
+        f"| {written(row['false_boxes'], False)} | {written(row['median_iou'], False)} "
+        f"| {written(row['median_landmark_error'], True)} |"
+        for title, by_name in figures.items()
+        for name, row in by_name.items()
+    ]
+    command = (
+        f"tinydf-train-detector --data FACES --out RUN --steps {training['steps']} --grow-at {training['grow_at']} "
+        f"--batch-size {training['batch_size']} --learning-rate {training['learning_rate']} --seed {training['seed']}"
+        + (" --teacher yunet_n_640_640.onnx" if facts["data"].get("second_look") else "")
+    )
+    return TEMPLATE.read_text(encoding="utf-8").format(
+        name=facts["name"],
+        size=f"{exported.stat().st_size:,}",
+        sha256=sha256_of(exported),
+        threshold=facts["score_threshold"],
+        nms=facts["nms_iou"],
+        photos=f"{facts['data'].get('photos', 0):,}",
+        command=command,
+        step=training["step"],
+        minutes=round(training["seconds"] / 60),
+        seed=training["seed"],
+        torch_version=training["torch"],
+        recipe=json.dumps(training, sort_keys=True),
+        validation=json.dumps(validation, sort_keys=True),
+        rows="\n".join(rows),
+        ms_320=f"{speed[320]:.1f}",
+        ms_640=f"{speed[640]:.1f}",
+        torch_now=torch.__version__,
+    )
+
+
+if __name__ == "__main__":
+    main()
