@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,14 +14,19 @@ from rich.table import Table
 from tinydf_export.targets import TARGETS, ExportedModel, check_target, export_model
 from tinydf_export.verify import Verification, verify_model
 from tinydf_runtime import __version__
-from tinydf_runtime.errors import ExitCode, TinyDFError, needs
+from tinydf_runtime.command import OneLineCommand
+from tinydf_runtime.errors import QualityError, needs
 from tinydf_runtime.files import write_atomically
 
 _FILE = click.Path(path_type=Path)
 _JSON_HELP = "Write the figures as JSON to a file, or to standard output where none is named."
 
 
-@click.command(epilog="Example: tinydf-export runs/mine/best.safetensors --target onnx --out mine.onnx")
+@click.command(
+    "tinydf-export",
+    cls=OneLineCommand,
+    epilog="Example: tinydf-export runs/mine/best.safetensors --target onnx --out mine.onnx",
+)
 @click.version_option(__version__)
 @click.argument("checkpoint", required=False, type=_FILE)
 @click.option("--target", required=True, help=f"What to make: {', '.join(TARGETS)}.")
@@ -36,21 +38,20 @@ def export_main(checkpoint: Path | None, target: str, out: Path, json_path: Path
 
     The file is left only if it gives the same probabilities as the checkpoint.
     """
-    with _exit_codes("tinydf-export"):
-        check_target(target, out)
-        with needs("export"):
-            from tinydf.checkpoint import load_checkpoint, load_default
-        loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
-        exported = export_model(loaded, target, out)
-        _write_json(_export_figures(exported, target), json_path)
-        if not quiet and json_path != Path("-"):
-            click.echo(
-                f"{exported.path}: {exported.size_bytes / 1e6:.1f} MB, probabilities within "
-                f"{exported.parity.max_difference:.1g} of the checkpoint's on {exported.parity.crops} golden crops"
-            )
+    check_target(target, out)
+    with needs("export"):
+        from tinydf.checkpoint import load_checkpoint, load_default
+    loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
+    exported = export_model(loaded, target, out)
+    _write_json(_export_figures(exported, target), json_path)
+    if not quiet and json_path != Path("-"):
+        click.echo(
+            f"{exported.path}: {exported.size_bytes / 1e6:.1f} MB, probabilities within "
+            f"{exported.parity.max_difference:.1g} of the checkpoint's on {exported.parity.crops} golden crops"
+        )
 
 
-@click.command(epilog="Example: tinydf-verify mine.onnx")
+@click.command("tinydf-verify", cls=OneLineCommand, epilog="Example: tinydf-verify mine.onnx")
 @click.version_option(__version__)
 @click.argument("model", type=_FILE)
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
@@ -62,18 +63,15 @@ def verify_main(model: Path, device: str, threads: int | None, json_path: Path |
 
     Exits 3 where they differ, 6 where the file is damaged.
     """
-    with _exit_codes("tinydf-verify"):
-        result = verify_model(model, device, threads)
-        _write_json({"schema": "tinydf.verify/1", "passed": result.passed, **asdict(result)}, json_path)
-        if not quiet and json_path != Path("-"):
-            Console().print(_verify_table(result))
-        if not result.passed:
-            click.echo(
-                f"tinydf-verify: {result.model}: differs from its checkpoint by {result.max_difference:.2g}, expected "
-                f"at most {result.tolerance:g}. Export it again, or use another engine or device.",
-                err=True,
-            )
-            sys.exit(ExitCode.QUALITY)
+    result = verify_model(model, device, threads)
+    _write_json({"schema": "tinydf.verify/1", "passed": result.passed, **asdict(result)}, json_path)
+    if not quiet and json_path != Path("-"):
+        Console().print(_verify_table(result))
+    if not result.passed:
+        raise QualityError(
+            f"{result.model}: differs from its checkpoint by {result.max_difference:.2g}, expected at most "
+            f"{result.tolerance:g}. Export it again, or use another engine or device."
+        )
 
 
 def _export_figures(exported: ExportedModel, target: str) -> dict[str, Any]:
@@ -105,16 +103,3 @@ def _write_json(figures: dict[str, Any], path: Path | None) -> None:
         click.echo(text, nl=False)
     else:
         write_atomically(path, text.encode())
-
-
-@contextmanager
-def _exit_codes(command: str) -> Iterator[None]:
-    """Turns our errors into one line on standard error and their exit code."""
-    try:
-        yield
-    except TinyDFError as error:
-        click.echo(f"{command}: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        click.echo(f"{command}: interrupted", err=True)
-        sys.exit(ExitCode.INTERRUPTED)

@@ -64,7 +64,7 @@ def test_wrong_targets_and_names_are_usage_errors(arguments: list[str], complain
 
 @pytest.mark.parametrize("arguments", [[], ["--target", "onnx"], ["--target", "onnx", "--out", "m.onnx", "--int8"]])
 def test_missing_and_unknown_options_are_usage_errors(arguments: list[str]) -> None:
-    assert run_export(*arguments).exit_code == 2
+    assert_one_line_error(run_export(*arguments), "tinydf-export", 2)
 
 
 def test_missing_checkpoint_is_an_input_error(tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+"""What every ``tinydf-`` command does with an error: one line on standard error, and a documented exit code."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any
+
+import click
+
+from tinydf_runtime.errors import ExitCode, TinyDFError
+
+
+class OneLineCommand(click.Command):
+    """A command that shows no stack, no usage table and no half line when something is wrong."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the command and ends the process."""
+        for stream in (sys.stdout, sys.stderr):
+            # A file name may hold what the terminal's encoding does not; that must not end the run.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(*args, **kwargs)
+        except TinyDFError as error:
+            self._say(str(error))
+            code = error.exit_code
+        except click.ClickException as error:
+            self._say(f"{error.format_message()} Try '{self.name} --help'.")
+            code = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            self._say("interrupted.")
+            code = ExitCode.INTERRUPTED
+        sys.exit(int(code or 0))
+
+    def _say(self, message: str) -> None:
+        click.echo(f"{self.name}: {' '.join(message.split())}", err=True)

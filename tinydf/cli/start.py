@@ -1,0 +1,29 @@
+"""Where the console scripts of the training core begin: an install without its libraries gets one line, not a stack."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from tinydf_runtime.errors import MissingExtraError
+
+
+def train() -> None:
+    """Runs ``tinydf-train``."""
+    _start("tinydf-train", "tinydf.cli.train")
+
+
+def train_detector() -> None:
+    """Runs ``tinydf-train-detector``."""
+    _start("tinydf-train-detector", "tinydf.cli.train_detector")
+
+
+def _start(command: str, module: str) -> None:
+    try:
+        main = import_module(module).main
+    except MissingExtraError as error:
+        click.echo(f"{command}: {error}", err=True)
+        sys.exit(error.exit_code)
+    main()
