@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -116,7 +117,8 @@ def train(
     raw = initial_network(init)
     raw.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword
     model, optimizer = fabric.setup(raw, torch.optim.AdamW(_decay_groups(raw, config), lr=config.learning_rate))
-    average = AveragedModel(raw, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)  # type: ignore[no-untyped-call]
+    # Batch statistics are copied, not averaged: they start so far off that their average would take long to recover.
+    average = AveragedModel(raw, avg_fn=partial(moving_average, decay=config.ema_decay))
     start, validation_auc = 0, None
     if resume:
         start, validation_auc = _load_state(out / STATE_NAME, config, raw, average, optimizer)
@@ -159,6 +161,11 @@ def initial_network(init: str) -> TinyDF:
         load_backbone(network.backbone, fetch_imagenet_weights() if init == "imagenet" else Path(init))
         return network
     return load_checkpoint(Path(init)).build()
+
+
+def moving_average(average: Tensor, current: Tensor, averaged: Tensor, decay: float) -> Tensor:
+    """Returns the next exponential average; the decay grows from 0, so that random first weights are soon forgotten."""
+    return average.lerp(current, 1 - min(decay, float(averaged + 1) / float(averaged + 10)))
 
 
 def forgery_loss(logits: Tensor, map_logits: Tensor, labels: Tensor, maps: Tensor, map_weight: float) -> Tensor:

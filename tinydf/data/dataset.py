@@ -40,7 +40,7 @@ class PairSeries(Dataset[Pair]):
         ordered = sorted(photos, key=lambda photo: photo.source)
         self._sources = [list(group) for _, group in groupby(ordered, key=lambda photo: photo.source)]
         weights = np.sqrt([len(source) for source in self._sources])
-        self._shares = weights / weights.sum()
+        self.shares = weights / weights.sum()
         self._patch_px, self._length, self._seed, self._easy = patch_px, length, seed, easy
 
     def __len__(self) -> int:
@@ -51,7 +51,7 @@ class PairSeries(Dataset[Pair]):
         # A worker process is one core; OpenCV's own threads would fight over it.
         cv2.setNumThreads(1)
         rng = np.random.default_rng((self._seed, index))
-        source = self._sources[rng.choice(len(self._sources), p=self._shares)]
+        source = self._sources[rng.choice(len(self._sources), p=self.shares)]
         photo = source[rng.integers(len(source))]
         ease = max(0.0, 1 - index / self._easy) if self._easy else 0.0
         return cut_patch(make_pair(photo, CropRecipe(), rng, ease=ease), self._patch_px, rng)

@@ -55,15 +55,24 @@ def read_photos(folder: Path, split: Split) -> list[Photo]:
     if missing:
         raise UnreadableInputError(f"{manifest}: no column {', '.join(missing)}. Expected {', '.join(COLUMNS)}.")
     _refuse_leaks(manifest, rows)
-    return [_photo(folder, row) for row in rows if row["split"] == split and json.loads(row["faces"])]
+    photos = [_photo(folder, row) for row in rows if row["split"] == split]
+    return [photo for photo in photos if photo.faces]
 
 
 def _photo(folder: Path, row: dict[str, str]) -> Photo:
-    faces = tuple(_face(values) for values in json.loads(row["faces"]))
+    try:
+        faces = tuple(_face(values) for values in json.loads(row["faces"]))
+    except (ValueError, TypeError) as error:
+        raise UnreadableInputError(
+            f"{folder / MANIFEST_NAME}: {row['file']}: faces cannot be read ({error}). Expected x, y, width, height, "
+            "five points and a score each."
+        ) from error
     return Photo(folder / row["file"], row["source"], row["identity"], faces)
 
 
 def _face(values: list[float]) -> Face:
+    if len(values) != 15:
+        raise ValueError(f"{len(values)} numbers")
     x, y, width, height, *points, score = values
     box: BoxXYXY = (x, y, x + width, y + height)
     return Face(box, tuple(zip(points[::2], points[1::2], strict=True)), score)

@@ -1,0 +1,60 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tinydf.data.photos import MANIFEST_NAME, read_photos
+from tinydf_runtime.errors import UnreadableInputError
+
+FACE = json.dumps([[10, 20, 30, 40, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0.9]])
+
+
+def write_manifest(folder: Path, rows: list[dict[str, str]]) -> Path:
+    with (folder / MANIFEST_NAME).open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder
+
+
+def row(identity: str, split: str, faces: str = FACE) -> dict[str, str]:
+    return {"file": f"{identity}.jpg", "source": "set", "identity": identity, "split": split, "faces": faces}
+
+
+def test_boxes_become_corners_and_points_become_pairs(tmp_path: Path) -> None:
+    (photo,) = read_photos(write_manifest(tmp_path, [row("a", "train")]), "train")
+    assert photo.faces[0].box_xyxy == (10, 20, 40, 60)
+    assert photo.faces[0].landmarks == ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10))
+    assert photo.faces[0].score == 0.9
+
+
+def test_other_splits_and_photos_without_a_face_are_left_out(tmp_path: Path) -> None:
+    rows = [row("a", "train"), row("b", "val"), row("c", "train", faces="[]")]
+    assert [photo.identity for photo in read_photos(write_manifest(tmp_path, rows), "train")] == ["a"]
+
+
+def test_an_identity_in_two_splits_is_refused(tmp_path: Path) -> None:
+    folder = write_manifest(tmp_path, [row("a", "train"), row("a", "test")])
+    with pytest.raises(UnreadableInputError, match="identity a is in train and in test"):
+        read_photos(folder, "train")
+
+
+def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableInputError, match="'dev', expected one of"):
+        read_photos(write_manifest(tmp_path, [row("a", "dev")]), "train")
+
+
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableInputError, match="no column identity"):
+        read_photos(write_manifest(tmp_path, [{"file": "a", "source": "s", "split": "val", "faces": "[]"}]), "train")
+
+
+def test_a_missing_folder_names_what_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableInputError, match=r"faces\.csv"):
+        read_photos(tmp_path / "nowhere", "train")
+
+
+def test_damaged_faces_name_the_photo(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableInputError, match=r"a\.jpg"):
+        read_photos(write_manifest(tmp_path, [row("a", "train", faces="[[1, 2]]")]), "train")

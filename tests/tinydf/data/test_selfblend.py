@@ -1,0 +1,65 @@
+import cv2
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tinydf.data.dataset import FixedPairs
+from tinydf.data.drawn_faces import draw_face, write_drawn_faces
+from tinydf.data.photos import read_photos
+from tinydf.data.selfblend import MIN_DIFFERENCE, blend, self_blend
+from tinydf.metrics import auc
+from tinydf_runtime.types import Image
+
+NEAR_CHANCE = 0.65
+
+
+def test_blend_keeps_the_target_outside_and_the_source_inside_the_mask() -> None:
+    source, target = np.full((8, 8, 3), 200, np.uint8), np.full((8, 8, 3), 40, np.uint8)
+    mask = np.zeros((8, 8), np.float32)
+    mask[2:6, 2:6] = 1
+    mask[7] = 0.5
+    blended = blend(source, target, mask)
+    assert (blended[2:6, 2:6] == 200).all()
+    assert (blended[0] == 40).all()
+    assert np.abs(blended[7].astype(int) - 120).max() <= 1
+
+
+def test_a_forgery_differs_inside_its_mask() -> None:
+    for seed in range(12):
+        image, face = draw_face(np.random.default_rng(seed))
+        forged, mask = self_blend(image, np.array(face.landmarks), np.random.default_rng(seed))
+        assert forged.shape == image.shape
+        assert forged.dtype == np.uint8
+        difference = cv2.absdiff(forged, image).mean(axis=2)
+        assert (difference * mask).sum() > 0.5 * MIN_DIFFERENCE * mask.sum()
+
+
+def test_a_seed_gives_one_forgery(astronaut: Image) -> None:
+    landmarks = np.array(((201.0, 111), (241, 108), (225, 131), (207, 152), (240, 150)))
+    first, again = (self_blend(astronaut, landmarks, np.random.default_rng(3))[0] for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
+def file_statistics(crop: Image) -> list[float]:
+    """Sharpness, 8 x 8 blockiness, mean and spread of each channel: what a file gives away without its content."""
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    steps = np.abs(np.diff(grey, axis=1)).mean(axis=0)
+    sharpness = float(np.log1p(cv2.Laplacian(grey, cv2.CV_32F).var()))
+    return [sharpness, float(steps[7::8].mean() / steps.mean()), *crop.mean((0, 1)), *crop.std((0, 1))]
+
+
+def test_file_statistics_do_not_give_the_label_away(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("statistics")
+    write_drawn_faces(folder, 320, seed=1)
+    pairs = FixedPairs(read_photos(folder, "train"), seed=0)
+    statistics = np.array(
+        [[file_statistics(pair.real), file_statistics(pair.forged)] for pair in (pairs[i] for i in range(len(pairs)))]
+    )
+    half = len(statistics) // 2
+    labels = np.tile((0, 1), half)
+    classifier = make_pipeline(StandardScaler(), LogisticRegression())
+    classifier.fit(statistics[:half].reshape(2 * half, -1), labels)
+    scores = classifier.decision_function(statistics[half:].reshape(-1, statistics.shape[2])).reshape(-1, 2)
+    assert auc(scores[:, 0], scores[:, 1]) < NEAR_CHANCE
