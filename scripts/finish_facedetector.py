@@ -47,8 +47,8 @@ FACELESS = (
 LOWEST_SCORE = 0.05
 TEACHER_THRESHOLD = 0.6
 TEMPLATE = Path(__file__).with_name("facedetector_card.md.in")
-COMPOSED = 400
-DRAWN = 300
+COMPOSED = 200
+DRAWN = 200
 
 
 def ours(path: Path) -> Detect:
@@ -186,6 +186,7 @@ def describe(
     ]
     command = (
         f"tinydf-train-detector --data FACES --out RUN --steps {training['steps']} --grow-at {training['grow_at']} "
+        f"--bind-levels-at {training['bind_levels_at']} --decay-share {training['decay_share']} "
         f"--batch-size {training['batch_size']} --learning-rate {training['learning_rate']} --seed {training['seed']}"
         + (" --teacher yunet_n_640_640.onnx" if facts["data"].get("second_look") else "")
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from pathlib import Path
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinydf_runtime.errors import TinyDFError, needs
+from tinydf_runtime.command import OneLineCommand
+from tinydf_runtime.errors import UnavailableError, needs
 
 with needs("train"):
     import cv2
@@ -16,22 +17,38 @@ with needs("train"):
 
     from tinydf.facedetector.photos import add_second_look, read_photos
     from tinydf.facedetector.teacher import look_again_cached
-    from tinydf.facedetector.train import DetectorConfig, train
+    from tinydf.facedetector.threshold import set_threshold
+    from tinydf.facedetector.train import DetectorConfig, make_folder, train
 
 _DEFAULTS = DetectorConfig()
 
 
-@click.command(epilog="Example: tinydf-train-detector --data faces --out runs/detector --steps 9000")
+@click.command(cls=OneLineCommand, epilog="Example: tinydf-train-detector --data FACES --out RUN --steps 9000")
 @click.version_option(package_name="tinydf")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder with faces.csv and its photos.")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder of the run: weights, state and log."
 )
-@click.option("--steps", default=_DEFAULTS.steps, show_default=True, help="Optimiser steps.")
-@click.option("--batch-size", default=_DEFAULTS.batch_size, show_default=True, help="Pictures a step.")
+@click.option("--steps", type=click.IntRange(1), default=_DEFAULTS.steps, show_default=True, help="Optimiser steps.")
+@click.option(
+    "--batch-size", type=click.IntRange(1), default=_DEFAULTS.batch_size, show_default=True, help="Pictures a step."
+)
 @click.option("--grow-at", default=_DEFAULTS.grow_at, show_default=True, help="Step from which pictures are 320 px.")
+@click.option(
+    "--bind-levels-at",
+    default=_DEFAULTS.bind_levels_at,
+    show_default=True,
+    help="Step from which size decides stride.",
+)
+@click.option(
+    "--decay-share",
+    default=_DEFAULTS.decay_share,
+    show_default=True,
+    help="Part of the run with a falling rate.",
+)
 @click.option("--learning-rate", default=_DEFAULTS.learning_rate, show_default=True, help="Highest learning rate.")
 @click.option("--seed", default=_DEFAULTS.seed, show_default=True, help="Seed of weights and pictures.")
+@click.option("--validation-pictures", default=_DEFAULTS.validation_pictures, show_default=True, help="How many.")
 @click.option(
     "--teacher", type=click.Path(path_type=Path), help="YuNet file that looks for faces missing in the table."
 )
@@ -46,8 +63,11 @@ def main(
     steps: int,
     batch_size: int,
     grow_at: int,
+    bind_levels_at: int,
+    decay_share: float,
     learning_rate: float,
     seed: int,
+    validation_pictures: int,
     teacher: Path | None,
     device: str,
     threads: int,
@@ -56,25 +76,57 @@ def main(
     quiet: bool,
 ) -> None:
     """Trains the face detector on photos with labelled faces."""
-    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(message)s")
     # OpenCV's own threads would compete with the network's, and a worker forked while they run never gets its locks.
     cv2.setNumThreads(1)
     if threads:
         torch.set_num_threads(threads)
-    config = DetectorConfig(steps=steps, batch_size=batch_size, grow_at=grow_at, learning_rate=learning_rate, seed=seed)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        photos, held_out = read_photos(data, "train"), read_photos(data, "val")
-        if teacher is not None:
-            photos = add_second_look(photos, look_again_cached(photos, teacher, out / "second_look.json"))
-        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        origin = {"photos": len(photos), "second_look": teacher is not None}
-        best = train(photos, held_out, out, config, resume=resume, device=chosen, workers=workers, origin=origin)
-    except TinyDFError as error:
-        click.echo(f"tinydf-train-detector: {error}", err=True)
-        sys.exit(error.exit_code)
+    config = DetectorConfig(
+        steps=steps,
+        batch_size=batch_size,
+        grow_at=grow_at,
+        bind_levels_at=bind_levels_at,
+        decay_share=decay_share,
+        learning_rate=learning_rate,
+        seed=seed,
+        validation_pictures=validation_pictures,
+    )
+    chosen = _device(device)
+    photos, held_out = read_photos(data, "train"), read_photos(data, "val")
+    make_folder(out)
+    if teacher is not None:
+        photos = add_second_look(photos, look_again_cached(photos, teacher, out / "second_look.json"))
+    origin = {"photos": len(photos), "second_look": teacher is not None}
+    console = Console(stderr=True)
+    columns = (TextColumn("step {task.completed}/{task.total}"), BarColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=steps)
+
+        def show(step: int, loss: float, average_precision: float | None) -> None:
+            precision = "not yet validated" if average_precision is None else f"validation AP {average_precision:.3f}"
+            bar.update(task, completed=step, description=f"loss {loss:.2f}, {precision}")
+
+        best = train(
+            *(photos, held_out, out, config),
+            resume=resume,
+            device=chosen,
+            workers=workers,
+            origin=origin,
+            report=show,
+        )
+    threshold = set_threshold(best, held_out, validation_pictures, seed)
     if not quiet:
-        click.echo(best)
+        click.echo(f"{best} score threshold {threshold:.2f}")
+
+
+def _device(name: str) -> str:
+    """Returns a device that torch has."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UnavailableError(f"--device {name}: {str(error).splitlines()[0]} Use cpu, or auto.") from error
+    return name
 
 
 if __name__ == "__main__":

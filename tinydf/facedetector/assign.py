@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tinydf.facedetector.model import Predictions
+from tinydf.facedetector.model import STRIDES, Predictions
 
 # Added to the cost of cells that are not both inside the box and near its centre: they are taken last.
 FAR_COST = 1e5
 NEVER_COST = 1e9
 IOU_WEIGHT = 3.0
 CANDIDATES = 10
+SMALLEST_IN_STRIDES, LARGEST_IN_STRIDES = 2.5, 10.0
 
 
 class Assignment(NamedTuple):
@@ -46,6 +47,17 @@ def inside(points: Tensor, boxes: Tensor) -> Tensor:
     return (x > left) & (x < right) & (y > top) & (y < bottom)
 
 
+def suits(boxes_xyxy: Tensor, strides: Tensor) -> Tensor:
+    """Returns which cells' strides (P) suit the sizes of which boxes (N x G x 4), N x G x P, bool.
+
+    Neighbouring strides overlap by an octave; the finest takes all smaller faces, the coarsest all larger ones.
+    """
+    size = (boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]).clamp(min=0).prod(-1).sqrt()[..., None]
+    large_enough = (size >= SMALLEST_IN_STRIDES * strides) | (strides == STRIDES[0])
+    small_enough = (size <= LARGEST_IN_STRIDES * strides) | (strides == STRIDES[-1])
+    return large_enough & small_enough
+
+
 @torch.no_grad()
 def assign(
     predictions: Predictions,
@@ -55,6 +67,7 @@ def assign(
     centres: Tensor,
     strides: Tensor,
     radius: float = 2.5,
+    bind_levels: bool = True,
 ) -> Assignment:
     """Returns the assignment of a batch.
 
@@ -66,6 +79,8 @@ def assign(
         centres: P x 2, pixels.
         strides: P, pixels.
         radius: How far from the centre of a face a cell may be to be preferred, in strides.
+        bind_levels: Whether a face is taught only to the strides that suit its size. Left free, the finest stride,
+            which has most of the cells, learns faces of every size and takes parts of large ones for small ones.
     """
     in_doubt = inside(centres, doubtful_xyxy).any(1)
     n, g, _ = boxes_xyxy.shape
@@ -78,6 +93,8 @@ def assign(
     offset = (centres - middle[:, :, None, :]).abs().amax(-1)
     near = offset < radius * strides
     possible = (in_box | near) & present[:, :, None]
+    if bind_levels:
+        possible &= suits(boxes_xyxy, strides)
     iou = pairwise_iou(boxes_xyxy, predictions.boxes_xyxy.detach())
     score = (
         functional.logsigmoid(predictions.class_logits.detach())

@@ -130,29 +130,3 @@ def summarise(matches: list[ImageMatch], threshold: float) -> dict[str, Interval
         "median_iou": with_interval(matches, found_median(lambda one: one.ious)),
         "median_landmark_error": with_interval(matches, found_median(lambda one: one.landmark_errors)),
     }
-
-
-def choose_threshold(
-    with_faces: list[ImageMatch], without_faces: list[ImageMatch], most_false_boxes: float = 0.02
-) -> float:
-    """Returns the score from which a box should count, in steps of .01 from .3 to .8.
-
-    Args:
-        with_faces: Validation pictures with faces.
-        without_faces: Validation pictures without.
-        most_false_boxes: Wrong boxes an image that are put up with on pictures without faces.
-
-    Returns:
-        The score with the best F1 on pictures with faces among those that keep the limit; .8 where none does.
-    """
-    best, best_merit = 0.8, -1.0
-    wanted = sum(one.wanted for one in with_faces)
-    for threshold in np.arange(30, 81) / 100:
-        if false_boxes(without_faces, threshold) > most_false_boxes:
-            continue
-        hits = recall(with_faces, threshold) * wanted
-        wrong = false_boxes(with_faces, threshold) * len(with_faces)
-        merit = 2 * hits / (hits + wrong + wanted)
-        if merit > best_merit:
-            best, best_merit = float(threshold), merit
-    return best

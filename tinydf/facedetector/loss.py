@@ -51,6 +51,7 @@ def detection_losses(
     doubtful_xyxy: Tensor,
     centres: Tensor,
     strides: Tensor,
+    bind_levels: bool = True,
 ) -> Losses:
     """Returns the losses of a batch.
 
@@ -62,8 +63,9 @@ def detection_losses(
         doubtful_xyxy: N x D x 4, pixels.
         centres: P x 2, pixels.
         strides: P, pixels.
+        bind_levels: See ``assign``.
     """
-    assignment = assign(predictions, boxes_xyxy, present, doubtful_xyxy, centres, strides)
+    assignment = assign(predictions, boxes_xyxy, present, doubtful_xyxy, centres, strides, bind_levels=bind_levels)
     positive = assignment.face >= 0
     image, cell = positive.nonzero(as_tuple=True)
     face = assignment.face[image, cell]

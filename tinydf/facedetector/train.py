@@ -24,6 +24,7 @@ from tinydf.facedetector.photos import Photo
 from tinydf.facedetector.run_state import Run, load_state, state_bytes
 from tinydf.facedetector.validate import NMS_IOU, USUAL_SCORE, Validation, validate, validation_pictures
 from tinydf.facedetector.weights import copy_state, save_detector
+from tinydf_runtime.errors import OutputError
 from tinydf_runtime.files import write_atomically
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class DetectorConfig:
         side_px: Side of most pictures after ``grow_at``, and of those for validation.
         large_side_px: Side of the others after ``grow_at``: faces of more than ``side_px`` occur in them.
         grow_at: Step from which pictures are large.
+        bind_levels_at: Step from which a face is taught only to the strides that suit its size.
         learning_rate: The highest.
         weight_decay: Of AdamW.
         warmup_steps: Over which the learning rate rises.
@@ -58,6 +60,7 @@ class DetectorConfig:
     side_px: int = 320
     large_side_px: int = 640
     grow_at: int = 4500
+    bind_levels_at: int = 0
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     warmup_steps: int = 400
@@ -94,7 +97,7 @@ def train(
     device: str = "cpu",
     workers: int = 1,
     origin: dict[str, Any] | None = None,
-    report: Callable[[int, float], None] | None = None,
+    report: Callable[[int, float, float | None], None] | None = None,
 ) -> Path:
     """Trains and returns the path of the best weights, ``out/facedetector.safetensors``.
 
@@ -107,12 +110,14 @@ def train(
         device: As torch names it.
         workers: Processes that draw pictures.
         origin: What the weights' file says about the data, under ``data``.
-        report: Called after each step with the number of steps done and the loss.
+        report: Called after each step with the number of steps done, the loss, and the last validation's average
+            precision (None before the first).
 
     Raises:
         ModelFileError: The state is damaged or of another network.
         OutputError: A file could not be written.
     """
+    make_folder(out)
     torch.manual_seed(config.seed)
     run = _start(config, device)
     state_path = out / "state.safetensors"
@@ -123,16 +128,18 @@ def train(
     drawn = ComposedPictures(Composer(usable), config.seed)
     plan = [config.batch_at(step) for step in range(run.step, config.steps)]
     losses_seen: list[Tensor] = []
+    precision: float | None = None
     began = time.monotonic() - run.seconds
     for batch in batches(drawn, plan, workers, pin=device.startswith("cuda")):
         losses = _learn(run, batch, config)
         losses_seen.append(torch.stack(losses).detach())
         run.step += 1
         if report is not None:
-            report(run.step, float(losses.total.detach()))
+            report(run.step, float(losses.total.detach()), precision)
         if run.step % config.validate_every == 0 or run.step == config.steps:
             run.seconds = time.monotonic() - began
             outcome = validate(run.averaged, pictures)
+            precision = outcome.average_precision
             entry = _log_entry(run, losses_seen, outcome, config)
             losses_seen.clear()
             with (out / "log.jsonl").open("a", encoding="utf-8") as log:
@@ -144,6 +151,18 @@ def train(
                 save_detector(copy_state(run.averaged), facts, out / "facedetector.safetensors")
             write_atomically(state_path, state_bytes(run))
     return out / "facedetector.safetensors"
+
+
+def make_folder(out: Path) -> None:
+    """Makes the folder of a run, unless it is there.
+
+    Raises:
+        OutputError: The system refused.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: {error.strerror}. Expected a folder that can be written.") from error
 
 
 def _start(config: DetectorConfig, device: str) -> Run:
@@ -167,7 +186,8 @@ def _learn(run: Run, batch: Batch, config: DetectorConfig) -> Losses:
     # N x H x W x 3 seen as N x 3 x H x W is channels_last already.
     predictions = run.network(images.permute(0, 3, 1, 2).float())
     centres, strides = cell_strides(height, width, device)
-    losses = detection_losses(predictions, boxes, landmarks, present, doubtful, centres, strides)
+    bind_levels = run.step >= config.bind_levels_at
+    losses = detection_losses(predictions, boxes, landmarks, present, doubtful, centres, strides, bind_levels)
     run.optimizer.zero_grad(set_to_none=True)
     losses.total.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(run.network.parameters(), config.clip_norm)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file
+
+from tinydf.cli.train_detector import main
+from tinydf.facedetector.dataset import ComposedPictures, Draw, collate
+from tinydf.facedetector.mosaic import Composer
+from tinydf.facedetector.photos import Photo
+from tinydf.facedetector.train import DetectorConfig, train
+from tinydf.facedetector.weights import load_detector
+from tinydf_runtime.errors import ModelFileError, UnreadableInputError
+
+SHORT = DetectorConfig(
+    steps=6,
+    batch_size=2,
+    small_side_px=64,
+    side_px=96,
+    large_side_px=128,
+    grow_at=3,
+    warmup_steps=2,
+    validate_every=3,
+    validation_pictures=4,
+)
+
+
+def test_a_run_that_is_taken_up_again_ends_like_one_in_one_piece(photos: list[Photo], tmp_path: Path) -> None:
+    # Without the fall at its end, a run of three steps is the first half of one of six.
+    half = replace(SHORT, steps=3, decay_share=1e-9)
+    long = replace(SHORT, decay_share=1e-9)
+    train(photos, photos, tmp_path / "long", long, workers=0)
+    train(photos, photos, tmp_path / "halves", half, workers=0)
+    train(photos, photos, tmp_path / "halves", long, workers=0, resume=True)
+    one, two = (load_file(tmp_path / name / "state.safetensors") for name in ("long", "halves"))
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, two[name], msg=name)
+    log = [json.loads(line) for line in (tmp_path / "halves" / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == [3, 6]
+
+
+def test_the_kept_weights_can_be_loaded_and_say_how_they_came_about(photos: list[Photo], tmp_path: Path) -> None:
+    path = train(photos, photos, tmp_path, SHORT, workers=0, origin={"photos": len(photos)})
+    checkpoint = load_detector(path)
+    assert checkpoint.facts["training"]["seed"] == SHORT.seed
+    assert checkpoint.facts["data"] == {"photos": 6}
+    assert len(checkpoint.sha256) == 64
+    assert not checkpoint.network.training
+
+
+def test_a_step_costs_the_same_at_every_side() -> None:
+    config = DetectorConfig(grow_at=2)
+    sides = [[draw.side_px for draw in config.batch_at(step)] for step in (0, 3, 5)]
+    assert sides == [[256] * 16, [320] * 16, [640] * 4]
+
+
+def test_learning_rate_rises_stays_and_falls_to_almost_nothing() -> None:
+    config = DetectorConfig(steps=1000, warmup_steps=100, decay_share=0.3)
+    rates = np.array([config.learning_rate_at(step) for step in range(1000)])
+    assert rates[0] < 0.02 * config.learning_rate
+    assert rates[100:650].tolist() == [config.learning_rate] * 550
+    assert rates[-1] < 0.01 * config.learning_rate
+
+
+def test_labels_of_a_batch_are_padded(photos: list[Photo]) -> None:
+    pictures = ComposedPictures(Composer(photos), seed=3)
+    samples = [pictures[Draw(0, place, 128)] for place in range(6)]
+    batch = collate(samples)
+    assert batch.images.shape == (6, 128, 128, 3)
+    for index, sample in enumerate(samples):
+        assert int(batch.present[index].sum()) == len(sample.boxes_xyxy)
+        np.testing.assert_array_equal(batch.boxes_xyxy[index][batch.present[index]].numpy(), sample.boxes_xyxy)
+
+
+def test_a_damaged_or_missing_checkpoint_is_refused(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(b"not tensors")
+    with pytest.raises(ModelFileError, match=r"damaged\.safetensors"):
+        load_detector(damaged)
+    with pytest.raises(UnreadableInputError, match=r"none\.safetensors"):
+        load_detector(tmp_path / "none.safetensors")
+
+
+def test_the_command_trains_and_chooses_a_threshold(faces_folder: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(faces_folder), "--out", str(tmp_path), "--steps", "2", "--batch-size", "1"]
+    arguments += ["--validation-pictures", "4"]
+    result = CliRunner().invoke(main, [*arguments, "--workers", "0", "--device", "cpu"])
+    assert result.exit_code == 0, result.output
+    checkpoint = load_detector(tmp_path / "facedetector.safetensors")
+    assert 0.3 <= checkpoint.facts["score_threshold"] <= 0.8
+
+
+def test_a_missing_folder_ends_the_command_with_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["--data", str(tmp_path / "none"), "--out", str(tmp_path / "run")])
+    assert result.exit_code == 5
+    assert result.output.count("\n") == 1

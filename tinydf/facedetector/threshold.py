@@ -1,0 +1,75 @@
+"""Trained weights and validation photos -> the score from which a box counts, written into the weights' file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tinydf.facedetector.backgrounds import draw_background
+from tinydf.facedetector.metrics import ImageMatch, false_boxes, recall
+from tinydf.facedetector.mosaic import Sample
+from tinydf.facedetector.photos import Photo
+from tinydf.facedetector.validate import match_pictures, validation_pictures
+from tinydf.facedetector.weights import copy_state, load_detector, save_detector
+
+MOST_FALSE_BOXES = 0.02
+SIDES_PX = (320, 640)
+
+
+def choose_threshold(
+    with_faces: list[ImageMatch], without_faces: list[ImageMatch], most_false_boxes: float = MOST_FALSE_BOXES
+) -> float:
+    """Returns the score from which a box should count, in steps of .01 from .3 to .8.
+
+    Args:
+        with_faces: Pictures with faces.
+        without_faces: Pictures without.
+        most_false_boxes: Wrong boxes an image that are put up with on pictures without faces.
+
+    Returns:
+        The score with the best F1 on pictures with faces among those that keep the limit; .8 where none does.
+    """
+    best, best_merit = 0.8, -1.0
+    wanted = sum(one.wanted for one in with_faces)
+    for threshold in np.arange(30, 81) / 100:
+        if false_boxes(without_faces, threshold) > most_false_boxes:
+            continue
+        hits = recall(with_faces, threshold) * wanted
+        wrong = false_boxes(with_faces, threshold) * len(with_faces)
+        merit = 2 * hits / (hits + wrong + wanted)
+        if merit > best_merit:
+            best, best_merit = float(threshold), merit
+    return best
+
+
+def set_threshold(weights: Path, photos: list[Photo], pictures: int, seed: int) -> float:
+    """Chooses the score on pictures composed of validation photos, writes it into the file and returns it.
+
+    Args:
+        weights: As ``train`` wrote it.
+        photos: Of the validation split.
+        pictures: How many at 320 px, with faces and without each; a quarter of that at 640 px.
+        seed: Of the pictures.
+
+    Raises:
+        ModelFileError: The file is damaged.
+        OutputError: It could not be written.
+    """
+    checkpoint = load_detector(weights)
+    with_faces: list[ImageMatch] = []
+    without_faces: list[ImageMatch] = []
+    for side_px in SIDES_PX:
+        count = max(1, pictures * SIDES_PX[0] ** 2 // side_px**2)
+        with_faces += match_pictures(checkpoint.network, validation_pictures(photos, count, side_px, seed + 1))
+        without_faces += match_pictures(checkpoint.network, _without_faces(photos, count, side_px, seed))
+    threshold = choose_threshold(with_faces, without_faces)
+    facts = checkpoint.facts | {"score_threshold": threshold}
+    save_detector(copy_state(checkpoint.network), facts, weights)
+    return threshold
+
+
+def _without_faces(photos: list[Photo], count: int, side_px: int, seed: int) -> list[Sample]:
+    none = (np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros((0, 4), np.float32))
+    drawn = (draw_background(photos, side_px, np.random.default_rng((seed, 8, index))) for index in range(count))
+    return [Sample(image, *none) for image in drawn]
