@@ -17,7 +17,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, update_bn
 from torch.utils.data import DataLoader
 
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -27,12 +27,13 @@ from tinydf.forgery import TinyDF
 from tinydf.metrics import auc
 from tinydf.pretrained import fetch_imagenet_weights, is_backbone_file, load_backbone
 from tinydf_runtime.crop import CropRecipe
-from tinydf_runtime.errors import UsageError
+from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.spec import ModelSpec
 
 STATE_NAME = "state.pt"
 MODEL_NAME = "tinydf.safetensors"
+STATISTICS_BATCHES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ class TrainConfig:
     map_weight: float = 1.0
     validate_every: int = 500
     precision: str = "32-true"
+
+    def __post_init__(self) -> None:
+        if self.patch_px % 32:
+            raise UsageError(f"patches of {self.patch_px} px: must be a multiple of 32, which the network shrinks by.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +113,14 @@ def train(
 
     Raises:
         UsageError: The batch does not divide over the processes, or the state is another run's.
+        OutputError: The folder or a file in it cannot be written.
     """
-    if config.patch_px % 32:
-        raise UsageError(f"patches of {config.patch_px} px: must be a multiple of 32.")
     if config.batch_pairs % fabric.world_size:
         raise UsageError(f"batch of {config.batch_pairs} pairs: must divide over {fabric.world_size} processes.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be made ({error.strerror}). Choose another folder for the run.") from error
     lightning_fabric.seed_everything(config.seed, verbose=False)
     raw = initial_network(init)
     raw.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword
@@ -127,6 +135,8 @@ def train(
     fixed = DataLoader(FixedPairs(validation, config.seed), config.batch_pairs, collate_fn=collate, num_workers=workers)
     model.train()
     for step, (images, labels, maps) in enumerate(batches, start + 1):
+        # Dropout too depends on seed and step alone.
+        torch.manual_seed(config.seed + step)
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * learning_rate_factor(step, config)
         logits, map_logits = model(images.float().contiguous(memory_format=torch.channels_last))
@@ -136,6 +146,8 @@ def train(
         optimizer.step()
         optimizer.zero_grad()
         average.update_parameters(raw)
+        if step == config.steps:
+            refresh_statistics(average.module, config, training, fabric.device, workers)
         if step % config.validate_every == 0 or step == config.steps:
             validation_auc = auc(*score_pairs(average.module, fixed, fabric.device))
             if fabric.is_global_zero:
@@ -166,6 +178,21 @@ def initial_network(init: str) -> TinyDF:
 def moving_average(average: Tensor, current: Tensor, averaged: Tensor, decay: float) -> Tensor:
     """Returns the next exponential average; the decay grows from 0, so that random first weights are soon forgotten."""
     return average.lerp(current, 1 - min(decay, float(averaged + 1) / float(averaged + 10)))
+
+
+def refresh_statistics(
+    model: nn.Module, config: TrainConfig, photos: list[Photo], device: torch.device, workers: int
+) -> None:
+    """Measures the batch statistics anew for the averaged weights, over pairs that no step has seen.
+
+    Those that training kept belong to weights that moved on; the average needs its own (Izmailov et al., "Averaging
+    Weights Leads to Wider Optima and Better Generalization", UAI 2018, section 3.2).
+    """
+    length = STATISTICS_BATCHES * config.batch_pairs
+    series = PairSeries(photos, config.patch_px, length, config.seed + 1)
+    loader = DataLoader(series, config.batch_pairs, collate_fn=collate, num_workers=workers)
+    update_bn((images.to(device).float() for images, _, _ in loader), model)  # type: ignore[no-untyped-call]
+    model.eval()
 
 
 def forgery_loss(logits: Tensor, map_logits: Tensor, labels: Tensor, maps: Tensor, map_weight: float) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -30,7 +31,7 @@ DEFAULTS = TrainConfig()
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--init", default="none", show_default=True, metavar="imagenet|FILE|none", help="Weights to start from.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with the settings it was started with.")
-@click.option("--demo", is_flag=True, help="Train for minutes on faces drawn by code; needs no data.")
+@click.option("--demo", is_flag=True, help="Train for minutes on drawn faces, with settings of its own.")
 @click.option("--steps", type=click.IntRange(1), default=DEFAULTS.steps, show_default=True, help="Optimiser steps.")
 @click.option(
     "--batch-pairs", type=click.IntRange(1), default=DEFAULTS.batch_pairs, show_default=True, help="Pairs a step."
@@ -91,24 +92,26 @@ def main(
     quiet: bool,
 ) -> None:
     """Trains TinyDF on photos of real faces; the forgeries are made from them on the way."""
-    config = TrainConfig(
-        seed=seed,
-        steps=steps,
-        batch_pairs=batch_pairs,
-        patch_px=patch_px,
-        learning_rate=learning_rate,
-        warmup_share=warmup_share,
-        easy_share=easy_share,
-        ema_decay=ema_decay,
-        validate_every=validate_every,
-        precision=precision,
-    )
     try:
+        config = TrainConfig(
+            seed=seed,
+            steps=steps,
+            batch_pairs=batch_pairs,
+            patch_px=patch_px,
+            learning_rate=learning_rate,
+            warmup_share=warmup_share,
+            easy_share=easy_share,
+            ema_decay=ema_decay,
+            validate_every=validate_every,
+            precision=precision,
+        )
+        if demo:
+            config = replace(DEMO_CONFIG, seed=seed, precision=precision)
         training, validation = _photos(data, out, demo)
         fabric = _fabric(device, devices, precision)
         with _Bar(quiet or not fabric.is_global_zero) as bar:
             path = train(
-                DEMO_CONFIG if demo else config,
+                config,
                 training,
                 validation,
                 out,

@@ -1,0 +1,117 @@
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from lightning_fabric import Fabric
+
+from tinydf.checkpoint import load_checkpoint
+from tinydf.cli.train import main
+from tinydf.data.photos import Photo
+from tinydf.train import StepReport, TrainConfig, forgery_loss, learning_rate_factor, moving_average, train
+from tinydf_runtime.errors import UsageError
+
+CONFIG = TrainConfig(seed=3, steps=6, batch_pairs=2, patch_px=64, validate_every=2)
+
+
+class StoppedError(Exception):
+    """Stands for kill -9 between two steps."""
+
+
+@pytest.fixture(autouse=True)
+def few_batches_for_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinydf.train.STATISTICS_BATCHES", 2)
+
+
+def run(config: TrainConfig, photos: list[Photo], out: Path, *, stop_after: int = 10**9, resume: bool = False) -> Path:
+    def report(step: StepReport) -> None:
+        if step.step == stop_after:
+            raise StoppedError
+
+    fabric = Fabric(accelerator="cpu", devices=1)
+    return train(config, photos[:8], photos[8:12], out, fabric=fabric, resume=resume, workers=0, report=report)
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(drawn_photos: list[Photo], tmp_path: Path) -> None:
+    whole = load_checkpoint(run(CONFIG, drawn_photos, tmp_path / "whole"))
+    with pytest.raises(StoppedError):
+        run(CONFIG, drawn_photos, tmp_path / "killed", stop_after=5)
+    resumed = load_checkpoint(run(CONFIG, drawn_photos, tmp_path / "killed", resume=True))
+    assert resumed.config == whole.config
+    assert all(torch.equal(resumed.state[name], value) for name, value in whole.state.items())
+
+
+def test_the_saved_state_is_itself_a_checkpoint(drawn_photos: list[Photo], tmp_path: Path) -> None:
+    run(replace(CONFIG, steps=2), drawn_photos, tmp_path)
+    assert load_checkpoint(tmp_path / "state.pt").config["steps"] == 2
+
+
+def test_other_settings_are_not_resumed(drawn_photos: list[Photo], tmp_path: Path) -> None:
+    run(replace(CONFIG, steps=2), drawn_photos, tmp_path)
+    with pytest.raises(UsageError, match="other settings"):
+        run(replace(CONFIG, steps=4), drawn_photos, tmp_path, resume=True)
+
+
+def test_training_lowers_the_loss_on_coarse_forgeries(drawn_photos: list[Photo], tmp_path: Path) -> None:
+    losses: list[float] = []
+    config = replace(CONFIG, steps=18, batch_pairs=4, validate_every=18, easy_share=1.0)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    train(
+        config,
+        drawn_photos,
+        drawn_photos[:4],
+        tmp_path,
+        fabric=fabric,
+        workers=0,
+        report=lambda step: losses.append(step.loss),
+    )
+    assert sum(losses[-6:]) < sum(losses[:6])
+
+
+def test_learning_rate_rises_then_falls_to_nothing() -> None:
+    config = TrainConfig(steps=1000, warmup_share=0.1)
+    factors = [learning_rate_factor(step, config) for step in range(1, 1001)]
+    assert factors.index(max(factors)) == 99
+    assert factors[99] == 1
+    assert factors[549] == pytest.approx(0.5, abs=0.01)
+    assert factors[-1] == pytest.approx(0)
+
+
+def test_loss_is_that_of_guessing_when_nothing_is_known() -> None:
+    loss = forgery_loss(torch.zeros(4), torch.zeros(4, 2, 2), torch.tensor((0.0, 0, 1, 1)), torch.rand(4, 2, 2), 1.0)
+    assert loss.item() == pytest.approx(2 * math.log(2))
+
+
+def test_the_first_averages_forget_the_random_start() -> None:
+    average = torch.zeros(1)
+    for count in range(60):
+        average = moving_average(average, torch.ones(1), torch.tensor(count), decay=0.999)
+    assert average.item() > 0.99
+
+
+def test_the_demo_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinydf.cli.train.DEMO_CONFIG", replace(CONFIG, steps=2))
+    monkeypatch.setattr("tinydf.cli.train.DEMO_FACES", 8)
+    result = CliRunner().invoke(main, ["--demo", "--out", str(tmp_path / "run"), "--workers", "0", "--device", "cpu"])
+    assert result.exit_code == 0, result.output
+    assert load_checkpoint(tmp_path / "run" / "tinydf.safetensors").config["steps"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "--data FACES or --demo"),
+        (["--data", "nowhere"], 5, "faces.csv"),
+        (["--data", "nowhere", "--patch-px", "100"], 2, "multiple of 32"),
+        (["--demo", "--init", "missing.safetensors"], 5, "no such file"),
+        (["--demo", "--resume"], 2, "no state to resume from"),
+        (["--demo", "--device", "abacus"], 4, "abacus"),
+    ],
+)
+def test_mistakes_give_one_line_and_their_code(arguments: list[str], code: int, message: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "run"), "--workers", "0"])
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
