@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf.facedetector.backgrounds import cut_beside_faces, draw_background
-from tinydf.facedetector.metrics import ImageMatch, false_boxes, match, recall
+from tinydf.facedetector.metrics import ImageMatch, match
 from tinydf.facedetector.mosaic import Composer
 from tinydf.facedetector.photos import Photo
 from tinydf_runtime.types import Image
@@ -105,28 +105,54 @@ def match_scene(detect: Detect, scene: Scene, least_px: float) -> ImageMatch:
     return match(*found, scene.boxes_xyxy[large], scene.landmarks[large], ignored)
 
 
-def with_interval(matches: list[ImageMatch], figure: Callable[[list[ImageMatch]], float], seed: int = 0) -> Interval:
-    """Returns a figure over pictures and the range of its middle 95 % when pictures are drawn anew with replacement."""
+def summarise(matches: list[ImageMatch], threshold: float, seed: int = 0) -> dict[str, Interval]:
+    """Returns the figures of a detector at a score, each with its interval.
+
+    Args:
+        matches: At least one.
+        threshold: Score from which a box counts.
+        seed: Of the bootstrap.
+
+    Returns:
+        ``recall``, ``false_boxes`` (an image), ``median_iou`` and ``median_landmark_error``.
+    """
     rng = np.random.default_rng(seed)
-    values = [figure([matches[i] for i in rng.integers(len(matches), size=len(matches))]) for _ in range(BOOTSTRAPS)]
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return Interval(figure(matches), float(low), float(high))
-
-
-def summarise(matches: list[ImageMatch], threshold: float) -> dict[str, Interval]:
-    """Returns ``recall``, ``false_boxes`` (an image), ``median_iou`` and ``median_landmark_error`` at a score."""
-
-    def found_median(values: Callable[[ImageMatch], Floats]) -> Callable[[list[ImageMatch]], float]:
-        def figure(some: list[ImageMatch]) -> float:
-            kept = [values(one)[(one.scores >= threshold)[one.correct]] for one in some]
-            joined = np.concatenate(kept) if kept else np.zeros(0)
-            return float(np.median(joined)) if len(joined) else float("nan")
-
-        return figure
-
+    # How often each picture is drawn: all once for the figure itself, then with replacement.
+    draws = rng.multinomial(len(matches), np.full(len(matches), 1 / len(matches)), size=BOOTSTRAPS)
+    draws = np.concatenate((np.ones((1, len(matches)), np.int64), draws))
+    counted = [one.scores >= threshold for one in matches]
+    hits = np.array([(one.correct & kept).sum() for one, kept in zip(matches, counted, strict=True)])
+    wrong = np.array([(~one.correct & kept).sum() for one, kept in zip(matches, counted, strict=True)])
+    wanted = draws @ np.array([one.wanted for one in matches])
+    recalls = np.divide(draws @ hits, wanted, out=np.full(len(draws), np.nan), where=wanted > 0)
+    found = [kept[one.correct] for one, kept in zip(matches, counted, strict=True)]
+    ious = [one.ious[kept] for one, kept in zip(matches, found, strict=True)]
+    errors = [one.landmark_errors[kept] for one, kept in zip(matches, found, strict=True)]
     return {
-        "recall": with_interval(matches, lambda some: recall(some, threshold)),
-        "false_boxes": with_interval(matches, lambda some: false_boxes(some, threshold)),
-        "median_iou": with_interval(matches, found_median(lambda one: one.ious)),
-        "median_landmark_error": with_interval(matches, found_median(lambda one: one.landmark_errors)),
+        "recall": _interval(recalls),
+        "false_boxes": _interval(draws @ wrong / len(matches)),
+        "median_iou": _interval(_medians(ious, draws)),
+        "median_landmark_error": _interval(_medians(errors, draws)),
     }
+
+
+def _medians(values: list[Floats], draws: NDArray[np.int64]) -> Floats:
+    """Returns for each row of draws the median of the values of the pictures drawn, NaN where there are none."""
+    joined = np.concatenate(values)
+    picture = np.repeat(np.arange(len(values)), [len(some) for some in values])
+    order = np.argsort(joined)
+    joined, picture = joined[order], picture[order]
+    medians = np.full(len(draws), np.nan)
+    for row, draw in enumerate(draws):
+        drawn = np.repeat(joined, draw[picture])
+        if len(drawn):
+            medians[row] = (drawn[(len(drawn) - 1) // 2] + drawn[len(drawn) // 2]) / 2
+    return medians
+
+
+def _interval(values: Floats) -> Interval:
+    """Returns the first value with the range of the middle 95 % of the others."""
+    if np.isnan(values).all():
+        return Interval(float("nan"), float("nan"), float("nan"))
+    low, high = np.nanpercentile(values[1:], [2.5, 97.5])
+    return Interval(float(values[0]), float(low), float(high))

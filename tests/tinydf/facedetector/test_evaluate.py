@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tinydf.facedetector.evaluate import (
+    Detect,
+    Found,
+    Scene,
+    composed_scenes,
+    faceless_pictures,
+    match_scene,
+    photo_scenes,
+    summarise,
+)
+from tinydf.facedetector.metrics import false_boxes, recall
+from tinydf.facedetector.photos import Photo
+from tinydf_runtime.types import Image
+
+
+def perfect(scene: Scene) -> Detect:
+    found = Found(scene.boxes_xyxy, np.full(len(scene.boxes_xyxy), 0.9), scene.landmarks)
+    return lambda image: found
+
+
+def test_photos_are_scaled_with_their_labels(photos: list[Photo]) -> None:
+    small, large = (next(photo_scenes(photos[:1], side)) for side in (150, 600))
+    assert small.image.shape == (150, 150, 3)
+    np.testing.assert_allclose(small.boxes_xyxy * 4, large.boxes_xyxy, rtol=1e-6)
+    np.testing.assert_allclose(small.landmarks * 4, large.landmarks, rtol=1e-6)
+
+
+def test_a_perfect_detector_gets_perfect_figures(photos: list[Photo]) -> None:
+    scenes = list(photo_scenes(photos, 300))
+    matches = [match_scene(perfect(scene), scene, 20) for scene in scenes]
+    figures = summarise(matches, 0.5)
+    assert figures["recall"] == (1.0, 1.0, 1.0)
+    assert figures["false_boxes"].value == 0.0
+    assert figures["median_iou"].value == pytest.approx(1.0)
+    assert figures["median_landmark_error"].value == pytest.approx(0.0)
+
+
+def test_figures_agree_with_the_plain_ones_and_lie_in_their_intervals(photos: list[Photo]) -> None:
+    rng = np.random.default_rng(0)
+
+    def blurred(scene: Scene) -> Detect:
+        boxes = scene.boxes_xyxy + rng.normal(0, 15, scene.boxes_xyxy.shape)
+        found = Found(boxes, rng.uniform(0.2, 1.0, len(boxes)), scene.landmarks)
+        return lambda image: found
+
+    scenes = list(composed_scenes(photos, 20, 160, seed=1))
+    matches = [match_scene(blurred(scene), scene, 10) for scene in scenes]
+    figures = summarise(matches, 0.5)
+    assert figures["recall"].value == pytest.approx(recall(matches, 0.5))
+    assert figures["false_boxes"].value == pytest.approx(false_boxes(matches, 0.5))
+    for interval in figures.values():
+        assert interval.low <= interval.value <= interval.high
+
+
+def test_faces_below_the_size_are_neither_wanted_nor_punished(photos: list[Photo]) -> None:
+    scene = next(photo_scenes(photos[:1], 300))
+    one = match_scene(perfect(scene), scene, 1000)
+    assert one.wanted == 0
+    assert false_boxes([one], 0.0) == 0.0
+
+
+def test_pictures_without_faces_have_figures_without_recall(photos: list[Photo]) -> None:
+    def see_one(image: Image) -> Found:
+        return Found(np.array([[0.0, 0.0, 9.0, 9.0]]), np.array([0.7]), np.zeros((1, 5, 2)))
+
+    empty = np.zeros((0, 4))
+    pictures = list(faceless_pictures(photos, 4, 64, seed=0))
+    matches = [match_scene(see_one, Scene(picture, empty, np.zeros((0, 5, 2)), empty), 0) for picture in pictures]
+    figures = summarise(matches, 0.5)
+    assert math.isnan(figures["recall"].value)
+    assert figures["false_boxes"].value == 1.0
