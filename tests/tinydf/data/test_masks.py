@@ -20,7 +20,7 @@ def test_masks_stay_on_the_face() -> None:
     left, right = LANDMARKS[:2, 0]
     for seed in range(40):
         mask = draw_mask(LANDMARKS, 220, 240, np.random.default_rng(seed))
-        y, x = np.indices(mask.shape)
+        x = np.indices(mask.shape)[1]
         centre = (mask * x).sum() / mask.sum()
         assert left - 25 < centre < right + 25
         # Nothing is replaced a face's width away from the eyes.

@@ -21,8 +21,8 @@ def test_closed_form_equals_the_recursion(reach: float) -> None:
     layer = KANLayer(1, 1)
     low, high = GRID_RANGE
     spacing = (high - low) / GRID_INTERVALS
-    knots = low + spacing * np.arange(-ORDER, GRID_INTERVALS + ORDER + 1)
-    x = np.linspace(-reach, reach, 4001)
+    knots = low + spacing * np.arange(-ORDER, GRID_INTERVALS + ORDER + 1, dtype=np.float64)
+    x = np.linspace(-reach, reach, 4001).astype(np.float64)
     closed = cubic_spline_bases(torch.tensor(x, dtype=torch.float32), layer.centres, layer.spacing).numpy()
     np.testing.assert_allclose(closed, cox_de_boor(x, knots, ORDER), atol=1e-6)
 
