@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import lightning_fabric
 import numpy as np
@@ -28,12 +28,13 @@ from tinydf.metrics import auc
 from tinydf.pretrained import fetch_imagenet_weights, is_backbone_file, load_backbone
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import OutputError, UsageError
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.files import sha256_of, write_atomically
 from tinydf_runtime.spec import ModelSpec
 
 STATE_NAME = "state.pt"
 MODEL_NAME = "tinydf.safetensors"
 STATISTICS_BATCHES = 50
+Origin: TypeAlias = dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def train(
     except OSError as error:
         raise OutputError(f"{out}: cannot be made ({error.strerror}). Choose another folder for the run.") from error
     lightning_fabric.seed_everything(config.seed, verbose=False)
-    raw = initial_network(init)
+    raw, origin = initial_network(init)
     raw.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword
     model, optimizer = fabric.setup(raw, torch.optim.AdamW(_decay_groups(raw, config), lr=config.learning_rate))
     # Batch statistics are copied, not averaged: they start so far off that their average would take long to recover.
@@ -151,31 +152,36 @@ def train(
         if step % config.validate_every == 0 or step == config.steps:
             validation_auc = auc(*score_pairs(average.module, fixed, fabric.device))
             if fabric.is_global_zero:
-                _save_state(out / STATE_NAME, config, step, validation_auc, raw, average, optimizer)
+                record = _record(config, step, origin)
+                _save_state(out / STATE_NAME, record, validation_auc, raw, average, optimizer)
             fabric.barrier()
         if fabric.is_global_zero:
             report(StepReport(step, config.steps, loss.item(), validation_auc))
 
     if fabric.is_global_zero:
-        save_checkpoint(_checkpoint(config, average.module), out / MODEL_NAME)
+        record = _record(config, config.steps, origin)
+        save_checkpoint(Checkpoint(average.module.state_dict(), record, _spec()), out / MODEL_NAME)
     return out / MODEL_NAME
 
 
-def initial_network(init: str) -> TinyDF:
+def initial_network(init: str) -> tuple[TinyDF, Origin]:
     """Returns a network with random weights (``none``), ImageNet's backbone (``imagenet``) or a file's weights.
 
-    A file is a TinyDF checkpoint, or timm's tinynet_a weights for the backbone alone.
+    A file is a TinyDF checkpoint, or timm's tinynet_a weights for the backbone alone. The origin tells which it was,
+    for the record: a checkpoint's own record is part of it, so that a chain of runs can be read from its last file.
     """
     if init == "none":
-        return TinyDF()
+        return TinyDF(), None
     if init == "imagenet" or is_backbone_file(Path(init)):
         network = TinyDF()
-        load_backbone(network.backbone, fetch_imagenet_weights() if init == "imagenet" else Path(init))
-        return network
-    return load_checkpoint(Path(init)).build()
+        path = fetch_imagenet_weights() if init == "imagenet" else Path(init)
+        load_backbone(network.backbone, path)
+        return network, {"backbone": path.name, "sha256": sha256_of(path)}
+    checkpoint = load_checkpoint(Path(init))
+    return checkpoint.build(), {"checkpoint": dict(checkpoint.config), "sha256": checkpoint.spec.checkpoint_sha256}
 
 
-def moving_average(average: Tensor, current: Tensor, averaged: Tensor, decay: float) -> Tensor:
+def moving_average(average: Tensor, current: Tensor, averaged: Tensor | int, decay: float) -> Tensor:
     """Returns the next exponential average; the decay grows from 0, so that random first weights are soon forgotten."""
     return average.lerp(current, 1 - min(decay, float(averaged + 1) / float(averaged + 10)))
 
@@ -191,7 +197,7 @@ def refresh_statistics(
     length = STATISTICS_BATCHES * config.batch_pairs
     series = PairSeries(photos, config.patch_px, length, config.seed + 1)
     loader = DataLoader(series, config.batch_pairs, collate_fn=collate, num_workers=workers)
-    update_bn((images.to(device).float() for images, _, _ in loader), model)  # type: ignore[no-untyped-call]
+    update_bn((images.to(device).float() for images, _, _ in loader), model)
     model.eval()
 
 
@@ -259,25 +265,26 @@ def _decay_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]
     return [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def _checkpoint(config: TrainConfig, model: nn.Module) -> Checkpoint:
+def _record(config: TrainConfig, step: int, origin: Origin) -> dict[str, Any]:
+    return asdict(config) | {"step": step, "started_from": origin}
+
+
+def _spec() -> ModelSpec:
     versions = {"torch": torch.__version__, "lightning-fabric": version("lightning-fabric")}
-    spec = ModelSpec(name="tinydf", crop=CropRecipe(), versions=versions)
-    return Checkpoint(model.state_dict(), asdict(config), spec)
+    return ModelSpec(name="tinydf", crop=CropRecipe(), versions=versions)
 
 
 def _save_state(
     path: Path,
-    config: TrainConfig,
-    step: int,
+    record: dict[str, Any],
     validation_auc: float,
     raw: nn.Module,
     average: AveragedModel,
     optimizer: Any,
 ) -> None:
     state = {
-        "config": json.dumps(asdict(config)),
-        "spec": _checkpoint(config, average.module).spec.to_json(),
-        "step": step,
+        "config": json.dumps(record),
+        "spec": _spec().to_json(),
         "validation_auc": validation_auc,
         "model": raw.state_dict(),
         "ema": average.module.state_dict(),
@@ -293,10 +300,11 @@ def _load_state(
     if not path.is_file():
         raise UsageError(f"{path}: no state to resume from. Start the run without --resume.")
     state = torch.load(path, map_location="cpu", weights_only=True)
-    if json.loads(state["config"]) != asdict(config):
+    record = json.loads(state["config"])
+    if {name: record[name] for name in asdict(config)} != asdict(config):
         raise UsageError(f"{path}: was written by a run with other settings. Resume with the settings of that run.")
     raw.load_state_dict(state["model"])
     average.module.load_state_dict(state["ema"])
     average.n_averaged.copy_(state["averaged"])
     optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"]), state["validation_auc"]
+    return int(record["step"]), state["validation_auc"]

@@ -19,7 +19,8 @@ def timm_file(tmp_path: Path) -> Path:
 
 
 def test_weights_load_by_name_and_the_classifier_is_left_out(timm_file: Path) -> None:
-    network = initial_network(str(timm_file))
+    network, origin = initial_network(str(timm_file))
+    assert origin is not None
     torch.manual_seed(1)
     expected = TinyNet().state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in network.backbone.state_dict().items())
