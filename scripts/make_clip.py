@@ -31,7 +31,7 @@ OUT = Path(__file__).parent.parent / "examples" / "clip.mp4"
 @click.option("--seed", default=2, show_default=True, help="Which forgery.")
 @click.option("--out", type=click.Path(path_type=Path), default=OUT)
 def main(seed: int, out: Path) -> None:
-    photo = as_image(astronaut()[:, :, ::-1])
+    photo = as_image(astronaut()[:, :, ::-1])  # type: ignore[no-untyped-call]
     face = FaceDetector().detect(photo)[0]
     forged, _ = self_blend(photo, np.array(face.landmarks), np.random.default_rng(seed), ease=0.5)
     centre = np.array(face.landmarks).mean(axis=0)

@@ -44,3 +44,20 @@ def auc_with_interval(real: NDArray[np.float64], fake: NDArray[np.float64], seed
         draws.append(auc(real[chosen], fake[chosen]))
     low, high = np.percentile(draws, (2.5, 97.5))
     return Estimate(auc(real, fake), float(low), float(high))
+
+
+def fit_temperature(real: NDArray[np.float64], fake: NDArray[np.float64]) -> float:
+    """Returns the divisor of the logits that makes their sigmoid the best probability (Guo et al., ICML 2017).
+
+    Args:
+        real: N logits of real faces.
+        fake: M logits of forged ones.
+    """
+    temperatures = np.geomspace(0.1, 10, 400)
+    losses = [np.logaddexp(0, real / t).mean() + np.logaddexp(0, -fake / t).mean() for t in temperatures]
+    return float(temperatures[int(np.argmin(losses))])
+
+
+def threshold_at_fpr(real: NDArray[np.float64], fpr: float) -> float:
+    """Returns the score that a share ``fpr`` of real faces reaches."""
+    return float(np.quantile(real, 1 - fpr))

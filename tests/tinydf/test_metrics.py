@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tinydf.metrics import auc, auc_with_interval
+from tinydf.metrics import auc, auc_with_interval, fit_temperature, threshold_at_fpr
 
 
 def test_auc_is_the_share_of_pairs_in_order() -> None:
@@ -21,3 +21,15 @@ def test_interval_covers_the_estimate_and_narrows_with_more_faces() -> None:
         widths.append(estimate.high - estimate.low)
     # Four times the width for a sixteenth of the faces.
     assert widths[0] / widths[1] == pytest.approx(4, rel=0.4)
+
+
+def test_temperature_undoes_a_stretch_of_the_logits() -> None:
+    rng = np.random.default_rng(0)
+    # Two unit Gaussians at -1 and 1: their true logit is twice the value.
+    real, fake = rng.normal(-1, 1, 20000), rng.normal(1, 1, 20000)
+    assert fit_temperature(6 * real, 6 * fake) == pytest.approx(3, rel=0.05)
+
+
+def test_threshold_lets_the_asked_share_of_real_faces_through() -> None:
+    scores = np.arange(1000.0)
+    assert (scores >= threshold_at_fpr(scores, 0.1)).mean() == pytest.approx(0.1, abs=0.002)

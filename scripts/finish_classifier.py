@@ -1,0 +1,164 @@
+"""A trained classifier -> the shipped files: checkpoint, ONNX and a model card whose figures are measured here.
+
+python scripts/finish_classifier.py --run runs/tinydf --data faces
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
+
+from tinydf.checkpoint import DEFAULT_PATH, Checkpoint, load_checkpoint, save_checkpoint
+from tinydf.data.cross_identity import CrossIdentity
+from tinydf.data.dataset import FixedPairs, collate
+from tinydf.data.decoder_imitation import imitate_decoder
+from tinydf.data.photos import Photo, read_photos
+from tinydf.data.samples import Forger
+from tinydf.data.selfblend import self_blend
+from tinydf.forgery import TinyDF
+from tinydf.metrics import Estimate, auc_with_interval, fit_temperature, threshold_at_fpr
+from tinydf.train import score_pairs
+from tinydf_export.targets import export_model
+from tinydf_runtime.pipeline import DEFAULT_MODEL
+from tinydf_runtime.files import sha256_of, write_atomically
+
+TEMPLATE = Path(__file__).with_name("classifier_card.md.in")
+TRAINED = "self-blended images"
+THRESHOLD_FPR = 0.1
+VALIDATION_SEED, TEST_SEED = 11, 12
+Logits = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@click.command()
+@click.option("--run", type=click.Path(path_type=Path), required=True, help="Checkpoint to ship.")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with faces.csv.")
+@click.option("--limit", default=0, help="Use only so many photos of a split; 0: all.")
+@click.option("--workers", default=1, show_default=True, help="Processes that make samples.")
+@click.option("--split", default="test", show_default=True, help="Split to measure; test once, for what is shipped.")
+@click.option("--ship/--no-ship", default=True, help="Write the shipped files; else only print the figures.")
+def main(run: Path, data: Path, limit: int, workers: int, split: str, ship: bool) -> None:
+    """Calibrates, measures, exports and describes a trained classifier."""
+    checkpoint = load_checkpoint(run)
+    model = _rounded(checkpoint)
+    validation = _thinned(read_photos(data, "val"), limit)
+    real, fake = _score(model, validation, VALIDATION_SEED, self_blend, workers)
+    temperature = fit_temperature(real, fake)
+    threshold = 1 / (1 + np.exp(-threshold_at_fpr(real, THRESHOLD_FPR) / temperature))
+    spec = replace(checkpoint.spec, temperature=round(temperature, 4), threshold=round(float(threshold), 4))
+    click.echo(f"temperature {spec.temperature}, threshold {spec.threshold}")
+
+    photos = _thinned(read_photos(data, split), limit)  # type: ignore[arg-type]
+    families: dict[str, Forger] = {
+        TRAINED: self_blend,
+        "cross-identity blends": CrossIdentity(photos),
+        "low-resolution decoder imitation": imitate_decoder,
+    }
+    figures: dict[str, Estimate] = {}
+    for family, forge in families.items():
+        real, fake = _score(model, photos, TEST_SEED, forge, workers)
+        figures[family] = auc_with_interval(real, fake)
+        click.echo(f"{split}, {family}: {figures[family]}")
+        if family == TRAINED:
+            sources = _by_source(photos, real, fake)
+    if not ship:
+        return
+    save_checkpoint(replace(checkpoint, spec=spec), DEFAULT_PATH, half=True)
+    exported = export_model(load_checkpoint(DEFAULT_PATH), "onnx", DEFAULT_MODEL)
+    card = _describe(checkpoint, spec.temperature, spec.threshold, photos, figures, sources, exported.size_bytes)
+    write_atomically(DEFAULT_MODEL.with_suffix(".md"), card.encode())
+    click.echo(f"{DEFAULT_PATH}, {DEFAULT_MODEL}: {exported.size_bytes / 1e6:.1f} MB, {exported.parity}")
+
+
+def _rounded(checkpoint: Checkpoint) -> TinyDF:
+    """Returns the network as it will be shipped, with weights rounded to float16: the figures are that file's."""
+    state = {name: value.half().float() if value.ndim > 1 else value for name, value in checkpoint.state.items()}
+    return replace(checkpoint, state=state).build()
+
+
+def _thinned(photos: list[Photo], limit: int) -> list[Photo]:
+    return photos[:: max(1, len(photos) // limit)][:limit] if limit else photos
+
+
+def _score(model: TinyDF, photos: list[Photo], seed: int, forge: Forger, workers: int) -> Logits:
+    pairs = DataLoader(FixedPairs(photos, seed, forge), 16, collate_fn=collate, num_workers=workers)
+    return score_pairs(model, pairs, torch.device("cpu"))
+
+
+def _by_source(photos: list[Photo], real: NDArray[np.float64], fake: NDArray[np.float64]) -> dict[str, Estimate]:
+    sources = np.array([photo.source for photo in photos])
+    enough = [name for name, count in Counter(sources.tolist()).items() if count >= 20]
+    return {name: auc_with_interval(real[sources == name], fake[sources == name]) for name in enough}
+
+
+def _multiply_adds() -> int:
+    counter = FlopCounterMode(display=False)
+    with counter, torch.inference_mode():
+        TinyDF().eval()(torch.zeros(1, 3, 224, 224))
+    return counter.get_total_flops() // 2
+
+
+def _chain(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the settings of the runs that led to a checkpoint, the first run first."""
+    origin = config.get("started_from") or {}
+    earlier = _chain(origin["checkpoint"]) if "checkpoint" in origin else []
+    return [*earlier, {name: value for name, value in config.items() if name != "started_from"}]
+
+
+def _describe(
+    checkpoint: Checkpoint,
+    temperature: float,
+    threshold: float,
+    photos: list[Photo],
+    figures: dict[str, Estimate],
+    sources: dict[str, Estimate],
+    size_bytes: int,
+) -> str:
+    runs = _chain(dict(checkpoint.config))
+    rows = [
+        f"| {family} | {'yes' if family == TRAINED else '**no, left out**'} | {figure.value:.3f} "
+        f"| {figure.low:.3f} to {figure.high:.3f} |"
+        for family, figure in figures.items()
+    ]
+    commands = [
+        f"{number}. `tinydf-train --data FACES --out RUN{number} --init {'none' if number == 1 else f'RUN{number - 1}'} "
+        f"--seed {run['seed']} --steps {run['steps']} --batch-pairs {run['batch_pairs']} --patch-px {run['patch_px']} "
+        f"--learning-rate {run['learning_rate']} --warmup-share {run['warmup_share']} --easy-share {run['easy_share']} "
+        f"--ema-decay {run['ema_decay']} --precision {run['precision']}`"
+        + (f", stopped after step {run['step']}" if run["step"] < run["steps"] else "")
+        for number, run in enumerate(runs, 1)
+    ]
+    return TEMPLATE.read_text(encoding="utf-8").format(
+        checkpoint_sha256=sha256_of(DEFAULT_PATH),
+        onnx_sha256=sha256_of(DEFAULT_MODEL),
+        size_mb=f"{size_bytes / 1e6:.1f}",
+        parameters=f"{sum(parameter.numel() for parameter in TinyDF().parameters()):,}",
+        multiply_adds=f"{_multiply_adds() / 1e6:.0f}",
+        temperature=temperature,
+        threshold=threshold,
+        fpr=f"{THRESHOLD_FPR:.0%}",
+        photos=len(photos),
+        people=len({photo.identity for photo in photos}),
+        rows="\n".join(rows),
+        sources="
+".join(f"| {name} | {one.value:.3f} | {one.low:.3f} to {one.high:.3f} |" for name, one in sources.items()),
+            f"| {name} | {figure.value:.3f} | {figure.low:.3f} to {figure.high:.3f} |"
+            for name, figure in sources.items()
+        ),
+        commands="\n".join(commands),
+        pairs=f"{sum(run['step'] * run['batch_pairs'] for run in runs):,}",
+        settings=json.dumps(runs, sort_keys=True),
+    )
+
+
+if __name__ == "__main__":
+    main()
