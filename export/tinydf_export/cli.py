@@ -25,7 +25,7 @@ _JSON_HELP = "Write the figures as JSON to a file, or to standard output where n
 @click.command(
     "tinydf-export",
     cls=OneLineCommand,
-    epilog="Example: tinydf-export runs/mine/best.safetensors --target onnx --out mine.onnx",
+    epilog="Example: tinydf-export runs/mine/tinydf.safetensors --target onnx --out mine.onnx",
 )
 @click.version_option(__version__)
 @click.argument("checkpoint", required=False, type=_FILE)
