@@ -27,10 +27,10 @@ from tinydf.data.samples import Forger
 from tinydf.data.selfblend import self_blend
 from tinydf.forgery import TinyDF
 from tinydf.metrics import Estimate, auc_with_interval, fit_temperature, threshold_at_fpr
-from tinydf.train import score_pairs
+from tinydf.train import MODEL_NAME, STATE_NAME, score_pairs
 from tinydf_export.targets import export_model
-from tinydf_runtime.pipeline import DEFAULT_MODEL
 from tinydf_runtime.files import sha256_of, write_atomically
+from tinydf_runtime.pipeline import DEFAULT_MODEL
 
 TEMPLATE = Path(__file__).with_name("classifier_card.md.in")
 TRAINED = "self-blended images"
@@ -114,6 +114,20 @@ def _chain(config: dict[str, Any]) -> list[dict[str, Any]]:
     return [*earlier, {name: value for name, value in config.items() if name != "started_from"}]
 
 
+def _command(number: int, run: dict[str, Any], previous: dict[str, Any] | None) -> str:
+    start = "none"
+    if previous is not None:
+        stopped = previous["step"] < previous["steps"]
+        start = f"RUN{number - 1}/{STATE_NAME if stopped else MODEL_NAME}"
+    return (
+        f"{number}. `tinydf-train --data FACES --out RUN{number} --init {start} "
+        f"--seed {run['seed']} --steps {run['steps']} --batch-pairs {run['batch_pairs']} --patch-px {run['patch_px']} "
+        f"--learning-rate {run['learning_rate']} --warmup-share {run['warmup_share']} --easy-share {run['easy_share']} "
+        f"--ema-decay {run['ema_decay']} --precision {run['precision']}`"
+        + (f", stopped after step {run['step']}" if run["step"] < run["steps"] else "")
+    )
+
+
 def _describe(
     checkpoint: Checkpoint,
     temperature: float,
@@ -129,14 +143,7 @@ def _describe(
         f"| {figure.low:.3f} to {figure.high:.3f} |"
         for family, figure in figures.items()
     ]
-    commands = [
-        f"{number}. `tinydf-train --data FACES --out RUN{number} --init {'none' if number == 1 else f'RUN{number - 1}'} "
-        f"--seed {run['seed']} --steps {run['steps']} --batch-pairs {run['batch_pairs']} --patch-px {run['patch_px']} "
-        f"--learning-rate {run['learning_rate']} --warmup-share {run['warmup_share']} --easy-share {run['easy_share']} "
-        f"--ema-decay {run['ema_decay']} --precision {run['precision']}`"
-        + (f", stopped after step {run['step']}" if run["step"] < run["steps"] else "")
-        for number, run in enumerate(runs, 1)
-    ]
+    commands = [_command(number, run, runs[number - 2] if number > 1 else None) for number, run in enumerate(runs, 1)]
     return TEMPLATE.read_text(encoding="utf-8").format(
         checkpoint_sha256=sha256_of(DEFAULT_PATH),
         onnx_sha256=sha256_of(DEFAULT_MODEL),
@@ -149,10 +156,8 @@ def _describe(
         photos=len(photos),
         people=len({photo.identity for photo in photos}),
         rows="\n".join(rows),
-        sources="
-".join(f"| {name} | {one.value:.3f} | {one.low:.3f} to {one.high:.3f} |" for name, one in sources.items()),
-            f"| {name} | {figure.value:.3f} | {figure.low:.3f} to {figure.high:.3f} |"
-            for name, figure in sources.items()
+        sources="\n".join(
+            f"| {name} | {one.value:.3f} | {one.low:.3f} to {one.high:.3f} |" for name, one in sources.items()
         ),
         commands="\n".join(commands),
         pairs=f"{sum(run['step'] * run['batch_pairs'] for run in runs):,}",
