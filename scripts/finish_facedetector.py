@@ -184,12 +184,19 @@ def describe(
         for title, by_name in figures.items()
         for name, row in by_name.items()
     ]
-    command = (
-        f"tinydf-train-detector --data FACES --out RUN --steps {training['steps']} --grow-at {training['grow_at']} "
-        f"--bind-levels-at {training['bind_levels_at']} --decay-share {training['decay_share']} "
-        f"--batch-size {training['batch_size']} --learning-rate {training['learning_rate']} --seed {training['seed']}"
-        + (" --teacher yunet_n_640_640.onnx" if facts["data"].get("second_look") else "")
+    settings = (
+        "steps",
+        "batch_size",
+        "grow_at",
+        "bind_levels_at",
+        "average_from",
+        "decay_share",
+        "learning_rate",
+        "seed",
     )
+    chosen = " ".join(f"--{name.replace('_', '-')} {training[name]}" for name in settings)
+    looked = " --teacher yunet_n_640_640.onnx" if facts["data"].get("second_look") else ""
+    command = f"tinydf-train-detector --data FACES --out RUN {chosen}{looked}"
     return TEMPLATE.read_text(encoding="utf-8").format(
         name=facts["name"],
         size=f"{exported.stat().st_size:,}",

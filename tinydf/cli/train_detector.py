@@ -40,6 +40,7 @@ _DEFAULTS = DetectorConfig()
     show_default=True,
     help="Step from which size decides stride.",
 )
+@click.option("--average-from", default=_DEFAULTS.average_from, show_default=True, help="Step of a new weight average.")
 @click.option(
     "--decay-share",
     default=_DEFAULTS.decay_share,
@@ -64,6 +65,7 @@ def main(
     batch_size: int,
     grow_at: int,
     bind_levels_at: int,
+    average_from: int,
     decay_share: float,
     learning_rate: float,
     seed: int,
@@ -85,6 +87,7 @@ def main(
         batch_size=batch_size,
         grow_at=grow_at,
         bind_levels_at=bind_levels_at,
+        average_from=average_from,
         decay_share=decay_share,
         learning_rate=learning_rate,
         seed=seed,

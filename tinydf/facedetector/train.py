@@ -48,6 +48,7 @@ class DetectorConfig:
         warmup_steps: Over which the learning rate rises.
         decay_share: Last part of the run, over which it falls to zero.
         average_decay: Of the moving average of the weights.
+        average_from: Step at which the average starts anew, once what is taught has changed.
         clip_norm: Largest norm of the gradient.
         validate_every: Steps between validations and checkpoints.
         validation_pictures: How many.
@@ -66,6 +67,7 @@ class DetectorConfig:
     warmup_steps: int = 400
     decay_share: float = 0.35
     average_decay: float = 0.999
+    average_from: int = 0
     clip_norm: float = 20.0
     validate_every: int = 500
     validation_pictures: int = 300
@@ -194,8 +196,9 @@ def _learn(run: Run, batch: Batch, config: DetectorConfig) -> Losses:
     for group in run.optimizer.param_groups:
         group["lr"] = config.learning_rate_at(run.step)
     run.optimizer.step()
-    # Early on, a long average would still be mostly the random start.
-    decay = min(config.average_decay, (run.step + 1) / (run.step + 10))
+    # Early on, a long average would still be mostly what it started from.
+    averaged_steps = run.step - (config.average_from if run.step >= config.average_from else 0)
+    decay = min(config.average_decay, (averaged_steps + 1) / (averaged_steps + 10))
     with torch.no_grad():
         for kept, new in zip(run.averaged.state_dict().values(), run.network.state_dict().values(), strict=True):
             if kept.is_floating_point():
