@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,7 +10,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import click
 from rich.console import Console
@@ -20,7 +17,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tinydf_runtime import __version__
 from tinydf_runtime.annotate import CODECS, PICTURES, annotate_image, annotate_video, check_suffix
-from tinydf_runtime.errors import ExitCode, OutputError, TinyDFError, UsageError
+from tinydf_runtime.command import OneLineCommand
+from tinydf_runtime.errors import ExitCode, OutputError, UsageError
 from tinydf_runtime.inputs import expand_inputs
 from tinydf_runtime.pipeline import Analyzer, kind_of
 from tinydf_runtime.report import EVIDENCE_NOTE, report_json, write_csv, write_json
@@ -30,30 +28,6 @@ from tinydf_runtime.watch import Limits
 from tinydf_runtime.watch import Progress as ReportProgress
 
 NAME = "tinydf-run"
-
-
-class OneLineCommand(click.Command):
-    """A command whose errors are one line on stderr and a documented exit code."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs the command and ends the process."""
-        for stream in (sys.stdout, sys.stderr):
-            # A file name may hold what the terminal's encoding does not; that must not end the run.
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")
-        kwargs["standalone_mode"] = False
-        try:
-            code = super().main(*args, **kwargs)
-        except TinyDFError as error:
-            say_error(str(error))
-            code = error.exit_code
-        except click.ClickException as error:
-            say_error(f"{error.format_message()} Try '{NAME} --help'.")
-            code = error.exit_code
-        except (click.Abort, KeyboardInterrupt):
-            say_error("interrupted.")
-            code = ExitCode.INTERRUPTED
-        sys.exit(int(code or 0))
 
 
 def read_sample_fps(ctx: click.Context, param: click.Parameter, value: str) -> float | None:

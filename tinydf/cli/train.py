@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +9,15 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinydf_runtime.errors import ExitCode, TinyDFError, UnavailableError, UsageError, needs
+from tinydf_runtime.command import OneLineCommand
+from tinydf_runtime.errors import UnavailableError, UsageError, needs
 
 with needs("train"):
     from lightning_fabric import Fabric
 
     from tinydf.data.drawn_faces import write_drawn_faces
     from tinydf.data.photos import Photo, read_photos
-    from tinydf.train import STATE_NAME, StepReport, TrainConfig, train
+    from tinydf.train import StepReport, TrainConfig, train
 
 VALIDATION_PHOTOS = 400
 DEMO_FACES = 64
@@ -26,7 +26,7 @@ DEMO_CONFIG = TrainConfig(steps=60, batch_pairs=8, patch_px=96, validate_every=3
 DEFAULTS = TrainConfig()
 
 
-@click.command(epilog="Example: tinydf-train --data FACES --out RUN --patch-px 128")
+@click.command("tinydf-train", cls=OneLineCommand, epilog="Example: tinydf-train --data FACES --out RUN --patch-px 128")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder with photos of real faces and a faces.csv.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--init", default="none", show_default=True, metavar="imagenet|FILE|none", help="Weights to start from.")
@@ -92,41 +92,34 @@ def main(
     quiet: bool,
 ) -> None:
     """Trains TinyDF on photos of real faces; the forgeries are made from them on the way."""
-    try:
-        config = TrainConfig(
-            seed=seed,
-            steps=steps,
-            batch_pairs=batch_pairs,
-            patch_px=patch_px,
-            learning_rate=learning_rate,
-            warmup_share=warmup_share,
-            easy_share=easy_share,
-            ema_decay=ema_decay,
-            validate_every=validate_every,
-            precision=precision,
+    config = TrainConfig(
+        seed=seed,
+        steps=steps,
+        batch_pairs=batch_pairs,
+        patch_px=patch_px,
+        learning_rate=learning_rate,
+        warmup_share=warmup_share,
+        easy_share=easy_share,
+        ema_decay=ema_decay,
+        validate_every=validate_every,
+        precision=precision,
+    )
+    if demo:
+        config = replace(DEMO_CONFIG, seed=seed, precision=precision)
+    training, validation = _photos(data, out, demo)
+    fabric = _fabric(device, devices, precision)
+    with _Bar(quiet or not fabric.is_global_zero) as bar:
+        path = train(
+            config,
+            training,
+            validation,
+            out,
+            fabric=fabric,
+            init=init,
+            resume=resume,
+            workers=workers,
+            report=bar.show,
         )
-        if demo:
-            config = replace(DEMO_CONFIG, seed=seed, precision=precision)
-        training, validation = _photos(data, out, demo)
-        fabric = _fabric(device, devices, precision)
-        with _Bar(quiet or not fabric.is_global_zero) as bar:
-            path = train(
-                config,
-                training,
-                validation,
-                out,
-                fabric=fabric,
-                init=init,
-                resume=resume,
-                workers=workers,
-                report=bar.show,
-            )
-    except TinyDFError as error:
-        click.echo(f"tinydf-train: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        click.echo(f"tinydf-train: interrupted. --resume goes on from {out / STATE_NAME}.", err=True)
-        sys.exit(ExitCode.INTERRUPTED)
     if fabric.is_global_zero and not quiet:
         click.echo(path)
 
