@@ -29,25 +29,25 @@ def draw_degradation(rng: Generator) -> Degradation:
     chain: list[Degradation] = []
     if rng.random() < 0.5:
         chain.append(_repeatable(photometry.shift_colour, rng, strength=rng.uniform(0.2, 1.0)))
-    if rng.random() < 0.15:
+    if rng.random() < 0.1:
         chain.append(partial(photometry.blur, sigma_px=rng.uniform(0.4, 1.4)))
-    if rng.random() < 0.08:
+    if rng.random() < 0.05:
         chain.append(partial(_motion_blur, length_px=int(rng.integers(3, 7)), angle_deg=rng.uniform(0, 180)))
-    if rng.random() < 0.2:
+    if rng.random() < 0.15:
         chain.append(_repeatable(photometry.add_noise, rng, sigma=rng.uniform(1, 6)))
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         interpolation = photometry.INTERPOLATIONS[rng.integers(3)]
         chain.append(partial(_scale, factor=rng.uniform(0.45, 1.3), interpolation=interpolation))
-    for _ in range(rng.choice(3, p=(0.15, 0.65, 0.2))):
+    for _ in range(rng.choice(3, p=(0.25, 0.65, 0.1))):
         chain.append(_draw_compression(rng))
     return partial(_apply, chain=chain)
 
 
 def _draw_compression(rng: Generator) -> Degradation:
     if rng.random() < 0.5:
-        return partial(photometry.jpeg, quality=int(rng.integers(35, 98)))
+        return partial(photometry.jpeg, quality=int(rng.integers(45, 98)))
     # Most video is near 23; a fifth is as poor as the low-quality halves of the public sets.
-    crf = int(rng.integers(16, 30)) if rng.random() < 0.75 else int(rng.integers(30, 41))
+    crf = int(rng.integers(16, 30)) if rng.random() < 0.8 else int(rng.integers(30, 41))
     return partial(h264_round_trip, crf=crf)
 
 
