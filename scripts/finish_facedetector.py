@@ -185,6 +185,9 @@ def describe(
         for name, row in by_name.items()
     ]
     settings = (
+        *("steps", "batch_size", "grow_at", "bind_levels_at"),
+        *("average_from", "decay_share", "learning_rate", "seed"),
+    )
         "steps",
         "batch_size",
         "grow_at",
@@ -193,7 +196,7 @@ def describe(
         "decay_share",
         "learning_rate",
         "seed",
-    )
+    ]
     chosen = " ".join(f"--{name.replace('_', '-')} {training[name]}" for name in settings)
     looked = " --teacher yunet_n_640_640.onnx" if facts["data"].get("second_look") else ""
     command = f"tinydf-train-detector --data FACES --out RUN {chosen}{looked}"
