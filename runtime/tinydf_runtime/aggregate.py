@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,11 @@ MINIMUM_SIDE_PX = 40.0
 """Below this the crop is enlarged more than fivefold, and the network looks at interpolation."""
 FULL_SIDE_PX = 112.0
 """From half the network's input side on, a face shows all the detail that the network can use."""
-MINIMUM_FACES = 3
-"""The fewest looks at a person in a video of which two can outvote a stray one."""
+CERTAIN_FACE = 0.7
+"""Half of a track's detections must be this sure. What merely resembles a face is foreign to the classifier, whose
+score for it means nothing, and no video may be called fake for a pattern on a wall."""
+MINIMUM_FACES = 5
+"""The fewest looks at a person in a video, a second of them at the default rate: two of three may be one blink."""
 TRIM = 0.1
 """Share of the weight left out at either end, so that blinks and motion blur do not move the mean."""
 BAND = 0.2
@@ -172,6 +176,8 @@ def temper(part: Evidence, whole: Evidence) -> float:
 
 def thin_reasons(scores: Sequence[FaceScore], evidence: Evidence, minimum_faces: int) -> tuple[Reason, ...]:
     """Returns why there is too little to judge, or nothing."""
+    if scores and median(score.detection_score for score in scores) < CERTAIN_FACE:
+        return ("uncertain_face",)
     if len(evidence.logit) >= minimum_faces:
         return ()
     return ("faces_too_small",) if len(scores) >= minimum_faces else ("too_few_faces",)

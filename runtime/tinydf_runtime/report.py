@@ -34,6 +34,7 @@ REASON_WORDS: dict[Reason, str] = {
     "forged_segment": "one stretch looks forged, the rest less so",
     "too_few_faces": "the face was seen too few times to judge",
     "faces_too_small": "the faces are too small to judge",
+    "uncertain_face": "it may not be a face at all",
     "near_threshold": "the score is too close to the threshold to call",
     "frames_disagree": "the frames contradict each other",
     "no_face_found": "no face was found",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -23,10 +26,14 @@ def show_input(item: InputReport, threshold: float, console: Console) -> None:
     """Prints verdict, reasons and a table of the persons."""
     # A long path or reason stays on one line, so that the output can be searched.
     console.print(_headline(item), soft_wrap=True)
-    if item.tracks:
-        console.print(_persons(item, threshold, plain=console.options.ascii_only))
-    if len(item.tracks) > MAXIMUM_PERSONS:
-        console.print(Text(f"  and {len(item.tracks) - MAXIMUM_PERSONS} more", style="dim"))
+    judged = [track for track in item.tracks if track.fake_probability is not None]
+    if judged:
+        console.print(_persons(judged, item, threshold, plain=console.options.ascii_only))
+    if len(judged) > MAXIMUM_PERSONS:
+        console.print(Text(f"  and {len(judged) - MAXIMUM_PERSONS} more", style="dim"))
+    passed_over = Counter(track.reasons for track in item.tracks if track.fake_probability is None)
+    for reasons, count in passed_over.items():
+        console.print(Text(f"  not judged: {count}, because {reason_words(reasons)}", style="dim"), soft_wrap=True)
     for segment in item.segments:
         words = f"  person {segment.track} looks forged from {segment.start_s:.1f} s to {segment.end_s:.1f} s"
         console.print(Text(f"{words} ({segment.fake_probability:.0%})", style="red"), soft_wrap=True)
@@ -67,7 +74,7 @@ def _headline(item: InputReport) -> Text:
     line.append("  ")
     line.append(item.verdict.replace("_", " ").upper(), style=STYLES[item.verdict])
     if item.fake_probability is not None:
-        line.append(f"  fake {item.fake_probability:.1%}", style="default not bold")
+        line.append(f"  {item.fake_probability:.1%} fake", style="default not bold")
     words = reason_words(item.reasons)
     if item.status == "timeout":
         words = "; ".join(filter(None, [words, "the time ran out before its end"]))
@@ -84,7 +91,7 @@ def _read_share(item: InputReport) -> str:
     return f"{item.frames_decoded}{expected} frames could be read"
 
 
-def _persons(item: InputReport, threshold: float, plain: bool) -> Table:
+def _persons(tracks: Sequence[TrackReport], item: InputReport, threshold: float, plain: bool) -> Table:
     """Returns one row a track."""
     moving = item.kind != "image"
     table = Table(box=box.SIMPLE, pad_edge=False)
@@ -97,11 +104,9 @@ def _persons(item: InputReport, threshold: float, plain: bool) -> Table:
     if moving:
         table.add_column("fake over time", no_wrap=True, min_width=TIMELINE_WIDTH)
     duration_s = max([item.duration_s or 0.0, *(track.last_s for track in item.tracks)])
-    for track in item.tracks[:MAXIMUM_PERSONS]:
+    for track in tracks[:MAXIMUM_PERSONS]:
         share = "-" if track.fake_probability is None else f"{track.fake_probability:.1%}"
         verdict = Text(track.verdict, style=STYLES[track.verdict])
-        if track.verdict == "inconclusive" and len(item.tracks) > 1:
-            verdict.append(f" ({reason_words(track.reasons)})", style="dim")
         row: list[str | Text] = [str(track.id)]
         if moving:
             row.append(f"{track.first_s:.1f}-{track.last_s:.1f} s")

@@ -19,6 +19,7 @@ Reason: TypeAlias = Literal[
     "forged_segment",
     "too_few_faces",
     "faces_too_small",
+    "uncertain_face",
     "near_threshold",
     "frames_disagree",
     "no_face_found",

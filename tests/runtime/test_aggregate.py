@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.aggregate import (
+    CERTAIN_FACE,
     MINIMUM_FACES,
     MINIMUM_SIDE_PX,
     collect_evidence,
@@ -187,3 +188,9 @@ def test_a_segment_starts_and_ends_with_the_change_whatever_the_heights(
 ) -> None:
     _, segments = judge_track(1, scores_of([low] * 25 + [high] * 50 + [low] * 25), threshold)
     assert [(round(s.start_s, 3), round(s.end_s, 3)) for s in segments] == [(5.0, 14.8)]
+
+
+def test_what_may_not_be_a_face_has_no_verdict() -> None:
+    verdict, segments = judge_track(1, scores_of([0.95] * 10, detection_score=CERTAIN_FACE - 0.05), 0.5)
+    assert (verdict.label, verdict.fake_probability, verdict.reasons) == ("inconclusive", None, ("uncertain_face",))
+    assert segments == ()

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tinydf_runtime.aggregate import MINIMUM_FACES
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.errors import ModelFileError, OutsideImageError, UnavailableError, UsageError
@@ -295,8 +296,8 @@ def test_a_stream_gives_faces_with_running_verdicts(write_video: VideoWriter) ->
     moments = list(analyzer_of().stream(write_video([frame_of(LIGHT)] * 50)))
     assert len(moments) == 10
     labels = [moment.faces[0].verdict.label for moment in moments]
-    assert labels[:2] == ["inconclusive", "inconclusive"]
-    assert labels[3:] == ["fake"] * 7
+    assert labels[: MINIMUM_FACES - 1] == ["inconclusive"] * (MINIMUM_FACES - 1)
+    assert labels[MINIMUM_FACES:] == ["fake"] * (10 - MINIMUM_FACES)
     assert moments[-1].frame.time_s == pytest.approx(1.8, abs=0.05)
 
 
