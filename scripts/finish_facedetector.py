@@ -188,15 +188,6 @@ def describe(
         *("steps", "batch_size", "grow_at", "bind_levels_at"),
         *("average_from", "decay_share", "learning_rate", "seed"),
     )
-        "steps",
-        "batch_size",
-        "grow_at",
-        "bind_levels_at",
-        "average_from",
-        "decay_share",
-        "learning_rate",
-        "seed",
-    ]
     chosen = " ".join(f"--{name.replace('_', '-')} {training[name]}" for name in settings)
     looked = " --teacher yunet_n_640_640.onnx" if facts["data"].get("second_look") else ""
     command = f"tinydf-train-detector --data FACES --out RUN {chosen}{looked}"

@@ -29,10 +29,11 @@ OUT = Path(__file__).parent.parent / "examples" / "clip.mp4"
 
 @click.command()
 @click.option("--seed", default=2, show_default=True, help="Which forgery.")
+@click.option("--detector", type=click.Path(path_type=Path), help="Face detector; default: the embedded one.")
 @click.option("--out", type=click.Path(path_type=Path), default=OUT)
-def main(seed: int, out: Path) -> None:
+def main(seed: int, detector: Path | None, out: Path) -> None:
     photo = as_image(astronaut()[:, :, ::-1])  # type: ignore[no-untyped-call]
-    face = FaceDetector().detect(photo)[0]
+    face = FaceDetector(detector).detect(photo)[0]
     forged, _ = self_blend(photo, np.array(face.landmarks), np.random.default_rng(seed), ease=0.5)
     centre = np.array(face.landmarks).mean(axis=0)
     rng = np.random.default_rng(0)

@@ -124,7 +124,7 @@ def annotate_image(item: InputReport, out: Path, threshold: float = 0.5, margin:
     """
     check_suffix(out, PICTURES)
     image = read_image(Path(item.path))
-    for track in item.tracks:
+    for track in _shown(item):
         if face := Trail.of_track(track).at(track.first_s, 0.0):
             draw_face(image, face, threshold, margin)
     _draw_verdict(image, item)
@@ -192,7 +192,7 @@ def _drawn_frames(
     stop: threading.Event | None,
 ) -> Iterator[Image]:
     """Yields every frame with what was found drawn into it, up to where the input was looked at."""
-    trails = [Trail.of_track(track) for track in item.tracks]
+    trails = [Trail.of_track(track) for track in _shown(item)]
     hold_s = _half_step_s(trails)
     last_s = max((float(trail.time_s[-1]) for trail in trails), default=0.0)
     duration_s = max(item.duration_s or 0.0, last_s)
@@ -275,6 +275,11 @@ def _half_step_s(trails: Sequence[Trail]) -> float:
     """Returns half the usual time between two looks at a face; a face stands for that long around each look."""
     steps = [np.diff(trail.time_s) for trail in trails if len(trail.time_s) > 1]
     return float(np.median(np.concatenate(steps))) / 2 + 1e-6 if steps else 0.1
+
+
+def _shown(item: InputReport) -> list[TrackReport]:
+    """Returns the tracks to draw: a score beside what may not be a face would be read as evidence."""
+    return [track for track in item.tracks if "uncertain_face" not in track.reasons]
 
 
 def _timeline(trails: Sequence[Trail], duration_s: float, hold_s: float, threshold: float, image: Image) -> Image:
