@@ -86,7 +86,9 @@ def _rounded(checkpoint: Checkpoint) -> TinyDF:
 
 
 def _thinned(photos: list[Photo], limit: int) -> list[Photo]:
-    return photos[:: max(1, len(photos) // limit)][:limit] if limit else photos
+    # Evenly over the table, which is sorted by source: its beginning would be one collection alone.
+    places = np.linspace(0, len(photos) - 1, min(limit or len(photos), len(photos))).round().astype(int)
+    return [photos[place] for place in places]
 
 
 def _score(model: TinyDF, photos: list[Photo], seed: int, forge: Forger, workers: int) -> Logits:

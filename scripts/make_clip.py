@@ -28,7 +28,7 @@ OUT = Path(__file__).parent.parent / "examples" / "clip.mp4"
 
 
 @click.command()
-@click.option("--seed", default=2, show_default=True, help="Which forgery.")
+@click.option("--seed", default=3, show_default=True, help="Which forgery.")
 @click.option("--detector", type=click.Path(path_type=Path), help="Face detector; default: the embedded one.")
 @click.option("--out", type=click.Path(path_type=Path), default=OUT)
 def main(seed: int, detector: Path | None, out: Path) -> None:

@@ -135,7 +135,8 @@ def _photos(data: Path | None, out: Path, demo: bool) -> tuple[list[Photo], list
     for split, photos in (("train", training), ("val", validation)):
         if not photos:
             raise UsageError(f"{data}: no photo with a face in split {split}. Both train and val need some.")
-    return training, validation[:: max(1, len(validation) // VALIDATION_PHOTOS)][:VALIDATION_PHOTOS]
+    step = max(1, -(-len(validation) // VALIDATION_PHOTOS))
+    return training, validation[::step]
 
 
 def _fabric(device: str, devices: int, precision: str) -> Fabric:
