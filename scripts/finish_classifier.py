@@ -74,7 +74,7 @@ def main(run: Path, data: Path, limit: int, workers: int, split: str, ship: bool
         return
     save_checkpoint(replace(checkpoint, spec=spec), DEFAULT_PATH, half=True)
     exported = export_model(load_checkpoint(DEFAULT_PATH), "onnx", DEFAULT_MODEL)
-    card = _describe(checkpoint, spec.temperature, spec.threshold, photos, figures, sources, exported.size_bytes)
+    card = _describe(checkpoint, spec.temperature, spec.threshold, photos, figures, sources, exported.size_bytes, limit)
     write_atomically(DEFAULT_MODEL.with_suffix(".md"), card.encode())
     click.echo(f"{DEFAULT_PATH}, {DEFAULT_MODEL}: {exported.size_bytes / 1e6:.1f} MB, {exported.parity}")
 
@@ -138,6 +138,7 @@ def _describe(
     figures: dict[str, Estimate],
     sources: dict[str, Estimate],
     size_bytes: int,
+    limit: int,
 ) -> str:
     runs = _chain(dict(checkpoint.config))
     rows = [
@@ -156,6 +157,7 @@ def _describe(
         threshold=threshold,
         fpr=f"{THRESHOLD_FPR:.0%}",
         photos=len(photos),
+        limit=limit,
         people=len({photo.identity for photo in photos}),
         rows="\n".join(rows),
         sources="\n".join(
