@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import cv2
 import lightning_fabric
 import numpy as np
 import torch
@@ -122,6 +123,8 @@ def train(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be made ({error.strerror}). Choose another folder for the run.") from error
+    # A forked worker would wait for ever for OpenCV threads that its parent, this process, had started.
+    cv2.setNumThreads(1)
     lightning_fabric.seed_everything(config.seed, verbose=False)
     raw, origin = initial_network(init)
     raw.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword

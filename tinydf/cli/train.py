@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-import cv2
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -93,8 +92,6 @@ def main(
     quiet: bool,
 ) -> None:
     """Trains TinyDF on photos of real faces; the forgeries are made from them on the way."""
-    # A forked worker would wait for ever for OpenCV threads that its parent had started.
-    cv2.setNumThreads(1)
     config = TrainConfig(
         seed=seed,
         steps=steps,
