@@ -19,12 +19,12 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from tinydf.checkpoint import DEFAULT_PATH, Checkpoint, load_checkpoint, save_checkpoint
-from tinydf.data.cross_identity import CrossIdentity
 from tinydf.data.dataset import FixedPairs, collate
-from tinydf.data.decoder_imitation import imitate_decoder
+from tinydf.data.families.blending import Forger
+from tinydf.data.families.cross_identity import CrossIdentity
+from tinydf.data.families.decoder_imitation import imitate_decoder
+from tinydf.data.families.self_blend import self_blend
 from tinydf.data.photos import Photo, read_photos
-from tinydf.data.samples import Forger
-from tinydf.data.selfblend import self_blend
 from tinydf.forgery import TinyDF
 from tinydf.metrics import Estimate, auc_with_interval, fit_temperature, threshold_at_fpr
 from tinydf.train import MODEL_NAME, STATE_NAME, score_pairs
@@ -158,7 +158,7 @@ def _describe(
         fpr=f"{THRESHOLD_FPR:.0%}",
         photos=len(photos),
         limit=limit,
-        people=len({photo.identity for photo in photos}),
+        people=len({photo.identities for photo in photos}),
         rows="\n".join(rows),
         sources="\n".join(
             f"| {name} | {one.value:.3f} | {one.low:.3f} to {one.high:.3f} |" for name, one in sources.items()

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from skimage.data import astronaut
 
+from tinydf.data.families.self_blend import self_blend
 from tinydf.data.photometry import add_noise, as_image
-from tinydf.data.selfblend import self_blend
 from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.types import Image
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,8 @@ from torch.utils.data import DataLoader
 
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.data.dataset import Batch, FixedPairs, PairSeries, collate
+from tinydf.data.families.blending import Forger
+from tinydf.data.families.table import Mixture
 from tinydf.data.photos import Photo
 from tinydf.forgery import TinyDF
 from tinydf.metrics import auc
@@ -55,6 +57,7 @@ class TrainConfig:
         map_weight: Weight of the forgery map's loss against the verdict's.
         validate_every: Steps between two validations, each followed by a saved state.
         precision: Fabric's name, such as 32-true or bf16-mixed.
+        without: Families of forgeries to leave out, see ``data/families/table.py``.
     """
 
     seed: int = 0
@@ -69,6 +72,7 @@ class TrainConfig:
     map_weight: float = 1.0
     validate_every: int = 500
     precision: str = "32-true"
+    without: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.patch_px % 32:
@@ -135,8 +139,14 @@ def train(
     if resume:
         start, validation_auc = _load_state(out / STATE_NAME, config, raw, average, optimizer)
 
-    batches = _batches(config, training, start, fabric, workers)
-    fixed = DataLoader(FixedPairs(validation, config.seed), config.batch_pairs, collate_fn=collate, num_workers=workers)
+    forge = Mixture(training, config.without)
+    batches = _batches(config, training, forge, start, fabric, workers)
+    fixed = DataLoader(
+        FixedPairs(validation, config.seed, Mixture(validation)),
+        config.batch_pairs,
+        collate_fn=collate,
+        num_workers=workers,
+    )
     model.train()
     for step, (images, labels, maps) in enumerate(batches, start + 1):
         # Dropout too depends on seed and step alone.
@@ -151,7 +161,7 @@ def train(
         optimizer.zero_grad()
         average.update_parameters(raw)
         if step == config.steps:
-            refresh_statistics(average.module, config, training, fabric.device, workers)
+            refresh_statistics(average.module, config, training, forge, fabric.device, workers)
         if step % config.validate_every == 0 or step == config.steps:
             validation_auc = auc(*score_pairs(average.module, fixed, fabric.device))
             if fabric.is_global_zero:
@@ -190,7 +200,7 @@ def moving_average(average: Tensor, current: Tensor, averaged: Tensor | int, dec
 
 
 def refresh_statistics(
-    model: nn.Module, config: TrainConfig, photos: list[Photo], device: torch.device, workers: int
+    model: nn.Module, config: TrainConfig, photos: list[Photo], forge: Forger, device: torch.device, workers: int
 ) -> None:
     """Measures the batch statistics anew for the averaged weights, over pairs that no step has seen.
 
@@ -198,7 +208,7 @@ def refresh_statistics(
     Weights Leads to Wider Optima and Better Generalization", UAI 2018, section 3.2).
     """
     length = STATISTICS_BATCHES * config.batch_pairs
-    series = PairSeries(photos, config.patch_px, length, config.seed + 1)
+    series = PairSeries(photos, config.patch_px, length, config.seed + 1, forge=forge)
     loader = DataLoader(series, config.batch_pairs, collate_fn=collate, num_workers=workers)
     update_bn((images.to(device).float() for images, _, _ in loader), model)
     model.eval()
@@ -243,9 +253,11 @@ def score_pairs(
     return np.concatenate(real), np.concatenate(fake)
 
 
-def _batches(config: TrainConfig, photos: list[Photo], start: int, fabric: Fabric, workers: int) -> Iterable[Batch]:
+def _batches(
+    config: TrainConfig, photos: list[Photo], forge: Forger, start: int, fabric: Fabric, workers: int
+) -> Iterable[Batch]:
     length = config.steps * config.batch_pairs
-    series = PairSeries(photos, config.patch_px, length, config.seed, easy=round(length * config.easy_share))
+    series = PairSeries(photos, config.patch_px, length, config.seed, round(length * config.easy_share), forge)
     # Ranks take turns within each batch, so that the run sees the same pairs on any number of processes.
     own = range(start * config.batch_pairs + fabric.global_rank, length, fabric.world_size)
     loader = DataLoader(

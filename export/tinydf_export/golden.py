@@ -34,7 +34,7 @@ def draw_golden_crops(recipe: CropRecipe) -> NDArray[np.uint8]:
     # Drawing needs the training core and scikit-image; replaying stored crops does not.
     from skimage.data import astronaut
 
-    from tinydf.data.selfblend import self_blend
+    from tinydf.data.families.self_blend import self_blend
 
     photo: Image = np.ascontiguousarray(astronaut())  # type: ignore[no-untyped-call]
     face = crop_face(photo, FACE_XYXY, recipe)

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from tinydf.data.families.blending import Forger
+from tinydf.data.families.self_blend import self_blend
 from tinydf.data.photos import Photo
-from tinydf.data.samples import Forger, Pair, cut_patch, make_pair
-from tinydf.data.selfblend import self_blend
+from tinydf.data.samples import Pair, cut_patch, make_pair
 from tinydf_runtime.crop import CropRecipe
 
 MAP_CELL_PX = 16
@@ -24,10 +25,19 @@ Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
 class PairSeries(Dataset[Pair]):
     """Pair ``i`` is a function of the seed and ``i`` alone, so that a resumed run goes on as it would have.
 
-    Sources are drawn in proportion to the square root of their size: no collection's look outweighs the others.
+    Sources are drawn in proportion to the square root of their worth, the sum of their photos' ``sharpness_worth``: no
+    collection's look outweighs the others, and large sharp faces count for more than enlarged ones.
     """
 
-    def __init__(self, photos: Sequence[Photo], patch_px: int, length: int, seed: int, easy: int = 0) -> None:
+    def __init__(
+        self,
+        photos: Sequence[Photo],
+        patch_px: int,
+        length: int,
+        seed: int,
+        easy: int = 0,
+        forge: Forger = self_blend,
+    ) -> None:
         """Sets the series up.
 
         Args:
@@ -36,12 +46,13 @@ class PairSeries(Dataset[Pair]):
             length: Number of pairs.
             seed: Seed of all randomness.
             easy: Number of pairs over which the forgeries grow from coarse to subtle.
+            forge: Family of forgeries.
         """
         ordered = sorted(photos, key=lambda photo: photo.source)
         self._sources = [list(group) for _, group in groupby(ordered, key=lambda photo: photo.source)]
-        weights = np.sqrt([len(source) for source in self._sources])
+        weights = np.sqrt([sum(map(sharpness_worth, source)) for source in self._sources])
         self.shares = weights / weights.sum()
-        self._patch_px, self._length, self._seed, self._easy = patch_px, length, seed, easy
+        self._patch_px, self._length, self._seed, self._easy, self._forge = patch_px, length, seed, easy, forge
 
     def __len__(self) -> int:
         return self._length
@@ -54,7 +65,7 @@ class PairSeries(Dataset[Pair]):
         source = self._sources[rng.choice(len(self._sources), p=self.shares)]
         photo = source[rng.integers(len(source))]
         ease = max(0.0, 1 - index / self._easy) if self._easy else 0.0
-        return cut_patch(make_pair(photo, CropRecipe(), rng, ease=ease), self._patch_px, rng)
+        return cut_patch(make_pair(photo, CropRecipe(), rng, self._forge, ease), self._patch_px, rng)
 
 
 class FixedPairs(Dataset[Pair]):
@@ -70,6 +81,12 @@ class FixedPairs(Dataset[Pair]):
         """Makes the pair of photo ``index``."""
         cv2.setNumThreads(1)
         return make_pair(self._photos[index], CropRecipe(), np.random.default_rng((self._seed, index)), self._forge)
+
+
+def sharpness_worth(photo: Photo) -> float:
+    """Returns the share of a crop's pixels that the photo itself provides; the others are made by enlarging."""
+    left, top, right, bottom = photo.faces[0].box_xyxy
+    return min(1.0, max(right - left, bottom - top) / CropRecipe().side_px) ** 2
 
 
 def collate(pairs: Sequence[Pair]) -> Batch:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tinydf.data.mean_face import FIVE_POINTS, GROUPS, MODES, place_mean_face
 from tinydf.data.photometry import add_noise, as_image, blur
-from tinydf.data.photos import COLUMNS, MANIFEST_NAME, Split
+from tinydf.data.photos import COLUMNS, CSV_NAME, Split
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.types import Face, Image
 
@@ -74,7 +74,7 @@ def write_drawn_faces(folder: Path, count: int, seed: int = 0) -> None:
         split: Split = "val" if index % 4 == 3 else "train"
         values = json.dumps([[left, top, right - left, bottom - top, *points, face.score]])
         rows.writerow((name, "drawn", f"drawn-{index}", split, values))
-    write_atomically(folder / MANIFEST_NAME, table.getvalue().encode())
+    write_atomically(folder / CSV_NAME, table.getvalue().encode())
 
 
 def _background(rng: Generator) -> Image:

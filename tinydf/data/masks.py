@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from tinydf.data.mean_face import GROUPS, MODES, place_mean_face
 
 Mask: TypeAlias = NDArray[np.float32]
-Region: TypeAlias = Literal["face", "face_and_forehead", "inner", "lower", "random"]
+Region: TypeAlias = Literal["face", "face_and_forehead", "inner", "lower", "random", "eyes", "nose", "mouth"]
 
 REGION_GROUPS: dict[Region, tuple[str, ...]] = {
     "face": ("jaw", "right_brow", "left_brow"),
@@ -20,15 +21,32 @@ REGION_GROUPS: dict[Region, tuple[str, ...]] = {
     "inner": ("right_brow", "left_brow", "mouth", "nose"),
     "lower": ("jaw", "nose"),
     "random": tuple(GROUPS),
+    "eyes": ("right_brow", "left_brow"),
+    "nose": ("nose",),
+    "mouth": ("mouth",),
 }
 # Swaps replace brows to jaw most often; reenactment changes the lower half; old swaps paste the forehead too.
-REGION_SHARES = {"face": 0.4, "face_and_forehead": 0.15, "inner": 0.15, "lower": 0.15, "random": 0.15}
+WHOLE_FACE_SHARES: Mapping[Region, float] = {
+    "face": 0.4,
+    "face_and_forehead": 0.15,
+    "inner": 0.15,
+    "lower": 0.15,
+    "random": 0.15,
+}
+# Reenactment by neural textures repaints the mouth; retouching and gaze correction, the eyes.
+FEATURE_SHARES: Mapping[Region, float] = {"mouth": 0.4, "eyes": 0.35, "nose": 0.25}
 RANDOM_REGION_POINTS = 9
-BLEND_RATIOS = (0.5, 0.75, 1.0, 1.0, 1.0)
-"""Opacity of the forged face, after Shiohara & Yamasaki (CVPR 2022), section 3.2, without their faintest."""
+BLEND_RATIOS = (0.5, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+"""Opacity of the forged face, after Shiohara & Yamasaki (CVPR 2022), section 3.2, with full opacity, which real swaps have, more often."""
 
 
-def draw_mask(landmarks: NDArray[np.float64], height: int, width: int, rng: Generator) -> Mask:
+def draw_mask(
+    landmarks: NDArray[np.float64],
+    height: int,
+    width: int,
+    rng: Generator,
+    regions: Mapping[Region, float] = WHOLE_FACE_SHARES,
+) -> Mask:
     """Draws a soft, deformed mask over a face.
 
     The mean face is placed on the landmarks and bent by random modes; the hull of a region's points is deformed
@@ -39,14 +57,15 @@ def draw_mask(landmarks: NDArray[np.float64], height: int, width: int, rng: Gene
         height: Height of the image in pixels.
         width: Width of the image in pixels.
         rng: Source of all randomness.
+        regions: What may be replaced, and how often each.
 
     Returns:
         height x width, float32, 0 (kept) to 1 (replaced).
     """
     points = place_mean_face(landmarks, rng.normal(0, 1, len(MODES)))
-    region: Region = rng.choice(get_args(Region), p=[REGION_SHARES[name] for name in get_args(Region)])
+    region: Region = rng.choice(list(regions), p=list(regions.values()))
     face_px = float(np.ptp(points[GROUPS["jaw"], 0]))
-    polygon = cv2.convexHull(_region_points(points, region, rng).astype(np.float32))
+    polygon = cv2.convexHull(_region_points(points, region, landmarks, rng).astype(np.float32))
     mask = np.zeros((height, width), np.float32)
     cv2.fillConvexPoly(mask, polygon.round().astype(np.int32), 1.0, cv2.LINE_AA)
     mask = _deform(mask, face_px, rng)
@@ -54,10 +73,19 @@ def draw_mask(landmarks: NDArray[np.float64], height: int, width: int, rng: Gene
     return mask * np.float32(rng.choice(BLEND_RATIOS))
 
 
-def _region_points(points: NDArray[np.float64], region: Region, rng: Generator) -> NDArray[np.float64]:
+def _region_points(
+    points: NDArray[np.float64], region: Region, landmarks: NDArray[np.float64], rng: Generator
+) -> NDArray[np.float64]:
     chosen = np.concatenate([points[GROUPS[group]] for group in REGION_GROUPS[region]])
     if region == "random":
-        chosen = chosen[rng.choice(len(chosen), RANDOM_REGION_POINTS, replace=False)]
+        return chosen[rng.choice(len(chosen), RANDOM_REGION_POINTS, replace=False)]
+    if region == "eyes":
+        # From the brows to as far below the eyes.
+        below = np.repeat(landmarks[:2], len(chosen) // 2, axis=0) * 2 - chosen
+        return np.concatenate((chosen, below))
+    if region in ("nose", "mouth"):
+        # What surrounds a feature moves with it.
+        return chosen.mean(axis=0) + (chosen - chosen.mean(axis=0)) * rng.uniform(1.2, 1.8)
     return chosen
 
 

@@ -1,60 +1,101 @@
-"""A folder of real photos with ``faces.csv`` -> the list that training and evaluation read."""
+"""A folder of faces -> the list that training and evaluation read: ``faces.parquet``, or ``faces.csv`` for photos."""
 
 from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
+from tinydf.data.manifest import PARQUET_NAME, FaceRow, Label, Split, read_table
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.types import BoxXYXY, Face
 
-MANIFEST_NAME = "faces.csv"
-Split: TypeAlias = Literal["train", "val", "test"]
+CSV_NAME = "faces.csv"
 COLUMNS = ("file", "source", "identity", "split", "faces")
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One unaltered photo.
+    """One picture of a face: an unaltered photo, or what was cut out of a video's frame, real or forged.
 
     Attributes:
         path: The image file.
         source: The collection that it comes from; never a label.
-        identity: The person; no identity is in two splits.
+        identities: Whose faces went into it; no identity is in two splits.
         faces: The faces in it, the main one first.
+        grey: Whether it is monochrome: a forgery's colour would give it away in a way that video never does.
+        label: Whether the main face is forged.
+        method: How; ``real`` for real ones.
+        compression: As the set's owners call it.
+        video: The video that it is from, unique within source, method and compression.
     """
 
     path: Path
     source: str
-    identity: str
+    identities: tuple[str, ...]
     faces: tuple[Face, ...]
+    grey: bool = False
+    label: Label = "real"
+    method: str = "real"
+    compression: str = ""
+    video: str = ""
 
 
 def read_photos(folder: Path, split: Split) -> list[Photo]:
-    """Reads the photos of one split that show at least one face.
+    """Reads the pictures of one split that show at least one face.
 
-    ``faces.csv`` has a row a photo with at least the columns file, source, identity, split and faces, where faces is a
-    JSON list with an entry a face: x, y, width, height, then five points x, y in the order of ``Face.landmarks``, then
-    the detector's score.
+    A folder that ``tinydf-prepare`` made holds ``faces.parquet``. A folder of real photos may hold ``faces.csv``
+    instead: a row a photo with at least the columns file, source, identity, split and faces, where faces is a JSON list
+    with an entry a face: x, y, width, height, then five points x, y in the order of ``Face.landmarks``, then the
+    detector's score. A column grey, if there is one, says 1 for monochrome.
 
     Raises:
-        UnreadableInputError: The manifest is missing, lacks a column, or puts one identity into two splits.
+        UnreadableInputError: The table is missing, lacks a column, or puts one identity into two splits.
     """
-    manifest = folder / MANIFEST_NAME
+    if (folder / PARQUET_NAME).is_file():
+        rows = list(read_table(folder))
+        _refuse_leaks(
+            folder / PARQUET_NAME, ((f"{row.source}/{name}", row.split) for row in rows for name in row.identities)
+        )
+        return [_picture(folder, row) for row in rows if row.split == split]
+    return _read_csv(folder, split)
+
+
+def _picture(folder: Path, row: FaceRow) -> Photo:
+    left, top, right, bottom = row.box_xyxy
+    landmarks = tuple(zip(row.landmarks[::2], row.landmarks[1::2], strict=True))
+    return Photo(
+        folder / row.file,
+        row.source,
+        row.identities,
+        (Face((left, top, right, bottom), landmarks, row.detection_score),),
+        label=row.label,
+        method=row.method,
+        compression=row.compression,
+        video=row.video,
+    )
+
+
+def _read_csv(folder: Path, split: Split) -> list[Photo]:
+    path = folder / CSV_NAME
     try:
-        with manifest.open(newline="", encoding="utf-8") as lines:
+        with path.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.DictReader(lines))
     except OSError as error:
         raise UnreadableInputError(
-            f"{manifest}: {error.strerror or error}. --data expects a folder with photos and a {MANIFEST_NAME}."
+            f"{folder}: no {PARQUET_NAME} and no {CSV_NAME} ({error.strerror or error}). --data expects a folder that "
+            "tinydf-prepare made, or photos with a table."
         ) from error
     missing = [name for name in COLUMNS if not rows or name not in rows[0]]
     if missing:
-        raise UnreadableInputError(f"{manifest}: no column {', '.join(missing)}. Expected {', '.join(COLUMNS)}.")
-    _refuse_leaks(manifest, rows)
+        raise UnreadableInputError(f"{path}: no column {', '.join(missing)}. Expected {', '.join(COLUMNS)}.")
+    for row in rows:
+        if row["split"] not in get_args(Split):
+            raise UnreadableInputError(f"{path}: split {row['split']!r}, expected one of {get_args(Split)}.")
+    _refuse_leaks(path, ((row["identity"], row["split"]) for row in rows))
     photos = [_photo(folder, row) for row in rows if row["split"] == split]
     return [photo for photo in photos if photo.faces]
 
@@ -64,10 +105,12 @@ def _photo(folder: Path, row: dict[str, str]) -> Photo:
         faces = tuple(_face(values) for values in json.loads(row["faces"]))
     except (ValueError, TypeError) as error:
         raise UnreadableInputError(
-            f"{folder / MANIFEST_NAME}: {row['file']}: faces cannot be read ({error}). Expected x, y, width, height, "
+            f"{folder / CSV_NAME}: {row['file']}: faces cannot be read ({error}). Expected x, y, width, height, "
             "five points and a score each."
         ) from error
-    return Photo(folder / row["file"], row["source"], row["identity"], faces)
+    return Photo(
+        folder / row["file"], row["source"], (row["identity"],), faces, row.get("grey") == "1", video=row["file"]
+    )
 
 
 def _face(values: list[float]) -> Face:
@@ -78,13 +121,11 @@ def _face(values: list[float]) -> Face:
     return Face(box, tuple(zip(points[::2], points[1::2], strict=True)), score)
 
 
-def _refuse_leaks(manifest: Path, rows: list[dict[str, str]]) -> None:
-    split_of: dict[str, str] = {}
-    for row in rows:
-        if row["split"] not in get_args(Split):
-            raise UnreadableInputError(f"{manifest}: split {row['split']!r}, expected one of {get_args(Split)}.")
-        if split_of.setdefault(row["identity"], row["split"]) != row["split"]:
+def _refuse_leaks(path: Path, splits_of_identities: Iterable[tuple[str, str]]) -> None:
+    seen: dict[str, str] = {}
+    for identity, split in splits_of_identities:
+        if seen.setdefault(identity, split) != split:
             raise UnreadableInputError(
-                f"{manifest}: identity {row['identity']} is in {split_of[row['identity']]} and in {row['split']}. "
-                "Put every photo of a person into one split."
+                f"{path}: identity {identity} is in {seen[identity]} and in {split}. "
+                "Put every picture of a person into one split."
             )

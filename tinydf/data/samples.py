@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from tinydf.data.degrade import draw_degradation
+from tinydf.data.families.blending import Forger
+from tinydf.data.families.self_blend import change_look, self_blend
 from tinydf.data.masks import Mask
 from tinydf.data.photometry import as_image
 from tinydf.data.photos import Photo
-from tinydf.data.selfblend import change_look, self_blend
 from tinydf_runtime.crop import CropRecipe, crop_face
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.types import BoxXYXY, Face, Image
@@ -23,8 +21,6 @@ from tinydf_runtime.types import BoxXYXY, Face, Image
 WINDOW_MARGIN = 0.35
 """Surround that is forged and degraded with a face: enough for the widest crop that ``_jitter`` draws."""
 MAX_WINDOW_PX = 352
-
-Forger: TypeAlias = Callable[[Image, NDArray[np.float64], Generator, float], tuple[Image, Mask]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import torch
 
-from tinydf.data.dataset import PairSeries, collate
+from tinydf.data.dataset import PairSeries, collate, sharpness_worth
 from tinydf.data.photos import Photo
 from tinydf.data.samples import make_pair
 from tinydf_runtime.crop import CropRecipe
+from tinydf_runtime.types import Face
 
 
 def test_a_pair_is_a_function_of_seed_and_index(drawn_photos: list[Photo]) -> None:
@@ -44,6 +47,14 @@ def test_a_batch_holds_each_forgery_with_its_original(drawn_photos: list[Photo])
 
 
 def test_sources_weigh_as_the_root_of_their_size(drawn_photos: list[Photo]) -> None:
-    small = Photo(drawn_photos[0].path, "small", "x", drawn_photos[0].faces)
+    small = Photo(drawn_photos[0].path, "small", ("x",), drawn_photos[1].faces)
     shares = PairSeries([*[drawn_photos[1]] * 16, small], 96, 10, seed=0).shares
     np.testing.assert_allclose(shares, (0.8, 0.2))
+
+
+def test_small_faces_are_worth_the_share_of_the_crop_that_they_fill() -> None:
+    worth = [
+        sharpness_worth(Photo(Path("a"), "s", ("x",), (Face((0, 0, side, side / 2), ((0, 0),) * 5, 0.9),)))
+        for side in (56, 112, 224, 900)
+    ]
+    assert worth == [1 / 16, 1 / 4, 1, 1]

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tinydf.data.photos import MANIFEST_NAME, read_photos
+from tinydf.data.photos import CSV_NAME, read_photos
 from tinydf_runtime.errors import UnreadableInputError
 
 FACE = json.dumps([[10, 20, 30, 40, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0.9]])
 
 
 def write_manifest(folder: Path, rows: list[dict[str, str]]) -> Path:
-    with (folder / MANIFEST_NAME).open("w", newline="") as file:
+    with (folder / CSV_NAME).open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
@@ -31,7 +31,7 @@ def test_boxes_become_corners_and_points_become_pairs(tmp_path: Path) -> None:
 
 def test_other_splits_and_photos_without_a_face_are_left_out(tmp_path: Path) -> None:
     rows = [row("a", "train"), row("b", "val"), row("c", "train", faces="[]")]
-    assert [photo.identity for photo in read_photos(write_manifest(tmp_path, rows), "train")] == ["a"]
+    assert [photo.identities for photo in read_photos(write_manifest(tmp_path, rows), "train")] == [("a",)]
 
 
 def test_an_identity_in_two_splits_is_refused(tmp_path: Path) -> None:

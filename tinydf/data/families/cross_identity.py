@@ -1,7 +1,6 @@
 """Cross-identity blends: another person's face, warped into place, colour-matched and blended.
 
-After Li et al., "Face X-ray for More General Face Forgery Detection" (CVPR 2020), section 3.2. The default networks
-never train on this family: what they score on it tells how they do on forgeries that they have not seen.
+After Li et al., "Face X-ray for More General Face Forgery Detection" (CVPR 2020), section 3.2.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from tinydf.data.families.blending import blend
 from tinydf.data.masks import Mask, draw_mask
 from tinydf.data.photometry import as_image
 from tinydf.data.photos import Photo
-from tinydf.data.selfblend import blend
 from tinydf_runtime.types import Image
 
 CANDIDATES = 64

@@ -6,13 +6,16 @@ tells them from the photo has learned what blending leaves behind, and not one f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from tinydf.data import photometry
-from tinydf.data.masks import Mask, draw_mask
+from tinydf.data.families.blending import blend, face_width
+from tinydf.data.masks import WHOLE_FACE_SHARES, Mask, Region, draw_mask
 from tinydf.data.photometry import as_image
 from tinydf_runtime.types import Image
 
@@ -21,7 +24,13 @@ MIN_DIFFERENCE = 1.5
 MAX_TRIES = 4
 
 
-def self_blend(image: Image, landmarks: NDArray[np.float64], rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
+def self_blend(
+    image: Image,
+    landmarks: NDArray[np.float64],
+    rng: Generator,
+    ease: float = 0.0,
+    regions: Mapping[Region, float] = WHOLE_FACE_SHARES,
+) -> tuple[Image, Mask]:
     """Forges a face from itself.
 
     Args:
@@ -29,12 +38,13 @@ def self_blend(image: Image, landmarks: NDArray[np.float64], rng: Generator, eas
         landmarks: 5 x 2, pixels.
         rng: Source of all randomness.
         ease: 0 for forgeries as subtle as good ones are; up to 1 for coarse ones, to learn from first.
+        regions: What may be replaced, and how often each.
 
     Returns:
         The forged image, and the mask of what was replaced: H x W, float32, 0..1.
     """
     for _ in range(MAX_TRIES):
-        mask = draw_mask(landmarks, image.shape[0], image.shape[1], rng)
+        mask = draw_mask(landmarks, image.shape[0], image.shape[1], rng, regions)
         if ease > rng.random():
             mask = mask / np.float32(max(float(mask.max()), 1e-6))
         source, target = change_one_side(image, rng, ease)
@@ -80,7 +90,7 @@ def _change_sharpness(image: Image, rng: Generator, ease: float) -> Image:
 def warp_source(image: Image, landmarks: NDArray[np.float64], rng: Generator) -> Image:
     """Shifts, scales, turns and bends the face a little, so that its edges no longer meet those around it."""
     height, width = image.shape[:2]
-    face_px = 2.2 * float(np.linalg.norm(landmarks[1] - landmarks[0]))
+    face_px = face_width(landmarks)
     centre_x, centre_y = landmarks.mean(axis=0)
     affine = cv2.getRotationMatrix2D((float(centre_x), float(centre_y)), rng.normal(0, 1.5), rng.uniform(0.95, 1.05))
     affine[:, 2] = affine[:, 2] + rng.uniform(-0.03, 0.03, 2) * face_px
@@ -93,8 +103,3 @@ def warp_source(image: Image, landmarks: NDArray[np.float64], rng: Generator) ->
     map_x = inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2] + field[..., 0]
     map_y = inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2] + field[..., 1]
     return as_image(cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101))
-
-
-def blend(source: Image, target: Image, mask: Mask) -> Image:
-    """Returns source where the mask is 1, target where it is 0, a mixture between."""
-    return as_image(cv2.blendLinear(source, target, mask, 1 - mask))

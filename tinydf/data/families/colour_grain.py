@@ -1,0 +1,53 @@
+"""Colour and grain mismatch: the face keeps its shape and sharpness but not its surround's light, noise or codec.
+
+Every renderer and decoder paints without a sensor's noise, and under light of its own.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from tinydf.data import photometry
+from tinydf.data.families.blending import blend
+from tinydf.data.masks import Mask, draw_mask
+from tinydf.data.photometry import as_image
+from tinydf_runtime.types import Image
+
+
+def mismatch_colour_and_grain(
+    image: Image, landmarks: NDArray[np.float64], rng: Generator, ease: float = 0.0
+) -> tuple[Image, Mask]:
+    """Forges as ``blending.Forger`` says."""
+    source = _change_grain(image, rng, ease) if rng.random() < 0.6 else image
+    if source is image or rng.random() < 0.5:
+        source = photometry.shift_colour(source, rng, rng.uniform(0.25, 0.8) + 0.4 * ease)
+    if rng.random() < 0.3:
+        source = _light_from_one_side(source, landmarks, rng)
+    mask = draw_mask(landmarks, image.shape[0], image.shape[1], rng)
+    return blend(source, image, mask), mask
+
+
+def _change_grain(image: Image, rng: Generator, ease: float) -> Image:
+    kind = rng.random()
+    if kind < 0.35:
+        return as_image(cv2.medianBlur(image, 3))
+    if kind < 0.6:
+        return as_image(cv2.bilateralFilter(image, 5, rng.uniform(10, 30), 2))
+    if kind < 0.85:
+        return photometry.add_noise(image, rng.uniform(2, 6) * (1 + ease), rng)
+    return photometry.jpeg(image, int(rng.integers(25, 70)))
+
+
+def _light_from_one_side(image: Image, landmarks: NDArray[np.float64], rng: Generator) -> Image:
+    """Brightens one side of the face and darkens the other."""
+    height, width = image.shape[:2]
+    angle = rng.uniform(0, 2 * np.pi)
+    centre_x, centre_y = landmarks.mean(axis=0)
+    along_x = (np.arange(width, dtype=np.float32) - np.float32(centre_x)) / np.float32(width / 2)
+    along_y = (np.arange(height, dtype=np.float32) - np.float32(centre_y)) / np.float32(height / 2)
+    slope = np.float32(np.cos(angle)) * along_x + np.float32(np.sin(angle)) * along_y[:, None]
+    gain = 1 + np.float32(rng.uniform(0.08, 0.3)) * slope
+    return np.clip(image * gain[..., None], 0, 255).astype(np.uint8)

@@ -1,0 +1,40 @@
+"""Low-resolution decoder imitation: the face as a 48 to 160 px decoder would rebuild it, pasted back.
+
+Face swaps generate a small face and enlarge it. The rebuilt face loses detail and grain, its features move a little,
+and the colour transfer that follows it never fits quite.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from tinydf.data import photometry
+from tinydf.data.families.blending import blend, face_width
+from tinydf.data.families.self_blend import warp_source
+from tinydf.data.masks import Mask, draw_mask
+from tinydf.data.photometry import as_image
+from tinydf_runtime.types import Image
+
+DECODER_PX = (48, 160)
+
+
+def imitate_decoder(
+    image: Image, landmarks: NDArray[np.float64], rng: Generator, ease: float = 0.0
+) -> tuple[Image, Mask]:
+    """Forges as ``blending.Forger`` says."""
+    height, width = image.shape[:2]
+    source = warp_source(image, landmarks, rng) if rng.random() < 0.5 else image
+    if rng.random() < 0.5:
+        source = photometry.shift_colour(source, rng, rng.uniform(0.1, 0.4))
+    scale = min(0.8, rng.uniform(*DECODER_PX) / face_width(landmarks)) * (1 - 0.3 * ease)
+    small = cv2.resize(source, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    # A decoder paints smooth skin and firm edges: a bilateral filter does the same to what is there.
+    smooth = cv2.bilateralFilter(small, 5, rng.uniform(8, 25), 2)
+    rebuilt = as_image(cv2.resize(smooth, (width, height), interpolation=photometry.INTERPOLATIONS[rng.integers(2)]))
+    if rng.random() < 0.3:
+        rebuilt = photometry.sharpen(rebuilt, rng.uniform(0.3, 1.0))
+    mask = draw_mask(landmarks, height, width, rng)
+    return blend(rebuilt, image, mask), mask

@@ -1,0 +1,19 @@
+"""Region blends: only eyes, nose or mouth are replaced, as reenactment and retouching do.
+
+The whole-face blend of ``self_blend`` teaches a boundary around the face; here it lies inside.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from tinydf.data.families.self_blend import self_blend
+from tinydf.data.masks import FEATURE_SHARES, Mask
+from tinydf_runtime.types import Image
+
+
+def region_blend(image: Image, landmarks: NDArray[np.float64], rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
+    """Forges as ``blending.Forger`` says."""
+    return self_blend(image, landmarks, rng, ease, FEATURE_SHARES)

@@ -1,0 +1,81 @@
+"""The table of forgery families, and the mixture that training draws from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from tinydf.data.families.blending import Forger
+from tinydf.data.families.colour_grain import mismatch_colour_and_grain
+from tinydf.data.families.cross_identity import CrossIdentity
+from tinydf.data.families.decoder_imitation import imitate_decoder
+from tinydf.data.families.face_warp import face_warp
+from tinydf.data.families.region_blend import region_blend
+from tinydf.data.families.self_blend import self_blend
+from tinydf.data.families.upsampling_trace import leave_upsampling_trace
+from tinydf.data.masks import Mask
+from tinydf.data.photos import Photo
+from tinydf_runtime.errors import UsageError
+from tinydf_runtime.types import Image
+
+SHARES = {
+    "self-blend": 0.35,
+    "region-blend": 0.1,
+    "cross-identity": 0.2,
+    "decoder": 0.2,
+    "face-warp": 0.05,
+    "colour-grain": 0.05,
+    "upsampling": 0.05,
+}
+"""How often training draws each family."""
+
+
+def forgery_families(donors: Sequence[Photo]) -> dict[str, Forger]:
+    """Returns every family by its name.
+
+    Args:
+        donors: Photos whose faces may be put onto others.
+    """
+    return {
+        "self-blend": self_blend,
+        "region-blend": region_blend,
+        "cross-identity": CrossIdentity(donors),
+        "decoder": imitate_decoder,
+        "face-warp": face_warp,
+        "colour-grain": mismatch_colour_and_grain,
+        "upsampling": leave_upsampling_trace,
+    }
+
+
+class Mixture:
+    """A family of families: each forgery is drawn from one of them, by ``SHARES``."""
+
+    def __init__(self, donors: Sequence[Photo], without: Collection[str] = ()) -> None:
+        """Opens the families.
+
+        Args:
+            donors: Photos whose faces may be put onto others.
+            without: Names of families to leave out, to see how the others prepare for them.
+
+        Raises:
+            UsageError: A name is not in the table, or no family is left.
+        """
+        unknown = sorted(set(without) - set(SHARES))
+        if unknown:
+            raise UsageError(f"{', '.join(unknown)}: no such family of forgeries. Expected {', '.join(SHARES)}.")
+        families = forgery_families(donors)
+        self._names = [name for name in SHARES if name not in without]
+        if not self._names:
+            raise UsageError("every family of forgeries is left out: nothing remains to train on.")
+        self._forgers = [families[name] for name in self._names]
+        shares = np.array([SHARES[name] for name in self._names])
+        self._shares = shares / shares.sum()
+
+    def __call__(
+        self, image: Image, landmarks: NDArray[np.float64], rng: Generator, ease: float = 0.0
+    ) -> tuple[Image, Mask]:
+        """Forges as ``blending.Forger`` says."""
+        return self._forgers[rng.choice(len(self._forgers), p=self._shares)](image, landmarks, rng, ease)
