@@ -10,6 +10,11 @@ import click
 from tinydf_runtime.errors import MissingExtraError
 
 
+def prepare() -> None:
+    """Runs ``tinydf-prepare``."""
+    _start("tinydf-prepare", "tinydf.cli.prepare")
+
+
 def train() -> None:
     """Runs ``tinydf-train``."""
     _start("tinydf-train", "tinydf.cli.train")

@@ -1,0 +1,90 @@
+"""Celeb-DF-v2 as its owners ship it (Li et al., CVPR 2020).
+
+``Celeb-real/id0_0000.mp4``, ``Celeb-synthesis/id0_id1_0000.mp4`` (video id0_0000 with the face of id1),
+``YouTube-real/00000.mp4`` (other people, unnamed, each taken for a person of its own) and
+``List_of_testing_videos.txt``: lines such as ``1 YouTube-real/00170.mp4``, where 1 is real.
+
+The official test list is kept whole. It was drawn by video, not by person, so most people in it appear in the rest too:
+a network trained on that rest is judged on faces that it knows. Clips of the rest that share a person or a source video
+with the test list are therefore left out, and a note says how many. What remains is cut into train and val by person;
+fakes of two people in different splits are left out as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from tinydf.data.layouts.listing import Clip, Listing, name_some, read_list, refuse_empty, videos_in
+from tinydf.data.manifest import Label
+from tinydf.data.splits import cut_by_identity, without_people_of
+from tinydf_runtime.errors import UnreadableInputError
+
+FOLDERS: dict[str, Label] = {"Celeb-real": "real", "Celeb-synthesis": "fake", "YouTube-real": "real"}
+TEST_LIST = "List_of_testing_videos.txt"
+VAL_SHARE = 0.15
+
+
+def list_clips(root: Path) -> Listing:
+    """Lists the clips of a Celeb-DF-v2 folder.
+
+    Raises:
+        UnreadableInputError: The test list is missing or damaged, or there is no video.
+    """
+    found = {f"{folder}/{file.name}": _clip(folder, file) for folder in FOLDERS for file in videos_in(root / folder)}
+    refuse_empty(found.values(), root, "Celeb-real/id0_0000.mp4, Celeb-synthesis and YouTube-real")
+    listed = _read_test_list(root / TEST_LIST)
+    test = [replace(clip, split="test") for name, clip in found.items() if name in listed]
+    rest = [clip for name, clip in found.items() if name not in listed]
+    free, shared = without_people_of(rest, _expected(root, listed))
+    placed, between = cut_by_identity(free, VAL_SHARE, 0.0)
+    notes = []
+    if shared:
+        notes.append(
+            f"{len(shared)} videos outside the official test list show people of that list and are left out, since no "
+            f"identity may be in two splits: {name_some([clip.video for clip in shared])}."
+        )
+    if between:
+        notes.append(
+            f"{len(between)} videos show people of both train and val and are left out: "
+            f"{name_some([clip.video for clip in between])}."
+        )
+    return Listing("celeb-df-v2", (*placed, *test), tuple(sorted(listed - found.keys())), notes=tuple(notes))
+
+
+def _clip(folder: str, file: Path) -> Clip:
+    *people, number = file.stem.split("_")
+    label = FOLDERS[folder]
+    if not people:
+        people, source = [f"{folder}/{file.stem}"], f"{folder}/{file.stem}"
+    else:
+        source = f"Celeb-real/{people[0]}_{number}"
+    method = "real" if label == "real" else folder
+    return Clip(file, "video", label, method, "", "train", file.stem, tuple(people), (source,))
+
+
+def _expected(root: Path, listed: set[str]) -> list[Clip]:
+    """Returns the clips of the test list, there or not: whoever is in it may be tested on."""
+    return [_clip(name.partition("/")[0], root / name) for name in sorted(listed)]
+
+
+def _read_test_list(path: Path) -> set[str]:
+    """Returns the names in the test list, such as YouTube-real/00170.mp4.
+
+    Raises:
+        UnreadableInputError: It is missing, or a line is none of its kind.
+    """
+    names = set()
+    for number, line in enumerate(read_list(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        label, _, name = line.strip().partition(" ")
+        name = name.strip()
+        folder = name.partition("/")[0]
+        if folder not in FOLDERS or label != ("1" if FOLDERS[folder] == "real" else "0"):
+            raise UnreadableInputError(
+                f"{path}: line {number} is {line.strip()!r}, expected 1 for real or 0 for fake and a video, such as "
+                "1 YouTube-real/00170.mp4. Copy the list that comes with the set."
+            )
+        names.add(name)
+    return names

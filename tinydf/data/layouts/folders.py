@@ -1,0 +1,49 @@
+"""Plain folders: ``real/`` and ``fake/`` with videos or pictures, in the root or below ``train/``, ``val/``, ``test/``.
+
+The first folder below ``real`` or ``fake`` names the person; a file that lies directly in them is a person of its own,
+named by its file name without the ending, so that ``real/anna.mp4`` and ``fake/anna.mp4`` stay together. Without
+``train/``, ``val/`` and ``test/`` people are cut into them by the hash of their names.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from tinydf.data.layouts.listing import Clip, Listing, media_below, refuse_empty
+from tinydf.data.manifest import Label, Split
+from tinydf.data.splits import split_by_name
+from tinydf_runtime.video import is_image
+
+
+def list_clips(root: Path) -> Listing:
+    """Lists the videos and pictures of plain folders.
+
+    Raises:
+        UnreadableInputError: There are none.
+    """
+    given: list[Split | None] = [split for split in get_args(Split) if (root / split).is_dir()]
+    clips: list[Clip] = []
+    for label in get_args(Label):
+        for split in given or [None]:
+            folder = root / (split or "") / label
+            clips += [_clip(file, root, folder, label, split) for file in media_below(folder)]
+    refuse_empty(clips, root, "folders real and fake with videos or pictures, in it or below train, val and test")
+    return Listing(root.resolve().name, tuple(clips))
+
+
+def _clip(file: Path, root: Path, folder: Path, label: Label, split: Split | None) -> Clip:
+    below = file.relative_to(folder)
+    identity = below.parts[0] if len(below.parts) > 1 else file.stem
+    video = "/".join((*folder.relative_to(root).parts[:-1], *below.parts))
+    return Clip(
+        file,
+        "photo" if is_image(file) else "video",
+        label,
+        label,
+        "",
+        split or split_by_name(identity),
+        video,
+        (identity,),
+        (f"{identity}/{below.as_posix()}",) if len(below.parts) > 1 else (file.stem,),
+    )
