@@ -208,10 +208,7 @@ def _figures(ranked: _Ranked, weights: NDArray[np.float64], threshold: float) ->
         figures["ece"] = np.where(mass > 0, np.abs(mass_forged - mass_probability), 0).sum(axis=1)
     missing = (reals * fakes)[:, 0] == 0
     return np.stack(
-        [
-            figures[name] if name in ONE_CLASS_METRICS else np.where(missing, np.nan, figures[name])
-            for name in METRICS
-        ],
+        [figures[name] if name in ONE_CLASS_METRICS else np.where(missing, np.nan, figures[name]) for name in METRICS],
         axis=1,
     )
 

@@ -172,7 +172,8 @@ def test_few_videos_without_an_error_do_not_make_certainty() -> None:
 def test_one_class_alone_has_its_own_error_rate_and_nothing_else(forged: bool, known: str) -> None:
     found = measure(np.array((-1, 2, 3, 4.0)), np.full(4, forged), np.arange(4), 0.5)
     assert [name for name in METRICS if found[name] is not None] == [known]
-    assert found[known] is not None and found[known].value == (0.25 if forged else 0.75)
+    estimate = found[known]
+    assert estimate is not None and estimate.value == (0.25 if forged else 0.75)
 
 
 def test_nothing_has_no_figures() -> None:

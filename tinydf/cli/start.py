@@ -25,6 +25,11 @@ def train_detector() -> None:
     _start("tinydf-train-detector", "tinydf.cli.train_detector")
 
 
+def evaluate() -> None:
+    """Runs ``tinydf-evaluate``."""
+    _start("tinydf-evaluate", "tinydf.cli.evaluate")
+
+
 def _start(command: str, module: str) -> None:
     try:
         main = import_module(module).main

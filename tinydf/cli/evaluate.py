@@ -1,0 +1,222 @@
+"""``tinydf-evaluate``: models and prepared faces -> figures with intervals, plots and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tinydf_runtime.command import OneLineCommand
+from tinydf_runtime.engine import ENGINES
+from tinydf_runtime.errors import ExitCode, OutputError, UsageError, needs
+from tinydf_runtime.files import write_atomically
+
+with needs("train"):
+    from tinydf.evaluation.evaluate import evaluate
+    from tinydf.evaluation.faces import open_faces
+    from tinydf.evaluation.operating_point import fit_operating_point, store_operating_point
+    from tinydf.evaluation.page import render_page
+    from tinydf.evaluation.perturbations import LADDER, UNCHANGED
+    from tinydf.evaluation.result import Settings, to_json
+    from tinydf.evaluation.scores import score_faces
+    from tinydf.evaluation.scoring import CHECKPOINTS, Scorer, open_scorer
+    from tinydf.evaluation.tables import show_evaluation, show_matrix
+
+if TYPE_CHECKING:
+    from tinydf.data.manifest import Split
+    from tinydf.evaluation.result import Evaluation
+    from tinydf.evaluation.scores import Report
+
+FAILURES_SHOWN = 20
+
+
+class _SeveralFolders(OneLineCommand):
+    """A command whose ``--data`` takes all that follows it up to the next option or file: models are files."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Names the option before each of its folders."""
+        repeated: list[str] = []
+        inside = False
+        for place, word in enumerate(args):
+            more = inside and not word.startswith("-") and args[place - 1] != "--data" and not Path(word).is_file()
+            inside = word == "--data" or (inside and not word.startswith("-") and not Path(word).is_file())
+            repeated += ["--data", word] if more else [word]
+        return super().parse_args(ctx, repeated)
+
+
+@click.command(
+    "tinydf-evaluate",
+    cls=_SeveralFolders,
+    epilog="Example: tinydf-evaluate mine.onnx --data faces/ff++ faces/celeb-df --html report.html",
+)
+@click.version_option(package_name="tinydf")
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
+@click.option(
+    "--data",
+    "folders",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FACES...",
+    help="Folders with faces.parquet or faces.csv.",
+)
+@click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="Only so many videos or photos, evenly over the table."
+)
+@click.option("--robustness", is_flag=True, help="Also under 45 perturbations; takes 46 times as long.")
+@click.option(
+    "--fpr",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="P",
+    help="Fit temperature and threshold on split val, so that this share of real videos counts as fake.",
+)
+@click.option(
+    "--fit",
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="Checkpoint to write them to, with the weights of MODEL, which may be the same file.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    is_flag=False,
+    flag_value=Path("-"),
+    help="Write the figures; print them where no file is named.",
+)
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="One page with tables and plots.")
+@click.option("--seed", default=0, show_default=True, help="Of forgeries made by code, perturbations and intervals.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--threads", type=click.IntRange(1), help="Threads on the CPU.")
+@click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that read and crop.")
+@click.option("--quiet", is_flag=True, help="Print only errors.")
+def main(
+    models: tuple[Path, ...],
+    folders: tuple[Path, ...],
+    split: Split,
+    limit: int | None,
+    robustness: bool,
+    fpr: float | None,
+    fit: Path | None,
+    json_file: Path | None,
+    html: Path | None,
+    seed: int,
+    device: str,
+    threads: int | None,
+    workers: int,
+    quiet: bool,
+) -> int:
+    """Measures each MODEL, a checkpoint or an exported model, on each folder of prepared faces.
+
+    A folder of real photos alone is measured on forgeries that code makes of them, and every figure says so.
+
+    Exit status: 0 done, 2 wrong usage, 5 a picture could not be read (the rest is measured), 6 model file damaged,
+    7 output could not be written, 130 interrupted (what was done is written).
+    """
+    if (fpr is None) != (fit is None):
+        raise UsageError("--fpr P and --fit OUT go together: what is fitted is stored in a checkpoint.")
+    if fit is not None and (len(models) > 1 or models[0].suffix != ".safetensors"):
+        raise UsageError("--fit: expected one MODEL that ends in .safetensors, whose weights are kept.")
+    _check_outputs([path for path in (json_file, html) if path is not None and str(path) != "-"], fit)
+    console = Console(quiet=quiet or str(json_file) == "-")
+    scorers = [open_scorer(path, device, threads) for path in models]
+    if fpr is not None and fit is not None:
+        _fit(scorers[0], folders, fpr, fit, limit, seed, workers, quiet)
+        scorers = [open_scorer(fit, device, threads)]
+    done: list[Evaluation] = []
+    ladder = LADDER if robustness else ()
+    interrupted = False
+    try:
+        for scorer in scorers:
+            for folder in folders:
+                faces = open_faces(folder, split, scorer.spec.crop, limit, seed)
+                with _bar(f"{scorer.path.name} on {folder.name}", quiet) as report:
+                    done.append(evaluate(scorer, faces, ladder, seed, workers, report))
+                show_evaluation(done[-1], console)
+    except KeyboardInterrupt:
+        interrupted = True
+    if len(done) > 1:
+        show_matrix(done, console)
+    _write(done, Settings(seed, limit, fpr), json_file, html)
+    if interrupted:
+        click.echo("tinydf-evaluate: interrupted; what was done is written.", err=True)
+        return ExitCode.INTERRUPTED
+    return _list_failures(done)
+
+
+def _fit(
+    scorer: Scorer,
+    folders: Sequence[Path],
+    fpr: float,
+    out: Path,
+    limit: int | None,
+    seed: int,
+    workers: int,
+    quiet: bool,
+) -> None:
+    """Fits the operating point on split val of all folders and stores it."""
+    sets = [open_faces(folder, "val", scorer.spec.crop, limit, seed) for folder in folders]
+    parts = []
+    for face_set in sets:
+        with _bar(f"fitting on {face_set.folder.name}, split val", quiet) as report:
+            parts.append(score_faces(face_set, scorer, (UNCHANGED,), workers, report)[0])
+    point = fit_operating_point(parts, scorer.spec, fpr)
+    store_operating_point(point, scorer.path, out, sets)
+    if not quiet:
+        click.echo(
+            f"{out}: temperature {point.temperature:g}, threshold {point.threshold:g}, which {point.found_fpr:.1%} of "
+            f"{point.real_videos} real videos of split val reach",
+            err=True,
+        )
+
+
+def _check_outputs(reports: Sequence[Path], checkpoint: Path | None) -> None:
+    """Refuses outputs that cannot or must not be written, before the work and not after it."""
+    for path in reports:
+        # "--json MODEL" takes the model for the file to write.
+        if path.suffix.lower() in (*CHECKPOINTS, *ENGINES):
+            raise UsageError(f"{path}: is the name of a model. Name the report's file, or give --json as last option.")
+    for path in (*reports, *([checkpoint] if checkpoint else [])):
+        if not path.resolve().parent.is_dir():
+            raise OutputError(f"{path}: there is no folder {path.parent}. Make it first.")
+
+
+def _write(done: Sequence[Evaluation], settings: Settings, json_file: Path | None, html: Path | None) -> None:
+    if not done:
+        return
+    if json_file is not None and str(json_file) == "-":
+        click.echo(to_json(done, settings), nl=False)
+    elif json_file is not None:
+        write_atomically(json_file, to_json(done, settings).encode())
+    if html is not None:
+        write_atomically(html, render_page(done, settings).encode())
+
+
+def _list_failures(done: Sequence[Evaluation]) -> int:
+    reasons = list(dict.fromkeys(failure.reason for one in done for failure in one.failures))
+    for reason in reasons[:FAILURES_SHOWN]:
+        click.echo(f"tinydf-evaluate: {reason}", err=True)
+    if len(reasons) > FAILURES_SHOWN:
+        click.echo(f"tinydf-evaluate: and {len(reasons) - FAILURES_SHOWN} more; --json lists all.", err=True)
+    return ExitCode.INPUT if reasons else ExitCode.DONE
+
+
+@contextmanager
+def _bar(words: str, quiet: bool) -> Iterator[Report]:
+    """A progress bar on a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    hidden = quiet or not console.is_terminal
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=hidden, transient=True) as progress:
+        task = progress.add_task(words, total=None)
+        yield lambda count, total: progress.update(task, completed=count, total=total)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How good a network is: prepared faces -> scores -> figures, tables, plots and a page."""
