@@ -79,7 +79,8 @@ def find_in_video(clip: Clip, detector: FaceDetector, out: Path, place: str, cou
     sha256 = sha256_of(clip.path)
     with VideoReader(clip.path) as reader:
         duration_s = reader.info.duration_s
-    sample_fps = max(SAMPLE_FPS, count / duration_s) if duration_s else SAMPLE_FPS
+    looks = max(count, 2 * MINIMUM_FACES)
+    sample_fps = max(SAMPLE_FPS, looks / duration_s) if duration_s else SAMPLE_FPS
     tracker, tracks = FaceTracker(), dict[int, _Track]()
     seen = 0
     with VideoReader(clip.path, sample_fps) as reader:
@@ -153,7 +154,8 @@ def find_in_sequence(clip: Clip, detector: FaceDetector, out: Path, place: str, 
     cut = f"{len(unread)} of {looked} pictures cannot be read, such as {unread[0]}" if unread else ""
     if not faces:
         return Found("no_face", f"no face found in {looked} pictures" + (f"; {cut}" if cut else ""), ())
-    return Found("truncated" if cut else "ok", cut, tuple(faces))
+    # An archive is read in its own order.
+    return Found("truncated" if cut else "ok", cut, tuple(sorted(faces, key=lambda face: face.frame)))
 
 
 def _choose(tracks: dict[int, _Track], count: int) -> tuple[StoredFace, ...]:

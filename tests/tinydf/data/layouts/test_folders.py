@@ -1,0 +1,48 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tinydf.data.layouts.folders import list_clips
+from tinydf.data.splits import refuse_leaks
+from tinydf_runtime.errors import UnreadableInputError
+
+Tree = Callable[..., Path]
+
+
+def test_first_folder_or_file_name_is_the_person_and_keeps_real_and_fake_together(tree: Tree) -> None:
+    names = [
+        f"{label}/{name}" for label in ("real", "fake") for n in range(40) for name in (f"p{n}.mp4", f"q{n}/1.jpg")
+    ]
+    clips = list_clips(tree(*names)).clips
+    refuse_leaks(clips)
+    assert {clip.split for clip in clips} == {"train", "val", "test"}
+    found = {(clip.label, clip.video): clip for clip in clips}
+    assert found["real", "p3.mp4"].identities == found["fake", "p3.mp4"].identities == ("p3",)
+    assert found["fake", "q3/1.jpg"].identities == ("q3",)
+    assert (found["fake", "q3/1.jpg"].kind, found["fake", "p3.mp4"].kind) == ("photo", "video")
+
+
+def test_given_splits_are_kept(tree: Tree) -> None:
+    listing = list_clips(tree("train/real/a.mp4", "val/fake/b.mp4", "test/real/c.jpg"))
+    assert [(clip.split, clip.label, clip.video) for clip in listing.clips] == [
+        ("train", "real", "train/a.mp4"),
+        ("test", "real", "test/c.jpg"),
+        ("val", "fake", "val/b.mp4"),
+    ]
+    assert listing.source == "set"
+
+
+def test_a_person_in_two_given_splits_is_refused(tree: Tree) -> None:
+    with pytest.raises(UnreadableInputError, match=r"identity anna is in train .* and in test"):
+        refuse_leaks(list_clips(tree("train/real/anna/1.mp4", "test/fake/anna/2.mp4")).clips)
+
+
+def test_hidden_and_foreign_files_are_left_out(tree: Tree) -> None:
+    root = tree("real/a.mp4", "real/._a.mp4", "real/.cache/b.mp4", "real/notes.txt", "elsewhere/c.mp4")
+    assert [clip.video for clip in list_clips(root).clips] == ["a.mp4"]
+
+
+def test_an_empty_folder_says_what_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableInputError, match="folders real and fake"):
+        list_clips(tmp_path)
