@@ -18,6 +18,7 @@ from tinydf.data.manifest import PARQUET_NAME, FaceRow, Split, read_table
 from tinydf.data.photometry import as_image
 from tinydf.data.photos import CSV_NAME, Photo, read_photos
 from tinydf.data.samples import make_pair
+from tinydf.data.windows import measure_sharpness
 from tinydf.evaluation.perturbations import Perturbation
 from tinydf_runtime.crop import CropRecipe, crop_face
 from tinydf_runtime.errors import UnreadableInputError, UsageError
@@ -192,7 +193,7 @@ class MadePairs:
             [_perturbed(crop, perturbation, (self.seed, place)) for perturbation in ladder]
             for crop in (pair.real, pair.forged)
         ]
-        return Cut(as_image(np.array(crops)), sharpness_of(pair.real))
+        return Cut(as_image(np.array(crops)), measure_sharpness(as_image(cv2.cvtColor(pair.real, cv2.COLOR_RGB2BGR))))
 
 
 def open_faces(folder: Path, split: Split, recipe: CropRecipe, limit: int | None = None, seed: int = 0) -> FaceSet:
@@ -233,11 +234,6 @@ def spread(items: Sequence[Item], limit: int | None) -> list[Item]:
     """Returns ``limit`` items, evenly over a list that is sorted by where they come from."""
     count = min(limit or len(items), len(items))
     return [items[place] for place in np.linspace(0, len(items) - 1, count).round().astype(int)]
-
-
-def sharpness_of(crop: Image) -> float:
-    """Returns the variance of the Laplacian of an RGB crop's luma (Pech-Pacheco et al., ICPR 2000)."""
-    return float(cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
 
 
 def _video(row: FaceRow) -> Video:

@@ -16,6 +16,7 @@ from tinydf.data.families.blending import blend
 from tinydf.data.masks import Mask, draw_mask
 from tinydf.data.photometry import as_image
 from tinydf.data.photos import Photo
+from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.types import Image
 
 CANDIDATES = 64
@@ -39,7 +40,9 @@ class CrossIdentity:
         # The very nearest may be the photo itself.
         distances[distances < 1e-3] = np.inf
         donor = self._donors[candidates[distances.argmin()]]
-        photo = as_image(cv2.imread(str(donor.path), cv2.IMREAD_COLOR))
+        photo = cv2.imread(str(donor.path), cv2.IMREAD_COLOR)
+        if photo is None:
+            raise UnreadableInputError(f"{donor.path}: cannot be read as an image. Remove it from the table.")
         similarity = _similarity(np.array(donor.faces[0].landmarks), landmarks)
         height, width = image.shape[:2]
         source = as_image(cv2.warpAffine(photo, similarity, (width, height), borderMode=cv2.BORDER_REFLECT_101))
