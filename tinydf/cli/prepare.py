@@ -24,6 +24,7 @@ with needs("train"):
     from tinydf.data.layouts.table import LAYOUTS
     from tinydf.data.manifest import read_table
     from tinydf.data.prepare import FAILURES_NAME, Prepared, limit_clips, prepare
+    from tinydf.data.splits import refuse_leaks
 
 NAME = "tinydf-prepare"
 SCHEMA = "tinydf.prepare/1"
@@ -82,6 +83,8 @@ def main(
         raise UnreadableInputError(f"{source}: is no folder. Name the folder that holds the set.")
     silent = quiet or json_path == Path("-")
     listing = LAYOUTS[layout](source)
+    # Of the whole set: a trial must not hide a leak.
+    refuse_leaks(listing.clips)
     if limit is not None:
         listing = replace(listing, clips=tuple(limit_clips(listing.clips, limit)))
     if not quiet:

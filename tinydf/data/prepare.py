@@ -21,7 +21,7 @@ from tinydf.data.processes import run_each
 from tinydf.data.sequences import clip_size
 from tinydf.data.splits import refuse_leaks
 from tinydf_runtime.detect import DEFAULT_DETECTOR, FaceDetector
-from tinydf_runtime.errors import OutputError, UnreadableInputError, UsageError
+from tinydf_runtime.errors import OutputError, TinyDFError, UnreadableInputError, UsageError
 from tinydf_runtime.files import sha256_of, write_atomically
 
 SETTINGS_NAME = "prepare.json"
@@ -141,8 +141,8 @@ def prepare_clip(clip: Clip, out: Path, faces_per_video: int, detector: Path) ->
         raise
     except UnicodeEncodeError:
         part = Part(size, "unreadable", "its name is no UTF-8 and cannot stand in the table: rename it", ())
-    except (OSError, cv2.error) as error:
-        reason = " ".join(str(error).split()).removeprefix(f"{clip.path}: ")
+    except (TinyDFError, OSError, cv2.error, MemoryError) as error:
+        reason = " ".join(str(error).split()).removeprefix(f"{clip.path}: ") or type(error).__name__
         part = Part(size, "unreadable", reason, ())
     if not part.faces:
         _remove_windows(out / place)

@@ -122,6 +122,19 @@ def test_an_archive_gives_the_faces_of_the_folder_in_it(
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
+def test_a_face_cut_too_tightly_to_be_seen_is_found_through_a_border(
+    astronaut: Image, detector: FaceDetector, tmp_path: Path
+) -> None:
+    (tmp_path / "s").mkdir()
+    tight = np.asarray(cv2.resize(astronaut[96:157, 196:252], (224, 224)), np.uint8)
+    assert not detector.detect(tight)
+    cv2.imwrite(str(tmp_path / "s" / "0.png"), tight)
+    (face,) = find_in_sequence(clip(tmp_path / "s", "sequence"), detector, tmp_path, "w", 1).faces
+    # The window is the whole picture, so these are pixels of it; the eyes lie in its upper half.
+    assert np.array_equal(read_image(tmp_path / face.file), tight)
+    assert all(0 < x < 224 and 0 < y < 112 for x, y in (face.landmarks[0:2], face.landmarks[2:4]))
+
+
 def test_unreadable_pictures_of_a_sequence_are_said_and_the_others_kept(
     astronaut: Image, detector: FaceDetector, tmp_path: Path
 ) -> None:

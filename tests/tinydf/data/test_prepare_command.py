@@ -78,6 +78,16 @@ def test_a_limit_takes_one_video_of_each_method(tool: Tool) -> None:
     assert "4 faces of 2 videos" in tool("--limit", "1").stdout
 
 
+def test_a_leak_is_refused_with_one_line_even_in_a_trial(tool: Tool, root: Path, tmp_path: Path) -> None:
+    shutil.copy(root / REAL / "000.mp4", root / REAL / "002.mp4")
+    shutil.copy(root / REAL / "000.mp4", root / FAKE / "000_002.mp4")
+    (root / "test.json").write_text(json.dumps([["002", "002"]]))
+    result = tool("--limit", "1", "--quiet")
+    assert result.exit_code == 5 and not (tmp_path / "out").exists()
+    line = one_line(result)
+    assert "identity 002 is in" in line and "train (FaceSwap 000_002)" in line and "test (real 002)" in line
+
+
 def test_quiet_prints_nothing(tool: Tool) -> None:
     assert tool("--quiet").output == ""
 

@@ -24,6 +24,12 @@ def test_an_error_of_the_function_comes_through_and_leaves_no_process() -> None:
     assert not multiprocessing.active_children()
 
 
+def test_a_worker_loads_no_torch() -> None:
+    # Eight of them would take gigabytes, and seconds to begin.
+    code = "import sys, tinydf.cli.prepare; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_workers_end_when_their_parent_is_killed() -> None:
     item = "print('begun', flush=True) or __import__('time').sleep(600)"
     code = f"from tinydf.data.processes import run_each\nlist(run_each(eval, [{item!r}] * 2, 2))"
