@@ -4,16 +4,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import pytest
 
+from tinydf.data.layouts import photos, wild_deepfake
 from tinydf.data.layouts.folders import list_clips
 from tinydf.data.layouts.listing import Clip, Listing
-from tinydf.data.manifest import FaceRow, read_table
+from tinydf.data.manifest import FaceRow, Split, read_table
 from tinydf.data.photos import read_photos
 from tinydf.data.prepare import FAILURES_NAME, Prepared, limit_clips, prepare
 from tinydf_runtime.errors import OutputError, UnreadableInputError, UsageError
@@ -61,9 +64,9 @@ def test_the_table_says_of_each_face_what_the_layout_and_the_video_say(root: Pat
 
 def test_training_reads_the_table(root: Path, tmp_path: Path) -> None:
     run(root, tmp_path / "out")
-    photos = [photo for split in ("train", "val", "test") for photo in read_photos(tmp_path / "out", split)]
-    assert {photo.label for photo in photos} == {"real", "fake"} and len(photos) == 6
-    assert all(cv2.imread(str(photo.path)) is not None for photo in photos)
+    pictures = [photo for split in get_args(Split) for photo in read_photos(tmp_path / "out", split)]
+    assert {photo.label for photo in pictures} == {"real", "fake"} and len(pictures) == 6
+    assert all(cv2.imread(str(photo.path)) is not None for photo in pictures)
 
 
 def test_what_is_done_is_not_done_again(root: Path, tmp_path: Path) -> None:
@@ -185,3 +188,35 @@ def test_a_limit_takes_so_many_of_each_method_and_compression() -> None:
         for number in ("0", "5")
     ]
     assert limit_clips(clips, 99) == clips
+
+
+def test_an_archive_of_pictures_is_prepared_and_not_done_again(tmp_path: Path, astronaut: Image) -> None:
+    folder = tmp_path / "set" / "fake_test"
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "0.png"), astronaut[40:200, 140:300])
+    with tarfile.open(folder / "3.tar.gz", "w:gz") as archive:
+        for name in ("0.png", "1.png", "2.png"):
+            archive.add(tmp_path / "0.png", arcname=f"./3/fake/8/{name}")
+    listing = wild_deepfake.list_clips(tmp_path / "set")
+    prepared = [prepare(listing, tmp_path / "set", tmp_path / "out", faces_per_video=2) for _ in range(2)]
+    assert [(run.faces, run.resumed, run.failures) for run in prepared] == [(2, 0, ()), (2, 1, ())]
+    found = rows(tmp_path / "out")
+    assert [(row.video, row.split, row.frame) for row in found] == [
+        ("fake_test/3/8", "test", 0),
+        ("fake_test/3/8", "test", 2),
+    ]
+    assert {path.suffix for path in (tmp_path / "out" / "windows").rglob("*") if path.is_file()} == {".png"}
+    assert len(list((tmp_path / "out" / "windows").rglob("*.png"))) == 2
+
+
+def test_a_photo_gives_one_window_named_after_it(tmp_path: Path, astronaut: Image) -> None:
+    path = tmp_path / "set" / "anna" / "1.jpg"
+    path.parent.mkdir(parents=True)
+    cv2.imwrite(str(path), astronaut)
+    listing = photos.list_clips(tmp_path / "set")
+    prepare(listing, tmp_path / "set", tmp_path / "out")
+    (row,) = rows(tmp_path / "out")
+    assert (row.file, row.identities, row.track, row.time_s) == ("windows/real/anna/1.jpg.png", ("anna",), 0, 0.0)
+    path.write_bytes(b"\xff\xd8\xff")
+    assert [failure.file for failure in prepare(listing, tmp_path / "set", tmp_path / "out").failures] == ["anna/1.jpg"]
+    assert not (tmp_path / "out" / row.file).exists()
