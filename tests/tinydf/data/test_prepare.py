@@ -89,7 +89,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_if_nothing_had_been(
     root: Path, tmp_path: Path, face_frames: list[Image], make_clip: Callable[[Path, Iterable[Image]], Path]
 ) -> None:
     # Long enough to be killed in the middle of it, when the clip before it is done.
-    make_clip(root / "real" / "bob" / "0.mp4", [*face_frames, *face_frames[::-1]] * 12)
+    make_clip(root / "real" / "bob" / "0.mp4", [*face_frames, *face_frames[::-1]] * 4)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "tinydf.cli.prepare", root, "--out", out, "--layout", "folders"]
     arguments = ["--faces-per-video", "2", "--workers", "1", "--quiet"]
