@@ -9,6 +9,7 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -25,8 +26,7 @@ Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
 class PairSeries(Dataset[Pair]):
     """Pair ``i`` is a function of the seed and ``i`` alone, so that a resumed run goes on as it would have.
 
-    Sources are drawn in proportion to the square root of their worth, the sum of their photos' ``sharpness_worth``: no
-    collection's look outweighs the others, and large sharp faces count for more than enlarged ones.
+    Sources are drawn by the shares of ``group_sources``.
     """
 
     def __init__(
@@ -48,10 +48,7 @@ class PairSeries(Dataset[Pair]):
             easy: Number of pairs over which the forgeries grow from coarse to subtle.
             forge: Family of forgeries.
         """
-        ordered = sorted(photos, key=lambda photo: photo.source)
-        self._sources = [list(group) for _, group in groupby(ordered, key=lambda photo: photo.source)]
-        weights = np.sqrt([sum(map(sharpness_worth, source)) for source in self._sources])
-        self.shares = weights / weights.sum()
+        self._sources, self.shares = group_sources(photos)
         self._patch_px, self._length, self._seed, self._easy, self._forge = patch_px, length, seed, easy, forge
 
     def __len__(self) -> int:
@@ -68,6 +65,20 @@ class PairSeries(Dataset[Pair]):
         return cut_patch(make_pair(photo, CropRecipe(), rng, self._forge, ease), self._patch_px, rng)
 
 
+class AlternatingPairs(Dataset[Pair]):
+    """Even pairs come from one series, odd ones from another."""
+
+    def __init__(self, even: Dataset[Pair], odd: Dataset[Pair], length: int) -> None:
+        self._series, self._length = (even, odd), length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Pair:
+        """Makes pair ``index``."""
+        return self._series[index % 2][index]
+
+
 class FixedPairs(Dataset[Pair]):
     """One pair of each photo, the same at every call: for validation and tests."""
 
@@ -81,6 +92,18 @@ class FixedPairs(Dataset[Pair]):
         """Makes the pair of photo ``index``."""
         cv2.setNumThreads(1)
         return make_pair(self._photos[index], CropRecipe(), np.random.default_rng((self._seed, index)), self._forge)
+
+
+def group_sources(photos: Sequence[Photo]) -> tuple[list[list[Photo]], NDArray[np.float64]]:
+    """Returns the photos by source, and the share of the pairs that each source makes.
+
+    Shares are in proportion to the square root of a source's worth, the sum of its photos' ``sharpness_worth``: no
+    collection's look outweighs the others, and large sharp faces count for more than enlarged ones.
+    """
+    ordered = sorted(photos, key=lambda photo: photo.source)
+    sources = [list(group) for _, group in groupby(ordered, key=lambda photo: photo.source)]
+    weights = np.sqrt([sum(map(sharpness_worth, source)) for source in sources])
+    return sources, weights / weights.sum()
 
 
 def sharpness_worth(photo: Photo) -> float:

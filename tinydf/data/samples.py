@@ -30,7 +30,7 @@ class Pair:
     Attributes:
         real: S x S x 3, RGB, uint8.
         forged: S x S x 3, RGB, uint8, under the same degradations.
-        mask: S x S, float32, 0..1: where ``forged`` was replaced.
+        mask: S x S, float32, 0..1: where ``forged`` was replaced; NaN where nobody knows.
     """
 
     real: Image
@@ -51,7 +51,7 @@ def make_pair(photo: Photo, recipe: CropRecipe, rng: Generator, forge: Forger = 
     Raises:
         UnreadableInputError: The photo cannot be read.
     """
-    window, face = _cut_window(_read(photo), photo.faces[0])
+    window, face = _cut_window(read_image(photo), photo.faces[0])
     if rng.random() < 0.5:
         window, face = _mirror(window, face)
     landmarks = np.array(face.landmarks)
@@ -69,12 +69,42 @@ def make_pair(photo: Photo, recipe: CropRecipe, rng: Generator, forge: Forger = 
     )
 
 
+def make_labelled_pair(real: Photo, fake: Photo, recipe: CropRecipe, rng: Generator) -> Pair:
+    """Degrades a real and a forged picture alike and crops them; where the forgery was forged is not known.
+
+    Args:
+        real: A picture of an unaltered face.
+        fake: A forged one.
+        recipe: The crop.
+        rng: Source of all randomness.
+
+    Returns:
+        A pair whose mask is NaN.
+
+    Raises:
+        UnreadableInputError: A picture cannot be read.
+    """
+    mirrored, degrade = rng.random() < 0.5, draw_degradation(rng)
+    shift = rng.integers(2**32)
+    crops = []
+    for picture in (real, fake):
+        window, face = _cut_window(_read(picture), picture.faces[0])
+        if mirrored:
+            window, face = _mirror(window, face)
+        # Both boxes move alike, as one detector's would.
+        box = _jitter(face.box_xyxy, np.random.default_rng(shift))
+        crops.append(_crop(degrade(window), window, box, recipe))
+    unknown = np.full((recipe.side_px, recipe.side_px), np.nan, np.float32)
+    return Pair(crops[0], crops[1], unknown)
+
+
 def cut_patch(pair: Pair, side_px: int, rng: Generator) -> Pair:
     """Cuts the same window out of both crops and the mask, around a random place that was forged.
 
     A patch trains the same textures at the same scale as the whole crop, at the cost of its area.
     """
-    forged_y, forged_x = np.nonzero(pair.mask >= 0.5 * pair.mask.max())
+    known = np.ones_like(pair.mask) if np.isnan(pair.mask[0, 0]) else pair.mask
+    forged_y, forged_x = np.nonzero(known >= 0.5 * known.max())
     chosen = rng.integers(len(forged_y))
     limit = pair.mask.shape[0] - side_px
     jitter_y, jitter_x = rng.uniform(-0.4, 0.4, 2) * side_px
@@ -84,7 +114,12 @@ def cut_patch(pair: Pair, side_px: int, rng: Generator) -> Pair:
     return Pair(pair.real[window], pair.forged[window], pair.mask[window])
 
 
-def _read(photo: Photo) -> Image:
+def read_image(photo: Photo) -> Image:
+    """Reads a photo, H x W x 3, BGR, uint8.
+
+    Raises:
+        UnreadableInputError: It cannot be read.
+    """
     image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
     if image is None:
         raise UnreadableInputError(f"{photo.path}: cannot be read as an image. Remove it from the manifest.")

@@ -50,6 +50,21 @@ def forgery_families(donors: Sequence[Photo]) -> dict[str, Forger]:
     }
 
 
+def shares_without(names: Collection[str]) -> dict[str, float]:
+    """Returns how often each family is drawn when some are left out; the shares add up to 1.
+
+    Raises:
+        UsageError: A name is not in the table, or no family is left.
+    """
+    unknown = sorted(set(names) - set(SHARES))
+    if unknown:
+        raise UsageError(f"{', '.join(unknown)}: no such family of forgeries. Expected {', '.join(SHARES)}.")
+    kept = {name: share for name, share in SHARES.items() if name not in names}
+    if not kept:
+        raise UsageError("every family of forgeries is left out: nothing remains to train on.")
+    return {name: share / sum(kept.values()) for name, share in kept.items()}
+
+
 class Mixture:
     """A family of families: each forgery is drawn from one of them, by ``SHARES``."""
 
@@ -63,16 +78,10 @@ class Mixture:
         Raises:
             UsageError: A name is not in the table, or no family is left.
         """
-        unknown = sorted(set(without) - set(SHARES))
-        if unknown:
-            raise UsageError(f"{', '.join(unknown)}: no such family of forgeries. Expected {', '.join(SHARES)}.")
+        shares = shares_without(without)
         families = forgery_families(donors)
-        self._names = [name for name in SHARES if name not in without]
-        if not self._names:
-            raise UsageError("every family of forgeries is left out: nothing remains to train on.")
-        self._forgers = [families[name] for name in self._names]
-        shares = np.array([SHARES[name] for name in self._names])
-        self._shares = shares / shares.sum()
+        self._forgers = [families[name] for name in shares]
+        self._shares = list(shares.values())
 
     def __call__(
         self, image: Image, landmarks: NDArray[np.float64], rng: Generator, ease: float = 0.0
