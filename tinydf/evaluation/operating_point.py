@@ -55,7 +55,7 @@ def fit_operating_point(parts: Sequence[ScoredFaces], spec: ModelSpec, fpr: floa
         fpr: Above 0 and below 1.
 
     Raises:
-        UsageError: A class is missing, or no threshold below certainty lets so few real videos through.
+        UsageError: A class is missing, or no threshold that a video can reach lets so few real ones through.
     """
     logit = np.concatenate([part.logit[:, 0] for part in parts])
     forged = np.concatenate([forged_videos(part)[part.video] for part in parts])
@@ -69,10 +69,12 @@ def fit_operating_point(parts: Sequence[ScoredFaces], spec: ModelSpec, fpr: floa
     for _ in range(20):
         middle = (low + high) / 2
         low, high = (low, middle) if _passing(parts, _sigmoid(middle))[0] <= fpr else (middle, high)
-    threshold = min(math.ceil(_sigmoid(high) * 10**DIGITS) / 10**DIGITS, 1 - 10**-DIGITS)
+    threshold = math.ceil(_sigmoid(high) * 10**DIGITS) / 10**DIGITS
+    if threshold > _sigmoid(LOGIT_LIMIT):
+        raise UsageError(
+            f"--fpr {fpr:g}: more of the real videos are as surely fake as a video can be. Allow more, or train on."
+        )
     found, count = _passing(parts, threshold)
-    if found > fpr:
-        raise UsageError(f"--fpr {fpr}: {found:.1%} of the real videos are as sure as can be. Allow more, or train on.")
     return OperatingPoint(temperature, threshold, fpr, found, count)
 
 
