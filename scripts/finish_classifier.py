@@ -27,7 +27,8 @@ from tinydf.data.families.self_blend import self_blend
 from tinydf.data.photos import Photo, read_photos
 from tinydf.forgery import TinyDF
 from tinydf.metrics import Estimate, auc_with_interval, fit_temperature, threshold_at_fpr
-from tinydf.train import MODEL_NAME, STATE_NAME, score_pairs
+from tinydf.train import MODEL_NAME, score_pairs
+from tinydf.train_state import STATE_NAME
 from tinydf_export.targets import export_model
 from tinydf_runtime.files import sha256_of, write_atomically
 from tinydf_runtime.pipeline import DEFAULT_MODEL

@@ -37,9 +37,14 @@ class Checkpoint:
     config: Mapping[str, Any]
     spec: ModelSpec
 
+    @property
+    def width(self) -> float:
+        """Channels as a multiple of the shipped network's."""
+        return float(self.config.get("width", 1.0))
+
     def build(self) -> TinyDF:
         """Returns the network in evaluation mode."""
-        model = TinyDF()
+        model = TinyDF(self.width)
         model.load_state_dict(dict(self.state))
         return model.eval()
 
@@ -74,7 +79,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise UnreadableInputError(f"{path}: no such file. Expected a checkpoint that tinydf-train wrote.")
     state, config, spec = _read_pt(path) if path.suffix == ".pt" else _read_safetensors(path)
-    _check_state(state, path)
+    _check_state(state, path, float(config.get("width", 1.0)))
     return Checkpoint(state, config, replace(spec, checkpoint_sha256=sha256_of(path)))
 
 
@@ -108,9 +113,9 @@ def _read_pt(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], ModelSpec]:
         raise ModelFileError(f"{path}: is no TinyDF training state ({error}).") from error
 
 
-def _check_state(state: Mapping[str, Tensor], path: Path) -> None:
+def _check_state(state: Mapping[str, Tensor], path: Path, width: float) -> None:
     with torch.device("meta"):
-        expected = TinyDF().state_dict()
+        expected = TinyDF(width).state_dict()
     for name, value in expected.items():
         if name not in state or state[name].shape != value.shape:
             found = tuple(state[name].shape) if name in state else "nothing"

@@ -1,7 +1,7 @@
-import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -12,7 +12,9 @@ from tinydf.cli.train import main
 from tinydf.data.dataset import PairSeries
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair
-from tinydf.train import StepReport, TrainConfig, forgery_loss, learning_rate_factor, moving_average, train
+from tinydf.train import StepReport, calibrated, learning_rate_factor, moving_average, train
+from tinydf.train_config import TrainConfig
+from tinydf.train_state import uncalibrated_spec
 from tinydf_runtime.errors import UsageError
 
 CONFIG = TrainConfig(seed=3, steps=6, batch_pairs=2, patch_px=64, validate_every=2)
@@ -66,7 +68,7 @@ class SamePairs(PairSeries):
 def test_the_network_learns_four_pairs_by_heart(
     drawn_photos: list[Photo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tinydf.train.PairSeries", SamePairs)
+    monkeypatch.setattr("tinydf.data.series.PairSeries", SamePairs)
     losses: list[float] = []
 
     def report(step: StepReport) -> None:
@@ -85,11 +87,6 @@ def test_learning_rate_rises_then_falls_to_nothing() -> None:
     assert factors[99] == 1
     assert factors[549] == pytest.approx(0.5, abs=0.01)
     assert factors[-1] == pytest.approx(0)
-
-
-def test_loss_is_that_of_guessing_when_nothing_is_known() -> None:
-    loss = forgery_loss(torch.zeros(4), torch.zeros(4, 2, 2), torch.tensor((0.0, 0, 1, 1)), torch.rand(4, 2, 2), 1.0)
-    assert loss.item() == pytest.approx(2 * math.log(2))
 
 
 def test_the_first_averages_forget_the_random_start() -> None:
@@ -140,3 +137,68 @@ def test_a_checkpoint_tells_the_runs_that_it_came_from(drawn_photos: list[Photo]
     origin = load_checkpoint(second).config["started_from"]
     assert origin["checkpoint"]["step"] == 2
     assert origin["checkpoint"]["started_from"] is None
+
+
+def test_the_residual_part_learns_alone(drawn_photos: list[Photo], tmp_path: Path) -> None:
+    first = run(replace(CONFIG, steps=1), drawn_photos, tmp_path / "first")
+    fabric = Fabric(accelerator="cpu", devices=1)
+    config = replace(CONFIG, steps=2, part="residual")
+    second = train(
+        config, drawn_photos[:8], drawn_photos[8:12], tmp_path / "second", fabric=fabric, init=str(first), workers=0
+    )
+    before, after = load_checkpoint(first).state, load_checkpoint(second).state
+    changed = {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed == {"residual"}
+
+
+def test_training_ends_with_an_operating_point(drawn_photos: list[Photo], tmp_path: Path) -> None:
+    spec = load_checkpoint(run(replace(CONFIG, steps=2), drawn_photos, tmp_path)).spec
+    assert (spec.temperature, spec.threshold) != (uncalibrated_spec().temperature, uncalibrated_spec().threshold)
+
+
+def test_the_threshold_lets_a_tenth_of_the_real_faces_through() -> None:
+    real = np.random.default_rng(0).normal(-1, 1, 1000)
+    spec = calibrated(uncalibrated_spec(), real, real + 2)
+    probabilities = 1 / (1 + np.exp(-real / spec.temperature))
+    assert (probabilities >= spec.threshold).mean() == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(CONFIG, steps=2, sam_radius=0.05),
+        replace(CONFIG, steps=2, hard_share=0.5),
+        replace(CONFIG, steps=2, width=1.25),
+    ],
+    ids=("sam", "hard", "wide"),
+)
+def test_every_way_of_training_changes_what_is_learned(
+    config: TrainConfig, drawn_photos: list[Photo], tmp_path: Path
+) -> None:
+    plain = load_checkpoint(run(replace(CONFIG, steps=2), drawn_photos, tmp_path / "plain"))
+    other = load_checkpoint(run(config, drawn_photos, tmp_path / "other"))
+    name = "residual.verdict.weight"
+    assert torch.isfinite(other.state[name]).all()
+    assert not torch.equal(plain.state[name], other.state[name])
+    assert other.build()(torch.zeros(1, 3, 64, 64))[0].shape == (1,)
+
+
+def test_a_teacher_counts_as_much_as_its_weight_says(drawn_photos: list[Photo], tmp_path: Path) -> None:
+    teacher = run(replace(CONFIG, steps=1, width=1.25), drawn_photos, tmp_path / "teacher")
+    name = "residual.verdict.weight"
+
+    def learned(weight: float, out: Path, given: Path | None) -> torch.Tensor:
+        config = replace(CONFIG, steps=2, distill_weight=weight)
+        fabric = Fabric(accelerator="cpu", devices=1)
+        path = train(config, drawn_photos[:8], drawn_photos[8:12], out, fabric=fabric, teacher=given, workers=0)
+        return load_checkpoint(path).state[name]
+
+    alone, ignored = learned(0, tmp_path / "alone", None), learned(0, tmp_path / "ignored", teacher)
+    assert torch.equal(alone, ignored)
+    assert not torch.equal(alone, learned(1, tmp_path / "followed", teacher))
+
+
+def test_a_network_of_another_width_is_no_start(drawn_photos: list[Photo], tmp_path: Path) -> None:
+    wide = run(replace(CONFIG, steps=1, width=1.25), drawn_photos, tmp_path / "wide")
+    with pytest.raises(UsageError, match=r"--width 1\.25"):
+        train(CONFIG, drawn_photos, drawn_photos, tmp_path / "x", fabric=Fabric(accelerator="cpu"), init=str(wide))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import click
 from rich.console import Console
@@ -17,9 +18,9 @@ with needs("train"):
 
     from tinydf.data.drawn_faces import write_drawn_faces
     from tinydf.data.photos import Photo, read_photos
-    from tinydf.train import StepReport, TrainConfig, train
+    from tinydf.train import StepReport, train
+    from tinydf.train_config import Method, Part, TrainConfig
 
-VALIDATION_PHOTOS = 400
 DEMO_FACES = 64
 DEMO_CONFIG = TrainConfig(steps=60, batch_pairs=8, patch_px=96, validate_every=30)
 """Two minutes on two cores, and long enough to see the loss fall."""
@@ -43,6 +44,26 @@ DEFAULTS = TrainConfig()
     show_default=True,
     help="Side of the patch of each 224 px crop to train on, a multiple of 32: 128 to begin, 224 to finish.",
 )
+@click.option(
+    "--part",
+    type=click.Choice(get_args(Part)),
+    default=DEFAULTS.part,
+    show_default=True,
+    help="Train all, or only the residual part: a good first run, which takes minutes.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(get_args(Method)),
+    default=DEFAULTS.method,
+    show_default=True,
+    help="Forgeries made from real faces, those of a prepared set, or half of each.",
+)
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="FAMILY",
+    help="Leave a family of forgeries out, to see how the others prepare for it.",
+)
 @click.option("--learning-rate", default=DEFAULTS.learning_rate, show_default=True, help="Its peak.")
 @click.option(
     "--warmup-share", default=DEFAULTS.warmup_share, show_default=True, help="Share of the steps to reach it."
@@ -58,6 +79,30 @@ DEFAULTS = TrainConfig()
 )
 @click.option(
     "--validate-every", type=click.IntRange(1), default=DEFAULTS.validate_every, show_default=True, help="In steps."
+)
+@click.option(
+    "--width",
+    type=click.FloatRange(0.5, 4),
+    default=DEFAULTS.width,
+    show_default=True,
+    help="Of the network's channels.",
+)
+@click.option(
+    "--teacher", type=click.Path(path_type=Path), help="Checkpoint to agree with, such as that of a wider network."
+)
+@click.option(
+    "--hard-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=DEFAULTS.hard_share,
+    show_default=True,
+    help="Learn from the hardest share of each batch's verdicts.",
+)
+@click.option(
+    "--sam-radius",
+    type=click.FloatRange(0),
+    default=DEFAULTS.sam_radius,
+    show_default=True,
+    help="Of sharpness-aware minimisation, at twice the time; 0.05 is usual.",
 )
 @click.option("--seed", default=DEFAULTS.seed, show_default=True, help="Of weights and samples.")
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to train.")
@@ -79,11 +124,18 @@ def main(
     steps: int,
     batch_pairs: int,
     patch_px: int,
+    part: Part,
+    method: Method,
+    without: tuple[str, ...],
     learning_rate: float,
     warmup_share: float,
     easy_share: float,
     ema_decay: float,
     validate_every: int,
+    width: float,
+    teacher: Path | None,
+    hard_share: float,
+    sam_radius: float,
     seed: int,
     device: str,
     devices: int,
@@ -91,7 +143,7 @@ def main(
     workers: int,
     quiet: bool,
 ) -> None:
-    """Trains TinyDF on photos of real faces; the forgeries are made from them on the way."""
+    """Trains TinyDF on real faces, from which it makes forgeries on the way, or on a prepared set's forgeries."""
     config = TrainConfig(
         seed=seed,
         steps=steps,
@@ -103,6 +155,12 @@ def main(
         ema_decay=ema_decay,
         validate_every=validate_every,
         precision=precision,
+        part=part,
+        method=method,
+        without=list(without),
+        width=width,
+        hard_share=hard_share,
+        sam_radius=sam_radius,
     )
     if demo:
         config = replace(DEMO_CONFIG, seed=seed, precision=precision)
@@ -116,6 +174,7 @@ def main(
             out,
             fabric=fabric,
             init=init,
+            teacher=teacher,
             resume=resume,
             workers=workers,
             report=bar.show,
@@ -125,7 +184,7 @@ def main(
 
 
 def _photos(data: Path | None, out: Path, demo: bool) -> tuple[list[Photo], list[Photo]]:
-    """Returns the photos to train on and an even selection of those to validate on."""
+    """Returns the pictures to train on and those to validate on."""
     if demo == (data is not None):
         raise UsageError("--data FACES or --demo: give exactly one of them.")
     if data is None:
@@ -135,8 +194,7 @@ def _photos(data: Path | None, out: Path, demo: bool) -> tuple[list[Photo], list
     for split, photos in (("train", training), ("val", validation)):
         if not photos:
             raise UsageError(f"{data}: no photo with a face in split {split}. Both train and val need some.")
-    step = max(1, -(-len(validation) // VALIDATION_PHOTOS))
-    return training, validation[::step]
+    return training, validation
 
 
 def _fabric(device: str, devices: int, precision: str) -> Fabric:

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from tinydf.data.manifest import Split
 from tinydf.data.mean_face import FIVE_POINTS, GROUPS, MODES, place_mean_face
 from tinydf.data.photometry import add_noise, as_image, blur
-from tinydf.data.photos import COLUMNS, CSV_NAME, Split
+from tinydf.data.photos import COLUMNS, CSV_NAME
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.types import Face, Image
 

@@ -41,7 +41,8 @@ class FaceRow:
         time_s: Its time in seconds.
         track: The person in the video that the face belongs to; 0 for a photo.
         box_xyxy: Left, top, right, bottom in pixels of the picture.
-        landmarks: Right eye, left eye, nose tip, right and left mouth corner: x, y in pixels of the picture, 10 numbers.
+        landmarks: Right eye, left eye, nose tip, right and left mouth corner: 10 numbers in pixels of the
+            picture.
         detection_score: 0..1.
         sharpness: Variance of the Laplacian of the 224 px crop's luma (Pech-Pacheco et al., ICPR 2000).
         sha256: Of the video or photo that the face was cut from.

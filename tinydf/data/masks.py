@@ -37,7 +37,8 @@ WHOLE_FACE_SHARES: Mapping[Region, float] = {
 FEATURE_SHARES: Mapping[Region, float] = {"mouth": 0.4, "eyes": 0.35, "nose": 0.25}
 RANDOM_REGION_POINTS = 9
 BLEND_RATIOS = (0.5, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-"""Opacity of the forged face, after Shiohara & Yamasaki (CVPR 2022), section 3.2, with full opacity, which real swaps have, more often."""
+"""Opacity of the forged face, after Shiohara & Yamasaki (CVPR 2022), section 3.2, with full opacity, which real
+swaps have, more often."""
 
 
 def draw_mask(

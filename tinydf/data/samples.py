@@ -88,7 +88,7 @@ def make_labelled_pair(real: Photo, fake: Photo, recipe: CropRecipe, rng: Genera
     shift = rng.integers(2**32)
     crops = []
     for picture in (real, fake):
-        window, face = _cut_window(_read(picture), picture.faces[0])
+        window, face = _cut_window(read_image(picture), picture.faces[0])
         if mirrored:
             window, face = _mirror(window, face)
         # Both boxes move alike, as one detector's would.

@@ -128,15 +128,16 @@ class InvertedResidual(nn.Module):
 class TinyNet(nn.Module):
     """TinyNet-A features: a shallow map rich in texture and a deep one rich in meaning."""
 
-    shallow_channels = STAGES[0].channels
-    deep_channels = STAGES[-1].channels
-
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
+        """Builds the extractor; ``width`` multiplies its channels."""
         super().__init__()
-        self.conv_stem = nn.Conv2d(3, STEM_CHANNELS, 3, stride=2, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(STEM_CHANNELS)
+        stem_channels = _widened(STEM_CHANNELS, width)
+        stages = [stage._replace(channels=_widened(stage.channels, width)) for stage in STAGES]
+        self.shallow_channels, self.deep_channels = stages[0].channels, stages[-1].channels
+        self.conv_stem = nn.Conv2d(3, stem_channels, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(stem_channels)
         self.act1 = activation()
-        self.blocks = _build_stages()
+        self.blocks = _build_stages(stem_channels, stages)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Extracts features.
@@ -154,10 +155,14 @@ class TinyNet(nn.Module):
         return shallow, deep
 
 
-def _build_stages() -> nn.Sequential:
-    stages = [nn.Sequential(DepthwiseSeparable(STEM_CHANNELS, STAGES[0]))]
-    in_channels = STAGES[0].channels
-    for stage in STAGES[1:]:
+def _widened(channels: int, width: float) -> int:
+    return round(channels * width / 8) * 8
+
+
+def _build_stages(stem_channels: int, table: list[Stage]) -> nn.Sequential:
+    stages = [nn.Sequential(DepthwiseSeparable(stem_channels, table[0]))]
+    in_channels = table[0].channels
+    for stage in table[1:]:
         blocks: list[nn.Module] = []
         for index in range(stage.repeats):
             stride = stage.stride if index == 0 else 1

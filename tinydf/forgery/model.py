@@ -1,4 +1,4 @@
-"""The TinyDF classifier: TinyNet -> PAA -> SFM -> KAN head and forgery map."""
+"""The TinyDF classifier: TinyNet -> PAA -> SFM -> KAN head and forgery map, plus residual energies."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tinydf.forgery.aggregation import PyramidAtrousAggregation
 from tinydf.forgery.backbone import TinyNet
 from tinydf.forgery.fusion import ShuffleFusionMixer
 from tinydf.forgery.head import KANHead
+from tinydf.forgery.residual import ResidualEnergy
 
 # Mean and standard deviation of ImageNet, in 0..255, RGB: the public backbone weights were trained with them.
 IMAGE_MEAN = (123.675, 116.28, 103.53)
@@ -21,23 +22,31 @@ class TinyDF(nn.Module):
     """Tells forged from real faces and shows where.
 
     The published design with its faults mended: PAA keeps every position, SFM's convolutions are grouped, the KAN
-    head works on pooled features, and a forgery map is learned beside the verdict.
+    head works on pooled features, and a forgery map is learned beside the verdict. A fifth part, residual energies,
+    gives evidence of its own, and evidence adds up as logits do: it learns in minutes what the deep part learns in
+    days.
     """
 
     image_mean: Tensor
     image_std: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
+        """Builds a network with random weights.
+
+        Args:
+            width: Channels of the deep part as a multiple of the shipped network's; more makes a teacher.
+        """
         super().__init__()
         self.register_buffer("image_mean", torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("image_std", torch.tensor(IMAGE_STD).view(1, 3, 1, 1), persistent=False)
-        self.backbone = TinyNet()
-        self.aggregation = PyramidAtrousAggregation(TinyNet.shallow_channels, TEXTURE_CHANNELS)
-        channels = TinyNet.deep_channels + TEXTURE_CHANNELS
+        self.backbone = TinyNet(width)
+        self.aggregation = PyramidAtrousAggregation(self.backbone.shallow_channels, TEXTURE_CHANNELS)
+        channels = self.backbone.deep_channels + TEXTURE_CHANNELS
         self.fusion = ShuffleFusionMixer(channels)
         self.head = KANHead(channels)
         self.map_conv = nn.Conv2d(channels, 4, 1)
         self.map_unfold = nn.PixelShuffle(2)
+        self.residual = ResidualEnergy()
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Scores face crops.
@@ -55,4 +64,5 @@ class TinyDF(nn.Module):
         # The head's splines lose too much in bfloat16, and cost nothing in float32.
         with torch.autocast(features.device.type, enabled=False):
             logit = self.head(features.float())
-        return logit, forgery_map
+        residual_logit, residual_map = self.residual(image)
+        return logit + residual_logit, forgery_map + residual_map

@@ -50,4 +50,4 @@ def _light_from_one_side(image: Image, landmarks: NDArray[np.float64], rng: Gene
     along_y = (np.arange(height, dtype=np.float32) - np.float32(centre_y)) / np.float32(height / 2)
     slope = np.float32(np.cos(angle)) * along_x + np.float32(np.sin(angle)) * along_y[:, None]
     gain = 1 + np.float32(rng.uniform(0.08, 0.3)) * slope
-    return np.clip(image * gain[..., None], 0, 255).astype(np.uint8)
+    return as_image(np.clip(image * gain[..., None], 0, 255))

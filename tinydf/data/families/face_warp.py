@@ -29,7 +29,7 @@ def face_warp(image: Image, landmarks: NDArray[np.float64], rng: Generator, ease
     centre_x, centre_y = landmarks.mean(axis=0)
     turn = rng.uniform(-MOST_TURN_DEGREES, MOST_TURN_DEGREES)
     there = cv2.getRotationMatrix2D((float(centre_x), float(centre_y)), turn, scale)
-    there[:, 2] += rng.uniform(0, 1, 2)
+    there[:, 2] = there[:, 2] + rng.uniform(0, 1, 2)
     enlarge = INTERPOLATIONS[rng.integers(2)]
     aligned = cv2.warpAffine(image, there, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     smoothed = blur(as_image(aligned), rng.uniform(0.3, 0.9) * (1 + ease))

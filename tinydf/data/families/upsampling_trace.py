@@ -1,7 +1,8 @@
 """Upsampling traces: the periodic pattern that a generator's transposed convolutions leave in a face.
 
-After Odena et al., "Deconvolution and Checkerboard Artifacts" (Distill 2016) and Zhang et al., "Detecting and Simulating
-Artifacts in GAN Fake Images" (WIFS 2019): zeros are put between pixels and filled by a kernel that does not fit exactly.
+After Odena et al., "Deconvolution and Checkerboard Artifacts" (Distill 2016) and Zhang et al., "Detecting and
+Simulating Artifacts in GAN Fake Images" (WIFS 2019): zeros are put between pixels and filled by a kernel that does not
+fit exactly.
 """
 
 from __future__ import annotations

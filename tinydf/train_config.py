@@ -1,0 +1,63 @@
+"""What makes a training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from tinydf_runtime.errors import UsageError
+
+Method: TypeAlias = Literal["selfblend", "supervised", "both"]
+Part: TypeAlias = Literal["whole", "residual"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """What makes a run; recorded in its checkpoint.
+
+    Attributes:
+        seed: Seed of initial weights and of every sample.
+        steps: Optimiser steps.
+        batch_pairs: Real-forged pairs in a step, over all processes.
+        patch_px: Side of the window of each 224 px crop that is trained on; a multiple of 32.
+        learning_rate: Peak of the cosine schedule.
+        weight_decay: Of AdamW, for weights alone.
+        warmup_share: Share of the steps over which the learning rate rises.
+        easy_share: Share of the pairs over which the forgeries grow from coarse to subtle.
+        ema_decay: Of the averaged weights, which are the ones kept.
+        map_weight: Weight of the forgery map's loss against the verdict's.
+        validate_every: Steps between two validations, each followed by a saved state.
+        precision: Fabric's name, such as 32-true or bf16-mixed.
+        method: Forgeries made from real pictures (``selfblend``), those of a prepared set (``supervised``), or half
+            of each.
+        part: What learns: the ``whole`` network, or its ``residual`` part alone, which takes minutes and comes first.
+        without: Families of forgeries to leave out, see ``data/families/table.py``.
+        width: Channels of the network as a multiple of the shipped one's; more for a teacher.
+        hard_share: Share of a batch's verdicts that are learned from, the hardest ones.
+        sam_radius: Radius of sharpness-aware minimisation; 0 for none. A step costs twice as much.
+        distill_weight: Weight of agreeing with the teacher against agreeing with the labels, 0..1.
+    """
+
+    seed: int = 0
+    steps: int = 20_000
+    batch_pairs: int = 32
+    patch_px: int = 224
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup_share: float = 0.03
+    easy_share: float = 0.3
+    ema_decay: float = 0.999
+    map_weight: float = 1.0
+    validate_every: int = 500
+    precision: str = "32-true"
+    method: Method = "selfblend"
+    part: Part = "whole"
+    without: list[str] = field(default_factory=list)
+    width: float = 1.0
+    hard_share: float = 1.0
+    sam_radius: float = 0.0
+    distill_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.patch_px % 32:
+            raise UsageError(f"patches of {self.patch_px} px: must be a multiple of 32, which the network shrinks by.")

@@ -1,0 +1,74 @@
+"""What a run leaves behind so that it can be resumed to the bit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from tinydf.train_config import TrainConfig
+from tinydf_runtime.crop import CropRecipe
+from tinydf_runtime.errors import UsageError
+from tinydf_runtime.files import write_atomically
+from tinydf_runtime.spec import ModelSpec
+
+STATE_NAME = "state.pt"
+Origin: TypeAlias = dict[str, Any] | None
+
+
+def run_record(config: TrainConfig, step: int, origin: Origin) -> dict[str, Any]:
+    """Returns what a checkpoint says about its training; ``origin`` is what it started from."""
+    return asdict(config) | {"step": step, "started_from": origin}
+
+
+def uncalibrated_spec() -> ModelSpec:
+    """Returns the spec of a network whose temperature and threshold have not been fitted."""
+    versions = {"torch": torch.__version__, "lightning-fabric": version("lightning-fabric")}
+    return ModelSpec(name="tinydf", crop=CropRecipe(), versions=versions)
+
+
+def save_state(
+    path: Path, record: dict[str, Any], validation_auc: float, raw: nn.Module, average: AveragedModel, optimizer: Any
+) -> None:
+    """Writes weights, averages and optimiser, whole or not at all; the file is a checkpoint too.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    state = {
+        "config": json.dumps(record),
+        "spec": uncalibrated_spec().to_json(),
+        "validation_auc": validation_auc,
+        "model": raw.state_dict(),
+        "ema": average.module.state_dict(),
+        "averaged": average.n_averaged,
+        "optimizer": optimizer.state_dict(),
+    }
+    write_atomically(path, lambda file: torch.save(state, file))
+
+
+def load_state(
+    path: Path, config: TrainConfig, raw: nn.Module, average: AveragedModel, optimizer: Any
+) -> tuple[int, float | None]:
+    """Fills weights, averages and optimiser from a state; returns its step and its validation AUC.
+
+    Raises:
+        UsageError: There is no state, or it is that of a run with other settings.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: no state to resume from. Start the run without --resume.")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    record = json.loads(state["config"])
+    if {name: record.get(name) for name in asdict(config)} != asdict(config):
+        raise UsageError(f"{path}: was written by a run with other settings. Resume with the settings of that run.")
+    raw.load_state_dict(state["model"])
+    average.module.load_state_dict(state["ema"])
+    average.n_averaged.copy_(state["averaged"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(record["step"]), state["validation_auc"]
