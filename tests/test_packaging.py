@@ -67,6 +67,7 @@ def test_wheel_holds_the_four_packages_their_types_and_the_networks(wheel: Path)
     for model in ("tinydf", "facedetector"):
         assert {f"tinydf_runtime/models/{model}.onnx", f"tinydf_runtime/models/{model}.md"} <= names
     assert "tinydf/weights/tinydf.safetensors" in names
+    assert {f"tinydf/evaluation/{name}" for name in ("page.html.jinja", "evaluation.schema.json")} <= names
 
 
 def test_wheel_holds_nothing_else(wheel: Path) -> None:
@@ -98,7 +99,7 @@ def test_wheel_alone_verifies_its_network(environment: Path, tmp_path: Path) -> 
     assert json.loads(run(environment / "tinydf-verify", model, "--json", cwd=tmp_path).stdout)["passed"] is True
 
 
-@pytest.mark.parametrize("command", ["tinydf-train", "tinydf-train-detector", "tinydf-export"])
+@pytest.mark.parametrize("command", ["tinydf-train", "tinydf-train-detector", "tinydf-evaluate", "tinydf-export"])
 def test_commands_that_need_torch_say_what_to_install(environment: Path, tmp_path: Path, command: str) -> None:
     arguments = ["--target", "onnx", "--out", "m.onnx"] if command == "tinydf-export" else ["--out", "run"]
     done = run(environment / command, *arguments, cwd=tmp_path, check=False)

@@ -160,7 +160,7 @@ def _notes(data: DataFacts, whole: SliceResult, failures: Sequence[Failure], per
             "runtime (faces too small, or maybe no faces) and are in no figure by video."
         )
     if failures:
-        notes.append(f"{len(failures)} pictures could not be measured and are in no figure.")
+        notes.append(f"Pictures that could not be measured and are in no figure: {len(failures)}.")
     if perturbed and data.made_by_code:
         notes.append("Perturbations act on the 224 px crops, which are degraded already.")
     if perturbed:

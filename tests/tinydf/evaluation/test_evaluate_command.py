@@ -8,8 +8,8 @@ import torch
 from click.testing import CliRunner, Result
 
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tinydf.cli import evaluate as command
 from tinydf.cli.evaluate import main
+from tinydf.evaluation.evaluate import evaluate
 from tinydf.evaluation.result import SCHEMA_FILE
 from tinydf.forgery import TinyDF
 from tinydf_runtime.spec import ModelSpec
@@ -69,7 +69,7 @@ def test_missing_pictures_are_listed_and_the_rest_is_measured(
     (folder / "0-1.png").unlink()
     result = run(tiny_classifier, "--data", folder)
     assert "0-1.png: is missing." in one_line(result, 5)
-    assert "1 pictures could not be measured" in " ".join(result.stdout.split())
+    assert "could not be measured and are in no figure: 1." in " ".join(result.stdout.split())
     assert "1.000" in result.stdout
 
 
@@ -137,15 +137,15 @@ def test_missing_model_folder_and_outputs_have_their_codes(
 def test_interruption_writes_what_was_done(
     two_methods: Path, tiny_classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure, calls = command.evaluate, []
+    calls = []
 
     def stop_at_the_second(*arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return measure(*arguments)
+        return evaluate(*arguments)
 
-    monkeypatch.setattr(command, "evaluate", stop_at_the_second)
+    monkeypatch.setattr("tinydf.cli.evaluate.evaluate", stop_at_the_second)
     out = tmp_path / "figures.json"
     result = run(tiny_classifier, "--data", two_methods, two_methods, "--json", out)
     assert "interrupted" in one_line(result, 130)

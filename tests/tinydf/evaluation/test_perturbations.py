@@ -30,7 +30,8 @@ def test_ladder_has_the_published_levels_and_two_real_codecs() -> None:
 def test_every_kind_keeps_shape_and_type_and_leaves_its_input_alone(rung: Perturbation, face: Image) -> None:
     before = face.copy()
     changed = rung.apply(face, np.random.default_rng(0))
-    assert (changed.shape, changed.dtype) == (face.shape, np.uint8)
+    assert changed.shape == face.shape
+    assert changed.dtype == np.uint8
     assert not np.array_equal(changed, face)
     assert np.array_equal(face, before)
 
