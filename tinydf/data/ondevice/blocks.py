@@ -31,7 +31,7 @@ def _cosines(size: int, device: torch.device) -> Tensor:
     at = torch.arange(size, dtype=torch.float64)
     matrix = torch.cos(math.pi / size * (at + 0.5) * at[:, None]) * math.sqrt(2 / size)
     matrix[0] /= math.sqrt(2)
-    return matrix.float().to(device)
+    return matrix.float().to(device, non_blocking=True)
 
 
 def halve(planes: Tensor) -> Tensor:

@@ -96,7 +96,8 @@ def filter_each(images: Tensor, kernels: Numbers) -> Tensor:
 
 def median(images: Tensor) -> Tensor:
     """Returns the median of 3 x 3 pixels, N x 3 x H x W."""
-    return torch.stack([neighbour for _, neighbour in _neighbours(images, 1, 2)]).median(dim=0).values
+    # Unlike torch's own median this is deterministic on every device.
+    return torch.stack([neighbour for _, neighbour in _neighbours(images, 1, 2)]).sort(dim=0).values[4]
 
 
 def bilateral(images: Tensor, sigma_levels: Numbers) -> Tensor:
