@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -36,7 +37,7 @@ class _OverProcesses(_BatchNorm):
         wide = x.float()
         count = wide.numel() // wide.shape[1] * torch.distributed.get_world_size()
         own = torch.stack((wide.sum(dims), (wide * wide).sum(dims)))
-        sums: Tensor = all_reduce(own)  # type: ignore[no-untyped-call]
+        sums: Tensor = _SumOverProcesses.apply(own)  # type: ignore[no-untyped-call]
         mean = sums[0] / count
         variance = (sums[1] / count - mean * mean).clamp(min=0)
         self._remember(mean.detach(), variance.detach(), count)
@@ -50,8 +51,25 @@ class _OverProcesses(_BatchNorm):
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance * count / max(1, count - 1), self.momentum)
-        if self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
+        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        # No momentum means a plain mean over all batches, as in torch's own layer.
+        weight = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, weight)
+        self.running_var.lerp_(variance * count / max(1, count - 1), weight)
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """A sum over processes; each one's share of the sum gets the sum of all gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        total = own.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        torch.distributed.all_reduce(total)
+        return total
