@@ -58,7 +58,7 @@ class DevicePairs:
             start: Steps that a resumed run has done.
             rank: Which of the processes this is.
             world_size: Number of processes.
-            pairs_at_once: Least number of pairs to make at once; 128 take about 4 GB of the device's memory on the way.
+            pairs_at_once: Least number of pairs to make at once; 128 take about 2 GB of memory on the way.
 
         Raises:
             UsageError: The batch does not divide over the processes, or the families leave nothing.
