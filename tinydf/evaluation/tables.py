@@ -112,12 +112,15 @@ def _slices(one: Evaluation) -> Table:
 
 
 def _ladder(one: Evaluation) -> Table:
-    table = Table(title="AUC by video under perturbation", box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column(f"unchanged {show(one.robustness[0].auc)}")
+    title = f"AUC by video under perturbation; unchanged {show(one.robustness[0].auc)}"
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("level", no_wrap=True)
     for level in range(1, 6):
-        table.add_column(f"level {level}", justify="right")
+        table.add_column(f"{level}", justify="right", no_wrap=True)
+    table.add_column("parameters")
     for kind, facts in KINDS.items():
         rungs = [rung for rung in one.robustness if rung.kind == kind]
-        cells = [f"{'-' if rung.auc is None else format(rung.auc.value, '.3f')} ({rung.parameter:g})" for rung in rungs]
-        table.add_row(f"{kind}, {facts.unit}", *cells)
+        if rungs:
+            values = ["-" if rung.auc is None else f"{rung.auc.value:.3f}" for rung in rungs]
+            table.add_row(kind, *values, f"{facts.unit} {' '.join(f'{rung.parameter:g}' for rung in rungs)}")
     return table

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tinydf.data.drawn_faces import write_drawn_faces
+from tinydf.data.photos import read_photos
 from tinydf.evaluation.faces import open_faces
 from tinydf.evaluation.perturbations import LADDER, UNCHANGED
 from tinydf.evaluation.scores import score_faces
@@ -53,6 +55,17 @@ def test_unreadable_pictures_are_named_and_the_rest_is_scored(
         "is missing.",
         "cannot be read as an image.",
     ]
+
+
+def test_a_missing_photo_is_named_once_and_gives_its_face_to_nobody(tmp_path: Path, scorer: Scorer) -> None:
+    write_drawn_faces(tmp_path, 4)
+    photos = read_photos(tmp_path, "train")
+    photos[1].path.unlink()
+    faces = open_faces(tmp_path, "train", scorer.spec.crop)
+    scored, failures = score_faces(faces, scorer, (UNCHANGED,))
+    (failure,) = failures
+    assert photos[1].path.name in failure.reason
+    assert len(scored.faces) == 2 * 7 * (len(photos) - 1)
 
 
 def test_another_temperature_stretches_every_logit(two_methods: Path, scorer: Scorer) -> None:
