@@ -21,9 +21,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.data.dataset import Batch, collate
+from tinydf.data.ondevice.pairs import DevicePairs
+from tinydf.data.ondevice.store import pack_faces
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair
-from tinydf.data.series import training_pairs, validation_pairs
+from tinydf.data.series import colour_reals, training_pairs, validation_pairs
 from tinydf.flat_minimum import at_the_worst_neighbour
 from tinydf.forgery import TinyDF
 from tinydf.forgery_loss import distillation_loss, forgery_loss
@@ -108,7 +110,7 @@ def train(
     start, validation_auc = 0, None
     if resume:
         start, validation_auc = load_state(out / STATE_NAME, config, raw, average, optimizer)
-    batches = _batches(config, training, start, fabric, workers)
+    batches = _batches(config, training, fabric, workers, start)
     fixed = _loader(validation_pairs(config, validation), config.batch_pairs, workers)
     oracle = None if teacher is None else load_checkpoint(teacher).build().to(fabric.device)
     averaged = part_of(average.module, config.part)
@@ -129,7 +131,7 @@ def train(
         optimizer.zero_grad()
         average.update_parameters(raw)
         if step == config.steps:
-            refresh_statistics(averaged, config, training, fabric.device, workers)
+            refresh_statistics(averaged, config, training, fabric, workers)
         if step % config.validate_every == 0 or step == config.steps:
             real, fake = score_pairs(averaged, fixed, fabric.device)
             validation_auc, spec = auc(real, fake), calibrated(spec, real, fake)
@@ -203,15 +205,15 @@ def moving_average(average: Tensor, current: Tensor, averaged: Tensor | int, dec
 
 
 def refresh_statistics(
-    model: nn.Module, config: TrainConfig, pictures: list[Photo], device: torch.device, workers: int
+    model: nn.Module, config: TrainConfig, pictures: list[Photo], fabric: Fabric, workers: int
 ) -> None:
     """Measures the batch statistics anew for the averaged weights, over pairs that no step has seen.
 
     Those that training kept belong to weights that moved on; the average needs its own (Izmailov et al., "Averaging
     Weights Leads to Wider Optima and Better Generalization", UAI 2018, section 3.2).
     """
-    pairs = training_pairs(config, pictures, STATISTICS_BATCHES * config.batch_pairs, config.seed + 1)
-    update_bn((images.to(device).float() for images, _, _ in _loader(pairs, config.batch_pairs, workers)), model)
+    unseen = replace(config, seed=config.seed + 1, steps=STATISTICS_BATCHES, easy_share=0.0)
+    update_bn((images.float() for images, _, _ in _batches(unseen, pictures, fabric, workers)), model)
     model.eval()
 
 
@@ -237,9 +239,27 @@ def score_pairs(model: nn.Module, pairs: Iterable[Batch], device: torch.device) 
     return np.concatenate(real), np.concatenate(fake)
 
 
-def _batches(config: TrainConfig, pictures: list[Photo], start: int, fabric: Fabric, workers: int) -> Iterable[Batch]:
+def _batches(
+    config: TrainConfig, pictures: list[Photo], fabric: Fabric, workers: int, start: int = 0
+) -> Iterable[Batch]:
+    """Returns a run's batches from step ``start`` on, on the device."""
     length = config.steps * config.batch_pairs
-    pairs = training_pairs(config, pictures, length, config.seed, round(length * config.easy_share))
+    easy = round(length * config.easy_share)
+    if fabric.device.type == "cuda" and config.method == "selfblend":
+        # One GPU learns from more pairs a second than its CPUs can make.
+        return DevicePairs(
+            pack_faces(colour_reals(pictures), fabric.device),
+            steps=config.steps,
+            batch_pairs=config.batch_pairs,
+            patch_px=config.patch_px,
+            seed=config.seed,
+            easy=easy,
+            without=config.without,
+            start=start,
+            rank=fabric.global_rank,
+            world_size=fabric.world_size,
+        )
+    pairs = training_pairs(config, pictures, length, config.seed, easy)
     # Ranks take turns within each batch, so that the run sees the same pairs on any number of processes.
     own = range(start * config.batch_pairs + fabric.global_rank, length, fabric.world_size)
     loader = DataLoader(

@@ -35,7 +35,7 @@ def training_pairs(
     """
     if config.method == "supervised":
         return LabelledPairs(pictures, config.patch_px, length, seed)
-    reals = _colour_reals(pictures)
+    reals = colour_reals(pictures)
     made = PairSeries(reals, config.patch_px, length, seed, easy, Mixture(reals, config.without))
     if config.method == "selfblend":
         return made
@@ -52,12 +52,17 @@ def validation_pairs(config: TrainConfig, pictures: Sequence[Photo]) -> Dataset[
     """
     if config.method == "supervised":
         return LabelledPairs(pictures, CropRecipe().side_px, min(VALIDATION_PAIRS, len(pictures)), config.seed)
-    reals = _colour_reals(pictures)
+    reals = colour_reals(pictures)
     chosen = reals[:: -(-len(reals) // VALIDATION_PAIRS)]
     return FixedPairs(chosen, config.seed, Mixture(chosen))
 
 
-def _colour_reals(pictures: Sequence[Photo]) -> list[Photo]:
+def colour_reals(pictures: Sequence[Photo]) -> list[Photo]:
+    """Returns the pictures that forgeries are made from.
+
+    Raises:
+        UsageError: There are none.
+    """
     reals = [picture for picture in pictures if picture.label == "real" and not picture.grey]
     if not reals:
         raise UsageError("no colour picture of a real face in a split: forgeries are made from them.")

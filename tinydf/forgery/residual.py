@@ -63,9 +63,7 @@ class ResidualEnergy(nn.Module):
         """
         # Pixels are whole numbers up to 255: bfloat16 would round their differences away.
         with torch.autocast(image.device.type, enabled=False):
-            features: Tensor = self.compare(self.energies(image.float()))
-            pooled = torch.cat((features.mean((2, 3)), features.amax((2, 3))), 1)
-            return self.verdict(pooled).squeeze(1), self.map_conv(features).squeeze(1)
+            return self.judge(self.energies(image.float()))
 
     def energies(self, image: Tensor) -> Tensor:
         """Returns what the network compares: N x 48 x H/16 x W/16, each cell's colour and log energies.
@@ -83,6 +81,12 @@ class ResidualEnergy(nn.Module):
             energy = functional.avg_pool2d(residual, CELL_PX // scale)
             parts.append((energy + SMALLEST_ENERGY).log())
         return torch.cat(parts, 1)
+
+    def judge(self, energies: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns N logits and the forgery map's logits, N x h x w, from N x 48 x h x w energies."""
+        features: Tensor = self.compare(energies)
+        pooled = torch.cat((features.mean((2, 3)), features.amax((2, 3))), 1)
+        return self.verdict(pooled).squeeze(1), self.map_conv(features).squeeze(1)
 
 
 def _block(in_channels: int, out_channels: int, dilation: int) -> nn.Sequential:

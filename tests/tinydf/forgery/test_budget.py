@@ -1,6 +1,7 @@
 """All parameters and all multiply-adds, counted from tensors and from every layer that multiplies."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from tinydf.forgery import TinyDF
 from tinydf.forgery.head import GRID_INTERVALS, ORDER, KANLayer
+from tinydf.forgery.residual import CELL_PX, SCALES, ResidualEnergy
 
 MAX_PARAMETERS = 5_000_000
 MAX_MULTIPLY_ADDS = 550_000_000
@@ -27,13 +29,24 @@ def kan_cost(layer: KANLayer, output: Tensor) -> int:
     return inputs * (SPLINES * 7 + 1) + layer.base_weight.numel() + layer.spline_weight.numel()
 
 
-COSTS: dict[type[nn.Module], Callable[..., int]] = {nn.Conv2d: convolution_cost, KANLayer: kan_cost}
+def energy_cost(layer: ResidualEnergy, outputs: tuple[Tensor, Tensor]) -> int:
+    """What it multiplies outside of its layers: three colours, then a filter bank on each scale."""
+    cells = outputs[1][0].numel() * CELL_PX**2
+    return 9 * cells + sum(layer.filters.numel() * (cells // scale**2) for scale in SCALES)
+
+
+COSTS: dict[type[nn.Module], Callable[..., int]] = {
+    nn.Conv2d: convolution_cost,
+    nn.Linear: lambda layer, output: layer.weight.numel(),
+    KANLayer: kan_cost,
+    ResidualEnergy: energy_cost,
+}
 
 
 def count_multiply_adds(model: nn.Module, image: Tensor) -> int:
     total = 0
 
-    def add(layer: nn.Module, _: object, output: Tensor) -> None:
+    def add(layer: nn.Module, _: object, output: Any) -> None:
         nonlocal total
         total += next(cost(layer, output) for kind, cost in COSTS.items() if isinstance(layer, kind))
 
@@ -70,4 +83,4 @@ def test_the_count_of_a_convolution_is_the_textbook_one() -> None:
 
 def test_an_unknown_layer_cannot_hide() -> None:
     with pytest.raises(AssertionError):
-        count_multiply_adds(nn.Sequential(nn.Linear(3, 3)), torch.zeros(1, 3))
+        count_multiply_adds(nn.Sequential(nn.Bilinear(3, 3, 3)), torch.zeros(1, 3))

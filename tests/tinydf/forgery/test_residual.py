@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+import torch
+from skimage.data import astronaut
+
+from tinydf.forgery.residual import CELL_PX, ResidualEnergy
+
+
+@pytest.fixture(scope="module")
+def face() -> torch.Tensor:
+    crop = np.ascontiguousarray(astronaut()[20:244, 110:334]).transpose(2, 0, 1)
+    return torch.from_numpy(crop).float().unsqueeze(0)
+
+
+def test_a_blurred_region_has_less_energy_where_it_lies_and_nowhere_else(face: torch.Tensor) -> None:
+    blurred = face.clone()
+    region = np.s_[:, :, 64:160, 64:160]
+    blurred[region] = torch.nn.functional.avg_pool2d(blurred[region], 5, stride=1, padding=2, count_include_pad=False)
+    part = ResidualEnergy()
+    # The second difference of luma along x at full resolution.
+    before, after = (part.energies(image)[0, 3] for image in (face, blurred))
+    inside = np.s_[5:9, 5:9]
+    assert (after[inside] < before[inside] - 0.5).all()
+    outside = torch.ones_like(before, dtype=torch.bool)
+    outside[3:11, 3:11] = False
+    torch.testing.assert_close(after[outside], before[outside])
+
+
+def test_a_plain_crop_has_finite_energies_and_no_edge_at_its_border() -> None:
+    energies = ResidualEnergy().energies(torch.full((1, 3, 96, 96), 77.0))
+    assert torch.isfinite(energies).all()
+    torch.testing.assert_close(energies, energies[:, :, :1, :1].expand_as(energies))
+
+
+def test_doubled_contrast_shifts_every_energy_alike(face: torch.Tensor) -> None:
+    part = ResidualEnergy()
+    single, double = (part.energies(128 + factor * (face - 128))[0, 3:8] for factor in (1.0, 2.0))
+    strong = single > 1.5
+    assert strong.sum() > 100
+    torch.testing.assert_close(
+        (double - single)[strong], torch.full((int(strong.sum()),), np.log(2)), atol=0.03, rtol=0
+    )
+
+
+def test_a_crop_gives_a_logit_and_a_cell_each_16_px(face: torch.Tensor) -> None:
+    logit, forgery_map = ResidualEnergy().eval()(face)
+    assert logit.shape == (1,)
+    assert forgery_map.shape == (1, 224 // CELL_PX, 224 // CELL_PX)
+
+
+def test_autocast_does_not_round_the_pixels(face: torch.Tensor) -> None:
+    part = ResidualEnergy().eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = part(face)[0]
+    torch.testing.assert_close(rounded, part(face)[0])
