@@ -21,10 +21,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from tinydf.checkpoint import DEFAULT_PATH, Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.data.dataset import FixedPairs, collate
 from tinydf.data.families.blending import Forger
-from tinydf.data.families.cross_identity import CrossIdentity
-from tinydf.data.families.decoder_imitation import imitate_decoder
-from tinydf.data.families.self_blend import self_blend
+from tinydf.data.families.table import Mixture, forgery_families
 from tinydf.data.photos import Photo, read_photos
+from tinydf.data.series import colour_reals
 from tinydf.forgery import TinyDF
 from tinydf.metrics import Estimate, auc_with_interval, fit_temperature, threshold_at_fpr
 from tinydf.train import MODEL_NAME, score_pairs
@@ -32,9 +31,9 @@ from tinydf.train_state import STATE_NAME
 from tinydf_export.targets import export_model
 from tinydf_runtime.files import sha256_of, write_atomically
 from tinydf_runtime.pipeline import DEFAULT_MODEL
+from tinydf_runtime.spec import ModelSpec
 
 TEMPLATE = Path(__file__).with_name("classifier_card.md.in")
-TRAINED = "self-blended images"
 THRESHOLD_FPR = 0.1
 VALIDATION_SEED, TEST_SEED = 11, 12
 Logits = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -51,31 +50,31 @@ def main(run: Path, data: Path, limit: int, workers: int, split: str, ship: bool
     """Calibrates, measures, exports and describes a trained classifier."""
     checkpoint = load_checkpoint(run)
     model = _rounded(checkpoint)
-    validation = _thinned(read_photos(data, "val"), limit)
-    real, fake = _score(model, validation, VALIDATION_SEED, self_blend, workers)
+    validation = _thinned(colour_reals(read_photos(data, "val")), limit)
+    real, fake = _score(model, validation, VALIDATION_SEED, Mixture(validation), workers)
     temperature = fit_temperature(real, fake)
     threshold = 1 / (1 + np.exp(-threshold_at_fpr(real, THRESHOLD_FPR) / temperature))
     spec = replace(checkpoint.spec, temperature=round(temperature, 4), threshold=round(float(threshold), 4))
     click.echo(f"temperature {spec.temperature}, threshold {spec.threshold}")
 
-    photos = _thinned(read_photos(data, split), limit)  # type: ignore[arg-type]
-    families: dict[str, Forger] = {
-        TRAINED: self_blend,
-        "cross-identity blends": CrossIdentity(photos),
-        "low-resolution decoder imitation": imitate_decoder,
+    photos = _thinned(colour_reals(read_photos(data, split)), limit)  # type: ignore[arg-type]
+    scores = {
+        family: _score(model, photos, TEST_SEED, forge, workers) for family, forge in forgery_families(photos).items()
     }
-    figures: dict[str, Estimate] = {}
-    for family, forge in families.items():
-        real, fake = _score(model, photos, TEST_SEED, forge, workers)
-        figures[family] = auc_with_interval(real, fake)
-        click.echo(f"{split}, {family}: {figures[family]}")
-        if family == TRAINED:
-            sources = _by_source(photos, real, fake)
+    figures = {family: auc_with_interval(*score) for family, score in scores.items()}
+    for family, figure in figures.items():
+        click.echo(f"{split}, {family}: {figure}")
+    real, fake = (np.concatenate(part) for part in zip(*scores.values(), strict=True))
+    sources = _by_source(photos * len(scores), real, fake)
+    false_alarms = float(
+        (np.concatenate([part for part, _ in scores.values()]) / temperature >= _logit(threshold)).mean()
+    )
+    click.echo(f"{split}, false alarms on single real crops: {false_alarms:.3f}; {sources}")
     if not ship:
         return
     save_checkpoint(replace(checkpoint, spec=spec), DEFAULT_PATH, half=True)
     exported = export_model(load_checkpoint(DEFAULT_PATH), "onnx", DEFAULT_MODEL)
-    card = _describe(checkpoint, spec.temperature, spec.threshold, photos, figures, sources, exported.size_bytes, limit)
+    card = _describe(checkpoint, spec, photos, figures, sources, false_alarms, exported.size_bytes, limit)
     write_atomically(DEFAULT_MODEL.with_suffix(".md"), card.encode())
     click.echo(f"{DEFAULT_PATH}, {DEFAULT_MODEL}: {exported.size_bytes / 1e6:.1f} MB, {exported.parity}")
 
@@ -122,31 +121,36 @@ def _command(number: int, run: dict[str, Any], previous: dict[str, Any] | None) 
     if previous is not None:
         stopped = previous["step"] < previous["steps"]
         start = f"RUN{number - 1}/{STATE_NAME if stopped else MODEL_NAME}"
-    return (
-        f"{number}. `tinydf-train --data FACES --out RUN{number} --init {start} "
-        f"--seed {run['seed']} --steps {run['steps']} --batch-pairs {run['batch_pairs']} --patch-px {run['patch_px']} "
-        f"--learning-rate {run['learning_rate']} --warmup-share {run['warmup_share']} --easy-share {run['easy_share']} "
-        f"--ema-decay {run['ema_decay']} --precision {run['precision']}`"
-        + (f", stopped after step {run['step']}" if run["step"] < run["steps"] else "")
-    )
+    options = [
+        f"--{name.replace('_', '-')} {run[name]}"
+        for name in (
+            *("seed", "steps", "batch_pairs", "patch_px", "part", "learning_rate", "warmup_share", "easy_share"),
+            *("ema_decay", "precision"),
+        )
+        if name in run
+    ]
+    remark = f", stopped after step {run['step']}" if run["step"] < run["steps"] else ""
+    if "part" not in run:
+        remark += " (before the network had its residual part, which was added to this run's weights untrained)"
+    return f"{number}. `tinydf-train --data FACES --out RUN{number} --init {start} {' '.join(options)}`{remark}"
+
+
+def _logit(probability: float) -> float:
+    return float(np.log(probability / (1 - probability)))
 
 
 def _describe(
     checkpoint: Checkpoint,
-    temperature: float,
-    threshold: float,
+    spec: ModelSpec,
     photos: list[Photo],
     figures: dict[str, Estimate],
     sources: dict[str, Estimate],
+    false_alarms: float,
     size_bytes: int,
     limit: int,
 ) -> str:
     runs = _chain(dict(checkpoint.config))
-    rows = [
-        f"| {family} | {'yes' if family == TRAINED else '**no, left out**'} | {figure.value:.3f} "
-        f"| {figure.low:.3f} to {figure.high:.3f} |"
-        for family, figure in figures.items()
-    ]
+    rows = [f"| {family} | {one.value:.3f} | {one.low:.3f} to {one.high:.3f} |" for family, one in figures.items()]
     commands = [_command(number, run, runs[number - 2] if number > 1 else None) for number, run in enumerate(runs, 1)]
     return TEMPLATE.read_text(encoding="utf-8").format(
         checkpoint_sha256=sha256_of(DEFAULT_PATH),
@@ -154,8 +158,9 @@ def _describe(
         size_mb=f"{size_bytes / 1e6:.1f}",
         parameters=f"{sum(parameter.numel() for parameter in TinyDF().parameters()):,}",
         multiply_adds=f"{_multiply_adds() / 1e6:.0f}",
-        temperature=temperature,
-        threshold=threshold,
+        temperature=spec.temperature,
+        threshold=spec.threshold,
+        false_alarms=f"{false_alarms:.1%}",
         fpr=f"{THRESHOLD_FPR:.0%}",
         photos=len(photos),
         limit=limit,

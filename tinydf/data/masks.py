@@ -86,7 +86,8 @@ def _region_points(
         return np.concatenate((chosen, below))
     if region in ("nose", "mouth"):
         # What surrounds a feature moves with it.
-        return chosen.mean(axis=0) + (chosen - chosen.mean(axis=0)) * rng.uniform(1.2, 1.8)
+        centre = chosen.mean(axis=0)
+        return np.asarray(centre + (chosen - centre) * rng.uniform(1.2, 1.8))
     return chosen
 
 

@@ -8,7 +8,7 @@ from tinydf.forgery.residual import CELL_PX, ResidualEnergy
 
 @pytest.fixture(scope="module")
 def face() -> torch.Tensor:
-    crop = np.ascontiguousarray(astronaut()[20:244, 110:334]).transpose(2, 0, 1)
+    crop = np.ascontiguousarray(astronaut()[20:244, 110:334]).transpose(2, 0, 1)  # type: ignore[no-untyped-call]
     return torch.from_numpy(crop).float().unsqueeze(0)
 
 
