@@ -58,7 +58,7 @@ def describe(table: dict[str, dict[str, float]], pairs: int, validation_pairs: i
         "# Leave one family out",
         "",
         "Area under the ROC curve of the residual part alone, on forgeries made by code from the validation photos,",
-        f"{validation_pairs} pairs a family. Each row is a network that trained on all families but one, {epochs} passes",
+        f"{validation_pairs} pairs a family. Each row is a network that trained without one family, {epochs} passes",
         f"over {pairs * (len(SHARES) - 1)} pairs in every row; in bold, the family that it never saw. Written by",
         f"`python scripts/leave_one_family_out.py --data FACES --pairs {pairs} --validation-pairs {validation_pairs} "
         f"--epochs {epochs} --out docs/leave_one_family_out.md`.",
