@@ -99,7 +99,7 @@ def test_wheel_alone_verifies_its_network(environment: Path, tmp_path: Path) -> 
     assert json.loads(run(environment / "tinydf-verify", model, "--json", cwd=tmp_path).stdout)["passed"] is True
 
 
-@pytest.mark.parametrize("command", ["tinydf-train", "tinydf-train-detector", "tinydf-evaluate", "tinydf-export"])
+@pytest.mark.parametrize("command", ["tinydf-prepare", "tinydf-train", "tinydf-evaluate", "tinydf-export"])
 def test_commands_that_need_torch_say_what_to_install(environment: Path, tmp_path: Path, command: str) -> None:
     arguments = ["--target", "onnx", "--out", "m.onnx"] if command == "tinydf-export" else ["--out", "run"]
     done = run(environment / command, *arguments, cwd=tmp_path, check=False)

@@ -14,9 +14,8 @@ from rich.table import Table
 from tinydf_export.targets import TARGETS, ExportedModel, check_target, export_model
 from tinydf_export.verify import Verification, verify_model
 from tinydf_runtime import __version__
-from tinydf_runtime.command import OneLineCommand
+from tinydf_runtime.command import OneLineCommand, write_figures
 from tinydf_runtime.errors import QualityError, needs
-from tinydf_runtime.files import write_atomically
 
 _FILE = click.Path(path_type=Path)
 _JSON_HELP = "Write the figures as JSON to a file, or to standard output where none is named."
@@ -43,7 +42,7 @@ def export_main(checkpoint: Path | None, target: str, out: Path, json_path: Path
         from tinydf.checkpoint import load_checkpoint, load_default
     loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
     exported = export_model(loaded, target, out)
-    _write_json(_export_figures(exported, target), json_path)
+    write_figures(json.dumps(_export_figures(exported, target), indent=2) + "\n", json_path)
     if not quiet and json_path != Path("-"):
         click.echo(
             f"{exported.path}: {exported.size_bytes / 1e6:.1f} MB, probabilities within "
@@ -64,7 +63,8 @@ def verify_main(model: Path, device: str, threads: int | None, json_path: Path |
     Exits 3 where they differ, 6 where the file is damaged.
     """
     result = verify_model(model, device, threads)
-    _write_json({"schema": "tinydf.verify/1", "passed": result.passed, **asdict(result)}, json_path)
+    figures = {"schema": "tinydf.verify/1", "passed": result.passed, **asdict(result)}
+    write_figures(json.dumps(figures, indent=2) + "\n", json_path)
     if not quiet and json_path != Path("-"):
         Console().print(_verify_table(result))
     if not result.passed:
@@ -93,13 +93,3 @@ def _verify_table(result: Verification) -> Table:
     for index, (expected, found) in enumerate(zip(result.expected, result.found, strict=True), start=1):
         table.add_row(str(index), f"{expected:.6f}", f"{found:.6f}", f"{abs(found - expected):.2g}")
     return table
-
-
-def _write_json(figures: dict[str, Any], path: Path | None) -> None:
-    if path is None:
-        return
-    text = json.dumps(figures, indent=2) + "\n"
-    if path == Path("-"):
-        click.echo(text, nl=False)
-    else:
-        write_atomically(path, text.encode())

@@ -1,14 +1,18 @@
-"""What every ``tinydf-`` command does with an error: one line on standard error, and a documented exit code."""
+"""What every ``tinydf-`` command does alike: errors become one line and an exit code, figures go to a file or out."""
 
 from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from tinydf_runtime.errors import ExitCode, TinyDFError
+from tinydf_runtime.files import write_atomically
+
+STANDARD_OUTPUT = Path("-")
 
 
 class OneLineCommand(click.Command):
@@ -36,3 +40,15 @@ class OneLineCommand(click.Command):
 
     def _say(self, message: str) -> None:
         click.echo(f"{self.name}: {' '.join(message.split())}", err=True)
+
+
+def write_figures(text: str, path: Path | None) -> None:
+    """Writes what ``--json [FILE]`` asks for: to a file, whole or not at all, to standard output for ``-``, or not.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    if path == STANDARD_OUTPUT:
+        click.echo(text, nl=False)
+    elif path is not None:
+        write_atomically(path, text.encode())

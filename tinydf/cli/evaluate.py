@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinydf_runtime.command import OneLineCommand
+from tinydf_runtime.command import OneLineCommand, write_figures
 from tinydf_runtime.engine import ENGINES
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError, needs
 from tinydf_runtime.files import write_atomically
@@ -190,10 +190,7 @@ def _check_outputs(reports: Sequence[Path], checkpoint: Path | None) -> None:
 def _write(done: Sequence[Evaluation], settings: Settings, json_file: Path | None, html: Path | None) -> None:
     if not done:
         return
-    if json_file is not None and str(json_file) == "-":
-        click.echo(to_json(done, settings), nl=False)
-    elif json_file is not None:
-        write_atomically(json_file, to_json(done, settings).encode())
+    write_figures(to_json(done, settings), json_file)
     if html is not None:
         write_atomically(html, render_page(done, settings).encode())
 

@@ -13,9 +13,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinydf_runtime.command import OneLineCommand
+from tinydf_runtime.command import OneLineCommand, write_figures
 from tinydf_runtime.errors import ExitCode, UnreadableInputError, needs
-from tinydf_runtime.files import write_atomically
 
 with needs("train"):
     import cv2
@@ -98,7 +97,7 @@ def main(
             bar.update(task, completed=done, description=f"{faces} faces")
 
         prepared = prepare(listing, source, out, faces_per_video, workers or _cores(), detector, show)
-    _write_json(_figures(prepared, listing), json_path)
+    write_figures(json.dumps(_figures(prepared, listing), indent=2) + "\n", json_path)
     if not silent:
         click.echo(f"{prepared.table}: {prepared.faces} faces of {prepared.done} videos or photos")
     if prepared.failures:
@@ -143,16 +142,6 @@ def _figures(prepared: Prepared, listing: Listing) -> dict[str, Any]:
             for split, method, compression in [key]
         ],
     }
-
-
-def _write_json(figures: dict[str, Any], path: Path | None) -> None:
-    if path is None:
-        return
-    text = json.dumps(figures, indent=2) + "\n"
-    if path == Path("-"):
-        click.echo(text, nl=False)
-    else:
-        write_atomically(path, text.encode())
 
 
 if __name__ == "__main__":
