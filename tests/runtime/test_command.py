@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner, Result
 
-from tinydf_runtime.command import OneLineCommand
-from tinydf_runtime.errors import ModelFileError
+from tinydf_runtime.command import OneLineCommand, write_figures
+from tinydf_runtime.errors import ModelFileError, OutputError
 
 
 def run(error: BaseException | None, *arguments: str) -> Result:
@@ -46,3 +48,17 @@ def test_errors_are_one_line_with_the_commands_name(
 def test_our_own_mistakes_are_not_hidden() -> None:
     result = run(ZeroDivisionError())
     assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_figures_go_to_a_file_to_standard_output_or_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_figures("{}\n", tmp_path / "figures.json")
+    assert (tmp_path / "figures.json").read_text() == "{}\n"
+    write_figures("{}\n", None)
+    assert capsys.readouterr().out == ""
+    write_figures("[]\n", Path("-"))
+    assert capsys.readouterr().out == "[]\n"
+
+
+def test_figures_that_cannot_be_written_say_so(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="figures"):
+        write_figures("{}\n", tmp_path / "missing" / "figures.json")
