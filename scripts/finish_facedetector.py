@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,7 @@ def main(run: Path, data: Path, teacher: Path | None, split: str, limit: int, sh
     if ship:
         write_atomically(SHIPPED, weights.read_bytes())
         write_atomically(DEFAULT_DETECTOR, exported.read_bytes())
-        card = describe(checkpoint.facts, figures, sizes, speed, exported)
+        card = describe(checkpoint.facts, figures, sizes, speed, exported, resumptions(run / "log.jsonl"))
         write_atomically(DEFAULT_DETECTOR.with_suffix(".md"), card.encode())
 
 
@@ -175,6 +176,7 @@ def describe(
     sizes: dict[str, tuple[int, int]],
     speed: dict[int, float],
     exported: Path,
+    resumed_at: list[int],
 ) -> str:
     training, validation = facts["training"], facts["validation"]
     rows = [
@@ -199,6 +201,7 @@ def describe(
         nms=facts["nms_iou"],
         photos=f"{facts['data'].get('photos', 0):,}",
         command=command,
+        history=_history(resumed_at),
         step=training["step"],
         minutes=round(training["seconds"] / 60),
         seed=training["seed"],
@@ -209,6 +212,26 @@ def describe(
         ms_320=f"{speed[320]:.1f}",
         ms_640=f"{speed[640]:.1f}",
         torch_now=torch.__version__,
+    )
+
+
+def resumptions(log: Path) -> list[int]:
+    """Returns the steps after which a run's learning rate jumped up: there it was resumed with more steps."""
+    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return [
+        before["step"]
+        for before, after in pairwise(entries)
+        if after["learning_rate"] > 1.5 * before["learning_rate"] and before["learning_rate"] > 0
+    ]
+
+
+def _history(resumed_at: list[int]) -> str:
+    if not resumed_at:
+        return ""
+    steps = " and ".join(f"{step:,}" for step in resumed_at)
+    return (
+        f"The command is the last of several: the run had ended, its rate fallen to nothing, after steps {steps}, and was\n"
+        "resumed with more steps and the settings given here.\n\n"
     )
 
 
