@@ -230,8 +230,8 @@ def _history(resumed_at: list[int]) -> str:
         return ""
     steps = " and ".join(f"{step:,}" for step in resumed_at)
     return (
-        f"The command is the last of several: the run had ended, its rate fallen to nothing, after steps {steps}, and was\n"
-        "resumed with more steps and the settings given here.\n\n"
+        f"The command is the last of several: the run had ended, its rate fallen to nothing, after steps {steps},\n"
+        "and was resumed with more steps and the settings given here.\n\n"
     )
 
 
