@@ -53,9 +53,9 @@ def checkpoint_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
             norm.weight.uniform_(0.8, 1.25)
             norm.bias.uniform_(-0.2, 0.2)
         head = network.eval().head.kan2
-        logits, _ = network(crops)
-        head.base_weight.mul_(2 / logits.std())
-        head.spline_weight.mul_(2 / logits.std())
+        stretch = 2 / network(crops)[0].std()
+        for weight in (head.base_weight, head.spline_weight, network.residual.verdict.weight):
+            weight.mul_(stretch)
         # The splines of one input sum to 1, so an equal share taken from all their weights moves every logit alike.
         head.spline_weight.sub_(network(crops)[0].mean() / head.base_weight.numel())
     path = tmp_path_factory.mktemp("checkpoint") / "random.safetensors"

@@ -63,7 +63,7 @@ class ResidualEnergy(nn.Module):
         """
         # Pixels are whole numbers up to 255: bfloat16 would round their differences away.
         with torch.autocast(image.device.type, enabled=False):
-            return self.judge(self.energies(image.float()))
+            return self.judge(self.energies(image))
 
     def energies(self, image: Tensor) -> Tensor:
         """Returns what the network compares: N x 48 x H/16 x W/16, each cell's colour and log energies.
