@@ -63,7 +63,7 @@ def show_matrix(evaluations: Sequence[Evaluation], console: Console) -> None:
 
 def show(estimate: Estimate | None) -> str:
     """Returns a figure with its interval, or a dash."""
-    return "-" if estimate is None else f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+    return "-" if estimate is None else f"{estimate.value:.3f} ({estimate.low:.3f}-{estimate.high:.3f})"
 
 
 def _counted(one: SliceResult) -> str:
@@ -89,10 +89,12 @@ def _metrics(one: Evaluation) -> Table:
 def _slices(one: Evaluation) -> Table:
     starred = any(group.note for group in one.slices)
     caption = "* one class alone, or few originals and so a wide interval" if starred else None
-    table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
-    headings = ("slice", "real", "fake", "AUC by video", "APCER", "BPCER")
-    for heading in headings if one.one_face_each() else (*headings, "AUC by frame"):
-        table.add_column(heading, justify="left" if heading == "slice" else "right", no_wrap=heading != "slice")
+    table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left", pad_edge=False)
+    # Eighty columns are what a pipe or a small terminal has.
+    table.add_column("slice", min_width=14)
+    headings = ("real", "fake", "AUC by video", "APCER", "BPCER")
+    for heading in headings if one.one_face_each() else (*headings, "frames"):
+        table.add_column(heading, justify="right", no_wrap=True)
     kind = ""
     for group in one.slices:
         if group.kind != kind:
