@@ -71,6 +71,18 @@ class ModelFileError(TinyDFError, ValueError):
     exit_code = ExitCode.UNTRUSTED
 
 
+class CalibrationFileError(TinyDFError, ValueError):
+    """A calibration table is missing, damaged or of another schema."""
+
+    exit_code = ExitCode.UNTRUSTED
+
+
+class StaleTableError(TinyDFError, ValueError):
+    """A calibration table was made for other weights, another graph or another crop recipe."""
+
+    exit_code = ExitCode.UNTRUSTED
+
+
 class OutputError(TinyDFError, OSError):
     """A result could not be written."""
 

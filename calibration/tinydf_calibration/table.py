@@ -1,0 +1,169 @@
+"""The calibration table: what INT8 needs to know about one network, keyed by hashes of what it was measured on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto, NodeProto, numpy_helper
+
+from tinydf_runtime.errors import CalibrationFileError, StaleTableError
+from tinydf_runtime.files import write_atomically
+
+SCHEMA = "tinydf.calibration/1"
+METHODS = ("min-max", "moving-average", "percentile", "entropy", "mse")
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationTable:
+    """Ranges and decisions for one checkpoint; every INT8 target starts from it.
+
+    Attributes:
+        checkpoint_sha256: Of the checkpoint file, as ``ModelSpec.checkpoint_sha256``.
+        graph_sha256: ``graph_hash`` of the float graph that the names below are from.
+        crop_sha256: ``CropRecipe.sha256()`` of the recipe that cut the crops.
+        sample_sha256: Hash of the calibration crops' bytes, in order.
+        samples: How many crops gave the ranges.
+        method: Which of ``METHODS`` made the ranges.
+        ranges: Tensor of the float graph -> lowest and highest value that INT8 represents.
+        float_layers: Nodes that stay in float.
+        channel_scales: First of two equalised convs -> factor of each of its output channels.
+        bias_shifts: Conv -> what is added to the bias of each of its output channels.
+        measured: Agreement and AUC of every method and dialect that was tried, sensitivity by layer.
+    """
+
+    checkpoint_sha256: str
+    graph_sha256: str
+    crop_sha256: str
+    sample_sha256: str
+    samples: int
+    method: str
+    ranges: Mapping[str, tuple[float, float]]
+    float_layers: tuple[str, ...] = ()
+    channel_scales: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    bias_shifts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    measured: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Returns the table as one JSON object, keys sorted so that equal tables give equal bytes."""
+        return json.dumps(asdict(self) | {"schema": SCHEMA}, sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> CalibrationTable:
+        """Reads a table.
+
+        Args:
+            text: What ``to_json`` wrote.
+            source: The file's name, for the error message.
+
+        Raises:
+            CalibrationFileError: The text is no calibration table, or of another schema.
+        """
+        try:
+            values = json.loads(text)
+            schema = values.pop("schema")
+            if schema != SCHEMA:
+                raise CalibrationFileError(f"{source}: schema {schema}, expected {SCHEMA}. Calibrate again.")
+            values["ranges"] = {name: _range(pair) for name, pair in values["ranges"].items()}
+            values["float_layers"] = tuple(str(name) for name in values["float_layers"])
+            for key in ("channel_scales", "bias_shifts"):
+                values[key] = {name: tuple(float(one) for one in row) for name, row in values[key].items()}
+            table = cls(**values)
+        except CalibrationFileError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CalibrationFileError(
+                f"{source}: cannot be read as a calibration table ({' '.join(str(error).split())}). Make it with "
+                "tinydf-calibrate."
+            ) from error
+        if table.method not in METHODS:
+            raise CalibrationFileError(
+                f"{source}: method {table.method}, expected one of {', '.join(METHODS)}. Calibrate again."
+            )
+        return table
+
+    def sha256(self) -> str:
+        """Returns the hash of the table's bytes, which an INT8 model's metadata carries."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def read_table(path: Path) -> CalibrationTable:
+    """Reads a table from its file.
+
+    Raises:
+        CalibrationFileError: The file is missing, damaged or of another schema.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "no text"
+        raise CalibrationFileError(f"{path}: {reason}. Make the table with tinydf-calibrate.") from error
+    return CalibrationTable.from_json(text, str(path))
+
+
+def write_table(table: CalibrationTable, path: Path) -> None:
+    """Writes a table, whole or not at all.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    write_atomically(path, table.to_json().encode())
+
+
+def check_fits(table: CalibrationTable, checkpoint_sha256: str, graph: ModelProto, crop_sha256: str) -> None:
+    """Accepts a table that was measured on this network, these crops and this graph.
+
+    Args:
+        table: To be used.
+        checkpoint_sha256: Of the checkpoint that is exported.
+        graph: Its float graph.
+        crop_sha256: Of its crop recipe.
+
+    Raises:
+        StaleTableError: It was measured on others.
+    """
+    made_for = (
+        ("weights", table.checkpoint_sha256, checkpoint_sha256),
+        ("crop recipe", table.crop_sha256, crop_sha256),
+        ("graph", table.graph_sha256, graph_hash(graph)),
+    )
+    for what, found, expected in made_for:
+        if found != expected:
+            raise StaleTableError(
+                f"calibration table: was made for the {what} {found[:12] or '(none)'}, but this checkpoint's is "
+                f"{expected[:12] or '(none)'}. Calibrate this checkpoint with tinydf-calibrate."
+            )
+
+
+def graph_hash(model: ModelProto) -> str:
+    """Returns the SHA-256 over nodes, weights, inputs and outputs; metadata and the weights' order do not count."""
+    digest = hashlib.sha256()
+    for value in (*model.graph.input, *model.graph.output):
+        digest.update(value.name.encode() + b"\0" + value.type.SerializeToString(deterministic=True))
+    for node in model.graph.node:
+        digest.update(_bare(node).SerializeToString(deterministic=True))
+    for tensor in sorted(model.graph.initializer, key=lambda one: one.name):
+        values = numpy_helper.to_array(tensor)
+        digest.update(f"{tensor.name}\0{values.dtype.str}{values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def _bare(node: NodeProto) -> NodeProto:
+    bare = NodeProto()
+    bare.CopyFrom(node)
+    bare.ClearField("metadata_props")
+    bare.ClearField("doc_string")
+    return bare
+
+
+def _range(pair: Any) -> tuple[float, float]:
+    low, high = (float(value) for value in pair)
+    if not low <= high:
+        raise ValueError(f"range {low} to {high}")
+    return low, high

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+
+from onnx import ModelProto, TensorProto, helper, numpy_helper  # noqa: E402
+
+from tinydf_calibration.table import (  # noqa: E402
+    CalibrationTable,
+    check_fits,
+    graph_hash,
+    read_table,
+    write_table,
+)
+from tinydf_runtime.errors import CalibrationFileError, ExitCode, OutputError, StaleTableError  # noqa: E402
+
+TABLE = CalibrationTable(
+    checkpoint_sha256="c" * 64,
+    graph_sha256="9" * 64,
+    crop_sha256="a" * 64,
+    sample_sha256="5" * 64,
+    samples=2,
+    method="entropy",
+    ranges={"b": (-1.5, 0.1), "a": (0.0, 3.0)},
+    float_layers=("last",),
+    channel_scales={"first": (1.0, 0.25)},
+    bias_shifts={"conv": (0.001, -2.0)},
+    measured={"auc": 0.9},
+)
+
+
+def small_model(weight: float = 2.0, name: str = "scale") -> ModelProto:
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["x", "w"], ["y"], name=name)],
+        "small",
+        [value("x", TensorProto.FLOAT, ["n"])],
+        [value("y", TensorProto.FLOAT, ["n"])],
+        [numpy_helper.from_array(np.array([weight], np.float32), "w")],
+    )
+    return helper.make_model(graph)
+
+
+def test_a_table_read_back_is_the_table_written(tmp_path: Path) -> None:
+    write_table(TABLE, tmp_path / "table.json")
+    assert read_table(tmp_path / "table.json") == TABLE
+
+
+def test_equal_tables_give_equal_bytes_whatever_the_order_of_their_entries() -> None:
+    turned = replace(TABLE, ranges=dict(reversed(TABLE.ranges.items())))
+    assert turned.to_json() == TABLE.to_json()
+    assert turned.sha256() == TABLE.sha256()
+    assert replace(TABLE, method="mse").sha256() != TABLE.sha256()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda values: values | {"schema": "tinydf.calibration/9"},
+        lambda values: values | {"method": "guess"},
+        lambda values: values | {"ranges": {"a": [1.0, -1.0]}},
+        lambda values: values | {"ranges": {"a": [1.0]}},
+        lambda values: values | {"unheard": 1},
+        lambda values: {key: value for key, value in values.items() if key != "samples"},
+        lambda values: [values],
+    ],
+)
+def test_a_damaged_table_is_refused_by_name(spoil: Callable[[dict[str, object]], object], tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    path.write_text(json.dumps(spoil(json.loads(TABLE.to_json()))))
+    with pytest.raises(CalibrationFileError, match=r"table\.json") as caught:
+        read_table(path)
+    assert caught.value.exit_code == ExitCode.UNTRUSTED
+
+
+def test_a_missing_and_a_binary_table_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(CalibrationFileError, match=r"gone\.json"):
+        read_table(tmp_path / "gone.json")
+    (tmp_path / "model.onnx").write_bytes(b"\xff\xfe\x80")
+    with pytest.raises(CalibrationFileError, match=r"model\.onnx"):
+        read_table(tmp_path / "model.onnx")
+
+
+def test_a_table_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(OutputError):
+        write_table(TABLE, tmp_path / "no folder" / "table.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_a_table_of_the_same_weights_recipe_and_graph_fits() -> None:
+    model = small_model()
+    table = replace(TABLE, graph_sha256=graph_hash(model))
+    check_fits(table, "c" * 64, model, "a" * 64)
+    for checkpoint, graph, crop, said in (
+        ("d" * 64, model, "a" * 64, "weights"),
+        ("c" * 64, small_model(3.0), "a" * 64, "graph"),
+        ("c" * 64, model, "b" * 64, "crop recipe"),
+    ):
+        with pytest.raises(StaleTableError, match=said) as caught:
+            check_fits(table, checkpoint, graph, crop)
+        assert caught.value.exit_code == ExitCode.UNTRUSTED
+
+
+def test_a_graphs_hash_tells_weights_and_nodes_and_no_metadata() -> None:
+    model = small_model()
+    described = small_model()
+    helper.set_model_props(described, {"made": "today"})
+    described.graph.node[0].doc_string = "doubles"
+    assert graph_hash(described) == graph_hash(model)
+    assert graph_hash(small_model(2.5)) != graph_hash(model)
+    assert graph_hash(small_model(name="other")) != graph_hash(model)
