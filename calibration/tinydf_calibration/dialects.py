@@ -1,0 +1,46 @@
+"""How each family of engines wants 8-bit arithmetic to be written down in ONNX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One way to write quantize/dequantize pairs.
+
+    Weights are signed, symmetric and have one scale per output channel in all of them.
+
+    Attributes:
+        name: Key in ``DIALECTS``.
+        unsigned: Activations are 0..255 with a zero point of their own; else -127..127 around 0.
+        operators: ONNX operators that compute in 8 bit.
+        writes_outputs: What a quantised operator makes is quantised again at once, so that the engine fuses the
+            operator with both ends; else only what it takes is.
+        quantizes_bias: A convolution's bias is stored as int32 in units of input scale times weight scale.
+        absorbs_clip: A clip behind a quantised operator goes, since the output's range clips just as well.
+    """
+
+    name: str
+    unsigned: bool
+    operators: frozenset[str]
+    writes_outputs: bool
+    quantizes_bias: bool
+    absorbs_clip: bool
+
+
+_FUSED = frozenset({"Conv", "Add", "Mul", "Concat", "Sigmoid", "GlobalAveragePool"})
+
+DIALECTS: dict[str, Dialect] = {
+    "onnxruntime": Dialect("onnxruntime", True, _FUSED, writes_outputs=True, quantizes_bias=True, absorbs_clip=True),
+    "openvino": Dialect(
+        "openvino", True, frozenset({"Conv"}), writes_outputs=False, quantizes_bias=False, absorbs_clip=False
+    ),
+    "tensorrt": Dialect(
+        "tensorrt", False, frozenset({"Conv", "Add"}), writes_outputs=False, quantizes_bias=False, absorbs_clip=False
+    ),
+    "coreml": Dialect(
+        "coreml", False, frozenset({"Conv", "Add"}), writes_outputs=False, quantizes_bias=False, absorbs_clip=False
+    ),
+}
+"""Name -> dialect."""
