@@ -1,0 +1,95 @@
+"""ONNX model + crops -> what it says about them, a few crops at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+BATCH = 8
+"""Crops computed at once: what is in memory does not grow with their number."""
+_SMALLEST = 1e-7
+"""Nearer to 0 and 1 float32 holds no further probabilities."""
+
+
+def open_session(
+    model: ModelProto, outputs: Sequence[str] = (), *, fuse: bool = True, profile_prefix: str | None = None
+) -> onnxruntime.InferenceSession:
+    """Opens a model for measuring.
+
+    Args:
+        model: Takes ``image``: N x 3 x side x side, uint8.
+        outputs: Tensors to be made available beside the model's own outputs.
+        fuse: Lets ONNX Runtime compute in 8 bit what it can; without, every quantize/dequantize pair rounds and the
+            operators between them compute in float, as an emulation of other engines.
+        profile_prefix: Start of the path of a profile of one thread's run; None for no profile.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    # A count of its own: with the default ONNX Runtime binds its threads to cores that this process may not use.
+    options.intra_op_num_threads = 1 if profile_prefix else _cores()
+    if not fuse:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+    if profile_prefix:
+        options.enable_profiling = True
+        options.profile_file_prefix = profile_prefix
+    opened = with_outputs(model, outputs) if outputs else model
+    return onnxruntime.InferenceSession(opened.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def with_outputs(model: ModelProto, names: Sequence[str]) -> ModelProto:
+    """Returns a copy of a model that also gives some inner tensors, each as an output of its own."""
+    copied = ModelProto()
+    copied.CopyFrom(model)
+    present = {value.name for value in model.graph.output}
+    for name in names:
+        if name not in present:
+            copied.graph.output.add().name = name
+    return copied
+
+
+def batches(crops: NDArray[np.uint8], size: int = BATCH) -> Iterator[NDArray[np.uint8]]:
+    """Yields N x side x side x 3 crops as the planes that a model takes, ``size`` at a time."""
+    for start in range(0, len(crops), size):
+        yield np.ascontiguousarray(crops[start : start + size].transpose(0, 3, 1, 2))
+
+
+def score(model: ModelProto, crops: NDArray[np.uint8], *, fuse: bool = True) -> NDArray[np.float64]:
+    """Returns the logit of the verdict for each of N crops.
+
+    Args:
+        model: Its output ``fake_probability`` is a sigmoid's.
+        crops: N x side x side x 3, RGB, uint8.
+        fuse: As in ``open_session``.
+    """
+    name = verdict_logit(model)
+    session = open_session(model, [name] if name else [], fuse=fuse)
+    found = [session.run([name or "fake_probability"], {"image": planes})[0].ravel() for planes in batches(crops)]
+    values = np.concatenate(found).astype(np.float64)
+    return values if name else log_odds(values)
+
+
+def verdict_logit(model: ModelProto) -> str | None:
+    """Returns the tensor whose sigmoid is the fake probability; None where that is made in another way."""
+    for node in model.graph.node:
+        if "fake_probability" in node.output:
+            return str(node.input[0]) if node.op_type == "Sigmoid" else None
+    return None
+
+
+def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the logits of probabilities."""
+    inside = np.clip(probability, _SMALLEST, 1 - _SMALLEST)
+    return np.asarray(np.log(inside / (1 - inside)))
+
+
+def _cores() -> int:
+    """Returns how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
