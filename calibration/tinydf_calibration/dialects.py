@@ -19,6 +19,7 @@ class Dialect:
             operator with both ends; else only what it takes is.
         quantizes_bias: A convolution's bias is stored as int32 in units of input scale times weight scale.
         absorbs_clip: A clip behind a quantised operator goes, since the output's range clips just as well.
+        half_scales: Every scale is one that float16 holds, so that pairs can be typed so without moving a value.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Dialect:
     writes_outputs: bool
     quantizes_bias: bool
     absorbs_clip: bool
+    half_scales: bool = False
 
 
 _FUSED = frozenset({"Conv", "Add", "Mul", "Concat", "Sigmoid", "GlobalAveragePool"})
@@ -37,7 +39,13 @@ DIALECTS: dict[str, Dialect] = {
         "openvino", True, frozenset({"Conv"}), writes_outputs=False, quantizes_bias=False, absorbs_clip=False
     ),
     "tensorrt": Dialect(
-        "tensorrt", False, frozenset({"Conv", "Add"}), writes_outputs=False, quantizes_bias=False, absorbs_clip=False
+        "tensorrt",
+        False,
+        frozenset({"Conv", "Add"}),
+        writes_outputs=False,
+        quantizes_bias=False,
+        absorbs_clip=False,
+        half_scales=True,
     ),
     "coreml": Dialect(
         "coreml", False, frozenset({"Conv", "Add"}), writes_outputs=False, quantizes_bias=False, absorbs_clip=False

@@ -174,7 +174,9 @@ class _Writer:
             if maker is not None and maker.op_type in CLIPPING:
                 lowest, highest = clip_bounds(maker, self.index)
                 low, high = max(low, lowest), min(high, highest)
-            self.scales[source] = activation_scale(low, high, unsigned=self.dialect.unsigned)
+            self.scales[source] = activation_scale(
+                low, high, unsigned=self.dialect.unsigned, half=self.dialect.half_scales
+            )
         return self.scales[source]
 
     def _pair(self, name: str) -> str:
@@ -209,7 +211,7 @@ class _Writer:
         bias = self._bias(conv)
         stores_bias = bias is not None and self.dialect.quantizes_bias
         smallest = smallest_weight_scale(bias, taken.scale) if stores_bias and bias is not None else None
-        stored, scales = quantize_weight(weight, smallest)
+        stored, scales = quantize_weight(weight, smallest, half=self.dialect.half_scales)
         self._store_dequantized(f"{conv.name}_weight", stored, scales)
         del conv.input[1:]
         conv.input.append(f"{conv.name}_weight")
