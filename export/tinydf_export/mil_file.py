@@ -1,0 +1,199 @@
+"""An ``.mlpackage`` folder -> the program inside, with its weights, read without Apple's libraries."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from coremltools.proto import MIL_pb2, Model_pb2
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from tinydf_runtime.errors import ModelFileError
+
+PROGRAM = Path("Data/com.apple.CoreML/model.mlmodel")
+WEIGHTS = Path("Data/com.apple.CoreML/weights/weight.bin")
+
+_DTYPES: Mapping[int, tuple[str, type[np.generic]]] = {
+    MIL_pb2.BOOL: ("bool", np.bool_),
+    MIL_pb2.STRING: ("string", np.str_),
+    MIL_pb2.FLOAT16: ("fp16", np.float16),
+    MIL_pb2.FLOAT32: ("fp32", np.float32),
+    MIL_pb2.INT8: ("int8", np.int8),
+    MIL_pb2.UINT8: ("uint8", np.uint8),
+    MIL_pb2.INT32: ("int32", np.int32),
+}
+_BLOB_DTYPES = {"fp16": 1, "fp32": 2, "uint8": 3, "int8": 4}
+_BLOB = struct.Struct("<IIQQ")
+"""Mark, type, size in bytes and place of the values: what a weight file holds in front of each array."""
+_BLOB_MARK = 0xDEADBEEF
+
+
+@dataclass(frozen=True, slots=True)
+class MilType:
+    """Type of a value: its name in MIL's words, and its shape."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A value that the file holds."""
+
+    type: MilType
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One line of a program.
+
+    Attributes:
+        kind: Name of the operation in MIL.
+        name: Name of what it makes.
+        inputs: Parameter -> names of earlier values, or constants.
+        many: Parameters that take a list, be it of one.
+        output: Type that the program declares for what it makes.
+    """
+
+    kind: str
+    name: str
+    inputs: Mapping[str, tuple[str | Constant, ...]]
+    output: MilType
+
+
+@dataclass(frozen=True, slots=True)
+class MilFile:
+    """What an ``.mlpackage`` holds.
+
+    Attributes:
+        metadata: The user's own entries.
+        specification: Core ML's number of the format; iOS 16 reads 7, iOS 17 reads 8.
+        images: Inputs that take pictures -> height and width.
+        inputs: Name -> type inside the program.
+        constants: Name -> value.
+        operations: All others, in the order in which they compute.
+        outputs: Names.
+    """
+
+    metadata: Mapping[str, str]
+    specification: int
+    images: Mapping[str, tuple[int, int]]
+    inputs: Mapping[str, MilType]
+    constants: Mapping[str, Constant]
+    operations: tuple[Operation, ...]
+    outputs: tuple[str, ...]
+
+
+def read_mlpackage(path: Path) -> MilFile:
+    """Reads a model with one program named ``main``.
+
+    Raises:
+        ModelFileError: The folder is missing, damaged or holds something else.
+    """
+    try:
+        model = Model_pb2.Model()
+        model.ParseFromString((path / PROGRAM).read_bytes())
+        weights = (path / WEIGHTS).read_bytes() if (path / WEIGHTS).exists() else b""
+        # Looked up by key alone, a map of protobuf makes what is not there.
+        if "main" not in model.mlProgram.functions:
+            raise ModelFileError(f"{path.name}: no program named main found. Make the file with tinydf-export.")
+        return _read_model(model, model.mlProgram.functions["main"], weights)
+    except OSError as error:
+        raise ModelFileError(f"{path}: {error.strerror or error}. Check the path of the model.") from error
+    except (DecodeError, ValueError, KeyError, struct.error) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{path.name}: cannot be read as Core ML ({error}). Export it again.") from error
+
+
+def _read_model(model: Any, function: Any, weights: bytes) -> MilFile:
+    if function.opset not in function.block_specializations:
+        raise ValueError(f"no program for operation set {function.opset}")
+    block = function.block_specializations[function.opset]
+    constants: dict[str, Constant] = {}
+    operations: list[Operation] = []
+    for line in block.operations:
+        if len(line.outputs) != 1 or line.blocks:
+            raise ValueError(
+                f"{line.type}: found {len(line.outputs)} outputs and {len(line.blocks)} blocks, expected 1, 0"
+            )
+        name = line.outputs[0].name
+        if line.type == "const":
+            constants[name] = _read_constant(line.attributes["val"], weights)
+            continue
+        # Compressed weights keep their parts as attributes, all other operations as inputs.
+        inputs: dict[str, tuple[str | Constant, ...]] = {
+            key: (_read_constant(value, weights),) for key, value in line.attributes.items() if key != "name"
+        }
+        for key, argument in line.inputs.items():
+            inputs[key] = tuple(
+                item.name if item.WhichOneof("binding") == "name" else _read_constant(item.value, weights)
+                for item in argument.arguments
+            )
+        operations.append(Operation(line.type, name, inputs, _read_type(line.outputs[0].type)))
+    described = {value.name: value.type for value in model.description.input}
+    images = {
+        name: (int(kind.imageType.height), int(kind.imageType.width))
+        for name, kind in described.items()
+        if kind.WhichOneof("Type") == "imageType"
+    }
+    return MilFile(
+        dict(model.description.metadata.userDefined),
+        int(model.specificationVersion),
+        images,
+        {value.name: _read_type(value.type) for value in function.inputs},
+        constants,
+        tuple(operations),
+        tuple(block.outputs),
+    )
+
+
+def _read_type(kind: Any) -> MilType:
+    tensor = kind.tensorType
+    if kind.WhichOneof("type") != "tensorType" or tensor.dataType not in _DTYPES:
+        raise ValueError(f"found a value of type {MIL_pb2.DataType.Name(tensor.dataType)}, which is not known")
+    if any(size.WhichOneof("dimension") != "constant" for size in tensor.dimensions):
+        raise ValueError("found a shape that varies, expected fixed ones")
+    return MilType(_DTYPES[tensor.dataType][0], tuple(int(size.constant.size) for size in tensor.dimensions))
+
+
+def _read_constant(value: Any, weights: bytes) -> Constant:
+    """Returns a string, a bool, a list of ints, or an array."""
+    kind = _read_type(value.type)
+    array = (
+        _from_blob(value.blobFileValue, kind, weights) if value.HasField("blobFileValue") else _from_line(value, kind)
+    )
+    if array.size != int(np.prod(kind.shape, dtype=np.int64)):
+        raise ValueError(f"found {array.size} values for shape {kind.shape}")
+    array = array.reshape(kind.shape)
+    if kind.dtype in ("string", "bool", "int32"):
+        return Constant(kind, array.tolist())
+    return Constant(kind, array)
+
+
+def _from_line(value: Any, kind: MilType) -> NDArray[Any]:
+    tensor = value.immediateValue.tensor
+    held = tensor.WhichOneof("value")
+    dtype = dict(_DTYPES.values())[kind.dtype]
+    if held == "bytes":
+        return np.frombuffer(tensor.bytes.values, dtype)
+    return np.array(list(getattr(tensor, held).values) if held else [], dtype)
+
+
+def _from_blob(place: Any, kind: MilType, weights: bytes) -> NDArray[Any]:
+    if place.fileName != f"@model_path/weights/{WEIGHTS.name}":
+        raise ValueError(f"found weights in {place.fileName}, expected {WEIGHTS.name}")
+    mark, code, size, start = _BLOB.unpack_from(weights, place.offset)
+    if mark != _BLOB_MARK or code != _BLOB_DTYPES.get(kind.dtype) or start + size > len(weights):
+        raise ValueError(f"{WEIGHTS.name}: no {kind.dtype} values found at {place.offset}")
+    return np.frombuffer(weights, dict(_DTYPES.values())[kind.dtype], size // _itemsize(kind), start)
+
+
+def _itemsize(kind: MilType) -> int:
+    return np.dtype(dict(_DTYPES.values())[kind.dtype]).itemsize
