@@ -112,6 +112,11 @@ def compare(
     )
 
 
+def auc(score: NDArray[np.floating[Any]], forged: NDArray[np.bool_]) -> float | None:
+    """Returns the area under the ROC curve, ties counted half; None where one class is missing."""
+    return float(_wins(score, forged).mean()) if forged.any() and not forged.all() else None
+
+
 def _wins(score: NDArray[np.floating[Any]], forged: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Returns real x forged: 1 where the forged crop scores higher, 0.5 where they tie; their mean is the AUC."""
     real, fake = score[~forged][:, None], score[forged][None]

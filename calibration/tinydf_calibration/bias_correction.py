@@ -1,0 +1,58 @@
+"""What rounding the weights shifts the mean of a convolution's outputs by -> what its bias must give back.
+
+Nagel et al., "Data-free quantization through weight equalization and bias correction" (ICCV 2019), with the means of
+the inputs measured on crops instead of guessed from batch norms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto
+
+from tinydf_calibration.channels import ChannelFacts
+from tinydf_calibration.graph import GraphIndex, attribute, index_graph
+from tinydf_calibration.scales import quantize_weight
+
+
+def find_bias_shifts(
+    model: ModelProto, layers: Collection[str], facts: Mapping[str, ChannelFacts]
+) -> dict[str, tuple[float, ...]]:
+    """Returns for each convolution what to add to its bias.
+
+    Args:
+        model: Float graph, with channel scales applied.
+        layers: Names of the nodes that are put to 8 bit.
+        facts: Of the convolutions' inputs.
+    """
+    index = index_graph(model)
+    shifts = {}
+    for node in convolutions(index, layers):
+        if node.input[0] in facts:
+            mean = facts[node.input[0]].mean
+            weight = index.constant(node.input[1]).astype(np.float32)
+            shift = _shift(weight, mean, int(str(attribute(node, "group", 1))))
+            shifts[node.name] = tuple(float(value) for value in shift.astype(np.float32))
+    return shifts
+
+
+def convolutions(index: GraphIndex, layers: Collection[str]) -> list[NodeProto]:
+    """Returns the convolutions among some layers."""
+    return [node for node in index.nodes if node.op_type == "Conv" and node.name in layers]
+
+
+def _shift(weight: NDArray[np.float32], mean: NDArray[np.float64], groups: int) -> NDArray[np.float64]:
+    """Returns O: the mean output of the rounding error, which is missing from the quantised output.
+
+    Args:
+        weight: O x I x ..., I being the channels of one group.
+        mean: groups * I.
+        groups: Of the convolution.
+    """
+    stored, scales = quantize_weight(weight)
+    error = weight - stored * scales.reshape(-1, *[1] * (weight.ndim - 1))
+    taps = error.reshape(*weight.shape[:2], -1).sum(axis=2, dtype=np.float64)
+    means = mean.reshape(groups, -1).repeat(len(weight) // groups, axis=0)
+    return np.asarray((taps * means).sum(axis=1))
