@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
@@ -9,11 +10,17 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.errors import UnknownFormatError, UsageError, needs
+from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UsageError, needs
 from tinydf_runtime.spec import ModelSpec
 from tinydf_runtime.types import Scores
 
-ENGINES: dict[str, tuple[str, str]] = {".onnx": ("onnxruntime_engine", "runtime")}
+_log = logging.getLogger(__name__)
+
+ENGINES: dict[str, tuple[str, str]] = {
+    ".onnx": ("onnxruntime_engine", "runtime"),
+    ".xml": ("openvino_engine", "openvino"),
+    ".plan": ("tensorrt_engine", "tensorrt"),
+}
 """Ending of a model file -> (module in ``engines``, extra that installs its library)."""
 
 
@@ -30,7 +37,11 @@ class Engine(Protocol):
 
     @property
     def device(self) -> str:
-        """Where it really computes: "cpu" or "cuda"."""
+        """Where it really computes, as ``open_engine`` takes it: "cpu", "cuda" ..."""
+
+    @property
+    def golden_text(self) -> str | None:
+        """The golden crops stored with the model, as under ``GOLDEN_KEY``; None without any."""
 
     def score(self, crops: NDArray[np.uint8]) -> Scores:
         """Returns what the network says about each crop, in the order given.
@@ -50,13 +61,15 @@ class _OpenModel(Protocol):
         """Loads a model file."""
 
 
-def open_engine(path: Path, device: str = "cpu", threads: int | None = None) -> Engine:
+def open_engine(path: Path, device: str = "cpu", threads: int | None = None, *, allow_fallback: bool = False) -> Engine:
     """Loads a model with the engine that its ending asks for. Only that engine's library is imported.
 
     Args:
         path: Model file.
-        device: "cpu" or "cuda". A device that is not there is an error, never a silent change to another.
+        device: "cpu", or another that the engine offers: "cuda" (.onnx, .plan), "cpu:bf16" and "gpu" (.xml). A device that is
+            not there is an error, never a silent change to another.
         threads: Threads of the engine on the CPU, None for its own choice.
+        allow_fallback: Uses the CPU where the device is not there, and logs a warning; the engine's ``device`` tells.
 
     Raises:
         UnknownFormatError: No engine reads this ending.
@@ -76,7 +89,17 @@ def open_engine(path: Path, device: str = "cpu", threads: int | None = None) -> 
     with needs(extra):
         module = import_module(f"tinydf_runtime.engines.{module_name}")
     open_model = cast(_OpenModel, module.open_model)
-    return open_model(path, device, threads)
+    try:
+        return open_model(path, device, threads)
+    except UnavailableError as error:
+        if not allow_fallback or device == "cpu":
+            raise
+        _log.warning("%s Using the CPU.", error)
+        try:
+            return open_model(path, "cpu", threads)
+        except UsageError:
+            # An engine without a CPU names no device to fall back on.
+            raise error from None
 
 
 def check_crops(crops: NDArray[np.uint8], side_px: int) -> None:

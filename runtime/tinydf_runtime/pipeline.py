@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -43,8 +42,6 @@ STREAM_STARTS = ("rtsp://", "rtsps://", "http://", "https://")
 """How an address starts that is opened as a stream."""
 
 Source = str | os.PathLike[str] | int
-
-_log = logging.getLogger(__name__)
 
 
 class Analyzer:
@@ -238,7 +235,7 @@ class Analyzer:
         """Loads the networks."""
         model_sha256 = None
         if isinstance(self._model, str | os.PathLike):
-            engine = self._open_engine(Path(self._model))
+            engine = open_engine(Path(self._model), self._device, self._threads, allow_fallback=self._allow_fallback)
             model_sha256 = sha256_of(Path(self._model))
         else:
             engine = self._model
@@ -249,16 +246,6 @@ class Analyzer:
         )
         threshold = engine.spec.threshold if self._threshold is None else self._threshold
         return _Networks(engine, detector, threshold, model_sha256)
-
-    def _open_engine(self, path: Path) -> Engine:
-        """Opens the classifier on the device asked for, or on the CPU where that is allowed."""
-        try:
-            return open_engine(path, self._device, self._threads)
-        except UnavailableError as error:
-            if not self._allow_fallback or self._device == "cpu":
-                raise
-            _log.warning("%s Using the CPU.", error)
-            return open_engine(path, "cpu", self._threads)
 
 
 @dataclass(frozen=True, slots=True)

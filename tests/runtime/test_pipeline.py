@@ -231,7 +231,7 @@ def test_a_missing_device_is_an_error_unless_a_fallback_is_allowed(
             raise UnavailableError(f"{device}: not there.")
         return BrightnessEngine()
 
-    monkeypatch.setattr("tinydf_runtime.pipeline.open_engine", open_on_cpu_alone)
+    monkeypatch.setattr("tinydf_runtime.engines.onnxruntime_engine.open_model", open_on_cpu_alone)
     with pytest.raises(UnavailableError):
         Analyzer(tiny_classifier, FixedDetector(), device="cuda").load()
     analyzer = Analyzer(tiny_classifier, FixedDetector(), device="cuda", allow_fallback=True)
