@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from tinydf_calibration.ranges import BATCH
-from tinydf_calibration.scores import batches, open_session
+from tinydf_calibration.scores import as_inputs, open_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class ChannelFacts:
 
 
 def observe_channels(model: ModelProto, tensors: Sequence[str], crops: NDArray[np.uint8]) -> dict[str, ChannelFacts]:
-    """Runs a float model over crops, a few at a time.
+    """Runs a float model over crops, one at a time.
 
     Args:
         model: Float graph.
@@ -37,7 +36,7 @@ def observe_channels(model: ModelProto, tensors: Sequence[str], crops: NDArray[n
     session = open_session(model, tensors)
     sums: dict[str, NDArray[np.float64]] = {}
     largest: dict[str, NDArray[np.float64]] = {}
-    for planes in batches(crops, BATCH):
+    for planes in as_inputs(crops):
         for name, values in zip(tensors, session.run(list(tensors), {"image": planes}), strict=True):
             found = values.mean(axis=(2, 3), dtype=np.float64).sum(axis=0)
             extent = np.maximum(values.max(axis=(0, 2, 3)), -values.min(axis=(0, 2, 3))).astype(np.float64)

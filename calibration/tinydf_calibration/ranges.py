@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from tinydf_calibration.scores import batches, open_session
+from tinydf_calibration.scores import as_inputs, open_session
 
 BINS = 2048
 """Bins of a histogram. They must be many more than the 256 levels of 8 bit, else every clip looks as good as none."""
-BATCH = 4
-"""Crops whose every activation is in memory at once."""
-MOMENTUM = 0.05
-"""Share of a batch in the moving average of the extremes."""
+MOMENTUM = 0.02
+"""Share of a crop in the moving average of the extremes."""
 
 Report = Callable[[int, int], None]
 
@@ -28,7 +26,7 @@ class Observed:
     Attributes:
         low: Smallest value of all.
         high: Largest.
-        average_low: Moving average, over batches, of the smallest.
+        average_low: Moving average, over crops, of the smallest.
         average_high: The same of the largest.
         zeros: How many values are exactly 0. Every scale has a level there, so that they never round.
         counts: ``BINS`` from ``low`` to ``high``: how many other values are in each.
@@ -79,25 +77,25 @@ def observe(
     session = open_session(model, tensors)
     extremes: dict[str, _Extremes] = {}
     done, total = 0, 2 * len(crops)
-    for planes in batches(crops, BATCH):
+    for planes in as_inputs(crops):
         for name, values in zip(tensors, session.run(list(tensors), {"image": planes}), strict=True):
             low, high = float(values.min()), float(values.max())
             if name in extremes:
                 extremes[name].widen(low, high)
             else:
                 extremes[name] = _Extremes(low, high, low, high)
-        done += len(planes)
+        done += 1
         report(done, total)
     counts = {name: np.zeros(BINS, np.int64) for name in tensors}
     zeros = dict.fromkeys(tensors, 0)
-    for planes in batches(crops, BATCH):
+    for planes in as_inputs(crops):
         for name, values in zip(tensors, session.run(list(tensors), {"image": planes}), strict=True):
             found = extremes[name]
             found_zeros = int(values.size - np.count_nonzero(values))
             zeros[name] += found_zeros
             counts[name] += np.bincount(_bin(values, found.low, found.high), minlength=BINS)
             counts[name][_bin(np.zeros(1, np.float32), found.low, found.high)[0]] -= found_zeros
-        done += len(planes)
+        done += 1
         report(done, total)
     return {
         name: Observed(one.low, one.high, one.average_low, one.average_high, zeros[name], counts[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -101,6 +102,11 @@ def stratified_sample(attributes: Sequence[NDArray[Any]], count: int, seed: int 
             counts[one[place]] += 1
             burden += (one == one[place]) * len(counts)
     return np.sort(np.array(chosen, np.intp))
+
+
+def hash_crops(crops: NDArray[np.uint8]) -> str:
+    """Returns the SHA-256 of crops' bytes in their order."""
+    return hashlib.sha256(np.ascontiguousarray(crops).tobytes()).hexdigest()
 
 
 def cut_into_parts(values: NDArray[Any]) -> NDArray[np.intp]:

@@ -1,4 +1,4 @@
-"""ONNX model + crops -> what it says about them, a few crops at a time."""
+"""ONNX model + crops -> what it says about them, one crop at a time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-BATCH = 8
-"""Crops computed at once: what is in memory does not grow with their number."""
 _SMALLEST = 1e-7
 """Nearer to 0 and 1 float32 holds no further probabilities."""
 
@@ -33,7 +31,6 @@ def open_session(
     # A count of its own: with the default ONNX Runtime binds its threads to cores that this process may not use.
     options.intra_op_num_threads = 1 if profile_prefix else _cores()
     if not fuse:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     if profile_prefix:
         options.enable_profiling = True
@@ -53,10 +50,13 @@ def with_outputs(model: ModelProto, names: Sequence[str]) -> ModelProto:
     return copied
 
 
-def batches(crops: NDArray[np.uint8], size: int = BATCH) -> Iterator[NDArray[np.uint8]]:
-    """Yields N x side x side x 3 crops as the planes that a model takes, ``size`` at a time."""
-    for start in range(0, len(crops), size):
-        yield np.ascontiguousarray(crops[start : start + size].transpose(0, 3, 1, 2))
+def as_inputs(crops: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """Yields N x side x side x 3 crops one by one as the 1 x 3 x side x side that a model takes.
+
+    One by one is fastest: the activations of one crop stay in the processor's cache, those of eight do not.
+    """
+    for crop in crops:
+        yield np.ascontiguousarray(crop.transpose(2, 0, 1)[None])
 
 
 def score(model: ModelProto, crops: NDArray[np.uint8], *, fuse: bool = True) -> NDArray[np.float64]:
@@ -69,7 +69,7 @@ def score(model: ModelProto, crops: NDArray[np.uint8], *, fuse: bool = True) -> 
     """
     name = verdict_logit(model)
     session = open_session(model, [name] if name else [], fuse=fuse)
-    found = [session.run([name or "fake_probability"], {"image": planes})[0].ravel() for planes in batches(crops)]
+    found = [session.run([name or "fake_probability"], {"image": planes})[0].ravel() for planes in as_inputs(crops)]
     values = np.concatenate(found).astype(np.float64)
     return values if name else log_odds(values)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +88,8 @@ class CalibrationTable:
         return table
 
     def sha256(self) -> str:
-        """Returns the hash of the table's bytes, which an INT8 model's metadata carries."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        """Returns the hash that an INT8 model's metadata carries: of all that shapes a model, and so not of figures."""
+        return hashlib.sha256(replace(self, measured={}).to_json().encode()).hexdigest()
 
 
 def read_table(path: Path) -> CalibrationTable:

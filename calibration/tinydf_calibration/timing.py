@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from tinydf_calibration.scores import batches, open_session
+from tinydf_calibration.scores import as_inputs, open_session
 from tinydf_calibration.units import Unit
 
 RUNS = 20
@@ -29,7 +29,7 @@ def time_nodes(model: ModelProto, crop: NDArray[np.uint8]) -> dict[str, float]:
         model: Any precision.
         crop: side x side x 3, RGB, uint8.
     """
-    (planes,) = batches(crop[None])
+    (planes,) = as_inputs(crop[None])
     with tempfile.TemporaryDirectory() as folder:
         session = open_session(model, profile_prefix=str(Path(folder) / "profile"))
         for _ in range(RUNS):

@@ -1,0 +1,208 @@
+"""Float graph + crops -> calibration table: the steps in the order in which they build on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from onnx import ModelProto
+
+from tinydf_calibration.agreement import Agreement, Bounds
+from tinydf_calibration.bias_correction import convolutions, find_bias_shifts
+from tinydf_calibration.candidates import Judge, as_figures, bounds_of, cost, distinct_dialects, open_judge
+from tinydf_calibration.channels import observe_channels
+from tinydf_calibration.equalise import Stream, apply_channel_scales, find_channel_scales, find_streams
+from tinydf_calibration.graph import index_graph
+from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors
+from tinydf_calibration.range_methods import choose_ranges
+from tinydf_calibration.ranges import Observed, observe
+from tinydf_calibration.sampler import LabelledCrops, hash_crops
+from tinydf_calibration.search import find_float_units, order_by_noise
+from tinydf_calibration.sensitivity import UnitSensitivity, measure_sensitivity
+from tinydf_calibration.table import METHODS, CalibrationTable, graph_hash
+from tinydf_calibration.units import find_units
+
+TRIAL_CROPS = 200
+"""Validation crops that methods and fixes are compared on; the outcome is measured on all."""
+SENSITIVITY_CROPS = 64
+WORTHWHILE = 0.97
+"""A fix is kept where it brings the cost below this share: less is chance."""
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What a table is valid for, beside its graph.
+
+    Attributes:
+        checkpoint_sha256: Of the checkpoint file.
+        crop_sha256: Of the crop recipe.
+        threshold: Probability from which a face counts as fake.
+    """
+
+    checkpoint_sha256: str
+    crop_sha256: str
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A table as far as it is, with what it was found to cost.
+
+    Attributes:
+        table: To be improved.
+        found: By dialect, on the trial crops.
+        observed: What the activations of the table's graph hold.
+    """
+
+    table: CalibrationTable
+    found: dict[str, Agreement]
+    observed: dict[str, Observed]
+
+
+def calibrate(
+    model: ModelProto,
+    sample: LabelledCrops,
+    validation: LabelledCrops,
+    keys: Keys,
+    bounds: Bounds,
+    report: Report = lambda stage, done, total: None,
+) -> CalibrationTable:
+    """Finds ranges, fixes and the layers that stay in float, and measures what comes of them.
+
+    Args:
+        model: Prepared float graph.
+        sample: Crops that ranges are collected from.
+        validation: Other crops, of other people, that every choice is judged on.
+        keys: Told by the table.
+        bounds: What the quantised network shall keep to.
+        report: Told the stage and how far it is.
+    """
+    report("float network on validation crops", 0, 1)
+    whole = open_judge(model, validation, keys.threshold)
+    trial = whole.narrow(TRIAL_CROPS)
+    step, methods = _choose_method(model, sample, trial, keys, report)
+    step, equalisation = _equalise(model, sample, trial, step, report)
+    step, correction = _correct_biases(model, sample, trial, step, report)
+    measured = _measure_units(model, trial.narrow(SENSITIVITY_CROPS), step.table, report)
+    table, tries = _keep_in_float(whole, step.table, measured, bounds, report)
+    final = tries[-1][1]
+    return replace(
+        table,
+        measured={
+            "bounds": asdict(bounds),
+            "crops": {"calibration": len(sample), "validation": len(validation), "trial": len(trial.crops)},
+            "methods": methods,
+            "equalisation": equalisation,
+            "bias_correction": correction,
+            "search": [{"float_units": len(units), "dialects": as_figures(found)} for units, found in tries[:-1]],
+            "agreement": as_figures(final),
+            "bounds_kept": {name: one.keeps_to(bounds_of(name, bounds)) for name, one in final.items()},
+            "sensitivity": [one.to_dict() for one in measured],
+        },
+    )
+
+
+def _choose_method(
+    model: ModelProto, sample: LabelledCrops, trial: Judge, keys: Keys, report: Report
+) -> tuple[Step, dict[str, Any]]:
+    """Returns the best of the methods, and what each was found to cost."""
+    tensors = quantizable_tensors(model)
+    observed = observe(model, tensors, sample.crops, lambda done, total: report("ranges", done, total))
+    empty = CalibrationTable(
+        keys.checkpoint_sha256, graph_hash(model), keys.crop_sha256, hash_crops(sample.crops), len(sample), "", {}
+    )
+    steps = {}
+    for done, method in enumerate(METHODS):
+        report("methods", done, len(METHODS))
+        table = replace(empty, method=method, ranges=choose_ranges(observed, method))
+        steps[method] = Step(table, trial.judge_all(table), observed)
+    best = min(METHODS, key=lambda method: cost(steps[method].found))
+    return steps[best], {
+        method: {"cost": cost(step.found), "dialects": as_figures(step.found)} for method, step in steps.items()
+    }
+
+
+def _equalise(
+    model: ModelProto, sample: LabelledCrops, trial: Judge, step: Step, report: Report
+) -> tuple[Step, dict[str, Any]]:
+    """Returns the step with channel scales where they make it better."""
+    streams = find_streams(model, quantizable_layers(model))
+    if not streams:
+        return step, {"kept": False, "streams": 0}
+    report("equalisation", 0, 1)
+    tensors = _tensors_of(streams)
+    scales = find_channel_scales(model, streams, observe_channels(model, tensors, sample.crops))
+    scaled = apply_channel_scales(model, scales)
+    observed = step.observed | observe(
+        scaled,
+        [name for name in tensors if name in step.observed],
+        sample.crops,
+        lambda done, total: report("equalisation", done, total),
+    )
+    table = replace(step.table, channel_scales=scales, ranges=choose_ranges(observed, step.table.method))
+    return _better(step, Step(table, trial.judge_all(table), observed), {"streams": len(streams)})
+
+
+def _correct_biases(
+    model: ModelProto, sample: LabelledCrops, trial: Judge, step: Step, report: Report
+) -> tuple[Step, dict[str, Any]]:
+    """Returns the step with shifts of biases where they make it better."""
+    report("bias correction", 0, 1)
+    scaled = apply_channel_scales(model, step.table.channel_scales)
+    layers = quantizable_layers(scaled)
+    inputs = dict.fromkeys(node.input[0] for node in convolutions(index_graph(scaled), layers))
+    shifts = find_bias_shifts(scaled, layers, observe_channels(scaled, list(inputs), sample.crops))
+    table = replace(step.table, bias_shifts=shifts)
+    return _better(step, Step(table, trial.judge_all(table), step.observed), {"convolutions": len(shifts)})
+
+
+def _better(before: Step, after: Step, facts: dict[str, Any]) -> tuple[Step, dict[str, Any]]:
+    """Returns the fixed step if it costs clearly less, and both costs."""
+    costs = cost(before.found), cost(after.found)
+    kept = costs[1] < WORTHWHILE * costs[0]
+    figures = facts | {"kept": kept, "cost_before": costs[0], "cost_after": costs[1]}
+    return (after if kept else before), figures
+
+
+def _measure_units(
+    model: ModelProto, judge: Judge, table: CalibrationTable, report: Report
+) -> tuple[UnitSensitivity, ...]:
+    scaled = apply_channel_scales(model, table.channel_scales)
+    units = find_units(scaled, quantizable_layers(scaled))
+    return measure_sensitivity(
+        scaled, table, units, judge.crops, lambda done, total: report("sensitivity", done, total)
+    )
+
+
+def _keep_in_float(
+    whole: Judge, table: CalibrationTable, measured: tuple[UnitSensitivity, ...], bounds: Bounds, report: Report
+) -> tuple[CalibrationTable, list[tuple[tuple[str, ...], dict[str, Agreement]]]]:
+    """Returns the table with the fewest layers in float, and every try with what it gave, the returned one last."""
+    tries: list[tuple[tuple[str, ...], dict[str, Agreement]]] = []
+    nodes = {one.name: one.nodes for one in measured}
+
+    def with_float(units: tuple[str, ...]) -> CalibrationTable:
+        return replace(table, float_layers=tuple(node for name in nodes if name in units for node in nodes[name]))
+
+    def accepts(units: tuple[str, ...]) -> bool:
+        report("search", len(tries), len(tries) + 1)
+        found: dict[str, Agreement] = {}
+        # A try ends at the first dialect that fails, except where no layer is in float, which all want to know.
+        for dialect in distinct_dialects():
+            found[dialect] = whole.judge(with_float(units), dialect)
+            if units and not found[dialect].keeps_to(bounds_of(dialect, bounds)):
+                break
+        tries.append((units, found))
+        return all(one.keeps_to(bounds_of(name, bounds)) for name, one in found.items())
+
+    kept = find_float_units(order_by_noise(measured), accepts)
+    complete = [one for one in tries if one[0] == kept and len(one[1]) == len(distinct_dialects())]
+    final = complete[-1] if complete else (kept, whole.judge_all(with_float(kept)))
+    return with_float(kept), [*(one for one in tries if one is not final), final]
+
+
+def _tensors_of(streams: tuple[Stream, ...]) -> list[str]:
+    return [name for stream in streams for name in stream.tensors]

@@ -1,0 +1,108 @@
+"""Tables that might do -> what each costs in verdicts, in every way that 8 bit are computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from tinydf_calibration.agreement import Agreement, Bounds, compare
+from tinydf_calibration.dialects import DIALECTS
+from tinydf_calibration.equalise import apply_channel_scales
+from tinydf_calibration.quantize import quantize_model
+from tinydf_calibration.sampler import LabelledCrops
+from tinydf_calibration.scores import score
+from tinydf_calibration.table import CalibrationTable
+
+FUSED = "onnxruntime"
+"""The dialect that ONNX Runtime computes in 8 bit; the others' pairs are rounded and computed in float."""
+SYMMETRIC_ALLOWANCE = 2.0
+"""How many times the difference and flips of other dialects may be those of symmetric activations: one bit is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The float network and the crops that candidates are judged on.
+
+    Attributes:
+        model: Float graph, without channel scales.
+        crops: Validation crops.
+        before: N, their fake probability in float.
+        threshold: Probability from which a face counts as fake.
+    """
+
+    model: ModelProto
+    crops: LabelledCrops
+    before: NDArray[np.float64]
+    threshold: float
+
+    def narrow(self, count: int) -> Judge:
+        """Returns a judge on so many of the crops, evenly over them; pairs stay together."""
+        clusters = np.unique(self.crops.cluster)
+        share = max(1, round(len(clusters) * count / len(self.crops)))
+        kept = clusters[np.linspace(0, len(clusters) - 1, min(share, len(clusters))).round().astype(int)]
+        places = np.flatnonzero(np.isin(self.crops.cluster, kept))
+        return replace(self, crops=self.crops.take(places), before=self.before[places])
+
+    def judge(self, table: CalibrationTable, dialect: str) -> Agreement:
+        """Returns how far the network is from float when it computes in a dialect."""
+        scaled = apply_channel_scales(self.model, table.channel_scales)
+        quantized = quantize_model(scaled, table, DIALECTS[dialect])
+        after = probability(score(quantized, self.crops.crops, fuse=dialect == FUSED))
+        return compare(self.before, after, self.crops.forged, self.crops.cluster, self.threshold)
+
+    def judge_all(self, table: CalibrationTable) -> dict[str, Agreement]:
+        """Returns the same for each dialect that differs from the others in more than its name."""
+        return {dialect: self.judge(table, dialect) for dialect in distinct_dialects()}
+
+
+def open_judge(model: ModelProto, crops: LabelledCrops, threshold: float) -> Judge:
+    """Scores validation crops with the float network.
+
+    Args:
+        model: Float graph.
+        crops: Validation crops.
+        threshold: Probability from which a face counts as fake.
+    """
+    return Judge(model, crops, probability(score(model, crops.crops)), threshold)
+
+
+def cost(found: Mapping[str, Agreement]) -> float:
+    """Returns the mean over dialects of mean difference and loss of AUC: smaller is better.
+
+    A gain of AUC counts nothing: 8 bit do not improve a network, a sample of crops does.
+    """
+    return float(np.mean([one.mean_difference + max(one.auc_drop or 0.0, 0.0) for one in found.values()]))
+
+
+def bounds_of(dialect: str, bounds: Bounds) -> Bounds:
+    """Returns what a dialect must keep to; the loss of AUC is the same for all."""
+    if DIALECTS[dialect].unsigned:
+        return bounds
+    return replace(
+        bounds,
+        mean_difference=bounds.mean_difference * SYMMETRIC_ALLOWANCE,
+        flipped=bounds.flipped * SYMMETRIC_ALLOWANCE,
+    )
+
+
+def distinct_dialects() -> tuple[str, ...]:
+    """Returns one name for each way of computing: dialects may be alike in all but their names."""
+    names: dict[Any, str] = {}
+    for name, dialect in DIALECTS.items():
+        names.setdefault(replace(dialect, name=""), name)
+    return tuple(names.values())
+
+
+def as_figures(found: Mapping[str, Agreement]) -> dict[str, Any]:
+    """Returns agreements by dialect as JSON has them."""
+    return {dialect: one.to_dict() for dialect, one in found.items()}
+
+
+def probability(logit: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the sigmoid of logits."""
+    return np.asarray(0.5 * (1 + np.tanh(logit / 2)))
