@@ -1,0 +1,74 @@
+"""Checkpoint + a folder of faces -> calibration table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinydf.checkpoint import Checkpoint
+from tinydf_calibration.agreement import MAX_AUC_DROP, Bounds
+from tinydf_calibration.calibrate import Keys, calibrate
+from tinydf_calibration.sampler import LabelledCrops, stratified_sample
+from tinydf_calibration.table import CalibrationTable
+from tinydf_export.float_graph import build_float_graph
+from tinydf_export.labelled_crops import read_labelled_crops
+
+SAMPLES = 256
+VALIDATION_PAIRS = 300
+POOL = 2
+"""So many times more crops are cut than are used: sharpness and compression are known only then."""
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What came of calibrating.
+
+    Attributes:
+        table: To export with.
+        validation: The crops that it was judged on, which an export can be judged on too.
+    """
+
+    table: CalibrationTable
+    validation: LabelledCrops
+
+
+def calibrate_checkpoint(
+    checkpoint: Checkpoint,
+    folder: Path,
+    *,
+    samples: int = SAMPLES,
+    validation_pairs: int = VALIDATION_PAIRS,
+    max_auc_drop: float = MAX_AUC_DROP,
+    seed: int = 0,
+    report: Report = lambda stage, done, total: None,
+) -> Calibration:
+    """Calibrates a checkpoint on split train of a folder and judges it on split val; split test is not touched.
+
+    Args:
+        checkpoint: The network.
+        folder: Holds ``faces.parquet`` or ``faces.csv``.
+        samples: Crops that ranges are collected from.
+        validation_pairs: Half as many crops as every choice is judged on.
+        max_auc_drop: Loss of AUC that the quantised network may show.
+        seed: Of the choice of crops and of forgeries.
+        report: Told the stage and how far it is.
+
+    Raises:
+        UnreadableInputError: The table of faces is missing or damaged, or no picture can be read.
+        UsageError: A split is empty.
+    """
+    recipe = checkpoint.spec.crop
+    validation = read_labelled_crops(
+        folder, "val", recipe, 2 * validation_pairs, seed, lambda done, total: report("validation crops", done, total)
+    )
+    pool = read_labelled_crops(
+        folder, "train", recipe, POOL * samples, seed, lambda done, total: report("calibration crops", done, total)
+    )
+    sample = pool.take(stratified_sample(list(pool.attributes().values()), samples, seed))
+    report("graph", 0, 1)
+    graph = build_float_graph(checkpoint)
+    keys = Keys(checkpoint.spec.checkpoint_sha256, recipe.sha256(), checkpoint.spec.threshold)
+    return Calibration(calibrate(graph, sample, validation, keys, Bounds(auc_drop=max_auc_drop), report), validation)

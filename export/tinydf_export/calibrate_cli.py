@@ -1,0 +1,179 @@
+"""``tinydf-calibrate``: checkpoint + prepared faces -> the table that every INT8 export starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tinydf_runtime import __version__
+from tinydf_runtime.command import OneLineCommand, write_figures
+from tinydf_runtime.errors import OutputError, QualityError, UsageError, needs
+from tinydf_runtime.files import write_atomically
+
+if TYPE_CHECKING:
+    from tinydf_calibration.table import CalibrationTable
+
+_FILE = click.Path(path_type=Path)
+_MODEL_ENDINGS = (".safetensors", ".pt", ".onnx")
+
+
+@click.command(
+    "tinydf-calibrate",
+    cls=OneLineCommand,
+    epilog="Example: tinydf-calibrate runs/mine/tinydf.safetensors --data faces --out mine.calibration.json",
+)
+@click.version_option(__version__)
+@click.argument("checkpoint", required=False, type=_FILE)
+@click.option("--data", required=True, type=_FILE, metavar="FACES", help="Folder with faces.parquet or faces.csv.")
+@click.option("--out", required=True, type=_FILE, metavar="TABLE", help="JSON file to write.")
+@click.option(
+    "--max-auc-drop",
+    type=click.FloatRange(0, 1),
+    default=0.005,
+    show_default=True,
+    help="Loss of AUC up to which layers are put to 8 bit.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    help="Crops of split train that ranges come from.",
+)
+@click.option(
+    "--pairs",
+    type=click.IntRange(1),
+    default=300,
+    show_default=True,
+    help="Real and forged crops of split val, so many of each, that choices are judged on.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the choice of crops and of forgeries made by code.")
+@click.option("--html", type=_FILE, metavar="FILE", help="One page: methods, layers in float, cost of each layer.")
+@click.option(
+    "--json",
+    "json_path",
+    type=_FILE,
+    is_flag=False,
+    flag_value=Path("-"),
+    help="Write the figures as JSON to a file, or to standard output where none is named.",
+)
+@click.option("--quiet", is_flag=True, help="Print only errors.")
+def main(
+    checkpoint: Path | None,
+    data: Path,
+    out: Path,
+    max_auc_drop: float,
+    samples: int,
+    pairs: int,
+    seed: int,
+    html: Path | None,
+    json_path: Path | None,
+    quiet: bool,
+) -> None:
+    """Measures what INT8 needs to know about CHECKPOINT, or about the shipped one where none is named.
+
+    Ranges come from split train, choices are judged on split val; split test is never touched. The table is valid for
+    these very weights: exports refuse it for others. A folder of real photos alone is judged on forgeries that code
+    makes of them.
+
+    Exit status: 0 done, 2 wrong usage, 3 no choice keeps to --max-auc-drop (the table is written), 5 faces cannot be
+    read, 6 checkpoint damaged, 7 output could not be written, 130 interrupted (nothing is written).
+    """
+    _check_outputs([path for path in (out, html, json_path) if path is not None and path != Path("-")])
+    with needs("export"):
+        from tinydf.checkpoint import load_checkpoint, load_default
+        from tinydf_calibration.report import render_page, to_json
+        from tinydf_calibration.table import write_table
+        from tinydf_export.calibrate import calibrate_checkpoint
+    loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
+    with _bar(quiet) as report:
+        table = calibrate_checkpoint(
+            loaded,
+            data,
+            samples=samples,
+            validation_pairs=pairs,
+            max_auc_drop=max_auc_drop,
+            seed=seed,
+            report=report,
+        ).table
+    write_table(table, out)
+    if html is not None:
+        title = f"{'the shipped checkpoint' if checkpoint is None else checkpoint.name} on {data.name}"
+        write_atomically(html, render_page(table, title).encode())
+    write_figures(to_json(table, out), json_path)
+    if not quiet and json_path != Path("-"):
+        Console().print(_outcome(table, out))
+    _require(table, max_auc_drop)
+
+
+def _check_outputs(paths: list[Path]) -> None:
+    """Refuses outputs that cannot or must not be written, before the work and not after it."""
+    for path in paths:
+        # "--json MODEL" takes the model for the file to write.
+        if path.suffix.lower() in _MODEL_ENDINGS:
+            raise UsageError(f"{path}: is the name of a model. Name a .json or .html file.")
+        if not path.resolve().parent.is_dir():
+            raise OutputError(f"{path}: there is no folder {path.parent}. Make it first.")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError(f"{paths[0]}: is named for two outputs. Give each a file of its own.")
+
+
+def _outcome(table: CalibrationTable, out: Path) -> Table:
+    measured = table.measured
+    shown = Table(
+        title=f"{out}: ranges by {table.method}, {len(table.float_layers)} nodes in float",
+        caption=f"against float, on {measured['crops']['validation']} crops of split val",
+    )
+    for heading in ("8 bit as in", "mean |dP|", "largest", "flipped", "AUC lost", "95 %", "bounds"):
+        shown.add_column(heading, justify="left" if heading == "8 bit as in" else "right")
+    for dialect, one in measured["agreement"].items():
+        lost = "-" if one["auc_drop"] is None else f"{one['auc_drop']:+.4f}"
+        span = "-" if one["auc_drop"] is None else f"{one['auc_drop_low']:+.4f} to {one['auc_drop_high']:+.4f}"
+        shown.add_row(
+            dialect,
+            f"{one['mean_difference']:.4f}",
+            f"{one['max_difference']:.3f}",
+            f"{one['flipped']:.1%}",
+            lost,
+            span,
+            "kept" if measured["bounds_kept"][dialect] else "missed",
+        )
+    return shown
+
+
+def _require(table: CalibrationTable, max_auc_drop: float) -> None:
+    """Accepts a table whose network loses no more than was allowed.
+
+    Raises:
+        QualityError: It loses more, even with every layer in float that the search could find.
+    """
+    drops = {dialect: one["auc_drop"] or 0.0 for dialect, one in table.measured["agreement"].items()}
+    worst = max(drops, key=lambda dialect: drops[dialect])
+    # Written so that NaN is refused too.
+    if not drops[worst] <= max_auc_drop:
+        raise QualityError(
+            f"{worst}: loses {drops[worst]:.4f} of AUC, expected at most {max_auc_drop:g}. Calibrate on more crops "
+            "with --samples, allow more with --max-auc-drop, or fine-tune with tinydf-train --qat."
+        )
+
+
+@contextmanager
+def _bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on a terminal, one stage after the other."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    hidden = quiet or not console.is_terminal
+    with Progress(*columns, TimeElapsedColumn(), console=console, disable=hidden, transient=True) as progress:
+        task = progress.add_task("calibrating", total=None)
+        yield lambda stage, done, total: progress.update(task, description=stage, completed=done, total=total)
+
+
+if __name__ == "__main__":
+    main()
