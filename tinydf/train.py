@@ -28,6 +28,7 @@ from tinydf.data.samples import Pair
 from tinydf.data.series import colour_reals, training_pairs, validation_pairs
 from tinydf.flat_minimum import at_the_worst_neighbour
 from tinydf.forgery import TinyDF
+from tinydf.forgery.model import DeepPart
 from tinydf.forgery_loss import distillation_loss, forgery_loss
 from tinydf.metrics import auc, fit_temperature, threshold_at_fpr
 from tinydf.pretrained import fetch_imagenet_weights, is_backbone_file, load_backbone
@@ -113,6 +114,7 @@ def train(
     batches = _batches(config, training, fabric, workers, start)
     fixed = _loader(validation_pairs(config, validation), config.batch_pairs, workers)
     oracle = None if teacher is None else load_checkpoint(teacher).build().to(fabric.device)
+    assert isinstance(average.module, TinyDF)
     averaged = part_of(average.module, config.part)
     spec = uncalibrated_spec()
     model.train()
@@ -194,9 +196,11 @@ def initial_network(init: str, width: float = 1.0) -> tuple[TinyDF, Origin]:
     return checkpoint.build(), {"checkpoint": dict(checkpoint.config), "sha256": checkpoint.spec.checkpoint_sha256}
 
 
-def part_of(network: nn.Module, part: Part) -> nn.Module:
+def part_of(network: TinyDF, part: Part) -> nn.Module:
     """Returns the part of a TinyDF network that learns; it maps images to logits and map logits as the whole does."""
-    return network if part == "whole" else network.get_submodule(part)
+    if part == "deep":
+        return DeepPart(network)
+    return network.residual if part == "residual" else network
 
 
 def moving_average(average: Tensor, current: Tensor, averaged: Tensor | int, decay: float) -> Tensor:

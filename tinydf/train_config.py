@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from tinydf_runtime.errors import UsageError
 
 Method: TypeAlias = Literal["selfblend", "supervised", "both"]
-Part: TypeAlias = Literal["whole", "residual"]
+Part: TypeAlias = Literal["whole", "deep", "residual"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class TrainConfig:
         precision: Fabric's name, such as 32-true or bf16-mixed.
         method: Forgeries made from real pictures (``selfblend``), those of a prepared set (``supervised``), or half
             of each.
-        part: What learns: the ``whole`` network, or its ``residual`` part alone, which takes minutes and comes first.
+        part: What learns: the ``residual`` part alone, which takes minutes and comes first; the ``deep`` part alone,
+            so that it does not lean on the other; or the ``whole`` network, where the two parts' logits add up.
         without: Families of forgeries to leave out, see ``data/families/table.py``.
         width: Channels of the network as a multiple of the shipped one's; more for a teacher.
         hard_share: Share of a batch's verdicts that are learned from, the hardest ones.

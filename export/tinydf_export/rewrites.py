@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tinydf.forgery import TinyDF
 from tinydf.forgery.aggregation import PyramidAtrousAggregation
@@ -70,7 +71,7 @@ class MergedAggregation(nn.Module):
 
     def forward(self, shallow: Tensor) -> Tensor:
         """N x 16 x H x W -> N x C x H/16 x W/16."""
-        mean = self.global_mean(shallow.mean((2, 3), keepdim=True))
+        mean = self.global_mean(functional.adaptive_avg_pool2d(shallow, 1))
         windows = [self.point(shallow), *(branch(shallow) for branch in self.atrous)]
         reduced: Tensor = self.reduce(self.act(self.merge(torch.cat(windows, 1)) + mean + shallow))
         return reduced

@@ -49,7 +49,7 @@ DEFAULTS = TrainConfig()
     type=click.Choice(get_args(Part)),
     default=DEFAULTS.part,
     show_default=True,
-    help="Train all, or only the residual part: a good first run, which takes minutes.",
+    help="Train all, or one part: residual is a good first run and takes minutes, deep takes hours.",
 )
 @click.option(
     "--method",

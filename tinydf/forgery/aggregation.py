@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tinydf.forgery.backbone import activation, depthwise
 
@@ -35,7 +36,7 @@ class PyramidAtrousAggregation(nn.Module):
 
     def forward(self, shallow: Tensor) -> Tensor:
         """N x 16 x H x W (sides multiples of 16) -> N x 64 x H/16 x W/16."""
-        mean = self.global_mean(shallow.mean((2, 3), keepdim=True)).expand_as(shallow)
+        mean = self.global_mean(functional.adaptive_avg_pool2d(shallow, 1)).expand_as(shallow)
         # An expanded tensor has no layout of its own: joined as it is, all windows would be copied to another layout.
         mean = mean.contiguous(memory_format=torch.channels_last)
         windows = [mean, self.point(shallow), *(branch(shallow) for branch in self.atrous)]

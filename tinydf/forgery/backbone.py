@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 STEM_CHANNELS = 32
 
@@ -76,7 +77,8 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W -> the same, each channel scaled by 0..1."""
-        gate = self.conv_expand(self.act(self.conv_reduce(x.mean((2, 3), keepdim=True))))
+        # As a pooling layer: engines have an 8-bit kernel for it, and none for a mean over axes.
+        gate = self.conv_expand(self.act(self.conv_reduce(functional.adaptive_avg_pool2d(x, 1))))
         gated: Tensor = x * gate.sigmoid()
         return gated
 

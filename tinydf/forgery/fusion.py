@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tinydf.forgery.backbone import activation, depthwise
 
-GROUPS = 4
+GROUPS = 8
 
 
 class ShuffleBlock(nn.Module):

@@ -4,6 +4,7 @@ A forged region was resampled, smoothed, recoloured or compressed apart from its
 residuals gives it away (Fridrich & Kodovsky, "Rich Models for Steganalysis of Digital Images", IEEE TIFS 2012, for the
 residuals; Cozzolino et al., "Recasting Residual-based Local Descriptors as Convolutional Neural Networks", IH&MMSec
 2017, for learning on them). On a logarithmic scale a ratio is a difference, which a small network finds in minutes.
+How noisy a whole crop is tells about cameras and codecs, not about forgeries: each energy counts against its own mean.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class ResidualEnergy(nn.Module):
     colour: Tensor
     filters: Tensor
 
-    def __init__(self, width: int = 44) -> None:
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.register_buffer("colour", torch.tensor(COLOUR).view(3, 3, 1, 1), persistent=False)
         bank = torch.tensor(FILTERS, dtype=torch.float32).unsqueeze(1)
@@ -84,7 +85,7 @@ class ResidualEnergy(nn.Module):
 
     def judge(self, energies: Tensor) -> tuple[Tensor, Tensor]:
         """Returns N logits and the forgery map's logits, N x h x w, from N x 48 x h x w energies."""
-        features: Tensor = self.compare(energies)
+        features: Tensor = self.compare(energies - functional.adaptive_avg_pool2d(energies, 1))
         pooled = torch.cat((features.mean((2, 3)), features.amax((2, 3))), 1)
         return self.verdict(pooled).squeeze(1), self.map_conv(features).squeeze(1)
 

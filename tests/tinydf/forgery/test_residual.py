@@ -53,3 +53,10 @@ def test_autocast_does_not_round_the_pixels(face: torch.Tensor) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         rounded = part(face)[0]
     torch.testing.assert_close(rounded, part(face)[0])
+
+
+def test_a_verdict_does_not_depend_on_how_noisy_the_whole_crop_is(face: torch.Tensor) -> None:
+    part = ResidualEnergy().eval()
+    energies = part.energies(face)
+    level = torch.randn(1, energies.shape[1], 1, 1)
+    torch.testing.assert_close(part.judge(energies + level), part.judge(energies), atol=1e-4, rtol=1e-4)
