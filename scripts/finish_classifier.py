@@ -110,7 +110,7 @@ def _multiply_adds() -> int:
 
 
 def _chain(config: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns the settings of the runs that led to a checkpoint, the first run first."""
+    """Returns the settings of the runs that led to a network, the first run first."""
     origin = config.get("started_from") or {}
     earlier = _chain(origin["checkpoint"]) if "checkpoint" in origin else []
     return [*earlier, {name: value for name, value in config.items() if name != "started_from"}]
@@ -130,9 +130,25 @@ def _command(number: int, run: dict[str, Any], previous: dict[str, Any] | None) 
         if name in run
     ]
     remark = f", stopped after step {run['step']}" if run["step"] < run["steps"] else ""
-    if "part" not in run:
-        remark += " (before the network had its residual part, which was added to this run's weights untrained)"
     return f"{number}. `tinydf-train --data FACES --out RUN{number} --init {start} {' '.join(options)}`{remark}"
+
+
+def _commands(config: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
+    """Returns the commands that make a checkpoint again, and the settings of the runs among them."""
+    parts = config.get("parts")
+    chains = [_chain(config)] if parts is None else [_chain(parts["deep"]), _chain(parts["residual"])]
+    runs: list[dict[str, Any]] = []
+    lines: list[str] = []
+    for chain in chains:
+        for place, run in enumerate(chain):
+            runs.append(run)
+            lines.append(_command(len(runs), run, chain[place - 1] if place else None))
+    if parts is not None:
+        deep, residual = (f"RUN{number}/{MODEL_NAME}" for number in (len(chains[0]), len(runs)))
+        lines.append(
+            f"{len(runs) + 1}. `python scripts/join_parts.py --deep {deep} --residual {residual} --data FACES --out LAST`"
+        )
+    return lines, runs
 
 
 def _logit(probability: float) -> float:
@@ -149,9 +165,8 @@ def _describe(
     size_bytes: int,
     limit: int,
 ) -> str:
-    runs = _chain(dict(checkpoint.config))
+    commands, runs = _commands(dict(checkpoint.config))
     rows = [f"| {family} | {one.value:.3f} | {one.low:.3f} to {one.high:.3f} |" for family, one in figures.items()]
-    commands = [_command(number, run, runs[number - 2] if number > 1 else None) for number, run in enumerate(runs, 1)]
     return TEMPLATE.read_text(encoding="utf-8").format(
         checkpoint_sha256=sha256_of(DEFAULT_PATH),
         onnx_sha256=sha256_of(DEFAULT_MODEL),
@@ -171,7 +186,7 @@ def _describe(
         ),
         commands="\n".join(commands),
         pairs=f"{sum(run['step'] * run['batch_pairs'] for run in runs):,}",
-        settings=json.dumps(runs, sort_keys=True),
+        settings=json.dumps(dict(checkpoint.config), sort_keys=True),
     )
 
 
