@@ -145,9 +145,8 @@ def _commands(config: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
             lines.append(_command(len(runs), run, chain[place - 1] if place else None))
     if parts is not None:
         deep, residual = (f"RUN{number}/{MODEL_NAME}" for number in (len(chains[0]), len(runs)))
-        lines.append(
-            f"{len(runs) + 1}. `python scripts/join_parts.py --deep {deep} --residual {residual} --data FACES --out LAST`"
-        )
+        command = f"python scripts/join_parts.py --deep {deep} --residual {residual} --data FACES --out LAST"
+        lines.append(f"{len(runs) + 1}. `{command}`")
     return lines, runs
 
 

@@ -13,7 +13,7 @@ from tinydf.data.dataset import PairSeries
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair
 from tinydf.train import StepReport, calibrated, learning_rate_factor, moving_average, train
-from tinydf.train_config import TrainConfig
+from tinydf.train_config import Part, TrainConfig
 from tinydf.train_state import uncalibrated_spec
 from tinydf_runtime.errors import UsageError
 
@@ -139,16 +139,18 @@ def test_a_checkpoint_tells_the_runs_that_it_came_from(drawn_photos: list[Photo]
     assert origin["checkpoint"]["started_from"] is None
 
 
-def test_the_residual_part_learns_alone(drawn_photos: list[Photo], tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["deep", "residual"])
+def test_a_part_learns_alone(part: Part, drawn_photos: list[Photo], tmp_path: Path) -> None:
     first = run(replace(CONFIG, steps=1), drawn_photos, tmp_path / "first")
     fabric = Fabric(accelerator="cpu", devices=1)
-    config = replace(CONFIG, steps=2, part="residual")
+    config = replace(CONFIG, steps=2, part=part)
     second = train(
         config, drawn_photos[:8], drawn_photos[8:12], tmp_path / "second", fabric=fabric, init=str(first), workers=0
     )
     before, after = load_checkpoint(first).state, load_checkpoint(second).state
     changed = {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
-    assert changed == {"residual"}
+    assert ("residual" in changed) == (part == "residual")
+    assert len(changed) == (1 if part == "residual" else 5)
 
 
 def test_training_ends_with_an_operating_point(drawn_photos: list[Photo], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from torch import nn
 from tinydf.forgery import TinyDF
 from tinydf.forgery.aggregation import PyramidAtrousAggregation
 from tinydf.forgery.fusion import ShuffleFusionMixer
+from tinydf.forgery.model import DeepPart, deep_side
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +70,21 @@ def test_mixer_lets_every_channel_reach_every_channel() -> None:
         output = mixer(deep, texture)[:, channel].sum()
         for gradient in torch.autograd.grad(output, (deep, texture)):
             assert (gradient.abs().sum((0, 2, 3)) > 0).all()
+
+
+def test_the_deep_part_sees_a_crop_at_128_px_and_other_pictures_in_whole_cells() -> None:
+    assert deep_side(224) == 128
+    assert [deep_side(side) for side in (32, 64, 128)] == [32, 32, 64]
+
+
+def test_the_verdict_is_the_sum_of_what_the_parts_say(model: TinyDF) -> None:
+    images = torch.rand(2, 3, 96, 96) * 255
+    with torch.inference_mode():
+        whole, deep, residual = model(images), DeepPart(model)(images), model.residual(images)
+    torch.testing.assert_close(whole[0], deep[0] + residual[0])
+    torch.testing.assert_close(whole[1], deep[1] + residual[1])
+
+
+def test_the_deep_part_alone_has_the_networks_own_weights(model: TinyDF) -> None:
+    alone = {id(parameter) for parameter in DeepPart(model).parameters()}
+    assert alone == {id(p) for name, p in model.named_parameters() if not name.startswith("residual.")}
