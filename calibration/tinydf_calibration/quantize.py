@@ -235,7 +235,8 @@ class _Writer:
         self.constants.setdefault(name, numpy_helper.from_array(values, name))
 
     def _store_dequantized(self, name: str, stored: np.ndarray, scales: np.ndarray) -> None:
-        names = [f"{name}_quantized", f"{name}_scale", f"{name}_zero_point"]
-        for one, values in zip(names, (stored, scales, np.zeros(scales.shape, stored.dtype)), strict=True):
+        # No zero point means 0, and takes no space.
+        names = [f"{name}_quantized", f"{name}_scale"]
+        for one, values in zip(names, (stored, scales), strict=True):
             self._store(one, values)
         self.nodes.append(helper.make_node("DequantizeLinear", names, [name], name=f"{name}_dequantize", axis=0))
