@@ -15,7 +15,8 @@ from tinydf_export.targets import TARGETS, ExportedModel, check_target, export_m
 from tinydf_export.verify import Verification, verify_model
 from tinydf_runtime import __version__
 from tinydf_runtime.command import OneLineCommand, write_figures
-from tinydf_runtime.errors import QualityError, needs
+from tinydf_runtime.errors import QualityError, UsageError, needs
+from tinydf_runtime.spec import Precision
 
 _FILE = click.Path(path_type=Path)
 _JSON_HELP = "Write the figures as JSON to a file, or to standard output where none is named."
@@ -29,25 +30,50 @@ _JSON_HELP = "Write the figures as JSON to a file, or to standard output where n
 @click.version_option(__version__)
 @click.argument("checkpoint", required=False, type=_FILE)
 @click.option("--target", required=True, help=f"What to make: {', '.join(TARGETS)}.")
+@click.option("--int8", is_flag=True, help="Compute in 8 bit; needs --calibration or --data.")
+@click.option("--fp16", is_flag=True, help="Compute in float16 where that is safe.")
+@click.option("--calibration", type=_FILE, help="Calibration table that tinydf-calibrate wrote for CHECKPOINT.")
+@click.option("--data", type=_FILE, help="Folder of prepared faces: measures the export, and calibrates --int8.")
+@click.option(
+    "--max-auc-drop",
+    type=click.FloatRange(0, 1),
+    default=0.005,
+    show_default=True,
+    help="Largest loss of AUC on --data; a worse export is no file, and exits 3.",
+)
 @click.option("--out", required=True, type=_FILE, help="File to write.")
 @click.option("--json", "json_path", type=_FILE, is_flag=False, flag_value=Path("-"), help=_JSON_HELP)
 @click.option("--quiet", is_flag=True, help="Print only errors.")
-def export_main(checkpoint: Path | None, target: str, out: Path, json_path: Path | None, quiet: bool) -> None:
+def export_main(
+    checkpoint: Path | None,
+    target: str,
+    int8: bool,
+    fp16: bool,
+    calibration: Path | None,
+    data: Path | None,
+    max_auc_drop: float,
+    out: Path,
+    json_path: Path | None,
+    quiet: bool,
+) -> None:
     """Exports CHECKPOINT, or the shipped one where none is named, as one self-contained model file.
 
-    The file is left only if it gives the same probabilities as the checkpoint.
+    The file is left only if it gives what the checkpoint gives: on golden crops as near as its precision allows, and
+    on the faces of --data with no more loss of AUC than --max-auc-drop.
     """
-    check_target(target, out)
+    precision = _precision(int8, fp16, calibration, data)
+    check_target(target, out, precision)
     with needs("export"):
         from tinydf.checkpoint import load_checkpoint, load_default
+        from tinydf_export.inputs import gather_inputs
     loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
-    exported = export_model(loaded, target, out)
+    inputs = gather_inputs(loaded, precision, calibration, data, max_auc_drop)
+    exported = export_model(
+        loaded, target, out, precision=precision, table=inputs.table, crops=inputs.crops, max_auc_drop=max_auc_drop
+    )
     write_figures(json.dumps(_export_figures(exported, target), indent=2) + "\n", json_path)
     if not quiet and json_path != Path("-"):
-        click.echo(
-            f"{exported.path}: {exported.size_bytes / 1e6:.1f} MB, probabilities within "
-            f"{exported.parity.max_difference:.1g} of the checkpoint's on {exported.parity.crops} golden crops"
-        )
+        click.echo(_summary(exported))
 
 
 @click.command("tinydf-verify", cls=OneLineCommand, epilog="Example: tinydf-verify mine.onnx")
@@ -74,13 +100,51 @@ def verify_main(model: Path, device: str, threads: int | None, json_path: Path |
         )
 
 
+def _precision(int8: bool, fp16: bool, calibration: Path | None, data: Path | None) -> Precision:
+    """Returns the precision that the options ask for.
+
+    Raises:
+        UsageError: They contradict each other, or leave open what INT8 is calibrated with.
+    """
+    if int8 and fp16:
+        raise UsageError("--int8, --fp16: found both, expected one of them.")
+    if int8 and calibration is None and data is None:
+        raise UsageError(
+            "--int8: needs --calibration TABLE, or --data FACES to calibrate on. Make FACES with tinydf-prepare from "
+            "videos or photos like yours, and TABLE with tinydf-calibrate."
+        )
+    if calibration is not None and not int8:
+        raise UsageError("--calibration: only --int8 uses a table. Add --int8, or leave the table out.")
+    return "int8" if int8 else "fp16" if fp16 else "fp32"
+
+
+def _summary(exported: ExportedModel) -> str:
+    golden, given = exported.proof.golden, exported.proof.given
+    text = (
+        f"{exported.path}: {exported.spec.precision}, {exported.size_bytes / 1e6:.1f} MB, probabilities within "
+        f"{golden.max_difference:.1g} of the checkpoint's on {golden.crops} golden crops"
+    )
+    if given is not None:
+        text += (
+            f"; on {given.crops} given crops mean difference {given.mean_difference:.2g}, {given.flipped:.1%} of "
+            "verdicts flipped"
+        )
+        if given.auc is not None and given.auc_drop is not None:
+            text += (
+                f", AUC {given.auc:.4f} after {given.auc_before:.4f} "
+                f"(drop {given.auc_drop:.4f}, 95 % interval {given.auc_drop_low:.4f} to {given.auc_drop_high:.4f})"
+            )
+    return text
+
+
 def _export_figures(exported: ExportedModel, target: str) -> dict[str, Any]:
     return {
         "schema": "tinydf.export/1",
         "path": str(exported.path),
         "target": target,
         "size_bytes": exported.size_bytes,
-        "parity": asdict(exported.parity),
+        "parity": asdict(exported.proof.golden),
+        "proof": exported.proof.to_dict(),
         "spec": json.loads(exported.spec.to_json()),
     }
 
