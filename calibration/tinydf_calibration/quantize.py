@@ -82,13 +82,13 @@ def _maker(name: str, index: GraphIndex) -> str:
     """Returns the node that computes a tensor, behind operators that move or clip."""
     while (maker := index.producers.get(name)) is not None and maker.op_type in PASSING | CLIPPING:
         name = maker.input[0]
-    return maker.name if maker is not None else ""
+    return str(maker.name) if maker is not None else ""
 
 
 def _result(node: NodeProto, index: GraphIndex) -> str:
     """Returns the tensor whose range counts for what a node makes: the clipped one where a clip follows."""
     clip = clip_behind(node, index)
-    return node.output[0] if clip is None else clip.output[0]
+    return str(node.output[0] if clip is None else clip.output[0])
 
 
 class _Writer:

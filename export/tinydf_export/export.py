@@ -14,9 +14,9 @@ from tinydf_calibration.quantize import quantize_model
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_calibration.table import CalibrationTable, check_fits
 from tinydf_export import parity
+from tinydf_export.float_graph import OPSET, build_float_graph
 from tinydf_export.golden import draw_golden_crops, encode_crops
 from tinydf_export.proof import MAX_AUC_DROP, Proof, Reference, Scorer, prove
-from tinydf_export.float_graph import OPSET, build_float_graph
 from tinydf_runtime import __version__
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.spec import ModelSpec, Precision

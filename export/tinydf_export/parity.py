@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tinydf.checkpoint import Checkpoint
 from tinydf_export.traceable import Traceable
+from tinydf_export.verify import TOLERANCE
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.spec import Precision
 from tinydf_runtime.types import Scores
@@ -18,10 +19,8 @@ from tinydf_runtime.types import Scores
 if TYPE_CHECKING:
     from tinydf_export.proof import Scorer
 
-MAX_DIFFERENCE: dict[Precision, float] = {"fp32": 1e-4, "fp16": 0.01, "w8": 0.05, "int8": 0.1}
-"""Largest difference in probability that an export may show on a golden crop, by precision."""
 MAX_MAP_DIFFERENCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.1, "w8": 0.25, "int8": 0.5}
-"""The same for a cell of the forgery map, which nothing averages."""
+"""Largest difference in a cell of the forgery map, which nothing averages, that an export may show on a golden crop."""
 BATCHES = (1, 2, 5)
 _EAGER_BATCH = 16
 
@@ -55,7 +54,8 @@ def score_eagerly(checkpoint: Checkpoint, crops: NDArray[np.uint8]) -> Scores:
     network = Traceable(checkpoint.build(), checkpoint.spec.temperature).eval()
     probabilities, maps = [], []
     with torch.inference_mode():
-        for part in torch.from_numpy(crops).split(_EAGER_BATCH):
+        for start in range(0, len(crops), _EAGER_BATCH):
+            part = torch.from_numpy(crops[start : start + _EAGER_BATCH])
             probability, forgery_map = network(part.permute(0, 3, 1, 2).contiguous())
             probabilities.append(probability.numpy())
             maps.append(forgery_map.numpy())
@@ -92,7 +92,7 @@ def require(parity: Parity, precision: Precision) -> None:
     Raises:
         QualityError: A difference is above its bound, or is no number at all.
     """
-    bound, map_bound = MAX_DIFFERENCE[precision], MAX_MAP_DIFFERENCE[precision]
+    bound, map_bound = TOLERANCE[precision], MAX_MAP_DIFFERENCE[precision]
     # Written so that NaN is refused too.
     if not (parity.max_difference <= bound and parity.max_map_difference <= map_bound):
         advice = "install the versions in constraints.txt" if precision == "fp32" else "export with a higher precision"

@@ -66,7 +66,8 @@ def pack(model: onnx.ModelProto, spec: ModelSpec, golden_text: str) -> bytes:
     packed.CopyFrom(model)
     onnx.helper.set_model_props(packed, {METADATA_KEY: spec.to_json(), GOLDEN_KEY: golden_text})
     onnx.checker.check_model(packed, full_check=True)
-    return packed.SerializeToString(deterministic=True)
+    content: bytes = packed.SerializeToString(deterministic=True)
+    return content
 
 
 def _write_graph(job: ExportJob) -> onnx.ModelProto:

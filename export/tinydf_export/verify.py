@@ -14,7 +14,7 @@ from tinydf_runtime.files import sha256_of
 from tinydf_runtime.spec import Precision
 
 TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "fp16": 0.01, "w8": 0.05, "int8": 0.1}
-"""Largest difference in probability from the checkpoint, by precision: the bounds of every export."""
+"""Largest difference in probability from the checkpoint on a golden crop, by precision: no export shows more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from tinydf_runtime.errors import ModelFileError
 SCHEMA = "tinydf.model/1"
 METADATA_KEY = "tinydf"
 GOLDEN_KEY = "tinydf.golden"
-"""Metadata key of the golden crops: a JSON list of base64 WebP files, lossless,, in the order of ``golden_probability``."""
+"""Metadata key of the golden crops: a JSON list of base64 WebP files without loss, as ``golden_probability``."""
 
 Precision = Literal["fp32", "fp16", "w8", "int8"]
 
