@@ -11,6 +11,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from tinydf_export.from_onnx import BuiltPlan, build_from_onnx
+from tinydf_export.plan_options import PlanOptions
 from tinydf_export.targets import TARGETS, ExportedModel, check_target, export_model
 from tinydf_export.verify import Verification, verify_model
 from tinydf_runtime import __version__
@@ -41,6 +43,16 @@ _JSON_HELP = "Write the figures as JSON to a file, or to standard output where n
     show_default=True,
     help="Largest loss of AUC on --data; a worse export is no file, and exits 3.",
 )
+@click.option(
+    "--from-onnx",
+    "source",
+    type=_FILE,
+    help="TensorRT: build the plan of this file, on the device, without PyTorch, in place of exporting CHECKPOINT.",
+)
+@click.option("--max-batch", type=click.IntRange(1), help="TensorRT: faces computed at once at most.  [default: 16]")
+@click.option("--timing-cache", type=_FILE, help="TensorRT: file that makes later builds quick and alike.")
+@click.option("--dla-core", type=click.IntRange(0), help="TensorRT: deep learning accelerator to build for.")
+@click.option("--version-compatible", is_flag=True, help="TensorRT: let later versions load the plan too.")
 @click.option("--out", required=True, type=_FILE, help="File to write.")
 @click.option("--json", "json_path", type=_FILE, is_flag=False, flag_value=Path("-"), help=_JSON_HELP)
 @click.option("--quiet", is_flag=True, help="Print only errors.")
@@ -52,6 +64,11 @@ def export_main(
     calibration: Path | None,
     data: Path | None,
     max_auc_drop: float,
+    source: Path | None,
+    max_batch: int | None,
+    timing_cache: Path | None,
+    dla_core: int | None,
+    version_compatible: bool,
     out: Path,
     json_path: Path | None,
     quiet: bool,
@@ -61,6 +78,14 @@ def export_main(
     The file is left only if it gives what the checkpoint gives: on golden crops as near as its precision allows, and
     on the faces of --data with no more loss of AUC than --max-auc-drop.
     """
+    plan = PlanOptions(max_batch or 16, 1, dla_core, version_compatible, timing_cache)
+    if target != "tensorrt" and (source is not None or plan != PlanOptions()):
+        raise UsageError(f"target: found {target} with options of a TensorRT plan, expected tensorrt.")
+    if source is not None:
+        if checkpoint is not None or int8 or fp16 or calibration is not None or data is not None:
+            raise UsageError("--from-onnx: the file holds network and precision. Leave checkpoint and these out.")
+        _show_plan(build_from_onnx(source, out, plan), json_path, quiet)
+        return
     precision = _precision(int8, fp16, calibration, data)
     check_target(target, out, precision)
     with needs("export"):
@@ -69,7 +94,14 @@ def export_main(
     loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
     inputs = gather_inputs(loaded, precision, calibration, data, max_auc_drop)
     exported = export_model(
-        loaded, target, out, precision=precision, table=inputs.table, crops=inputs.crops, max_auc_drop=max_auc_drop
+        loaded,
+        target,
+        out,
+        precision=precision,
+        table=inputs.table,
+        crops=inputs.crops,
+        max_auc_drop=max_auc_drop,
+        plan=plan if target == "tensorrt" else None,
     )
     write_figures(json.dumps(_export_figures(exported, target), indent=2) + "\n", json_path)
     if not quiet and json_path != Path("-"):
@@ -135,6 +167,25 @@ def _summary(exported: ExportedModel) -> str:
                 f"(drop {given.auc_drop:.4f}, 95 % interval {given.auc_drop_low:.4f} to {given.auc_drop_high:.4f})"
             )
     return text
+
+
+def _show_plan(built: BuiltPlan, json_path: Path | None, quiet: bool) -> None:
+    """Writes and prints what came of a build on the device."""
+    figures = {
+        "schema": "tinydf.export/1",
+        "path": str(built.path),
+        "target": "tensorrt",
+        "size_bytes": built.size_bytes,
+        "verification": asdict(built.verification),
+        "spec": json.loads(built.spec.to_json()),
+    }
+    write_figures(json.dumps(figures, indent=2) + "\n", json_path)
+    if not quiet and json_path != Path("-"):
+        found = built.verification
+        click.echo(
+            f"{built.path}: {built.spec.precision}, {built.size_bytes / 1e6:.1f} MB, probabilities within "
+            f"{found.max_difference:.1g} of the checkpoint's on {len(found.found)} golden crops, on this device"
+        )
 
 
 def _export_figures(exported: ExportedModel, target: str) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinydf_export.plan_options import PlanOptions
+from tinydf_export.targets import check_target
 from tinydf_export.verify import Verification, verify_model
 from tinydf_runtime.engines.onnxruntime_engine import open_session
-from tinydf_runtime.errors import ModelFileError, QualityError, UsageError, needs
+from tinydf_runtime.errors import ModelFileError, QualityError, needs
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.plan import PlanFacts, write_plan
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
@@ -50,10 +51,7 @@ def build_from_onnx(source: Path, out: Path, options: PlanOptions | None = None)
         OutputError: A file could not be written.
     """
     options = options or PlanOptions()
-    if out.suffix.lower() != ".plan":
-        raise UsageError(f"{out}: expected a name that ends in .plan for target tensorrt.")
-    if not out.resolve().parent.is_dir():
-        raise UsageError(f"{out}: its folder does not exist. Make it first.")
+    check_target("tensorrt", out)
     spec, golden = _read_metadata(source)
     with needs("tensorrt"):
         import tensorrt

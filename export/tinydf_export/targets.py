@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from tinydf.checkpoint import Checkpoint
     from tinydf_calibration.sampler import LabelledCrops
     from tinydf_calibration.table import CalibrationTable
+    from tinydf_export.plan_options import PlanOptions
     from tinydf_export.proof import Proof
     from tinydf_runtime.spec import ModelSpec, Precision
 
@@ -37,6 +39,8 @@ class Target:
 TARGETS: dict[str, Target] = {
     "onnx": Target("to_onnx", "export", ".onnx", ("fp32", "fp16", "int8")),
     "coreml": Target("to_coreml", "coreml", ".mlpackage", ("fp16", "fp32", "w8", "int8")),
+    # Its libraries are on the device; without them the exporter leaves the ONNX file that the device builds from.
+    "tensorrt": Target("to_tensorrt", "export", ".plan", ("fp32", "fp16", "int8")),
 }
 """Name -> target."""
 
@@ -83,6 +87,7 @@ def export_model(
     table: CalibrationTable | None = None,
     crops: LabelledCrops | None = None,
     max_auc_drop: float = 0.005,
+    plan: PlanOptions | None = None,
 ) -> ExportedModel:
     """Exports a network with the exporter that the target asks for. Only that exporter's libraries are imported.
 
@@ -94,6 +99,7 @@ def export_model(
         table: Calibration table, which INT8 needs.
         crops: To measure the exported model on, beside the golden crops.
         max_auc_drop: Largest loss of AUC on these.
+        plan: What to build; for target tensorrt alone.
 
     Raises:
         UsageError: No such target, ``out`` has another ending than its files, it does not write this precision, or
@@ -107,7 +113,7 @@ def export_model(
     row = TARGETS[target]
     with needs(row.extra):
         module = import_module(f"tinydf_export.{row.module}")
-    export = cast("Exporter", module.export)
+    export = cast("Exporter", module.export if plan is None else partial(module.export, plan=plan))
     return export(checkpoint, out, precision=precision, table=table, crops=crops, max_auc_drop=max_auc_drop)
 
 

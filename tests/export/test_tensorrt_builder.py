@@ -1,8 +1,9 @@
-"""The plan builder on doubles of TensorRT 10 and 11: the flags that each version knows, and clear ends of failed builds."""
+"""The plan builder on doubles of TensorRT 10 and 11: the flags of each version, and clear ends of failed builds."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,11 +97,11 @@ def test_version_8_gets_the_flags_that_stand_for_strong_types_there(
     tensorrt_machine: Any, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import tensorrt
-    from tensorrt_double import Machine, make_tensorrt
 
     from tinydf_export import tensorrt_builder
 
-    old: Any = make_tensorrt(Machine("8.6.1"))
+    double = sys.modules["tensorrt_double"]
+    old = double.make_tensorrt(double.Machine("8.6.1"))
     monkeypatch.setattr(tensorrt_builder, "tensorrt", old)
     assert old.__version__ != tensorrt.__version__
     plan = build("int8")
