@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tinydf_export.from_onnx import BuiltPlan, build_from_onnx
 from tinydf_export.plan_options import PlanOptions
-from tinydf_export.targets import TARGETS, ExportedModel, check_target, export_model
+from tinydf_export.targets import TARGETS, ExportedModel, check_target, export_model, find_target
 from tinydf_export.verify import Verification, verify_model
 from tinydf_runtime import __version__
 from tinydf_runtime.command import OneLineCommand, write_figures
@@ -32,7 +32,12 @@ _JSON_HELP = "Write the figures as JSON to a file, or to standard output where n
 @click.version_option(__version__)
 @click.argument("checkpoint", required=False, type=_FILE)
 @click.option("--target", required=True, help=f"What to make: {', '.join(TARGETS)}.")
-@click.option("--int8", is_flag=True, help="Compute in 8 bit; needs --calibration or --data.")
+@click.option("--int8", is_flag=True, help="Compute in 8 bit; needs --calibration or --data, but not for coreml.")
+@click.option(
+    "--int8-activations",
+    is_flag=True,
+    help="Compute in 8 bit where --int8 alone stores the weights so: coreml; needs --calibration or --data.",
+)
 @click.option("--fp16", is_flag=True, help="Compute in float16 where that is safe.")
 @click.option("--calibration", type=_FILE, help="Calibration table that tinydf-calibrate wrote for CHECKPOINT.")
 @click.option("--data", type=_FILE, help="Folder of prepared faces: measures the export, and calibrates --int8.")
@@ -60,6 +65,7 @@ def export_main(
     checkpoint: Path | None,
     target: str,
     int8: bool,
+    int8_activations: bool,
     fp16: bool,
     calibration: Path | None,
     data: Path | None,
@@ -86,7 +92,7 @@ def export_main(
             raise UsageError("--from-onnx: the file holds network and precision. Leave checkpoint and these out.")
         _show_plan(build_from_onnx(source, out, plan), json_path, quiet)
         return
-    precision = _precision(int8, fp16, calibration, data)
+    precision = _precision(target, int8, int8_activations, fp16, calibration, data)
     check_target(target, out, precision)
     with needs("export"):
         from tinydf.checkpoint import load_checkpoint, load_default
@@ -132,22 +138,26 @@ def verify_main(model: Path, device: str, threads: int | None, json_path: Path |
         )
 
 
-def _precision(int8: bool, fp16: bool, calibration: Path | None, data: Path | None) -> Precision:
+def _precision(
+    target: str, int8: bool, int8_activations: bool, fp16: bool, calibration: Path | None, data: Path | None
+) -> Precision:
     """Returns the precision that the options ask for.
 
     Raises:
         UsageError: They contradict each other, or leave open what INT8 is calibrated with.
     """
-    if int8 and fp16:
+    row = find_target(target)
+    if (int8 or int8_activations) and fp16:
         raise UsageError("--int8, --fp16: found both, expected one of them.")
-    if int8 and calibration is None and data is None:
+    if calibration is not None and not (int8 or int8_activations):
+        raise UsageError("--calibration: only --int8 uses a table. Add --int8, or leave the table out.")
+    precision = "int8" if int8_activations else row.int8 if int8 else "fp16" if fp16 else row.precisions[0]
+    if precision == "int8" and calibration is None and data is None:
         raise UsageError(
             "--int8: needs --calibration TABLE, or --data FACES to calibrate on. Make FACES with tinydf-prepare from "
             "videos or photos like yours, and TABLE with tinydf-calibrate."
         )
-    if calibration is not None and not int8:
-        raise UsageError("--calibration: only --int8 uses a table. Add --int8, or leave the table out.")
-    return "int8" if int8 else "fp16" if fp16 else "fp32"
+    return precision
 
 
 def _summary(exported: ExportedModel) -> str:

@@ -61,7 +61,7 @@ def start_export(
     Args:
         checkpoint: The network.
         precision: Number format to compute in.
-        table: Calibration table, which INT8 needs.
+        table: Calibration table, which INT8 needs; of 8-bit weights it equalises the channels.
         crops: To measure the exported model on, beside the golden crops.
         max_auc_drop: Largest loss of AUC on these.
         tools: Distributions beside onnx, onnxscript and torch whose versions shape the file.
@@ -76,7 +76,7 @@ def start_export(
             "tinydf-calibrate makes tables."
         )
     graph = build_float_graph(checkpoint)
-    if precision != "int8":
+    if precision not in ("int8", "w8"):
         table = None
     if table is not None:
         check_fits(table, checkpoint.spec.checkpoint_sha256, graph, checkpoint.spec.crop.sha256())

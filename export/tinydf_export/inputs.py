@@ -21,7 +21,7 @@ class ExportInputs:
     """What an export needs beside its checkpoint.
 
     Attributes:
-        table: For INT8, else None.
+        table: None without one.
         crops: To measure the exported model on, None without a folder of faces.
     """
 
@@ -36,7 +36,7 @@ def gather_inputs(
 
     Args:
         checkpoint: To be exported.
-        precision: Only int8 takes a table.
+        precision: Only int8 calibrates.
         table_path: File that tinydf-calibrate wrote; None to calibrate on ``faces``.
         faces: Folder of prepared faces; its validation part proves the export.
         max_auc_drop: Bound that a calibration must keep to.
@@ -50,6 +50,6 @@ def gather_inputs(
         assert faces is not None
         calibration = calibrate_checkpoint(checkpoint, faces, max_auc_drop=max_auc_drop)
         return ExportInputs(calibration.table, calibration.validation)
-    table = read_table(table_path) if precision == "int8" and table_path is not None else None
+    table = None if table_path is None else read_table(table_path)
     crops = None if faces is None else read_labelled_crops(faces, "val", checkpoint.spec.crop, PROOF_CROPS)
     return ExportInputs(table, crops)

@@ -27,18 +27,20 @@ class Target:
         module: Holds the exporter's one function, ``export``; see ``Exporter``.
         extra: Installs its libraries.
         ending: Of its files.
-        precisions: Those it writes.
+        precisions: Those it writes, first the one that nobody needs to ask for.
+        int8: What ``--int8`` means here: "w8" where most users want small files that compute in float.
     """
 
     module: str
     extra: str
     ending: str
     precisions: tuple[Precision, ...]
+    int8: Precision = "int8"
 
 
 TARGETS: dict[str, Target] = {
     "onnx": Target("to_onnx", "export", ".onnx", ("fp32", "fp16", "int8")),
-    "coreml": Target("to_coreml", "coreml", ".mlpackage", ("fp16", "fp32", "w8", "int8")),
+    "coreml": Target("to_coreml", "coreml", ".mlpackage", ("fp16", "fp32", "w8", "int8"), int8="w8"),
     # Its libraries are on the device; without them the exporter leaves the ONNX file that the device builds from.
     "tensorrt": Target("to_tensorrt", "export", ".plan", ("fp32", "fp16", "int8")),
 }
@@ -123,12 +125,21 @@ def check_target(target: str, out: Path, precision: Precision = "fp32") -> None:
     Raises:
         UsageError: They do not.
     """
-    if target not in TARGETS:
-        raise UsageError(f"target: found {target}, expected one of {', '.join(TARGETS)}.")
-    row = TARGETS[target]
+    row = find_target(target)
     if out.suffix.lower() != row.ending:
         raise UsageError(f"{out}: expected a name that ends in {row.ending} for target {target}.")
     if not out.resolve().parent.is_dir():
         raise UsageError(f"{out}: its folder does not exist. Make it first.")
     if precision not in row.precisions:
         raise UsageError(f"precision: found {precision}, expected one of {', '.join(row.precisions)} for {target}.")
+
+
+def find_target(name: str) -> Target:
+    """Returns a row of the table.
+
+    Raises:
+        UsageError: There is none of this name.
+    """
+    if name not in TARGETS:
+        raise UsageError(f"target: found {name}, expected one of {', '.join(TARGETS)}.")
+    return TARGETS[name]
