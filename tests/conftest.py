@@ -6,8 +6,12 @@ The networks compute something a test can foretell, so that no test needs a trai
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -274,3 +278,32 @@ def _index_first(content: bytes) -> bytes:
         at = index.find(b"stco", at + 4)
     others = [box for box in boxes if box[4:8] != b"moov"]
     return others[0] + bytes(index) + b"".join(others[1:])
+
+
+@pytest.fixture(params=["10.3.0", "11.4.0.106"])
+def tensorrt_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A machine whose TensorRT and CUDA are the doubles of ``tensorrt_double.py``, in both versions that we support."""
+    spec = spec_from_file_location("tensorrt_double", Path(__file__).with_name("tensorrt_double.py"))
+    assert spec is not None and spec.loader is not None
+    double = module_from_spec(spec)
+    # Dataclasses look their own module up.
+    monkeypatch.setitem(sys.modules, spec.name, double)
+    spec.loader.exec_module(double)
+    machine = double.Machine(request.param)
+    bindings = ModuleType("cuda.bindings")
+    bindings.runtime = double.make_cudart(machine)  # type: ignore[attr-defined]
+    fakes = {
+        "tensorrt": double.make_tensorrt(machine),
+        "cuda": ModuleType("cuda"),
+        "cuda.bindings": bindings,
+        "cuda.bindings.runtime": bindings.runtime,
+    }
+    ours = ("engines.tensorrt_engine", "engines.tensorrt_log", "engines.cuda_memory", "tensorrt_builder")
+    loaded = [name for name in sys.modules if name.endswith(ours)]
+    for name in loaded:
+        monkeypatch.delitem(sys.modules, name)
+    for name, module in fakes.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    yield machine
+    for name in [name for name in sys.modules if name.endswith(ours)]:
+        del sys.modules[name]

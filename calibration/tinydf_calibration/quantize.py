@@ -82,13 +82,13 @@ def _maker(name: str, index: GraphIndex) -> str:
     """Returns the node that computes a tensor, behind operators that move or clip."""
     while (maker := index.producers.get(name)) is not None and maker.op_type in PASSING | CLIPPING:
         name = maker.input[0]
-    return maker.name if maker is not None else ""
+    return str(maker.name) if maker is not None else ""
 
 
 def _result(node: NodeProto, index: GraphIndex) -> str:
     """Returns the tensor whose range counts for what a node makes: the clipped one where a clip follows."""
     clip = clip_behind(node, index)
-    return node.output[0] if clip is None else clip.output[0]
+    return str(node.output[0] if clip is None else clip.output[0])
 
 
 class _Writer:
@@ -235,7 +235,8 @@ class _Writer:
         self.constants.setdefault(name, numpy_helper.from_array(values, name))
 
     def _store_dequantized(self, name: str, stored: np.ndarray, scales: np.ndarray) -> None:
-        names = [f"{name}_quantized", f"{name}_scale", f"{name}_zero_point"]
-        for one, values in zip(names, (stored, scales, np.zeros(scales.shape, stored.dtype)), strict=True):
+        # No zero point means 0, and takes no space.
+        names = [f"{name}_quantized", f"{name}_scale"]
+        for one, values in zip(names, (stored, scales), strict=True):
             self._store(one, values)
         self.nodes.append(helper.make_node("DequantizeLinear", names, [name], name=f"{name}_dequantize", axis=0))

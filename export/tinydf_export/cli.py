@@ -11,11 +11,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tinydf_export.targets import TARGETS, ExportedModel, check_target, export_model
+from tinydf_export.from_onnx import BuiltPlan, build_from_onnx
+from tinydf_export.plan_options import PlanOptions
+from tinydf_export.targets import TARGETS, ExportedModel, check_target, export_model, find_target
 from tinydf_export.verify import Verification, verify_model
 from tinydf_runtime import __version__
 from tinydf_runtime.command import OneLineCommand, write_figures
-from tinydf_runtime.errors import QualityError, needs
+from tinydf_runtime.errors import QualityError, UsageError, needs
+from tinydf_runtime.spec import Precision
 
 _FILE = click.Path(path_type=Path)
 _JSON_HELP = "Write the figures as JSON to a file, or to standard output where none is named."
@@ -29,25 +32,86 @@ _JSON_HELP = "Write the figures as JSON to a file, or to standard output where n
 @click.version_option(__version__)
 @click.argument("checkpoint", required=False, type=_FILE)
 @click.option("--target", required=True, help=f"What to make: {', '.join(TARGETS)}.")
+@click.option("--int8", is_flag=True, help="Compute in 8 bit; needs --calibration or --data, but not for coreml.")
+@click.option(
+    "--int8-activations",
+    is_flag=True,
+    help="Compute in 8 bit where --int8 alone stores the weights so: coreml; needs --calibration or --data.",
+)
+@click.option("--fp16", is_flag=True, help="Compute in float16 where that is safe.")
+@click.option("--calibration", type=_FILE, help="Calibration table that tinydf-calibrate wrote for CHECKPOINT.")
+@click.option("--data", type=_FILE, help="Folder of prepared faces: measures the export, and calibrates --int8.")
+@click.option(
+    "--max-auc-drop",
+    type=click.FloatRange(0, 1),
+    default=0.005,
+    show_default=True,
+    help="Largest loss of AUC on --data; a worse export is no file, and exits 3.",
+)
+@click.option(
+    "--from-onnx",
+    "source",
+    type=_FILE,
+    help="TensorRT: build the plan of this file, on the device, without PyTorch, in place of exporting CHECKPOINT.",
+)
+@click.option("--max-batch", type=click.IntRange(1), help="TensorRT: faces computed at once at most.  [default: 16]")
+@click.option("--timing-cache", type=_FILE, help="TensorRT: file that makes later builds quick and alike.")
+@click.option("--dla-core", type=click.IntRange(0), help="TensorRT: deep learning accelerator to build for.")
+@click.option("--version-compatible", is_flag=True, help="TensorRT: let later versions load the plan too.")
 @click.option("--out", required=True, type=_FILE, help="File to write.")
 @click.option("--json", "json_path", type=_FILE, is_flag=False, flag_value=Path("-"), help=_JSON_HELP)
 @click.option("--quiet", is_flag=True, help="Print only errors.")
-def export_main(checkpoint: Path | None, target: str, out: Path, json_path: Path | None, quiet: bool) -> None:
+def export_main(
+    checkpoint: Path | None,
+    target: str,
+    int8: bool,
+    int8_activations: bool,
+    fp16: bool,
+    calibration: Path | None,
+    data: Path | None,
+    max_auc_drop: float,
+    source: Path | None,
+    max_batch: int | None,
+    timing_cache: Path | None,
+    dla_core: int | None,
+    version_compatible: bool,
+    out: Path,
+    json_path: Path | None,
+    quiet: bool,
+) -> None:
     """Exports CHECKPOINT, or the shipped one where none is named, as one self-contained model file.
 
-    The file is left only if it gives the same probabilities as the checkpoint.
+    The file is left only if it gives what the checkpoint gives: on golden crops as near as its precision allows, and
+    on the faces of --data with no more loss of AUC than --max-auc-drop.
     """
-    check_target(target, out)
+    plan = PlanOptions(max_batch or 16, 1, dla_core, version_compatible, timing_cache)
+    if target != "tensorrt" and (source is not None or plan != PlanOptions()):
+        raise UsageError(f"target: found {target} with options of a TensorRT plan, expected tensorrt.")
+    if source is not None:
+        if checkpoint is not None or int8 or fp16 or calibration is not None or data is not None:
+            raise UsageError("--from-onnx: the file holds network and precision. Leave checkpoint and these out.")
+        _show_plan(build_from_onnx(source, out, plan), json_path, quiet)
+        return
+    precision = _precision(target, int8, int8_activations, fp16, calibration, data)
+    check_target(target, out, precision)
     with needs("export"):
         from tinydf.checkpoint import load_checkpoint, load_default
+        from tinydf_export.inputs import gather_inputs
     loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
-    exported = export_model(loaded, target, out)
+    inputs = gather_inputs(loaded, precision, calibration, data, max_auc_drop)
+    exported = export_model(
+        loaded,
+        target,
+        out,
+        precision=precision,
+        table=inputs.table,
+        crops=inputs.crops,
+        max_auc_drop=max_auc_drop,
+        plan=plan if target == "tensorrt" else None,
+    )
     write_figures(json.dumps(_export_figures(exported, target), indent=2) + "\n", json_path)
     if not quiet and json_path != Path("-"):
-        click.echo(
-            f"{exported.path}: {exported.size_bytes / 1e6:.1f} MB, probabilities within "
-            f"{exported.parity.max_difference:.1g} of the checkpoint's on {exported.parity.crops} golden crops"
-        )
+        click.echo(_summary(exported))
 
 
 @click.command("tinydf-verify", cls=OneLineCommand, epilog="Example: tinydf-verify mine.onnx")
@@ -74,13 +138,74 @@ def verify_main(model: Path, device: str, threads: int | None, json_path: Path |
         )
 
 
+def _precision(
+    target: str, int8: bool, int8_activations: bool, fp16: bool, calibration: Path | None, data: Path | None
+) -> Precision:
+    """Returns the precision that the options ask for.
+
+    Raises:
+        UsageError: They contradict each other, or leave open what INT8 is calibrated with.
+    """
+    row = find_target(target)
+    if (int8 or int8_activations) and fp16:
+        raise UsageError("--int8, --fp16: found both, expected one of them.")
+    if calibration is not None and not (int8 or int8_activations):
+        raise UsageError("--calibration: only --int8 uses a table. Add --int8, or leave the table out.")
+    precision = "int8" if int8_activations else row.int8 if int8 else "fp16" if fp16 else row.precisions[0]
+    if precision == "int8" and calibration is None and data is None:
+        raise UsageError(
+            "--int8: needs --calibration TABLE, or --data FACES to calibrate on. Make FACES with tinydf-prepare from "
+            "videos or photos like yours, and TABLE with tinydf-calibrate."
+        )
+    return precision
+
+
+def _summary(exported: ExportedModel) -> str:
+    golden, given = exported.proof.golden, exported.proof.given
+    text = (
+        f"{exported.path}: {exported.spec.precision}, {exported.size_bytes / 1e6:.1f} MB, probabilities within "
+        f"{golden.max_difference:.1g} of the checkpoint's on {golden.crops} golden crops"
+    )
+    if given is not None:
+        text += (
+            f"; on {given.crops} given crops mean difference {given.mean_difference:.2g}, {given.flipped:.1%} of "
+            "verdicts flipped"
+        )
+        if given.auc is not None and given.auc_drop is not None:
+            text += (
+                f", AUC {given.auc:.4f} after {given.auc_before:.4f} "
+                f"(drop {given.auc_drop:.4f}, 95 % interval {given.auc_drop_low:.4f} to {given.auc_drop_high:.4f})"
+            )
+    return text
+
+
+def _show_plan(built: BuiltPlan, json_path: Path | None, quiet: bool) -> None:
+    """Writes and prints what came of a build on the device."""
+    figures = {
+        "schema": "tinydf.export/1",
+        "path": str(built.path),
+        "target": "tensorrt",
+        "size_bytes": built.size_bytes,
+        "verification": asdict(built.verification),
+        "spec": json.loads(built.spec.to_json()),
+    }
+    write_figures(json.dumps(figures, indent=2) + "\n", json_path)
+    if not quiet and json_path != Path("-"):
+        found = built.verification
+        click.echo(
+            f"{built.path}: {built.spec.precision}, {built.size_bytes / 1e6:.1f} MB, probabilities within "
+            f"{found.max_difference:.1g} of the checkpoint's on {len(found.found)} golden crops, on this device"
+        )
+
+
 def _export_figures(exported: ExportedModel, target: str) -> dict[str, Any]:
     return {
         "schema": "tinydf.export/1",
         "path": str(exported.path),
         "target": target,
         "size_bytes": exported.size_bytes,
-        "parity": asdict(exported.parity),
+        "parity": asdict(exported.proof.golden),
+        "proof": exported.proof.to_dict(),
         "spec": json.loads(exported.spec.to_json()),
     }
 

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from coremltools.proto import MIL_pb2, Model_pb2
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from tinydf_runtime.engines.coreml_package import WEIGHTS, coremltools, read_description
 from tinydf_runtime.errors import ModelFileError
 
-PROGRAM = Path("Data/com.apple.CoreML/model.mlmodel")
-WEIGHTS = Path("Data/com.apple.CoreML/weights/weight.bin")
+MIL_pb2 = coremltools.proto.MIL_pb2
 
 _DTYPES: Mapping[int, tuple[str, type[np.generic]]] = {
     MIL_pb2.BOOL: ("bool", np.bool_),
@@ -57,7 +55,6 @@ class Operation:
         kind: Name of the operation in MIL.
         name: Name of what it makes.
         inputs: Parameter -> names of earlier values, or constants.
-        many: Parameters that take a list, be it of one.
         output: Type that the program declares for what it makes.
     """
 
@@ -68,51 +65,42 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class MilFile:
-    """What an ``.mlpackage`` holds.
+class MilProgram:
+    """The program of an ``.mlpackage``.
 
     Attributes:
-        metadata: The user's own entries.
-        specification: Core ML's number of the format; iOS 16 reads 7, iOS 17 reads 8.
-        images: Inputs that take pictures -> height and width.
-        inputs: Name -> type inside the program.
+        inputs: Name -> type.
         constants: Name -> value.
         operations: All others, in the order in which they compute.
         outputs: Names.
     """
 
-    metadata: Mapping[str, str]
-    specification: int
-    images: Mapping[str, tuple[int, int]]
     inputs: Mapping[str, MilType]
     constants: Mapping[str, Constant]
     operations: tuple[Operation, ...]
     outputs: tuple[str, ...]
 
 
-def read_mlpackage(path: Path) -> MilFile:
+def read_mlpackage(path: Path) -> MilProgram:
     """Reads a model with one program named ``main``.
 
     Raises:
         ModelFileError: The folder is missing, damaged or holds something else.
     """
+    model = read_description(path)
+    # Looked up by its key alone, an entry that is not there would be made.
+    if "main" not in model.mlProgram.functions:
+        raise ModelFileError(f"{path.name}: no program named main found. Make the file with tinydf-export.")
     try:
-        model = Model_pb2.Model()
-        model.ParseFromString((path / PROGRAM).read_bytes())
-        weights = (path / WEIGHTS).read_bytes() if (path / WEIGHTS).exists() else b""
-        # Looked up by key alone, a map of protobuf makes what is not there.
-        if "main" not in model.mlProgram.functions:
-            raise ModelFileError(f"{path.name}: no program named main found. Make the file with tinydf-export.")
-        return _read_model(model, model.mlProgram.functions["main"], weights)
+        weights = (path / WEIGHTS).read_bytes()
+        return _read_function(model.mlProgram.functions["main"], weights)
     except OSError as error:
-        raise ModelFileError(f"{path}: {error.strerror or error}. Check the path of the model.") from error
-    except (DecodeError, ValueError, KeyError, struct.error) as error:
-        if isinstance(error, ModelFileError):
-            raise
+        raise ModelFileError(f"{path}: {error.strerror or error}. Copy or export the whole folder again.") from error
+    except (ValueError, KeyError, struct.error) as error:
         raise ModelFileError(f"{path.name}: cannot be read as Core ML ({error}). Export it again.") from error
 
 
-def _read_model(model: Any, function: Any, weights: bytes) -> MilFile:
+def _read_function(function: Any, weights: bytes) -> MilProgram:
     if function.opset not in function.block_specializations:
         raise ValueError(f"no program for operation set {function.opset}")
     block = function.block_specializations[function.opset]
@@ -137,16 +125,7 @@ def _read_model(model: Any, function: Any, weights: bytes) -> MilFile:
                 for item in argument.arguments
             )
         operations.append(Operation(line.type, name, inputs, _read_type(line.outputs[0].type)))
-    described = {value.name: value.type for value in model.description.input}
-    images = {
-        name: (int(kind.imageType.height), int(kind.imageType.width))
-        for name, kind in described.items()
-        if kind.WhichOneof("Type") == "imageType"
-    }
-    return MilFile(
-        dict(model.description.metadata.userDefined),
-        int(model.specificationVersion),
-        images,
+    return MilProgram(
         {value.name: _read_type(value.type) for value in function.inputs},
         constants,
         tuple(operations),

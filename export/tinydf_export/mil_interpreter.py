@@ -16,11 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tinydf_export.mil_file import Constant, MilFile, MilType, Operation, read_mlpackage
+from tinydf_export.mil_file import Constant, MilProgram, MilType, Operation, read_mlpackage
 from tinydf_export.mil_operations import OPERATIONS
 from tinydf_runtime.engine import check_crops
+from tinydf_runtime.engines.coreml_package import check_signature, read_description
 from tinydf_runtime.errors import ModelFileError
-from tinydf_runtime.spec import METADATA_KEY, ModelSpec
+from tinydf_runtime.spec import ModelSpec
 from tinydf_runtime.types import Scores
 
 _LARGEST_BATCH = 16
@@ -33,9 +34,10 @@ class InterpretedEngine:
     """A classifier run by the interpreter; see ``tinydf_runtime.engine.Engine``."""
 
     spec: ModelSpec
-    program: MilFile
+    program: MilProgram
     source: str
     map_shape: tuple[int, int]
+    golden_text: str | None
     device: str = "cpu"
     name: str = "MIL interpreter"
 
@@ -58,26 +60,12 @@ def open_interpreter(path: Path) -> InterpretedEngine:
     Raises:
         ModelFileError: The folder is missing, damaged, no TinyDF classifier, or not typed as Core ML wants it.
     """
-    program = read_mlpackage(path)
-    if METADATA_KEY not in program.metadata:
-        raise ModelFileError(f"{path.name}: no TinyDF metadata found. Make the file with tinydf-export.")
-    spec = ModelSpec.from_json(program.metadata[METADATA_KEY], path.name)
-    side_px = spec.crop.side_px
-    if dict(program.images) != {"image": (side_px, side_px)} or set(program.outputs) != {
-        "fake_probability",
-        "forgery_map",
-    }:
-        raise ModelFileError(
-            f"{path.name}: found pictures {dict(program.images)} and outputs {program.outputs}, expected image of "
-            f"{side_px} x {side_px}, fake_probability and forgery_map. Export it again."
-        )
-    declared = {operation.name: operation.output for operation in program.operations}
-    _, height, width = declared["forgery_map"].shape
-    return InterpretedEngine(spec, program, path.name, (height, width))
+    spec, golden_text, map_shape = check_signature(read_description(path), path.name)
+    return InterpretedEngine(spec, read_mlpackage(path), path.name, map_shape, golden_text)
 
 
 def run_program(
-    program: MilFile, inputs: Mapping[str, NDArray[np.float32]], source: str, keep_all: bool = False
+    program: MilProgram, inputs: Mapping[str, NDArray[np.float32]], source: str, keep_all: bool = False
 ) -> dict[str, NDArray[np.float32]]:
     """Executes a program.
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from coremltools.converters.mil import Builder as mb  # noqa: N813 - the library's own name for it
 from numpy.typing import NDArray
 from onnx import NodeProto
 
+from tinydf_runtime.engines.coreml_package import coremltools
 from tinydf_runtime.errors import UnknownFormatError
+
+mb = coremltools.converters.mil.Builder
 
 SMALLEST_NORMAL = float(np.finfo(np.float16).tiny)
 """Chips that compute in float16 may take anything nearer to zero for zero."""

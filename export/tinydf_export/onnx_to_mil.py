@@ -9,14 +9,16 @@ import re
 from typing import Any, Literal
 
 import numpy as np
-from coremltools.converters.mil import Builder as mb  # noqa: N813 - the library's own name for it
-from coremltools.converters.mil.mil import Function, Program, types
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from tinydf_export.mil_operators import OPERATORS, Step
+from tinydf_runtime.engines.coreml_package import coremltools
 from tinydf_runtime.errors import QualityError, UnknownFormatError
+
+mil = coremltools.converters.mil.mil
+mb, types = mil.Builder, mil.types
 
 Float = Literal["fp16", "fp32"]
 _NUMPY = {"fp16": np.float16, "fp32": np.float32}
@@ -24,7 +26,7 @@ _NEVER_FOLDED = frozenset({"DequantizeLinear"})
 """Weights stay compressed."""
 
 
-def build_program(model: ModelProto, precision: Float, opset: Any) -> Program:
+def build_program(model: ModelProto, precision: Float, opset: Any) -> Any:
     """Builds the program for one crop at a time.
 
     In float16, two things stay in float32: what leads to a logarithm, which tells differences between pixels that are
@@ -42,12 +44,12 @@ def build_program(model: ModelProto, precision: Float, opset: Any) -> Program:
     """
     (image,) = model.graph.input
     shape = tuple(size.dim_value or 1 for size in image.type.tensor_type.shape.dim)
-    with Function({image.name: mb.placeholder(shape, dtype=types.fp32)}, opset_version=opset) as function:
+    with mil.Function({image.name: mb.placeholder(shape, dtype=types.fp32)}, opset_version=opset) as function:
         builder = _Builder(model, precision, {image.name: function.inputs[image.name]})
         for node in model.graph.node:
             builder.add(node)
         function.set_outputs([builder.finish(value.name) for value in model.graph.output])
-    program = Program()
+    program = mil.Program()
     program.add_function("main", function)
     return program
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,15 +11,18 @@ from numpy.typing import NDArray
 
 from tinydf.checkpoint import Checkpoint
 from tinydf_export.traceable import Traceable
-from tinydf_runtime.engine import Engine
+from tinydf_export.verify import TOLERANCE
 from tinydf_runtime.errors import QualityError
+from tinydf_runtime.spec import Precision
 from tinydf_runtime.types import Scores
 
-MAX_DIFFERENCE = 1e-4
-"""Largest difference in probability that a float32 export may show."""
-MAX_MAP_DIFFERENCE = 1e-3
-"""The same for a cell of the forgery map, which nothing averages."""
+if TYPE_CHECKING:
+    from tinydf_export.proof import Scorer
+
+MAX_MAP_DIFFERENCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.1, "w8": 0.25, "int8": 0.5}
+"""Largest difference in a cell of the forgery map, which nothing averages, that an export may show on a golden crop."""
 BATCHES = (1, 2, 5)
+_EAGER_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +52,30 @@ def score_eagerly(checkpoint: Checkpoint, crops: NDArray[np.uint8]) -> Scores:
         crops: N x S x S x 3, RGB, uint8.
     """
     network = Traceable(checkpoint.build(), checkpoint.spec.temperature).eval()
+    probabilities, maps = [], []
     with torch.inference_mode():
-        probability, forgery_map = network(torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous())
-    return Scores(probability.numpy(), forgery_map.numpy())
+        for start in range(0, len(crops), _EAGER_BATCH):
+            part = torch.from_numpy(crops[start : start + _EAGER_BATCH])
+            probability, forgery_map = network(part.permute(0, 3, 1, 2).contiguous())
+            probabilities.append(probability.numpy())
+            maps.append(forgery_map.numpy())
+    return Scores(np.concatenate(probabilities), np.concatenate(maps))
 
 
-def compare(engine: Engine, eager: Scores, crops: NDArray[np.uint8]) -> Parity:
+def compare(model: Scorer, eager: Scores, crops: NDArray[np.uint8], threshold: float) -> Parity:
     """Compares an exported model with its network, in batches of 1, 2 and 5.
 
     Args:
-        engine: The exported model.
+        model: The exported model.
         eager: What ``score_eagerly`` says about the crops.
         crops: N x S x S x 3, RGB, uint8; N is at least 1.
+        threshold: Probability from which a face counts as fake.
     """
     starts = [(batch, start) for batch in BATCHES for start in range(0, len(crops), batch)]
-    threshold = engine.spec.threshold
     differences, map_differences, flipped = [], [], set[int]()
     for batch, start in starts:
         part = slice(start, start + batch)
-        scores = engine.score(crops[part])
+        scores = model.score(crops[part])
         differences.append(np.abs(scores.fake_probability - eager.fake_probability[part]))
         map_differences.append(np.abs(scores.forgery_map - eager.forgery_map[part]).max())
         sides = (scores.fake_probability >= threshold) != (eager.fake_probability[part] >= threshold)
@@ -77,17 +86,18 @@ def compare(engine: Engine, eager: Scores, crops: NDArray[np.uint8]) -> Parity:
     )
 
 
-def require(parity: Parity) -> None:
-    """Accepts an export that is as good as its network.
+def require(parity: Parity, precision: Precision) -> None:
+    """Accepts an export that is as good as its network, as far as its precision allows.
 
     Raises:
         QualityError: A difference is above its bound, or is no number at all.
     """
+    bound, map_bound = TOLERANCE[precision], MAX_MAP_DIFFERENCE[precision]
     # Written so that NaN is refused too.
-    if not (parity.max_difference <= MAX_DIFFERENCE and parity.max_map_difference <= MAX_MAP_DIFFERENCE):
+    if not (parity.max_difference <= bound and parity.max_map_difference <= map_bound):
+        advice = "install the versions in constraints.txt" if precision == "fp32" else "export with a higher precision"
         raise QualityError(
             f"exported model: differs from its checkpoint by {parity.max_difference:.2g} in probability and "
-            f"{parity.max_map_difference:.2g} in the forgery map, expected at most {MAX_DIFFERENCE:g} and "
-            f"{MAX_MAP_DIFFERENCE:g} ({parity.flipped} of {parity.crops} verdicts flipped). Nothing was written; "
-            "install the versions in constraints.txt and try again."
+            f"{parity.max_map_difference:.2g} in the forgery map, expected at most {bound:g} and {map_bound:g} "
+            f"({parity.flipped} of {parity.crops} verdicts flipped). Nothing was written; {advice} and try again."
         )

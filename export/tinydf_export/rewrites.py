@@ -17,6 +17,8 @@ from torch.nn import functional
 
 from tinydf.forgery import TinyDF
 from tinydf.forgery.aggregation import PyramidAtrousAggregation
+from tinydf.forgery.residual import ResidualEnergy
+from tinydf_export.merged_energies import MergedEnergies
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ def rewrite(network: TinyDF) -> Rewritten:
         copied = copy.deepcopy(network).eval()
         scales = _fold_batch_norms(copied)
         copied.add_module("aggregation", MergedAggregation(copied.aggregation))
+        if isinstance(copied.residual, ResidualEnergy):
+            copied.add_module("residual", MergedEnergies(copied.residual))
         _fold_input_scale(copied)
         return Rewritten(copied, scales)
 

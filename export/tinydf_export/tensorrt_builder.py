@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import tensorrt
 
+from tinydf_export.plan_options import PlanOptions
 from tinydf_runtime.engines.tensorrt_log import TensorRTLog
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
+from tinydf_runtime.spec import Precision
 
 INPUT = "image"
 
 
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
-    """What can be asked of a plan.
-
-    Attributes:
-        max_batch: Crops computed at once at most; the engine splits larger batches.
-        usual_batch: Crops that the plan is tuned for.
-        dla_core: Deep learning accelerator to build for, None for the GPU. Its plans take ``max_batch`` crops, always.
-        version_compatible: Puts a runtime into the plan, so that later versions of TensorRT load it too.
-    """
-
-    max_batch: int = 16
-    usual_batch: int = 1
-    dla_core: int | None = None
-    version_compatible: bool = False
-
-
-def build_plan(model: bytes, options: PlanOptions, timing_cache: bytes = b"") -> tuple[bytes, bytes]:
+def build_plan(
+    model: bytes, precision: Precision, options: PlanOptions, timing_cache: bytes = b""
+) -> tuple[bytes, bytes]:
     """Builds a plan for the GPU of this machine.
 
     The types in the model are kept: what is float16 or quantised there is so in the plan, and float32 stays float32,
@@ -38,6 +22,7 @@ def build_plan(model: bytes, options: PlanOptions, timing_cache: bytes = b"") ->
 
     Args:
         model: Serialized ONNX model with one input ``image``.
+        precision: The shortest numbers that the model holds.
         options: What to build.
         timing_cache: What an earlier build returned, to save its time; one of another version or GPU is left aside.
 
@@ -65,7 +50,7 @@ def build_plan(model: bytes, options: PlanOptions, timing_cache: bytes = b"") ->
     network = builder.create_network(_network_flags())
     _parse(network, model, log)
     config = builder.create_builder_config()
-    _configure(builder, config, network, options)
+    _configure(builder, config, network, options, precision)
     cache = config.create_timing_cache(timing_cache)
     if not config.set_timing_cache(cache, False):
         cache = config.create_timing_cache(b"")
@@ -90,7 +75,7 @@ def _network_flags() -> int:
     return 1 << int(flag.STRONGLY_TYPED) if _major() == 10 else 0
 
 
-def _parse(network: Any, model: bytes, log: TensorRTLog) -> None:
+def _parse(network: tensorrt.INetworkDefinition, model: bytes, log: TensorRTLog) -> None:
     """Fills a network.
 
     Raises:
@@ -108,7 +93,13 @@ def _parse(network: Any, model: bytes, log: TensorRTLog) -> None:
         raise ModelFileError(f"model: found inputs {inputs}, expected {INPUT} alone. Export it with tinydf-export.")
 
 
-def _configure(builder: Any, config: Any, network: Any, options: PlanOptions) -> None:
+def _configure(
+    builder: tensorrt.Builder,
+    config: tensorrt.IBuilderConfig,
+    network: tensorrt.INetworkDefinition,
+    options: PlanOptions,
+    precision: Precision,
+) -> None:
     """Sets flags, device and the batches to be ready for.
 
     Raises:
@@ -117,9 +108,11 @@ def _configure(builder: Any, config: Any, network: Any, options: PlanOptions) ->
     flag = tensorrt.BuilderFlag
     config.clear_flag(flag.TF32)
     if _major() < 10:
-        # Without strong typing these allow, and only together with the model's own types ask for, short types.
-        config.set_flag(flag.FP16)
-        config.set_flag(flag.INT8)
+        # It knows no strong typing: what the model writes down is only allowed, and must be allowed.
+        if precision != "fp32":
+            config.set_flag(flag.FP16)
+        if precision == "int8":
+            config.set_flag(flag.INT8)
     if options.version_compatible:
         config.set_flag(flag.VERSION_COMPATIBLE)
     smallest, usual = 1, options.usual_batch

@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 ENGINES: dict[str, tuple[str, str]] = {
     ".onnx": ("onnxruntime_engine", "runtime"),
     ".xml": ("openvino_engine", "openvino"),
+    ".mlpackage": ("coreml_engine", "coreml"),
     ".plan": ("tensorrt_engine", "tensorrt"),
 }
 """Ending of a model file -> (module in ``engines``, extra that installs its library)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import ModelFileError
@@ -12,9 +12,9 @@ from tinydf_runtime.errors import ModelFileError
 SCHEMA = "tinydf.model/1"
 METADATA_KEY = "tinydf"
 GOLDEN_KEY = "tinydf.golden"
-"""Metadata key of the golden crops: a JSON list of base64 PNG files, in the order of ``golden_probability``."""
+"""Metadata key of the golden crops: a JSON list of base64 WebP files without loss, as ``golden_probability``."""
 
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "w8", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,9 @@ class ModelSpec:
         checkpoint_sha256: Hash of the checkpoint file that the model was exported from.
         calibration_sha256: Hash of the calibration table, None without one.
         versions: Library -> version that made the file.
-        golden_sha256: Hash over the golden crops' PNG files.
+        golden_sha256: Hash over the golden crops' files.
         golden_probability: Fake probability of each golden crop, from the checkpoint.
+        proof: How far the exported model was found to be from the checkpoint; empty where nothing was exported.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ModelSpec:
     versions: dict[str, str] = field(default_factory=dict)
     golden_sha256: str = ""
     golden_probability: tuple[float, ...] = ()
+    proof: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Returns the spec as one JSON object, keys sorted so that equal specs give equal bytes."""

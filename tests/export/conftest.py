@@ -15,7 +15,7 @@ from torch import nn  # noqa: E402
 
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint  # noqa: E402
 from tinydf.forgery import TinyDF  # noqa: E402
-from tinydf_export import ExportedModel, to_onnx  # noqa: E402
+from tinydf_export import ExportedModel, export, float_graph, to_onnx  # noqa: E402
 from tinydf_export.golden import draw_golden_crops  # noqa: E402
 from tinydf_runtime.crop import CropRecipe  # noqa: E402
 from tinydf_runtime.spec import METADATA_KEY, ModelSpec  # noqa: E402
@@ -71,8 +71,8 @@ def checkpoint(checkpoint_path: Path) -> Checkpoint:
 
 @pytest.fixture(scope="session")
 def plain_model(checkpoint: Checkpoint) -> onnx.ModelProto:
-    """The traced network with whole float32 weights and without metadata."""
-    return to_onnx.build_model(checkpoint, compact=False)
+    """The float graph: whole float32 weights, no metadata."""
+    return float_graph.build_float_graph(checkpoint)
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +81,7 @@ def exported(
 ) -> ExportedModel:
     """The checkpoint as a file. Tracing takes long, so the trace is the one of ``plain_model``."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(to_onnx, "trace", lambda network, spec: plain_model)
+        patch.setattr(export, "build_float_graph", lambda checkpoint: plain_model)
         return to_onnx.export(checkpoint, tmp_path_factory.mktemp("exported") / "random.onnx")
 
 

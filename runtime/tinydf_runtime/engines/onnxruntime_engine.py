@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinydf_runtime.engine import Engine, check_crops
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
-from tinydf_runtime.spec import METADATA_KEY, ModelSpec
+from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 from tinydf_runtime.types import Scores
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -31,6 +31,7 @@ class OnnxRuntimeEngine:
     device: str
     session: onnxruntime.InferenceSession
     map_shape: tuple[int, int]
+    golden_text: str | None = None
     name: str = "onnxruntime"
 
     def score(self, crops: NDArray[np.uint8]) -> Scores:
@@ -77,7 +78,7 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
             f"{path.name}: found outputs {outputs}, expected fake_probability: N and forgery_map: N x h x w. "
             "Export it again."
         )
-    return OnnxRuntimeEngine(spec, device, session, (map_shape[0], map_shape[1]))
+    return OnnxRuntimeEngine(spec, device, session, (map_shape[0], map_shape[1]), metadata.get(GOLDEN_KEY))
 
 
 def open_session(path: Path, device: str, threads: int | None) -> onnxruntime.InferenceSession:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorrt
@@ -37,11 +36,12 @@ class TensorRTEngine:
 
     spec: ModelSpec
     device: str
-    context: Any
+    context: tensorrt.IExecutionContext
     stream: Stream
     memory: dict[str, DeviceMemory]
     batches: Batches
     map_shape: tuple[int, int]
+    golden_text: str
     kept: tuple[object, ...]
     """The library's objects that the context needs as long as it lives."""
     name: str = "tensorrt"
@@ -92,7 +92,7 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
             for another GPU.
     """
     if device != "cuda":
-        raise UsageError(f"device: found {device}, expected cuda, the only one that runs a TensorRT plan.")
+        raise UsageError(f"device: found {device}, expected cuda: nothing else runs a TensorRT plan.")
     content, facts = read_plan(path)
     here = device_name()
     log = TensorRTLog()
@@ -122,11 +122,11 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
     for name, stretch in memory.items():
         context.set_tensor_address(name, stretch.address)
     return TensorRTEngine(
-        facts.spec, device, context, Stream(), memory, batches, map_shape, kept=(log, runtime, engine)
+        facts.spec, device, context, Stream(), memory, batches, map_shape, facts.golden, (log, runtime, engine)
     )
 
 
-def _shapes(engine: Any, facts: PlanFacts, source: str) -> tuple[Batches, tuple[int, int]]:
+def _shapes(engine: tensorrt.ICudaEngine, facts: PlanFacts, source: str) -> tuple[Batches, tuple[int, int]]:
     """Returns the batches that a plan takes and the shape of its map.
 
     Raises:

@@ -1,0 +1,55 @@
+"""What the options of tinydf-export name -> the calibration table and the labelled crops that exporters take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinydf.checkpoint import Checkpoint
+from tinydf_calibration.sampler import LabelledCrops
+from tinydf_calibration.table import CalibrationTable, read_table
+from tinydf_export.calibrate import calibrate_checkpoint
+from tinydf_export.labelled_crops import read_labelled_crops
+from tinydf_runtime.spec import Precision
+
+PROOF_CROPS = 512
+"""Crops that an export is measured on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportInputs:
+    """What an export needs beside its checkpoint.
+
+    Attributes:
+        table: None without one.
+        crops: To measure the exported model on, None without a folder of faces.
+    """
+
+    table: CalibrationTable | None
+    crops: LabelledCrops | None
+
+
+def gather_inputs(
+    checkpoint: Checkpoint, precision: Precision, table_path: Path | None, faces: Path | None, max_auc_drop: float
+) -> ExportInputs:
+    """Reads the table, or makes one, and cuts the crops that the export is measured on.
+
+    Args:
+        checkpoint: To be exported.
+        precision: Only int8 calibrates.
+        table_path: File that tinydf-calibrate wrote; None to calibrate on ``faces``.
+        faces: Folder of prepared faces; its validation part proves the export.
+        max_auc_drop: Bound that a calibration must keep to.
+
+    Raises:
+        CalibrationFileError: The table is missing or damaged.
+        UnreadableInputError: The folder cannot be read.
+        UsageError: Its validation part is empty.
+    """
+    if precision == "int8" and table_path is None:
+        assert faces is not None
+        calibration = calibrate_checkpoint(checkpoint, faces, max_auc_drop=max_auc_drop)
+        return ExportInputs(calibration.table, calibration.validation)
+    table = None if table_path is None else read_table(table_path)
+    crops = None if faces is None else read_labelled_crops(faces, "val", checkpoint.spec.crop, PROOF_CROPS)
+    return ExportInputs(table, crops)
