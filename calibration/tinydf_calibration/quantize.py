@@ -175,7 +175,11 @@ class _Writer:
                 lowest, highest = clip_bounds(maker, self.index)
                 low, high = max(low, lowest), min(high, highest)
             self.scales[source] = activation_scale(
-                low, high, unsigned=self.dialect.unsigned, half=self.dialect.half_scales
+                low,
+                high,
+                unsigned=self.dialect.unsigned,
+                half=self.dialect.half_scales,
+                centred=self.dialect.centred,
             )
         return self.scales[source]
 
