@@ -25,7 +25,7 @@ from tinydf_calibration.units import find_units
 
 TRIAL_CROPS = 200
 """Validation crops that methods and fixes are compared on; the outcome is measured on all."""
-SENSITIVITY_CROPS = 64
+SENSITIVITY_CROPS = 48
 WORTHWHILE = 0.97
 """A fix is kept where it brings the cost below this share: less is chance."""
 
