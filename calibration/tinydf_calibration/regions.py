@@ -19,12 +19,14 @@ def find_quantizable(index: GraphIndex) -> tuple[NodeProto, ...]:
 
     These are operators on whole maps of channels. Left out are:
 
-    - what leads to a logarithm, since it asks for the ratio of small values and 8 bit keep only large ones;
+    - what leads to a logarithm, since it asks for the ratio of small values and 8 bit keep only large ones, and what is
+      joined with logarithms;
     - the last convolution on each way to an output, whose few channels are logits;
     - the head, whose splines work on vectors.
     """
     logarithms = [node for node in index.nodes if node.op_type == "Log"]
-    always_float = {node.name for node in index.upstream(logarithms)}
+    joined = [user for node in logarithms for user in index.consumers.get(node.output[0], [])]
+    always_float = {node.name for node in index.upstream([*logarithms, *joined])}
     always_float |= {node.name for node in index.nodes if _is_last(node, index)}
     return tuple(
         node
@@ -60,6 +62,19 @@ def clip_bounds(node: NodeProto, index: GraphIndex) -> tuple[float, float]:
     low, high = ([*node.input[1:], "", ""])[:2]
     lowest = float(index.constant(low)) if low else float("-inf")
     return lowest, float(index.constant(high)) if high else float("inf")
+
+
+def is_pooled(node: NodeProto, index: GraphIndex) -> bool:
+    """Whether a node makes maps of one pixel."""
+    return index.shapes.get(node.output[0], ())[2:] == (1, 1)
+
+
+def count_convolutions_before(node: NodeProto, index: GraphIndex) -> int:
+    """Returns how many convolutions on maps a node depends on."""
+    return sum(
+        earlier.op_type == "Conv" and earlier.name != node.name and not is_pooled(earlier, index)
+        for earlier in index.upstream([node])
+    )
 
 
 def _is_last(node: NodeProto, index: GraphIndex) -> bool:
