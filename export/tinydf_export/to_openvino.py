@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import BinaryIO
 from xml.etree import ElementTree
 
+import numpy as np
 import onnx
 import openvino
+from openvino import opset13
 from openvino._offline_transformations import apply_moc_transformations
 
 from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_calibration.table import CalibrationTable
+from tinydf_export.compact import MIN_SIZE
 from tinydf_export.export import ExportJob, finish_export, quantize_for, start_export
 from tinydf_export.proof import MAX_AUC_DROP
 from tinydf_export.targets import ExportedModel
@@ -90,7 +93,7 @@ class Pair:
         }
         for key, text in metadata.items():
             ElementTree.SubElement(info, key, value=text)
-        return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+        return _write_xml(root)
 
 
 def convert(model: onnx.ModelProto, *, half: bool) -> Pair:
@@ -98,15 +101,17 @@ def convert(model: onnx.ModelProto, *, half: bool) -> Pair:
 
     Args:
         model: Float32, or with quantize/dequantize pairs.
-        half: Stores float weights in float16.
+        half: Stores weights in float16; they are computed with in float32.
     """
     converted = openvino.Core().read_model(model.SerializeToString(deterministic=True))
     # What convert_model does too, but that sends statistics of use over the network.
     apply_moc_transformations(converted, cf=True)
     _name_nodes(converted, model)
+    if half:
+        _halve_weights(converted)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
-        openvino.save_model(converted, path, compress_to_fp16=half)
+        openvino.save_model(converted, path, compress_to_fp16=False)
         return Pair(_slim(path.read_bytes()), path.with_suffix(".bin").read_bytes())
 
 
@@ -125,6 +130,31 @@ def write_pair(graph: bytes, weights: bytes, path: Path) -> None:
         write_atomically(path.with_suffix(".bin"), weights)
 
     write_atomically(path, write)
+
+
+def _halve_weights(converted: openvino.Model) -> None:
+    """Stores large constants as float16, but for what leads to a logarithm.
+
+    A logarithm asks for the ratio of small values, which are differences of large ones.
+    """
+    waiting = [node for node in converted.get_ops() if node.get_type_name() == "Log"]
+    whole = {node.get_friendly_name() for node in waiting}
+    while waiting:
+        for source in waiting.pop().input_values():
+            node = source.get_node()
+            if node.get_friendly_name() not in whole:
+                whole.add(node.get_friendly_name())
+                waiting.append(node)
+    for node in converted.get_ordered_ops():
+        name = node.get_friendly_name()
+        if node.get_type_name() != "Constant" or name in whole or node.get_element_type() != openvino.Type.f32:
+            continue
+        values = node.get_data()
+        if values.size >= MIN_SIZE:
+            stored = opset13.constant(values.astype(np.float16), name=f"{name}.half")
+            widened = opset13.convert(stored, "f32", name=name)
+            for user in node.output(0).get_target_inputs():
+                user.replace_source_output(widened.output(0))
 
 
 def _name_nodes(converted: openvino.Model, model: onnx.ModelProto) -> None:
@@ -151,4 +181,9 @@ def _slim(graph: bytes) -> bytes:
         element.text, element.tail = (element.text or "").strip(), None
     if root.find("rt_info") is None:
         ElementTree.SubElement(root, "rt_info")
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return _write_xml(root)
+
+
+def _write_xml(root: ElementTree.Element) -> bytes:
+    content: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return content
