@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +61,7 @@ def export(
     if precision != "fp32":
         model = type_strongly(model)
     spec, proof = finish_export(job, PlainScorer(open_plainly(model.SerializeToString())))
+    spec = replace(spec, versions={**spec.versions, "opset": str(model.opset_import[0].version)})
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json(), GOLDEN_KEY: job.golden_text})
     onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString(deterministic=True)

@@ -70,6 +70,7 @@ def test_without_a_device_the_proven_file_and_the_last_command_are_left(
     metadata = {item.key: item.value for item in model.metadata_props}
     spec = ModelSpec.from_json(metadata[METADATA_KEY], "model.onnx")
     assert spec.precision == precision and spec.proof["golden"]["crops"] == 5
+    assert spec.versions["opset"] == ("18" if precision == "fp32" else "19")
     pairs = sum(node.op_type == "QuantizeLinear" for node in model.graph.node)
     halves = sum(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in model.graph.initializer)
     assert (pairs > 0, halves > 0) == (precision == "int8", precision != "fp32")
