@@ -11,6 +11,7 @@ QUANTIZABLE = frozenset({"Conv", "Add", "Mul", "Concat", "Sigmoid", "GlobalAvera
 PASSING = frozenset({"Reshape", "Transpose"})
 """Operators that move values and change none: what they make has the range of what they take."""
 CLIPPING = frozenset({"Clip", "Relu"})
+_CONVOLUTIONS = frozenset({"Conv"})
 _LAYERS = frozenset({"Conv", "Gemm", "MatMul"})
 
 
@@ -22,7 +23,7 @@ def find_quantizable(index: GraphIndex) -> tuple[NodeProto, ...]:
     - what leads to a logarithm, since it asks for the ratio of small values and 8 bit keep only large ones, and what is
       joined with logarithms;
     - the last convolution on each way to an output, whose few channels are logits;
-    - the head, whose splines work on vectors.
+    - the head, whose splines work on vectors, and the pooled features that it takes.
     """
     logarithms = [node for node in index.nodes if node.op_type == "Log"]
     joined = [user for node in logarithms for user in index.consumers.get(node.output[0], [])]
@@ -36,7 +37,7 @@ def find_quantizable(index: GraphIndex) -> tuple[NodeProto, ...]:
         and (node.op_type != "Conv" or node.input[1] in index.constants)
         and (node.op_type == "Conv" or len(index.activations(node)) == len(node.input))
         and all(index.rank(name) == 4 for name in (*index.activations(node), node.output[0]))
-        and _leads_to_layer(node, index)
+        and _leads_to(_CONVOLUTIONS if is_pooled(node, index) else _LAYERS, node, index)
     )
 
 
@@ -78,8 +79,8 @@ def count_convolutions_before(node: NodeProto, index: GraphIndex) -> int:
 
 
 def _is_last(node: NodeProto, index: GraphIndex) -> bool:
-    return node.op_type == "Conv" and not _leads_to_layer(node, index)
+    return node.op_type == "Conv" and not _leads_to(_LAYERS, node, index)
 
 
-def _leads_to_layer(node: NodeProto, index: GraphIndex) -> bool:
-    return any(later.op_type in _LAYERS and later.name != node.name for later in index.downstream([node]))
+def _leads_to(operators: frozenset[str], node: NodeProto, index: GraphIndex) -> bool:
+    return any(later.op_type in operators and later.name != node.name for later in index.downstream([node]))

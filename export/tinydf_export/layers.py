@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError
 from rich.table import Table
 
 from tinydf_calibration.layers import LayerDifference, compare_layers, first_bad
@@ -17,6 +16,8 @@ from tinydf_export.golden import decode_crops
 from tinydf_runtime.engine import open_engine
 from tinydf_runtime.errors import ModelFileError, UsageError
 
+CROPS = 2
+"""Golden crops that layers are compared on: a layer that is wrong is so on each."""
 SHOWN = 12
 """Layers that the table on the terminal lists."""
 
@@ -46,14 +47,13 @@ def compare_files(model: Path, reference: Path) -> tuple[LayerDifference, ...]:
     if text is None:
         raise ModelFileError(f"{model.name}: no golden crops found. Export the model again.")
     crops = decode_crops(text, engines[0].spec, model.name)
-    return compare_layers(_load(reference), _load(model), crops)
+    return compare_layers(*(onnx.load(path, load_external_data=False) for path in (reference, model)), crops[:CROPS])
 
 
 def list_layers(layers: Sequence[LayerDifference]) -> list[dict[str, Any]]:
     """Returns the layers as JSON has them; equal ones have no ratio."""
-    return [
-        asdict(one) | {"snr_db": one.snr_db if math.isfinite(one.snr_db) else None, "good": one.good} for one in layers
-    ]
+    ratios = [one.snr_db if math.isfinite(one.snr_db) else None for one in layers]
+    return [asdict(one) | {"snr_db": ratio, "good": one.good} for one, ratio in zip(layers, ratios, strict=True)]
 
 
 def layer_table(layers: Sequence[LayerDifference]) -> Table:
@@ -68,10 +68,3 @@ def layer_table(layers: Sequence[LayerDifference]) -> Table:
         if one.node in noisiest or one is bad:
             table.add_row(one.node, one.operator, f"{one.snr_db:.1f}", f"{one.largest:.3g}")
     return table
-
-
-def _load(path: Path) -> onnx.ModelProto:
-    try:
-        return onnx.load(path, load_external_data=False)
-    except (OSError, DecodeError) as error:
-        raise ModelFileError(f"{path}: cannot be read as ONNX ({error}). Export it again.") from error

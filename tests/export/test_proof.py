@@ -65,7 +65,7 @@ def test_loss_of_auc_beyond_the_bound_is_refused_and_within_it_is_told(
 ) -> None:
     # Those just above the middle fall below those just under it: 0.56 becomes 0.44.
     swapped = Shifted(honest, lambda p: np.where(np.abs(p - 0.5) < 0.06, 1 - p, p).astype(np.float32))
-    with pytest.raises(QualityError, match="of AUC on 40 given crops, expected at most 0.005"):
+    with pytest.raises(QualityError, match="of AUC on 40 given crops"):
         prove(swapped, reference, precision="int8", threshold=0.5)
     proof = prove(swapped, reference, precision="int8", threshold=0.5, max_auc_drop=0.2)
     assert proof.given is not None and proof.given.auc_drop is not None
