@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from tinydf_calibration.sampler import LabelledCrops
 from tinydf_export import bench, bench_cli, fresh_process
 from tinydf_export.bench import Row, bench_models, measure_size
 from tinydf_export.fresh_process import Fresh, measure_fresh
-from tinydf_runtime.engine import ENGINES
+from tinydf_runtime.engine import ENGINES, open_engine
 from tinydf_runtime.errors import MissingExtraError, UnavailableError
 from tinydf_runtime.spec import ModelSpec
 
@@ -71,7 +72,7 @@ def test_a_process_of_its_own_tells_time_and_memory(tiny_classifier: Path, tmp_p
 def test_absent_engines_are_rows_that_say_how_to_install_them(
     tiny_classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_process: None
 ) -> None:
-    imported = bench.import_module
+    imported = import_module
 
     def refuse(name: str) -> object:
         if name.endswith("tensorrt_engine"):
@@ -79,12 +80,11 @@ def test_absent_engines_are_rows_that_say_how_to_install_them(
         return imported(name)
 
     monkeypatch.setattr(bench, "import_module", refuse)
-    opened = bench.open_engine
 
     def open_but_xml(path: Path, device: str, threads: int | None) -> object:
         if path.suffix == ".xml":
             raise MissingExtraError("openvino: is not installed. Install it with: pip install 'tinydf[openvino]'")
-        return opened(path, device, threads)
+        return open_engine(path, device, threads)
 
     monkeypatch.setattr(bench, "open_engine", open_but_xml)
     code, shown = run_bench(tiny_classifier, tmp_path / "mine.xml", "--turns", 1, "--threads", "1,2")

@@ -18,9 +18,10 @@ from tinydf_calibration.ranges import observe
 from tinydf_calibration.table import CalibrationTable, graph_hash
 from tinydf_export import ExportedModel, export, parity, to_openvino
 from tinydf_export.golden import draw_golden_crops
-from tinydf_export.verify import verify_model
+from tinydf_export.verify import TOLERANCE, verify_model
 from tinydf_runtime.engine import open_engine
 from tinydf_runtime.errors import OutputError, QualityError
+from tinydf_runtime.files import write_atomically
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,8 +62,8 @@ def test_float32_agrees_with_the_checkpoint_and_can_be_verified(full: ExportedMo
 @pytest.fixture
 def loose_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random weights are no network that few bits could be good for; here the way is tested, not the loss."""
-    monkeypatch.setitem(parity.TOLERANCE, "fp16", 0.05)
-    monkeypatch.setitem(parity.TOLERANCE, "int8", 1.0)
+    monkeypatch.setitem(TOLERANCE, "fp16", 0.05)
+    monkeypatch.setitem(TOLERANCE, "int8", 1.0)
     monkeypatch.setitem(parity.MAX_MAP_DIFFERENCE, "int8", 1.0)
 
 
@@ -89,7 +90,7 @@ def test_lower_precisions_are_smaller_stay_near_and_give_equal_bytes_each_time(
 def test_a_missed_bound_leaves_no_file(
     checkpoint: Checkpoint, table: CalibrationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(parity.TOLERANCE, "fp16", 0.0)
+    monkeypatch.setitem(TOLERANCE, "fp16", 0.0)
     with pytest.raises(QualityError):
         to_openvino.export(checkpoint, tmp_path / "half.xml", precision="fp16")
     assert not list(tmp_path.iterdir())
@@ -102,7 +103,7 @@ def test_a_pair_is_written_whole_or_the_old_one_stays(tmp_path: Path, monkeypatc
     def refuse(path: Path, content: bytes) -> None:
         raise OutputError(f"{path}: disk full")
 
-    written = to_openvino.write_atomically
+    written = write_atomically
     monkeypatch.setattr(
         to_openvino, "write_atomically", lambda at, what: (refuse if at.suffix == ".bin" else written)(at, what)
     )

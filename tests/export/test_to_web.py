@@ -14,6 +14,7 @@ from tinydf_export import export, to_web
 from tinydf_export.verify import verify_model
 from tinydf_runtime.detect import DEFAULT_DETECTOR
 from tinydf_runtime.errors import OutputError
+from tinydf_runtime.files import write_atomically
 
 
 def test_the_folder_holds_the_page_and_proven_networks(
@@ -44,7 +45,7 @@ def test_files_of_others_stay_in_a_folder_that_is_there(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_not_left_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written = to_web.write_atomically
+    written = write_atomically
 
     def fill_the_disk(path: Path, content: bytes) -> None:
         if path.name == "b":
