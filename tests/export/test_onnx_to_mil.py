@@ -92,16 +92,16 @@ CASES: dict[str, tuple[list[NodeProto], Constants]] = {
     "global average pool": (node("GlobalAveragePool", "x"), {}),
     "mean that drops its axes": (node("ReduceMean", "x", "axes", keepdims=0), {"axes": ints(2, 3)}),
     "maximum": (node("ReduceMax", "x", "axes", keepdims=1), {"axes": ints(-1, -2)}),
-    "clip to 6": (node("Clip", "x", "l", "h"), {"l": np.float32(0).reshape(()), "h": np.float32(6).reshape(())}),
-    "clip": (node("Clip", "x", "l", "h"), {"l": np.float32(-0.5).reshape(()), "h": np.float32(0.25).reshape(())}),
-    "clip below": (node("Clip", "x", "l"), {"l": np.float32(0).reshape(())}),
+    "clip to 6": (node("Clip", "x", "l", "h"), {"l": np.array(0, np.float32), "h": np.array(6, np.float32)}),
+    "clip": (node("Clip", "x", "l", "h"), {"l": np.array(-0.5, np.float32), "h": np.array(0.25, np.float32)}),
+    "clip below": (node("Clip", "x", "l"), {"l": np.array(0, np.float32)}),
     "relu": (node("Relu", "x"), {}),
     "sigmoid": (node("Sigmoid", "x"), {}),
     "tanh": (node("Tanh", "x"), {}),
     "abs": (node("Abs", "x"), {}),
     "exp": (node("Exp", "x"), {}),
     "constant first": (node("Sub", "c", "x"), {"c": values(1, 3, 1, 1)}),
-    "division by a scalar": (node("Div", "x", "c"), {"c": np.float32(7).reshape(())}),
+    "division by a scalar": (node("Div", "x", "c"), {"c": np.array(7, np.float32)}),
     "batch norm": (
         node("BatchNormalization", "x", "g", "b", "m", "v", epsilon=1e-3),
         {"g": values(3), "b": values(3), "m": values(3), "v": np.abs(values(3))},
@@ -109,7 +109,7 @@ CASES: dict[str, tuple[list[NodeProto], Constants]] = {
     "edge padding": (node("Pad", "x", "p", mode="edge"), {"p": ints(0, 0, 1, 2, 0, 0, 3, 0)}),
     "constant padding": (
         node("Pad", "x", "p", "c"),
-        {"p": ints(0, 0, 1, 0, 0, 0, 0, 1), "c": np.float32(2).reshape(())},
+        {"p": ints(0, 0, 1, 0, 0, 0, 0, 1), "c": np.array(2, np.float32)},
     ),
     "smaller by a factor": (
         node("Resize", "x", "", "f", mode="linear", coordinate_transformation_mode="half_pixel"),
@@ -141,13 +141,17 @@ CASES: dict[str, tuple[list[NodeProto], Constants]] = {
         {},
     ),
     "depth to space": (
-        [helper.make_node("Concat", ["x", "x", "x", "x"], ["wide12"], axis=1)]
-        + node("DepthToSpace", "wide12", blocksize=2, mode="DCR"),
+        [
+            helper.make_node("Concat", ["x", "x", "x", "x"], ["wide12"], axis=1),
+            *node("DepthToSpace", "wide12", blocksize=2, mode="DCR"),
+        ],
         {},
     ),
     "pixel shuffle": (
-        [helper.make_node("Concat", ["x", "x", "x", "x"], ["wide12"], axis=1)]
-        + node("DepthToSpace", "wide12", blocksize=2, mode="CRD"),
+        [
+            helper.make_node("Concat", ["x", "x", "x", "x"], ["wide12"], axis=1),
+            *node("DepthToSpace", "wide12", blocksize=2, mode="CRD"),
+        ],
         {},
     ),
     "linear": (
@@ -176,7 +180,7 @@ CASES: dict[str, tuple[list[NodeProto], Constants]] = {
             helper.make_node("Add", ["positive", "tenth"], ["shifted"]),
             *node("Log", "shifted"),
         ],
-        {"tenth": np.float32(0.1).reshape(())},
+        {"tenth": np.array(0.1, np.float32)},
     ),
     "shape of the picture": (
         [
