@@ -12,6 +12,7 @@ from tinydf_calibration.agreement import Agreement, Bounds
 from tinydf_calibration.bias_correction import convolutions, find_bias_shifts
 from tinydf_calibration.candidates import Judge, as_figures, bounds_of, cost, distinct_dialects, open_judge
 from tinydf_calibration.channels import observe_channels
+from tinydf_calibration.dialects import DIALECTS
 from tinydf_calibration.equalise import Stream, apply_channel_scales, find_channel_scales, find_streams
 from tinydf_calibration.graph import index_graph
 from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors
@@ -25,7 +26,7 @@ from tinydf_calibration.units import find_units
 
 TRIAL_CROPS = 200
 """Validation crops that methods and fixes are compared on; the outcome is measured on all."""
-SENSITIVITY_CROPS = 64
+SENSITIVITY_CROPS = 48
 WORTHWHILE = 0.97
 """A fix is kept where it brings the cost below this share: less is chance."""
 
@@ -118,7 +119,7 @@ def _choose_method(
     for done, method in enumerate(METHODS):
         report("methods", done, len(METHODS))
         table = replace(empty, method=method, ranges=choose_ranges(observed, method))
-        steps[method] = Step(table, trial.judge_all(table), observed)
+        steps[method] = Step(table, trial.judge_all(table, distinct_dialects()), observed)
     best = min(METHODS, key=lambda method: cost(steps[method].found))
     return steps[best], {
         method: {"cost": cost(step.found), "dialects": as_figures(step.found)} for method, step in steps.items()
@@ -143,7 +144,7 @@ def _equalise(
         lambda done, total: report("equalisation", done, total),
     )
     table = replace(step.table, channel_scales=scales, ranges=choose_ranges(observed, step.table.method))
-    return _better(step, Step(table, trial.judge_all(table), observed), {"streams": len(streams)})
+    return _better(step, Step(table, trial.judge_all(table, distinct_dialects()), observed), {"streams": len(streams)})
 
 
 def _correct_biases(
@@ -156,7 +157,9 @@ def _correct_biases(
     inputs = dict.fromkeys(node.input[0] for node in convolutions(index_graph(scaled), layers))
     shifts = find_bias_shifts(scaled, layers, observe_channels(scaled, list(inputs), sample.crops))
     table = replace(step.table, bias_shifts=shifts)
-    return _better(step, Step(table, trial.judge_all(table), step.observed), {"convolutions": len(shifts)})
+    return _better(
+        step, Step(table, trial.judge_all(table, distinct_dialects()), step.observed), {"convolutions": len(shifts)}
+    )
 
 
 def _better(before: Step, after: Step, facts: dict[str, Any]) -> tuple[Step, dict[str, Any]]:
@@ -191,7 +194,7 @@ def _keep_in_float(
         report("search", len(tries), len(tries) + 1)
         found: dict[str, Agreement] = {}
         # A try ends at the first dialect that fails, except where no layer is in float, which all want to know.
-        for dialect in distinct_dialects():
+        for dialect in DIALECTS:
             found[dialect] = whole.judge(with_float(units), dialect)
             if units and not found[dialect].keeps_to(bounds_of(dialect, bounds)):
                 break
@@ -199,7 +202,7 @@ def _keep_in_float(
         return all(one.keeps_to(bounds_of(name, bounds)) for name, one in found.items())
 
     kept = find_float_units(order_by_noise(measured), accepts)
-    complete = [one for one in tries if one[0] == kept and len(one[1]) == len(distinct_dialects())]
+    complete = [one for one in tries if one[0] == kept and len(one[1]) == len(DIALECTS)]
     final = complete[-1] if complete else (kept, whole.judge_all(with_float(kept)))
     return with_float(kept), [*(one for one in tries if one is not final), final]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,9 +55,9 @@ class Judge:
         after = probability(score(quantized, self.crops.crops, fuse=dialect == FUSED))
         return compare(self.before, after, self.crops.forged, self.crops.cluster, self.threshold)
 
-    def judge_all(self, table: CalibrationTable) -> dict[str, Agreement]:
-        """Returns the same for each dialect that differs from the others in more than its name."""
-        return {dialect: self.judge(table, dialect) for dialect in distinct_dialects()}
+    def judge_all(self, table: CalibrationTable, dialects: Iterable[str] = DIALECTS) -> dict[str, Agreement]:
+        """Returns the same for each of some dialects."""
+        return {dialect: self.judge(table, dialect) for dialect in dialects}
 
 
 def open_judge(model: ModelProto, crops: LabelledCrops, threshold: float) -> Judge:
@@ -91,10 +91,10 @@ def bounds_of(dialect: str, bounds: Bounds) -> Bounds:
 
 
 def distinct_dialects() -> tuple[str, ...]:
-    """Returns one name for each way of computing: dialects may be alike in all but their names."""
+    """Returns one name for each way of rounding: dialects may be alike in all but names and how scales are stored."""
     names: dict[Any, str] = {}
     for name, dialect in DIALECTS.items():
-        names.setdefault(replace(dialect, name=""), name)
+        names.setdefault(replace(dialect, name="", half_scales=False), name)
     return tuple(names.values())
 
 

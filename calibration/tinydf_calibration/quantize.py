@@ -7,7 +7,16 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape
 
 from tinydf_calibration.dialects import Dialect
 from tinydf_calibration.graph import GraphIndex, index_graph
-from tinydf_calibration.regions import CLIPPING, PASSING, clip_behind, clip_bounds, find_quantizable, source_of
+from tinydf_calibration.regions import (
+    CLIPPING,
+    PASSING,
+    clip_behind,
+    clip_bounds,
+    count_convolutions_before,
+    find_quantizable,
+    is_pooled,
+    source_of,
+)
 from tinydf_calibration.scales import (
     ActivationScale,
     activation_scale,
@@ -66,14 +75,18 @@ def quantize_model(model: ModelProto, table: CalibrationTable, dialect: Dialect)
 def select_nodes(index: GraphIndex, table: CalibrationTable, dialect: Dialect) -> frozenset[str]:
     """Returns the names of the nodes that compute in 8 bit.
 
-    An operator without weights follows its inputs: it does so only where one of them comes out of 8 bit already.
+    An operator without weights, and a convolution of pooled values, follow their inputs: they do so only where one of
+    them comes out of 8 bit already.
     """
     kept_float = set(table.float_layers)
     chosen: set[str] = set()
     for node in find_quantizable(index):
         if node.op_type not in dialect.operators or node.name in kept_float:
             continue
-        if node.op_type == "Conv" or any(_maker(name, index) in chosen for name in index.activations(node)):
+        leads = node.op_type == "Conv" and not is_pooled(node, index)
+        if leads and count_convolutions_before(node, index) < dialect.float_first:
+            continue
+        if leads or any(_maker(name, index) in chosen for name in index.activations(node)):
             chosen.add(node.name)
     return frozenset(chosen)
 
@@ -175,7 +188,11 @@ class _Writer:
                 lowest, highest = clip_bounds(maker, self.index)
                 low, high = max(low, lowest), min(high, highest)
             self.scales[source] = activation_scale(
-                low, high, unsigned=self.dialect.unsigned, half=self.dialect.half_scales
+                low,
+                high,
+                unsigned=self.dialect.unsigned,
+                half=self.dialect.half_scales,
+                centred=self.dialect.centred,
             )
         return self.scales[source]
 

@@ -11,6 +11,7 @@ QUANTIZABLE = frozenset({"Conv", "Add", "Mul", "Concat", "Sigmoid", "GlobalAvera
 PASSING = frozenset({"Reshape", "Transpose"})
 """Operators that move values and change none: what they make has the range of what they take."""
 CLIPPING = frozenset({"Clip", "Relu"})
+_CONVOLUTIONS = frozenset({"Conv"})
 _LAYERS = frozenset({"Conv", "Gemm", "MatMul"})
 
 
@@ -19,12 +20,14 @@ def find_quantizable(index: GraphIndex) -> tuple[NodeProto, ...]:
 
     These are operators on whole maps of channels. Left out are:
 
-    - what leads to a logarithm, since it asks for the ratio of small values and 8 bit keep only large ones;
+    - what leads to a logarithm, since it asks for the ratio of small values and 8 bit keep only large ones, and what is
+      joined with logarithms;
     - the last convolution on each way to an output, whose few channels are logits;
-    - the head, whose splines work on vectors.
+    - the head, whose splines work on vectors, and the pooled features that it takes.
     """
     logarithms = [node for node in index.nodes if node.op_type == "Log"]
-    always_float = {node.name for node in index.upstream(logarithms)}
+    joined = [user for node in logarithms for user in index.consumers.get(node.output[0], [])]
+    always_float = {node.name for node in index.upstream([*logarithms, *joined])}
     always_float |= {node.name for node in index.nodes if _is_last(node, index)}
     return tuple(
         node
@@ -34,7 +37,7 @@ def find_quantizable(index: GraphIndex) -> tuple[NodeProto, ...]:
         and (node.op_type != "Conv" or node.input[1] in index.constants)
         and (node.op_type == "Conv" or len(index.activations(node)) == len(node.input))
         and all(index.rank(name) == 4 for name in (*index.activations(node), node.output[0]))
-        and _leads_to_layer(node, index)
+        and _leads_to(_CONVOLUTIONS if is_pooled(node, index) else _LAYERS, node, index)
     )
 
 
@@ -62,9 +65,22 @@ def clip_bounds(node: NodeProto, index: GraphIndex) -> tuple[float, float]:
     return lowest, float(index.constant(high)) if high else float("inf")
 
 
+def is_pooled(node: NodeProto, index: GraphIndex) -> bool:
+    """Whether a node makes maps of one pixel."""
+    return index.shapes.get(node.output[0], ())[2:] == (1, 1)
+
+
+def count_convolutions_before(node: NodeProto, index: GraphIndex) -> int:
+    """Returns how many convolutions on maps a node depends on."""
+    return sum(
+        earlier.op_type == "Conv" and earlier.name != node.name and not is_pooled(earlier, index)
+        for earlier in index.upstream([node])
+    )
+
+
 def _is_last(node: NodeProto, index: GraphIndex) -> bool:
-    return node.op_type == "Conv" and not _leads_to_layer(node, index)
+    return node.op_type == "Conv" and not _leads_to(_LAYERS, node, index)
 
 
-def _leads_to_layer(node: NodeProto, index: GraphIndex) -> bool:
-    return any(later.op_type in _LAYERS and later.name != node.name for later in index.downstream([node]))
+def _leads_to(operators: frozenset[str], node: NodeProto, index: GraphIndex) -> bool:
+    return any(later.op_type in operators and later.name != node.name for later in index.downstream([node]))

@@ -81,7 +81,7 @@ def render_page(table: CalibrationTable, title: str) -> str:
         ],
         search=[
             *(Row(_words(tried["float_units"]), tried["dialects"], False) for tried in measured["search"]),
-            Row(f"{_words(len(kept))} (chosen, all crops)", measured["agreement"], True),
+            Row(f"{_words(len(kept))} (chosen)", measured["agreement"], True),
         ],
         measured=measured,
         kept=kept,

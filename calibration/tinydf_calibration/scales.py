@@ -23,7 +23,9 @@ class ActivationScale:
     zero_point: np.uint8 | np.int8
 
 
-def activation_scale(low: float, high: float, *, unsigned: bool, half: bool = False) -> ActivationScale:
+def activation_scale(
+    low: float, high: float, *, unsigned: bool, half: bool = False, centred: bool = False
+) -> ActivationScale:
     """Returns the scale that covers a range, and always 0.0 exactly, since padding writes zeros.
 
     Args:
@@ -31,9 +33,10 @@ def activation_scale(low: float, high: float, *, unsigned: bool, half: bool = Fa
         high: Highest value to represent.
         unsigned: 0..255 with the zero point where the range asks for it; else -127..127 around 0.
         half: Takes the next larger scale that float16 holds.
+        centred: Takes -127..127 around 0 for a range that goes below 0, whatever ``unsigned`` says.
     """
     low, high = min(low, 0.0), max(high, 0.0)
-    if not unsigned:
+    if not unsigned or (centred and low < 0):
         step = _step(max(-low, high), 127)
         return ActivationScale(np.float32(_round_up_to_half(step)) if half else step, np.int8(0))
     scale = _step(high - low, 255)

@@ -83,7 +83,7 @@ def _draw_time(axes: Axes, places: np.ndarray, measured: Sequence[Mapping[str, A
     axes.bar(places, np.where(eight_bit, times, 0), color=ACCENT, width=0.45, label="8 bit")
     if not all(eight_bit):
         axes.bar(places, np.where(eight_bit, 0, times), color=KEPT, width=0.45, label="8 bit, but stays in float")
-    axes.legend(loc="upper right", ncols=3)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 0.98), borderaxespad=0, ncols=3)
     axes.set_title("Time in ONNX Runtime, one crop, one thread")
     axes.set(ylabel="ms", xlabel="layer, from the image to the verdict")
 

@@ -119,18 +119,29 @@ def export_main(
 @click.argument("model", type=_FILE)
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--threads", type=int, help="Threads on the CPU; the engine's own choice where not given.")
+@click.option("--layers", "reference", type=_FILE, help="Float32 .onnx export to compare MODEL with, layer by layer.")
 @click.option("--json", "json_path", type=_FILE, is_flag=False, flag_value=Path("-"), help=_JSON_HELP)
 @click.option("--quiet", is_flag=True, help="Print only errors.")
-def verify_main(model: Path, device: str, threads: int | None, json_path: Path | None, quiet: bool) -> None:
+def verify_main(
+    model: Path, device: str, threads: int | None, reference: Path | None, json_path: Path | None, quiet: bool
+) -> None:
     """Replays the golden crops stored with MODEL and compares the probabilities with its checkpoint's.
 
-    Exits 3 where they differ, 6 where the file is damaged.
+    With --layers it also tells where MODEL and its float32 export part. Exits 3 where MODEL differs from its
+    checkpoint, 6 where the file is damaged.
     """
     result = verify_model(model, device, threads)
     figures = {"schema": "tinydf.verify/1", "passed": result.passed, **asdict(result)}
+    tables = [_verify_table(result)]
+    if reference is not None:
+        with needs("export"):
+            from tinydf_export.layers import compare_files, layer_table, list_layers
+        layers = compare_files(model, reference)
+        figures["layers"] = list_layers(layers)
+        tables.append(layer_table(layers))
     write_figures(json.dumps(figures, indent=2) + "\n", json_path)
     if not quiet and json_path != Path("-"):
-        Console().print(_verify_table(result))
+        Console().print(*tables, sep="\n")
     if not result.passed:
         raise QualityError(
             f"{result.model}: differs from its checkpoint by {result.max_difference:.2g}, expected at most "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 
 from onnx import ModelProto
@@ -10,17 +10,21 @@ from onnx import ModelProto
 from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.dialects import DIALECTS
 from tinydf_calibration.equalise import apply_channel_scales
+from tinydf_calibration.layers import compare_layers, first_bad
 from tinydf_calibration.quantize import quantize_model
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_calibration.table import CalibrationTable, check_fits
 from tinydf_export import parity
 from tinydf_export.float_graph import OPSET, build_float_graph
 from tinydf_export.golden import draw_golden_crops, encode_crops
+from tinydf_export.overflow import scan_half
 from tinydf_export.proof import MAX_AUC_DROP, Proof, Reference, Scorer, prove
 from tinydf_runtime import __version__
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.spec import ModelSpec, Precision
 
+LAYER_CROPS = 2
+"""Golden crops that layers are compared on: a layer that is wrong is so on each."""
 TOOLS = ("onnx", "onnxscript", "torch")
 
 
@@ -123,6 +127,7 @@ def finish_export(job: ExportJob, trial: Scorer) -> tuple[ModelSpec, Proof]:
     Raises:
         QualityError: A bound was missed; the caller must not leave a file.
     """
+    half = scan_half(job.graph, job.reference.golden) if job.spec.precision == "fp16" else None
     proof = prove(
         trial,
         job.reference,
@@ -130,4 +135,18 @@ def finish_export(job: ExportJob, trial: Scorer) -> tuple[ModelSpec, Proof]:
         threshold=job.spec.threshold,
         max_auc_drop=job.max_auc_drop,
     )
-    return replace(job.spec, proof=proof.to_dict()), proof
+    figures = proof.to_dict() | ({} if half is None else {"half": asdict(half)})
+    return replace(job.spec, proof=figures), proof
+
+
+def name_first_bad_layer(job: ExportJob, model: ModelProto) -> str:
+    """Returns a sentence that names the layer where a refused export parts from the float graph.
+
+    Args:
+        job: What it was made from.
+        model: The export as an ONNX graph.
+    """
+    bad = first_bad(compare_layers(job.graph, model, job.reference.golden[:LAYER_CROPS]))
+    if bad is None:
+        return "No single layer is far off: small errors add up."
+    return f"The first bad layer is {bad.node} ({bad.operator}), with {bad.snr_db:.1f} dB of signal over noise."

@@ -20,7 +20,7 @@ from tinydf_export.mil_file import Constant, MilProgram, MilType, Operation, rea
 from tinydf_export.mil_operations import OPERATIONS
 from tinydf_runtime.engine import check_crops
 from tinydf_runtime.engines.coreml_package import check_signature, read_description
-from tinydf_runtime.errors import ModelFileError
+from tinydf_runtime.errors import ModelFileError, QualityError
 from tinydf_runtime.spec import ModelSpec
 from tinydf_runtime.types import Scores
 
@@ -77,6 +77,7 @@ def run_program(
 
     Raises:
         ModelFileError: An operation is unknown, or what it makes is not what the program declares.
+        QualityError: A value became infinite or no number.
     """
     batch = len(next(iter(inputs.values())))
     values: dict[str, Value] = {name: torch.from_numpy(value) for name, value in inputs.items()}
@@ -122,7 +123,13 @@ def _execute(
     if tuple(found.shape) != allowed:
         raise _mistyped(operation, source, f"its shape is {tuple(found.shape)}, declared {allowed}")
     if operation.output.dtype == "fp16":
-        return found.half().float()
+        found = found.half().float()
+    # A clip further on would turn infinity into an ordinary number.
+    if not bool(torch.isfinite(found).all()):
+        raise QualityError(
+            f"{source}: {operation.kind} {operation.name} makes values that {operation.output.dtype} cannot hold. Nothing "
+            "can rely on this model; export it in another precision."
+        )
     return found
 
 

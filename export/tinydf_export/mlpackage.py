@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import uuid
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +46,9 @@ def convert_program(program: Any, side_px: int, target: Any) -> Package:
         side_px: Side of the picture.
         target: The oldest system that must run it, as coremltools names it.
     """
-    # The converter draws its progress on stderr.
-    with contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        # The converter draws its progress on stderr, and leaves its folder to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
         model = coremltools.convert(
             program,
             convert_to="mlprogram",

@@ -40,9 +40,11 @@ class Target:
 
 TARGETS: dict[str, Target] = {
     "onnx": Target("to_onnx", "export", ".onnx", ("fp32", "fp16", "int8")),
+    "openvino": Target("to_openvino", "openvino", ".xml", ("fp32", "fp16", "int8")),
     "coreml": Target("to_coreml", "coreml", ".mlpackage", ("fp16", "fp32", "w8", "int8"), int8="w8"),
     # Its libraries are on the device; without them the exporter leaves the ONNX file that the device builds from.
     "tensorrt": Target("to_tensorrt", "export", ".plan", ("fp32", "fp16", "int8")),
+    "web": Target("to_web", "export", "", ("fp32", "int8")),
 }
 """Name -> target."""
 

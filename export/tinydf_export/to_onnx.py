@@ -10,12 +10,13 @@ import onnx
 from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_calibration.table import CalibrationTable
-from tinydf_export.export import ExportJob, finish_export, quantize_for, start_export
+from tinydf_export.export import ExportJob, finish_export, name_first_bad_layer, quantize_for, start_export
 from tinydf_export.float_graph import build_float_graph, build_model, compact_graph
 from tinydf_export.proof import MAX_AUC_DROP
 from tinydf_export.targets import ExportedModel
 from tinydf_export.typed import type_strongly
 from tinydf_runtime.engine import open_engine
+from tinydf_runtime.errors import QualityError
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec, Precision
 
@@ -54,7 +55,10 @@ def export(
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.onnx"
         trial.write_bytes(pack(model, job.spec, job.golden_text))
-        spec, proof = finish_export(job, open_engine(trial))
+        try:
+            spec, proof = finish_export(job, open_engine(trial))
+        except QualityError as error:
+            raise QualityError(f"{error} {name_first_bad_layer(job, model)}") from error
     content = pack(model, spec, job.golden_text)
     write_atomically(out, content)
     return ExportedModel(out, spec, proof, len(content))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,8 @@ def export(
     model = quantize_for(job, "tensorrt") if precision == "int8" else job.graph
     if precision != "fp32":
         model = type_strongly(model)
-    spec, proof = finish_export(job, PlainScorer(_open_plainly(model.SerializeToString())))
+    spec, proof = finish_export(job, PlainScorer(open_plainly(model.SerializeToString())))
+    spec = replace(spec, versions={**spec.versions, "opset": str(model.opset_import[0].version)})
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json(), GOLDEN_KEY: job.golden_text})
     onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString(deterministic=True)
@@ -96,8 +97,8 @@ class PlainScorer:
         return Scores(np.concatenate([one[0] for one in found]), np.concatenate([one[1] for one in found]))
 
 
-def _open_plainly(model: bytes) -> onnxruntime.InferenceSession:
-    """Opens a graph without optimisations.
+def open_plainly(model: bytes) -> onnxruntime.InferenceSession:
+    """Opens a graph in ONNX Runtime without optimisations.
 
     ONNX Runtime's fuse float16 pairs into kernels that round otherwise: on our graphs they move probabilities by up to
     .04 where the graph itself, and TensorRT, do not.

@@ -53,11 +53,18 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None] | bytes) -> N
 def sha256_of(path: Path) -> str:
     """Returns the SHA-256 of a file's bytes as 64 hexadecimal digits; memory use does not grow with the file.
 
+    Of a folder, such as an ``.mlpackage``, it is the hash of its files' names and hashes, in the order of their names.
+
     Raises:
         UnreadableInputError: The file is missing or cannot be read.
     """
     digest = hashlib.sha256()
     try:
+        if path.is_dir():
+            names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+            for name in names:
+                digest.update(f"{name}\0{sha256_of(path / name)}\n".encode())
+            return digest.hexdigest()
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnx.numpy_helper
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -15,6 +17,8 @@ from torch import nn  # noqa: E402
 
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint  # noqa: E402
 from tinydf.forgery import TinyDF  # noqa: E402
+from tinydf_calibration.quantize import quantizable_tensors  # noqa: E402
+from tinydf_calibration.table import CalibrationTable  # noqa: E402
 from tinydf_export import ExportedModel, export, float_graph, to_onnx  # noqa: E402
 from tinydf_export.golden import draw_golden_crops  # noqa: E402
 from tinydf_runtime.crop import CropRecipe  # noqa: E402
@@ -99,3 +103,77 @@ def with_spec(exported: ExportedModel, tmp_path: Path) -> Callable[[ModelSpec], 
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def small_graph() -> onnx.ModelProto:
+    """A network in small for crops of 32 px: filters that lead to a logarithm, a sum of two ways, a head on vectors."""
+    side_px = 32
+    random = np.random.default_rng(1)
+
+    def weight(*shape: int, scale: float = 0.3) -> np.ndarray:
+        return (random.standard_normal(shape) * scale).astype(np.float32)
+
+    constants: dict[str, np.ndarray] = {
+        "mean": np.full((1, 3, 1, 1), 120, np.float32),
+        # Channels of very different sizes, the first with scales that float16 rounds.
+        "w1": weight(8, 3, 3, 3, scale=0.01) * np.logspace(-3, 0, 8).astype(np.float32)[:, None, None, None],
+        "b1": weight(8),
+        "w2": weight(8, 8, 1, 1),
+        "w3": weight(4, 8, 1, 1),
+        "filters": weight(2, 3, 3, 3, scale=0.01),
+        "tiny": np.array(1e-9, np.float32),
+        "low": np.array(0, np.float32),
+        "high": np.array(6, np.float32),
+        "axes": np.array([2, 3], np.int64),
+        "gemm": weight(10, 1),
+        "gemm_bias": weight(1),
+        "channel_axis": np.array([1], np.int64),
+    }
+    node = onnx.helper.make_node
+    nodes = [
+        node("Cast", ["image"], ["pixels"], to=onnx.TensorProto.FLOAT),
+        node("Sub", ["pixels", "mean"], ["centred"]),
+        node("Conv", ["centred", "w1", "b1"], ["one"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        node("Clip", ["one", "low", "high"], ["clipped"]),
+        node("Conv", ["clipped", "w2"], ["two"]),
+        node("Add", ["two", "clipped"], ["sum"]),
+        node("Conv", ["sum", "w3"], ["map"]),
+        node("GlobalAveragePool", ["sum"], ["pooled"]),
+        node("ReduceMean", ["pooled", "axes"], ["features"], keepdims=0),
+        node("Conv", ["centred", "filters"], ["filtered"]),
+        node("Abs", ["filtered"], ["absolute"]),
+        node("GlobalAveragePool", ["absolute"], ["energy"]),
+        node("Add", ["energy", "tiny"], ["positive"]),
+        node("Log", ["positive"], ["logarithm"]),
+        node("ReduceMean", ["logarithm", "axes"], ["energies"], keepdims=0),
+        node("Concat", ["features", "energies"], ["joined"], axis=1),
+        node("Gemm", ["joined", "gemm", "gemm_bias"], ["logit"]),
+        node("Sigmoid", ["logit"], ["column"]),
+        node("Squeeze", ["column", "channel_axis"], ["fake_probability"]),
+        node("ReduceMean", ["map", "channel_axis"], ["map_logit"], keepdims=0),
+        node("Sigmoid", ["map_logit"], ["forgery_map"]),
+    ]
+    for number, item in enumerate(nodes):
+        item.name = f"n{number}"
+    graph = onnx.helper.make_graph(
+        nodes,
+        "small",
+        [onnx.helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, ["n", 3, side_px, side_px])],
+        [
+            onnx.helper.make_tensor_value_info("fake_probability", onnx.TensorProto.FLOAT, ["n"]),
+            onnx.helper.make_tensor_value_info(
+                "forgery_map", onnx.TensorProto.FLOAT, ["n", side_px // 2, side_px // 2]
+            ),
+        ],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8)
+
+
+@pytest.fixture(scope="session")
+def small_table(small_graph: onnx.ModelProto) -> CalibrationTable:
+    """Ranges of ``small_graph``, as wide as its input and its clip."""
+    names = quantizable_tensors(small_graph)
+    ranges = {name: (-130.0, 136.0) if name == "centred" else (-0.5, 4.5) for name in names}
+    return CalibrationTable("", "", "", "", 1, "min-max", ranges, (), {}, {}, {})

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
-from skimage.data import astronaut
 
 from tinydf.checkpoint import Checkpoint
 from tinydf.data.drawn_faces import write_drawn_faces
 from tinydf_calibration.prepare import prepare_graph
 from tinydf_calibration.table import CalibrationTable, check_fits, read_table
 from tinydf_export import calibrate, calibrate_cli
+from tinydf_export.labelled_crops import read_labelled_crops
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.spec import ModelSpec
 
@@ -108,11 +108,10 @@ def test_calibration_and_validation_crops_are_of_other_people(
     run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     splits = []
-    read = calibrate.read_labelled_crops
 
     def note(folder: Path, split: str, *rest: object) -> object:
         splits.append(split)
-        return read(folder, split, *rest)  # type: ignore[arg-type]
+        return read_labelled_crops(folder, split, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(calibrate, "read_labelled_crops", note)
     assert run("--out", tmp_path / "table.json", "--max-auc-drop", "1", "--quiet").output == ""
@@ -157,7 +156,7 @@ def test_faces_that_are_not_there_exit_5(run: Callable[..., Result], tmp_path: P
 
 
 def test_missing_and_damaged_checkpoints_exit_5_and_6(faces: Path, tmp_path: Path) -> None:
-    (tmp_path / "broken.safetensors").write_bytes(astronaut().tobytes()[:100])
+    (tmp_path / "broken.safetensors").write_bytes(b"\0" * 100)
     for name, code in (("gone.safetensors", 5), ("broken.safetensors", 6)):
         words = [str(tmp_path / name), "--data", str(faces), "--out", str(tmp_path / "table.json")]
         assert_one_line_error(CliRunner().invoke(calibrate_cli.main, words), code)

@@ -50,7 +50,7 @@ def test_export_writes_a_model_that_verify_accepts(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--target", "tensorrt", "--out", "m.plan"], "expected one of onnx"),
+        (["--target", "tensorrt", "--out", "m.onnx"], "ends in .plan"),
         (["--target", "nonsense", "--out", "m.onnx"], "expected one of onnx"),
         (["--target", "onnx", "--out", "m.xyz"], "ends in .onnx"),
         (["--target", "onnx", "--out", "no/such/folder/m.onnx"], "folder"),
@@ -65,6 +65,28 @@ def test_wrong_targets_and_names_are_usage_errors(arguments: list[str], complain
 @pytest.mark.parametrize("arguments", [[], ["--target", "onnx"], ["--target", "onnx", "--out", "m.onnx", "--int8"]])
 def test_missing_and_unknown_options_are_usage_errors(arguments: list[str]) -> None:
     assert_one_line_error(run_export(*arguments), "tinydf-export", 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--int8"], "needs --calibration TABLE, or --data FACES"),
+        (["--int8", "--fp16"], "found both"),
+        (["--calibration", "table.json"], "Add --int8"),
+    ],
+)
+def test_precisions_that_contradict_or_lack_something_say_what_to_do(options: list[str], complaint: str) -> None:
+    result = run_export("--target", "onnx", "--out", "m.onnx", *options)
+    assert_one_line_error(result, "tinydf-export", 2)
+    assert complaint in result.stderr
+
+
+def test_missing_table_is_not_trusted(checkpoint_path: Path, tmp_path: Path) -> None:
+    table = tmp_path / "none.json"
+    out = tmp_path / "m.onnx"
+    result = run_export(checkpoint_path, "--target", "onnx", "--int8", "--calibration", table, "--out", out)
+    assert_one_line_error(result, "tinydf-export", 6)
+    assert "tinydf-calibrate" in result.stderr
 
 
 def test_missing_checkpoint_is_an_input_error(tmp_path: Path) -> None:
@@ -82,8 +104,8 @@ def test_damaged_checkpoint_is_not_trusted(tmp_path: Path) -> None:
 def test_export_that_differs_exits_3_and_leaves_no_file(
     checkpoint_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(checkpoint: Checkpoint, target: str, out: Path) -> ExportedModel:
-        parity.require(parity.Parity(5, 0.5, 0.5, 0.0, 2))
+    def refuse(checkpoint: Checkpoint, target: str, out: Path, **options: object) -> ExportedModel:
+        parity.require(parity.Parity(5, 0.5, 0.5, 0.0, 2), "fp32")
         raise AssertionError
 
     monkeypatch.setattr(cli, "export_model", refuse)

@@ -7,22 +7,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from skimage.data import astronaut
 
 from tinydf.data.manifest import FaceRow, write_table
 from tinydf_export.golden import FACE_XYXY, LANDMARKS
 from tinydf_export.labelled_crops import read_labelled_crops
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import UnreadableInputError, UsageError
+from tinydf_runtime.types import Image
 
 RECIPE = CropRecipe(side_px=64)
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def photos(astronaut: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Real photos alone: six of source many and two of source few in split train, one in split val."""
     folder = tmp_path_factory.mktemp("photos")
-    picture = cv2.cvtColor(astronaut(), cv2.COLOR_RGB2BGR)
     left, top, right, bottom = FACE_XYXY
     points = [float(value) for point in LANDMARKS for value in point]
     faces = json.dumps([[left, top, right - left, bottom - top, *points, 0.9]])
@@ -31,7 +30,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table.writerow(["file", "source", "identity", "split", "faces"])
         for number in range(9):
             name, source = f"{number}.png", "few" if number in (6, 7) else "many"
-            cv2.imwrite(str(folder / name), np.clip(picture * (0.6 + 0.1 * number), 0, 255).astype(np.uint8))
+            cv2.imwrite(str(folder / name), np.clip(astronaut * (0.6 + 0.1 * number), 0, 255).astype(np.uint8))
             table.writerow([name, source, f"{number}", "val" if number == 8 else "train", faces])
     return folder
 

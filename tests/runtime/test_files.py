@@ -84,3 +84,13 @@ def test_hash_equals_that_of_the_content(tmp_path: Path) -> None:
 
 def _raise(error: Exception) -> None:
     raise error
+
+
+def test_hash_of_a_folder_is_that_of_its_files_and_their_names(tmp_path: Path) -> None:
+    for name in ("one", "two", "other"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+        (tmp_path / name / "inner" / "b").write_bytes(b"1")
+        (tmp_path / name / "a").write_bytes(b"2")
+    (tmp_path / "other" / "a").rename(tmp_path / "other" / "c")
+    hashes = [sha256_of(tmp_path / name) for name in ("one", "two", "other")]
+    assert hashes[0] == hashes[1] != hashes[2]

@@ -1,0 +1,178 @@
+// Pictures -> what the two networks take, and boxes out of what the detector gives. The same steps as the Python
+// runtime's detect.py, boxes.py and crop.py; nothing here touches the page, so that it can be tested without a browser.
+//
+// A picture is {data, width, height}; data holds RGBA bytes, as ImageData does.
+
+/** Returns the square, in whole pixels, that is cut around a box: [left, top, right, bottom]. */
+export function squareAround([left, top, right, bottom], margin) {
+  const side = Math.max(1, roundHalfToEven(Math.max(right - left, bottom - top) * (1 + 2 * margin)));
+  const x = roundHalfToEven((left + right - side) / 2);
+  const y = roundHalfToEven((top + bottom - side) / 2);
+  return [x, y, x + side, y + side];
+}
+
+/** Returns a face as 3 planes of side x side bytes, red, green, blue. The border is mirrored beyond the picture. */
+export function cutFace(picture, boxXyxy, {side_px: side, margin}) {
+  const [x0, y0, x1] = squareAround(boxXyxy, margin);
+  const length = x1 - x0;
+  const columns = mirrored(x0, length, picture.width);
+  const rows = mirrored(y0, length, picture.height);
+  const taps = areaTaps(length, side);
+  return planes(length > side ? shrink(picture, columns, rows, taps, taps) : enlarge(picture, columns, rows, side));
+
+  function planes(values) {
+    const bytes = new Uint8Array(3 * side * side);
+    values.forEach((value, at) => (bytes[(at % 3) * side * side + Math.floor(at / 3)] = clampByte(value)));
+    return bytes;
+  }
+}
+
+/**
+ * Shrinks a picture so that its long side fits and pads it with black to whole cells of 32 px.
+ *
+ * Returns rows of blue, green, red bytes, their sizes, and how much x and y were scaled.
+ */
+export function fitForDetector(picture, longSide) {
+  const factor = Math.min(1, longSide / Math.max(picture.width, picture.height));
+  const width = Math.max(1, roundHalfToEven(picture.width * factor));
+  const height = Math.max(1, roundHalfToEven(picture.height * factor));
+  const small = shrink(
+    picture,
+    range(picture.width),
+    range(picture.height),
+    areaTaps(picture.width, width),
+    areaTaps(picture.height, height),
+  );
+  const [paddedWidth, paddedHeight] = [wholeCells(width), wholeCells(height)];
+  const data = new Uint8Array(paddedWidth * paddedHeight * 3);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      for (let colour = 0; colour < 3; colour++) {
+        data[(y * paddedWidth + x) * 3 + colour] = clampByte(small[(y * width + x) * 3 + 2 - colour]);
+      }
+    }
+  }
+  return {data, width: paddedWidth, height: paddedHeight, scaleX: width / picture.width, scaleY: height / picture.height};
+}
+
+/** Returns the faces among the detector's candidates, best first: [{box, score}], boxes in pixels of the picture. */
+export function chooseFaces(scores, boxes, fitted, picture, {score_threshold: lowest, nms_iou: overlap}) {
+  const candidates = [];
+  scores.forEach((score, row) => {
+    const box = [0, 1, 2, 3].map((side) => boxes[row * 4 + side] / (side % 2 ? fitted.scaleY : fitted.scaleX));
+    const hasArea = box[2] > box[0] && box[3] > box[1] && box.every(Number.isFinite);
+    const onPicture = box[0] < picture.width && box[1] < picture.height && box[2] > 0 && box[3] > 0;
+    if (score >= lowest && hasArea && onPicture) candidates.push({box, score: Math.min(score, 1)});
+  });
+  candidates.sort((one, other) => other.score - one.score);
+  const kept = [];
+  for (const candidate of candidates) {
+    if (kept.every((better) => shareOfUnion(better.box, candidate.box) <= overlap)) kept.push(candidate);
+  }
+  return kept;
+}
+
+/** Returns intersection over union of two boxes. */
+export function shareOfUnion(one, other) {
+  const width = Math.min(one[2], other[2]) - Math.max(one[0], other[0]);
+  const height = Math.min(one[3], other[3]) - Math.max(one[1], other[1]);
+  if (width <= 0 || height <= 0) return 0;
+  const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
+  return (width * height) / (area(one) + area(other) - width * height);
+}
+
+/** For each new pixel, the old ones whose area it covers and their shares. */
+function areaTaps(before, after) {
+  const scale = before / after;
+  return range(after).map((place) => {
+    const [start, end] = [place * scale, Math.min((place + 1) * scale, before)];
+    const taps = [];
+    for (let at = Math.floor(start); at < end - 1e-9; at++) {
+      taps.push([at, (Math.min(at + 1, end) - Math.max(at, start)) / (end - start)]);
+    }
+    return taps;
+  });
+}
+
+/** Returns the picture's chosen columns and rows averaged: rows of red, green, blue, not yet rounded. */
+function shrink(picture, columns, rows, columnTaps, rowTaps) {
+  const width = columnTaps.length;
+  const across = new Float32Array(rows.length * width * 3);
+  rows.forEach((row, y) => {
+    columnTaps.forEach((taps, x) => {
+      for (const [place, weight] of taps) {
+        const from = (row * picture.width + columns[place]) * 4;
+        for (let colour = 0; colour < 3; colour++) {
+          across[(y * width + x) * 3 + colour] += weight * picture.data[from + colour];
+        }
+      }
+    });
+  });
+  const result = new Float32Array(rowTaps.length * width * 3);
+  rowTaps.forEach((taps, y) => {
+    for (const [place, weight] of taps) {
+      for (let at = 0; at < width * 3; at++) result[y * width * 3 + at] += weight * across[place * width * 3 + at];
+    }
+  });
+  return result;
+}
+
+/**
+ * Returns the picture's chosen columns and rows interpolated: side x side of red, green, blue.
+ *
+ * In whole numbers and with the roundings of OpenCV: others move an eighth of the bytes by one, and the network, which
+ * looks at the finest grain, then says up to .01 more or less.
+ */
+function enlarge(picture, columns, rows, side) {
+  const taps = linearTaps(columns.length, side);
+  const across = new Int32Array(rows.length * side * 3);
+  rows.forEach((row, y) => {
+    taps.forEach(([low, high, lowShare, highShare], x) => {
+      const [from, to] = [columns[low], columns[high]].map((column) => (row * picture.width + column) * 4);
+      for (let colour = 0; colour < 3; colour++) {
+        across[(y * side + x) * 3 + colour] =
+          lowShare * picture.data[from + colour] + highShare * picture.data[to + colour];
+      }
+    });
+  });
+  const result = new Int32Array(side * side * 3);
+  taps.forEach(([low, high, lowShare, highShare], y) => {
+    for (let at = 0; at < side * 3; at++) {
+      const [above, below] = [across[low * side * 3 + at] >> 4, across[high * side * 3 + at] >> 4];
+      result[y * side * 3 + at] = (((lowShare * above) >> 16) + ((highShare * below) >> 16) + 2) >> 2;
+    }
+  });
+  return result;
+}
+
+/** For each new pixel, the two old ones beside it and their shares in 2048ths. */
+function linearTaps(before, after) {
+  return range(after).map((place) => {
+    const centre = Math.fround((place + 0.5) * (before / after) - 0.5);
+    const low = Math.min(Math.max(Math.floor(centre), 0), before - 1);
+    const share = centre < 0 || low === before - 1 ? 0 : Math.fround(centre - low);
+    const [lowShare, highShare] = [1 - share, share].map((part) => roundHalfToEven(Math.fround(part) * 2048));
+    return [low, Math.min(low + 1, before - 1), lowShare, highShare];
+  });
+}
+
+/** Returns where to read when what lies outside is the mirrored inside; the edge itself is not repeated. */
+function mirrored(start, length, size) {
+  const [low, high] = [Math.max(start, 0), Math.min(start + length, size)];
+  const period = Math.max(1, 2 * (high - low) - 2);
+  return range(length).map((offset) => {
+    const place = (((start + offset - low) % period) + period) % period;
+    return low + Math.min(place, period - place);
+  });
+}
+
+function roundHalfToEven(value) {
+  const low = Math.floor(value);
+  const rest = value - low;
+  if (rest !== 0.5) return Math.round(value);
+  return low % 2 === 0 ? low : low + 1;
+}
+
+const range = (count) => Array.from({length: count}, (_, at) => at);
+const wholeCells = (length) => Math.ceil(length / 32) * 32;
+const clampByte = (value) => Math.min(255, Math.max(0, Math.round(value)));

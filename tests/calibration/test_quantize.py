@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import ModelProto, numpy_helper
+
+from tinydf_calibration.dialects import DIALECTS, Dialect
+from tinydf_calibration.layers import compare_layers, largest_values
+from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors, quantize_model
+from tinydf_calibration.sampler import LabelledCrops
+from tinydf_calibration.scores import score
+from tinydf_calibration.table import CalibrationTable
+from tinydf_runtime.errors import StaleTableError
+
+FULL = replace(DIALECTS["onnxruntime"], float_first=0)
+
+
+@pytest.fixture(scope="module")
+def crops(draw_crops: Callable[[int, int], LabelledCrops]) -> LabelledCrops:
+    return draw_crops(12, 0)
+
+
+@pytest.fixture(scope="module")
+def table(small_network: ModelProto, crops: LabelledCrops) -> CalibrationTable:
+    largest = largest_values(small_network, quantizable_tensors(small_network), crops.crops)
+    ranges = {name: (-value, value) for name, value in largest.items()}
+    return CalibrationTable("", "", "", "", len(crops), "min-max", ranges)
+
+
+@pytest.mark.parametrize("name", [*DIALECTS, "full"])
+def test_quantized_network_scores_nearly_the_same(
+    name: str, small_network: ModelProto, table: CalibrationTable, crops: LabelledCrops
+) -> None:
+    quantized = quantize_model(small_network, table, FULL if name == "full" else DIALECTS[name])
+    onnx.checker.check_model(quantized, full_check=True)
+    expected = score(small_network, crops.crops)
+    for fuse in (False, True):
+        # The network's channels are of such uneven size that 8 bit cannot do much better.
+        difference = np.abs(score(quantized, crops.crops, fuse=fuse) - expected)
+        assert 0 < difference.max() < 0.25 * np.abs(expected).mean()
+    ratios = {one.tensor: one.snr_db for one in compare_layers(small_network, quantized, crops.crops)}
+    assert min(ratios[tensor] for tensor in ("expand_out", "expanded", "excited", "joined") if tensor in ratios) > 20
+
+
+def test_what_onnxruntime_quantizes_it_fuses(
+    small_network: ModelProto, table: CalibrationTable, tmp_path: Path
+) -> None:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.optimized_model_filepath = str(tmp_path / "fused.onnx")
+    model = quantize_model(small_network, table, FULL).SerializeToString()
+    onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    fused = Counter(node.op_type for node in onnx.load(tmp_path / "fused.onnx").graph.node)
+    # Only the map's last convolution is left in float.
+    assert fused["QLinearConv"] == len([node for node in small_network.graph.node if node.op_type == "Conv"]) - 1
+    assert fused["QLinearAdd"] == fused["QLinearMul"] == fused["QLinearGlobalAveragePool"] == 1
+    assert fused["QuantizeLinear"] == 1
+    assert fused["Clip"] == fused["Relu"] == 0
+
+
+def test_the_first_convolutions_stay_float_for_onnxruntime(small_network: ModelProto, table: CalibrationTable) -> None:
+    stored = {t.name for t in quantize_model(small_network, table, DIALECTS["onnxruntime"]).graph.initializer}
+    assert {"stem_w", "expand_w", "project_w", "gate_w"} <= stored
+    assert {"mix_weight_quantized", "depthwise_weight_quantized"} <= stored
+
+
+def test_float_layers_keep_their_weights_and_take_floats(small_network: ModelProto, table: CalibrationTable) -> None:
+    quantized = quantize_model(small_network, replace(table, float_layers=("mix",)), FULL)
+    mix = next(node for node in quantized.graph.node if node.name == "mix")
+    assert mix.input[1] == "mix_w"
+    assert "mix_weight_quantized" not in {tensor.name for tensor in quantized.graph.initializer}
+
+
+def test_logits_and_the_head_are_never_quantized(small_network: ModelProto) -> None:
+    layers = set(quantizable_layers(small_network))
+    assert layers >= {"stem", "expand", "gate", "excite", "project", "join", "mix", "depthwise"}
+    assert not layers & {"map", "head", "probability", "pool"}
+
+
+@pytest.mark.parametrize("name", ["tensorrt", "coreml"])
+def test_symmetric_dialects_have_int8_zeros_and_float_biases(
+    name: str, small_network: ModelProto, table: CalibrationTable
+) -> None:
+    quantized = quantize_model(small_network, table, DIALECTS[name])
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
+    zero_points = [value for key, value in values.items() if key.endswith("_zero_point")]
+    assert zero_points
+    assert all(value.dtype == np.int8 and not value.any() for value in zero_points)
+    assert values["mix_bias"].dtype == np.float32
+
+
+def test_openvino_has_no_zero_point_but_zero(small_network: ModelProto, table: CalibrationTable) -> None:
+    quantized = quantize_model(small_network, table, DIALECTS["openvino"])
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
+    assert not any(value.any() for key, value in values.items() if key.endswith("_zero_point"))
+
+
+def test_bias_shifts_are_added(small_network: ModelProto, table: CalibrationTable) -> None:
+    plain = DIALECTS["tensorrt"]
+    shifted = replace(table, bias_shifts={"mix": (0.25,) * 8})
+    found = [
+        numpy_helper.to_array(tensor)
+        for one in (table, shifted)
+        for tensor in quantize_model(small_network, one, plain).graph.initializer
+        if tensor.name == "mix_bias"
+    ]
+    np.testing.assert_allclose(found[1] - found[0], 0.25, atol=1e-6)
+
+
+def test_a_missing_range_is_a_stale_table(small_network: ModelProto, table: CalibrationTable) -> None:
+    ranges = {name: pair for name, pair in table.ranges.items() if name != "joined"}
+    with pytest.raises(StaleTableError, match="no range of joined"):
+        quantize_model(small_network, replace(table, ranges=ranges), FULL)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda one: one.name)
+def test_same_input_gives_same_bytes_and_stays(
+    dialect: Dialect, small_network: ModelProto, table: CalibrationTable
+) -> None:
+    before = small_network.SerializeToString()
+    written = [quantize_model(small_network, table, dialect).SerializeToString(deterministic=True) for _ in range(2)]
+    assert written[0] == written[1]
+    assert small_network.SerializeToString() == before

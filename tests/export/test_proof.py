@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tinydf_calibration.sampler import LabelledCrops
+from tinydf_export.proof import Reference, prove
+from tinydf_runtime.engine import open_engine
+from tinydf_runtime.errors import QualityError
+from tinydf_runtime.types import Scores
+
+COUNT = 40
+
+
+def flat(values: NDArray[np.int64]) -> NDArray[np.uint8]:
+    return np.broadcast_to(values.astype(np.uint8)[:, None, None, None], (len(values), 224, 224, 3)).copy()
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted:
+    """An engine whose probabilities are moved by something."""
+
+    honest: Callable[[NDArray[np.uint8]], Scores]
+    move: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+    def score(self, crops: NDArray[np.uint8]) -> Scores:
+        scores = self.honest(crops)
+        return replace(scores, fake_probability=self.move(scores.fake_probability))
+
+
+@pytest.fixture
+def honest(make_classifier: Callable[..., Path]) -> Callable[[NDArray[np.uint8]], Scores]:
+    return open_engine(make_classifier(), threads=1).score
+
+
+@pytest.fixture
+def reference(honest: Callable[[NDArray[np.uint8]], Scores]) -> Reference:
+    """The brighter a crop the more the classifier thinks it forged, and the forged half is brighter."""
+    golden, crops = flat(np.array([20, 120, 240])), flat(np.linspace(10, 250, COUNT).astype(np.int64))
+    names = np.full(COUNT, "")
+    given = LabelledCrops(
+        crops, np.arange(COUNT) >= COUNT // 2, np.arange(COUNT), names, names, names, *[np.ones(COUNT)] * 3
+    )
+    return Reference(golden, honest(golden), given, honest(crops))
+
+
+def test_a_model_that_is_its_network_loses_nothing(
+    honest: Callable[[NDArray[np.uint8]], Scores], reference: Reference
+) -> None:
+    proof = prove(Shifted(honest, lambda p: p), reference, precision="fp32", threshold=0.5)
+    assert proof.golden.max_difference < 1e-6
+    assert proof.given is not None
+    assert (proof.given.auc, proof.given.auc_drop, proof.given.flipped) == (1.0, 0.0, 0.0)
+    assert json.loads(json.dumps(proof.to_dict()))["given"]["crops"] == COUNT
+
+
+def test_loss_of_auc_beyond_the_bound_is_refused_and_within_it_is_told(
+    honest: Callable[[NDArray[np.uint8]], Scores], reference: Reference
+) -> None:
+    # Those just above the middle fall below those just under it: 0.56 becomes 0.44.
+    swapped = Shifted(honest, lambda p: np.where(np.abs(p - 0.5) < 0.06, 1 - p, p).astype(np.float32))
+    with pytest.raises(QualityError, match="of AUC on 40 given crops"):
+        prove(swapped, reference, precision="int8", threshold=0.5)
+    proof = prove(swapped, reference, precision="int8", threshold=0.5, max_auc_drop=0.2)
+    assert proof.given is not None and proof.given.auc_drop is not None
+    assert proof.given.auc_drop_low is not None and proof.given.auc_drop_high is not None
+    assert proof.given.auc_drop_low <= proof.given.auc_drop <= proof.given.auc_drop_high
+    assert 0.005 < proof.given.auc_drop < 0.2
+    assert proof.given.flipped > 0.1
+
+
+def test_a_given_crop_without_a_number_is_refused(
+    honest: Callable[[NDArray[np.uint8]], Scores], reference: Reference
+) -> None:
+    broken = Shifted(honest, lambda p: np.where((p > 0.3) & (p < 0.35), np.nan, p).astype(np.float32))
+    with pytest.raises(QualityError):
+        prove(broken, reference, precision="int8", threshold=0.5, max_auc_drop=1.0)
+
+
+def test_without_given_crops_only_golden_ones_count(
+    honest: Callable[[NDArray[np.uint8]], Scores], reference: Reference
+) -> None:
+    alone = replace(reference, given=None, given_scores=None)
+    assert prove(Shifted(honest, lambda p: p), alone, precision="fp32", threshold=0.5).given is None
+    with pytest.raises(QualityError, match="differs from its checkpoint"):
+        prove(Shifted(honest, lambda p: p + np.float32(0.02)), alone, precision="fp16", threshold=0.5)

@@ -1,0 +1,113 @@
+"""to_openvino.py: every precision, equal bytes, and no pair where a bound is missed or the disk is full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+pytest.importorskip("openvino")
+
+from tinydf.checkpoint import Checkpoint
+from tinydf_calibration.quantize import quantizable_tensors
+from tinydf_calibration.range_methods import choose_ranges
+from tinydf_calibration.ranges import observe
+from tinydf_calibration.table import CalibrationTable, graph_hash
+from tinydf_export import ExportedModel, export, parity, to_openvino
+from tinydf_export.golden import draw_golden_crops
+from tinydf_export.verify import TOLERANCE, verify_model
+from tinydf_runtime.engine import open_engine
+from tinydf_runtime.errors import OutputError, QualityError
+from tinydf_runtime.files import write_atomically
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_trace(plain_model: onnx.ModelProto) -> Iterator[None]:
+    """Tracing takes long, so every export takes the trace of ``plain_model``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "build_float_graph", lambda checkpoint: plain_model)
+        yield
+
+
+@pytest.fixture(scope="module")
+def table(checkpoint: Checkpoint, plain_model: onnx.ModelProto) -> CalibrationTable:
+    crops = draw_golden_crops(checkpoint.spec.crop)
+    observed = observe(plain_model, quantizable_tensors(plain_model), crops)
+    return CalibrationTable(
+        checkpoint.spec.checkpoint_sha256,
+        graph_hash(plain_model),
+        checkpoint.spec.crop.sha256(),
+        "",
+        len(crops),
+        "min-max",
+        choose_ranges(observed, "min-max"),
+    )
+
+
+@pytest.fixture(scope="module")
+def full(checkpoint: Checkpoint, one_trace: None, tmp_path_factory: pytest.TempPathFactory) -> ExportedModel:
+    return to_openvino.export(checkpoint, tmp_path_factory.mktemp("openvino") / "full.xml")
+
+
+def test_float32_agrees_with_the_checkpoint_and_can_be_verified(full: ExportedModel) -> None:
+    result = verify_model(full.path, threads=1)
+    assert result.passed and result.engine == "openvino" and result.precision == "fp32"
+    assert full.spec == open_engine(full.path).spec
+    assert full.size_bytes == full.path.stat().st_size + full.path.with_suffix(".bin").stat().st_size
+
+
+@pytest.fixture
+def loose_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights are no network that few bits could be good for; here the way is tested, not the loss."""
+    monkeypatch.setitem(TOLERANCE, "fp16", 0.05)
+    monkeypatch.setitem(TOLERANCE, "int8", 1.0)
+    monkeypatch.setitem(parity.MAX_MAP_DIFFERENCE, "int8", 1.0)
+
+
+def test_lower_precisions_are_smaller_stay_near_and_give_equal_bytes_each_time(
+    checkpoint: Checkpoint, full: ExportedModel, table: CalibrationTable, tmp_path: Path, loose_bounds: None
+) -> None:
+    half = to_openvino.export(checkpoint, tmp_path / "half.xml", precision="fp16")
+    eight, again = (
+        to_openvino.export(checkpoint, tmp_path / name, precision="int8", table=table)
+        for name in ("eight.xml", "again.xml")
+    )
+    for ending in (".xml", ".bin"):
+        assert eight.path.with_suffix(ending).read_bytes() == again.path.with_suffix(ending).read_bytes()
+    weights = [one.path.with_suffix(".bin").stat().st_size for one in (full, half, eight)]
+    assert weights[1] < 0.55 * weights[0] and weights[2] < 0.35 * weights[0]
+    assert 0 < half.proof.golden.max_difference < 0.05
+    assert eight.spec.calibration_sha256 == table.sha256() and half.spec.calibration_sha256 is None
+    crops = draw_golden_crops(checkpoint.spec.crop)
+    expected = open_engine(full.path).score(crops).fake_probability
+    found = open_engine(eight.path).score(crops).fake_probability
+    assert 0 < np.abs(found - expected).mean() < 0.1
+
+
+def test_a_missed_bound_leaves_no_file(
+    checkpoint: Checkpoint, table: CalibrationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TOLERANCE, "fp16", 0.0)
+    with pytest.raises(QualityError):
+        to_openvino.export(checkpoint, tmp_path / "half.xml", precision="fp16")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_pair_is_written_whole_or_the_old_one_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.xml"
+    to_openvino.write_pair(b"old graph", b"old weights", path)
+
+    def refuse(path: Path, content: bytes) -> None:
+        raise OutputError(f"{path}: disk full")
+
+    written = write_atomically
+    monkeypatch.setattr(
+        to_openvino, "write_atomically", lambda at, what: (refuse if at.suffix == ".bin" else written)(at, what)
+    )
+    with pytest.raises(OutputError, match="disk full"):
+        to_openvino.write_pair(b"new graph", b"new weights", path)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["model.bin", "model.xml"]
+    assert (path.read_bytes(), path.with_suffix(".bin").read_bytes()) == (b"old graph", b"old weights")

@@ -1,0 +1,100 @@
+"""Graph -> plan: on a double of the device, and without one. The network is small, so that tracing takes no time."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from tinydf.checkpoint import Checkpoint
+from tinydf_calibration.table import CalibrationTable
+from tinydf_export import to_tensorrt
+from tinydf_export.export import ExportJob
+from tinydf_export.golden import encode_crops
+from tinydf_export.proof import MAX_AUC_DROP, Reference
+from tinydf_export.targets import export_model
+from tinydf_runtime.crop import CropRecipe
+from tinydf_runtime.engine import open_engine
+from tinydf_runtime.errors import QualityError, UnavailableError
+from tinydf_runtime.plan import read_plan
+from tinydf_runtime.spec import METADATA_KEY, ModelSpec, Precision
+
+SIDE = 32
+CHECKPOINT = Checkpoint({}, {}, ModelSpec(name="small", crop=CropRecipe(side_px=SIDE)))
+
+
+@pytest.fixture(autouse=True)
+def small_job(small_graph: onnx.ModelProto, small_table: CalibrationTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starts every export from ``small_graph``, in place of the checkpoint."""
+    golden = np.random.default_rng(4).integers(0, 256, (5, SIDE, SIDE, 3)).astype(np.uint8)
+    scores = to_tensorrt.PlainScorer(to_tensorrt.open_plainly(small_graph.SerializeToString())).score(golden)
+    text, sha256 = encode_crops(golden)
+
+    def start(checkpoint: Checkpoint, *, precision: Precision, **rest: Any) -> ExportJob:
+        spec = replace(
+            checkpoint.spec,
+            precision=precision,
+            golden_sha256=sha256,
+            golden_probability=tuple(float(value) for value in scores.fake_probability),
+        )
+        graph = onnx.ModelProto()
+        graph.CopyFrom(small_graph)
+        return ExportJob(checkpoint, graph, spec, text, Reference(golden, scores), rest["table"], MAX_AUC_DROP)
+
+    monkeypatch.setattr(to_tensorrt, "start_export", start)
+
+
+def without_device(folder: Path, precision: Precision, table: CalibrationTable | None) -> tuple[bytes, str]:
+    """Exports where TensorRT is missing; returns the ONNX file's bytes and the message."""
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(UnavailableError) as caught:
+        patch.setitem(sys.modules, "tensorrt", None)
+        export_model(CHECKPOINT, "tensorrt", folder / "model.plan", precision=precision, table=table)
+    assert [path.name for path in folder.iterdir()] == ["model.onnx"]
+    return (folder / "model.onnx").read_bytes(), str(caught.value)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_without_a_device_the_proven_file_and_the_last_command_are_left(
+    small_table: CalibrationTable, tmp_path: Path, precision: Precision
+) -> None:
+    content, message = without_device(tmp_path / "once", precision, small_table)
+    assert message.endswith("tinydf-export --from-onnx model.onnx --target tensorrt --out model.plan")
+    model = onnx.load_from_string(content)
+    onnx.checker.check_model(model, full_check=True)
+    metadata = {item.key: item.value for item in model.metadata_props}
+    spec = ModelSpec.from_json(metadata[METADATA_KEY], "model.onnx")
+    assert spec.precision == precision and spec.proof["golden"]["crops"] == 5
+    assert spec.versions["opset"] == ("18" if precision == "fp32" else "19")
+    pairs = sum(node.op_type == "QuantizeLinear" for node in model.graph.node)
+    halves = sum(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in model.graph.initializer)
+    assert (pairs > 0, halves > 0) == (precision == "int8", precision != "fp32")
+    # The same checkpoint and table give the same bytes.
+    assert without_device(tmp_path / "again", precision, small_table)[0] == content
+
+
+def test_with_a_device_the_plan_alone_is_left_and_runs(tensorrt_machine: Any, tmp_path: Path) -> None:
+    exported = export_model(CHECKPOINT, "tensorrt", tmp_path / "model.plan", precision="fp16")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.plan", "model.plan.json"]
+    assert exported.spec == read_plan(exported.path)[1].spec
+    assert exported.size_bytes == exported.path.stat().st_size
+    assert open_engine(exported.path, "cuda").spec == exported.spec
+
+
+def test_graph_that_loses_too_much_leaves_no_file(
+    small_graph: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(model: onnx.ModelProto) -> onnx.ModelProto:
+        gemm = next(tensor for tensor in model.graph.initializer if tensor.name == "gemm_bias")
+        gemm.CopyFrom(onnx.numpy_helper.from_array(np.full(1, 9, np.float32), "gemm_bias"))
+        return model
+
+    monkeypatch.setattr(to_tensorrt, "type_strongly", spoil)
+    with pytest.raises(QualityError, match="differs from its checkpoint"):
+        export_model(CHECKPOINT, "tensorrt", tmp_path / "model.plan", precision="fp16")
+    assert not list(tmp_path.iterdir())

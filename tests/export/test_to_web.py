@@ -1,0 +1,58 @@
+"""to_web.py: a folder that holds all the page asks for, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+
+from tinydf.checkpoint import Checkpoint
+from tinydf_export import export, to_web
+from tinydf_export.verify import verify_model
+from tinydf_runtime.detect import DEFAULT_DETECTOR
+from tinydf_runtime.errors import OutputError
+from tinydf_runtime.files import write_atomically
+
+
+def test_the_folder_holds_the_page_and_proven_networks(
+    checkpoint: Checkpoint, plain_model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "build_float_graph", lambda checkpoint: plain_model)
+    exported = to_web.export(checkpoint, tmp_path / "page")
+    assert [path.name for path in tmp_path.iterdir()] == ["page"]
+    names = {path.name for path in exported.path.iterdir()}
+    assert names == {*to_web.PAGE, to_web.CLASSIFIER, to_web.DETECTOR, to_web.ABOUT}
+    assert exported.size_bytes == sum(path.stat().st_size for path in exported.path.iterdir())
+    assert verify_model(exported.path / to_web.CLASSIFIER).passed
+    about = json.loads((exported.path / to_web.ABOUT).read_text(encoding="utf-8"))
+    for entry in (about["classifier"], about["detector"]):
+        assert hashlib.sha256((exported.path / entry["file"]).read_bytes()).hexdigest() == entry["sha256"]
+    assert (exported.path / to_web.DETECTOR).read_bytes() == DEFAULT_DETECTOR.read_bytes()
+    assert about["classifier"]["crop"] == {"side_px": 224, "margin": checkpoint.spec.crop.margin, "version": 1}
+
+
+def test_files_of_others_stay_in_a_folder_that_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    (folder / "ort").mkdir(parents=True)
+    (folder / "ort" / "engine.wasm").write_bytes(b"engine")
+    (folder / "a").write_bytes(b"old")
+    to_web.write_folder({"a": b"new", "b": b"other"}, folder)
+    assert (folder / "a").read_bytes() == b"new" and (folder / "b").read_bytes() == b"other"
+    assert (folder / "ort" / "engine.wasm").read_bytes() == b"engine"
+
+
+def test_a_folder_that_cannot_be_written_is_not_left_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = write_atomically
+
+    def fill_the_disk(path: Path, content: bytes) -> None:
+        if path.name == "b":
+            raise OutputError("b: no space left")
+        written(path, content)
+
+    monkeypatch.setattr(to_web, "write_atomically", fill_the_disk)
+    with pytest.raises(OutputError, match="no space left"):
+        to_web.write_folder({"a": b"1", "b": b"2"}, tmp_path / "page")
+    assert not list(tmp_path.iterdir())
