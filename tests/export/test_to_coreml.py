@@ -24,7 +24,8 @@ from tinydf_export.mil_file import read_mlpackage
 from tinydf_export.mil_interpreter import open_interpreter, run_program
 from tinydf_export.mlpackage import convert_program, write_package
 from tinydf_export.onnx_to_mil import build_program
-from tinydf_parity import score_eagerly
+from tinydf_export.parity import score_eagerly
+from tinydf_export.verify import TOLERANCE
 from tinydf_export.weight_only import compress_weights
 from tinydf_runtime.engines.coreml_package import coremltools, read_description
 from tinydf_runtime.errors import QualityError, StaleTableError, UsageError
@@ -163,7 +164,7 @@ def test_two_exports_are_equal(stored: ExportedModel, export_to: Export, tmp_pat
 def test_bound_that_is_missed_leaves_nothing(
     export_to: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(parity.TOLERANCE, "w8", 0.0)
+    monkeypatch.setitem(TOLERANCE, "w8", 0.0)
     with pytest.raises(QualityError):
         export_to("w8", out=tmp_path / "m.mlpackage")
     assert list(tmp_path.iterdir()) == []
