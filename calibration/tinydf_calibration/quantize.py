@@ -137,7 +137,7 @@ class _Writer:
             if name in activations and self._takes_8_bit(node, name):
                 copied.input[position] = self._pair(name)
         if node.op_type == "Conv":
-            self._write_weights(copied, self._scale(node.input[0]))
+            self._write_weights(copied, node.input[0])
         self.nodes.append(copied)
         if self.dialect.writes_outputs:
             clip = clip_behind(node, self.index)
@@ -222,8 +222,9 @@ class _Writer:
             helper.make_node("DequantizeLinear", [f"{name}_quantized", *names], [given], name=f"{name}_dequantize")
         )
 
-    def _write_weights(self, conv: NodeProto, taken: ActivationScale) -> None:
+    def _write_weights(self, conv: NodeProto, taken_from: str) -> None:
         """Replaces a convolution's constants by stored 8-bit weights and, where the dialect says so, a stored bias."""
+        taken, scale_name = self._scale(taken_from), f"{source_of(taken_from, self.index)}_scale"
         weight = self.index.constant(conv.input[1]).astype(np.float32)
         bias = self._bias(conv)
         stores_bias = bias is not None and self.dialect.quantizes_bias
@@ -236,10 +237,18 @@ class _Writer:
             return
         conv.input.append(f"{conv.name}_bias")
         if stores_bias:
-            units = (scales * taken.scale).astype(np.float32)
-            self._store_dequantized(f"{conv.name}_bias", quantize_bias(bias, units), units)
+            self._write_bias(conv.name, scale_name, quantize_bias(bias, (scales * taken.scale).astype(np.float32)))
         else:
             self._store(f"{conv.name}_bias", bias)
+
+    def _write_bias(self, conv: str, input_scale: str, stored: np.ndarray) -> None:
+        """Stores a bias; engines multiply its scale on loading, from the weight's and the input's."""
+        bias = f"{conv}_bias"
+        self._store(f"{bias}_quantized", stored)
+        factors = [f"{conv}_weight_scale", input_scale]
+        self.nodes.append(helper.make_node("Mul", factors, [f"{bias}_scale"], name=f"{bias}_scale"))
+        parts = [f"{bias}_quantized", f"{bias}_scale"]
+        self.nodes.append(helper.make_node("DequantizeLinear", parts, [bias], name=f"{bias}_dequantize", axis=0))
 
     def _bias(self, conv: NodeProto) -> np.ndarray | None:
         bias = self.index.constant(conv.input[2]).astype(np.float32) if len(conv.input) > 2 and conv.input[2] else None

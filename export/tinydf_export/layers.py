@@ -47,7 +47,8 @@ def compare_files(model: Path, reference: Path) -> tuple[LayerDifference, ...]:
     if text is None:
         raise ModelFileError(f"{model.name}: no golden crops found. Export the model again.")
     crops = decode_crops(text, engines[0].spec, model.name)
-    return compare_layers(*(onnx.load(path, load_external_data=False) for path in (reference, model)), crops[:CROPS])
+    first, second = (onnx.load(path, load_external_data=False) for path in (reference, model))
+    return compare_layers(first, second, crops[:CROPS])
 
 
 def list_layers(layers: Sequence[LayerDifference]) -> list[dict[str, Any]]:

@@ -127,8 +127,8 @@ def _execute(
     # A clip further on would turn infinity into an ordinary number.
     if not bool(torch.isfinite(found).all()):
         raise QualityError(
-            f"{source}: {operation.kind} {operation.name} makes values that {operation.output.dtype} cannot hold. Nothing "
-            "can rely on this model; export it in another precision."
+            f"{source}: {operation.kind} {operation.name} makes values that {operation.output.dtype} cannot hold. "
+            "Export the checkpoint in another precision."
         )
     return found
 

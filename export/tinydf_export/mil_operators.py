@@ -29,7 +29,6 @@ class Step:
         name: What its output is called in MIL.
         inputs: MIL values, arrays for constants, None where left out. Floating ones have the type to compute in.
         attributes: The node's.
-        output_shape: Shape of what the node makes, for one crop; None where unknown.
     """
 
     node: NodeProto
@@ -163,8 +162,9 @@ def _pad(step: Step) -> Any:
     top, left, bottom, right = *pads[len(pads) // 2 - 2 : len(pads) // 2], *pads[-2:]
     x = step.inputs[0]
     value = 0.0 if step.given(2) is None else float(step.constant(2))
-    fill = {"constant_val": np.float16(value) if _is_half(x) else np.float32(value)} if mode == "constant" else {}
-    return mb.pad(x=x, pad=[top, bottom, left, right], mode=mode, **fill, name=step.name)
+    # Named in every mode: MIL's own choice is a float32 one, which does not go with a float16 input.
+    fill = np.float16(value) if _is_half(x) else np.float32(value)
+    return mb.pad(x=x, pad=[top, bottom, left, right], mode=mode, constant_val=fill, name=step.name)
 
 
 def _resize(step: Step) -> Any:

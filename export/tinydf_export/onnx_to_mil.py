@@ -6,11 +6,12 @@ Built from the graph that every other target starts from, so that a calibration 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
 from tinydf_export.mil_operators import OPERATORS, Step
@@ -24,6 +25,8 @@ Float = Literal["fp16", "fp32"]
 _NUMPY = {"fp16": np.float16, "fp32": np.float32}
 _NEVER_FOLDED = frozenset({"DequantizeLinear"})
 """Weights stay compressed."""
+_COMPUTED_WITH_HERE = frozenset({"Resize"})
+"""Their constants say which operation to build: rounded to float16, a factor would give another size."""
 
 
 def build_program(model: ModelProto, precision: Float, opset: Any) -> Any:
@@ -67,6 +70,10 @@ class _Builder:
         self.precision = precision
         self.values: dict[str, Any] = dict(inputs)
         self.values |= {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+        self.shapes = {
+            value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim)
+            for value in shape_inference.infer_shapes(model).graph.value_info
+        }
         self.opsets = list(model.opset_import)
         self.wide = _always_wide(model) if precision == "fp16" else frozenset[str]()
         self.casts: dict[tuple[str, str], Any] = {}
@@ -99,16 +106,28 @@ class _Builder:
             )
         dtype: Float = "fp32" if node.output[0] in self.wide else self.precision
         name = mil_name(node.output[0])
+        taken = [self._as_float(value, dtype, node) for value in inputs]
         attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-        return OPERATORS[node.op_type](
-            Step(node, name, [self._as_float(value, dtype, node) for value in inputs], attributes)
-        )
+        made = OPERATORS[node.op_type](Step(node, name, taken, attributes))
+        self._check_shape(node, made.shape)
+        return made
+
+    def _check_shape(self, node: NodeProto, found: Sequence[int]) -> None:
+        """Refuses what ONNX says has another shape, but for the batch."""
+        expected = self.shapes.get(node.output[0], ())
+        if any(size and size != made for size, made in zip(expected[1:], found[1:], strict=False)):
+            raise UnknownFormatError(
+                f"{node.op_type} {node.name}: makes shape {tuple(found)} in Core ML, expected {expected}. Core ML "
+                "export knows no such form."
+            )
 
     def _as_float(self, value: Any, dtype: Float, node: NodeProto) -> Any:
         """Returns a floating value or constant in a type; any other as it is."""
         if value is None:
             return None
         if isinstance(value, np.ndarray):
+            if node.op_type in _COMPUTED_WITH_HERE:
+                return value
             return _narrow(value, dtype, node) if value.dtype == np.float32 else value
         if value.dtype not in (types.fp16, types.fp32) or value.dtype == getattr(types, dtype):
             return value

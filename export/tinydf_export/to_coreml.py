@@ -10,6 +10,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from tinydf.checkpoint import Checkpoint
+from tinydf_calibration.quantize import quantizable_layers
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_calibration.table import CalibrationTable
 from tinydf_export.export import ExportJob, finish_export, quantize_for, start_export
@@ -72,9 +73,14 @@ def export(
 
 def _write_graph(job: ExportJob) -> ModelProto:
     """Returns the graph with 8-bit weights and activations as far as the precision asks for them."""
-    if job.spec.precision == "int8":
-        return quantize_for(job, "coreml")
-    return compress_weights(job.graph) if job.spec.precision == "w8" else job.graph
+    if job.spec.precision not in ("w8", "int8"):
+        return job.graph
+    layers = quantizable_layers(job.graph)
+    if job.spec.precision == "w8" or job.table is None:
+        return compress_weights(job.graph, layers)
+    # Layers that gain nothing by 8-bit activations, such as those on single values, are smaller all the same.
+    kept_float = set(job.table.float_layers)
+    return compress_weights(quantize_for(job, "coreml"), [name for name in layers if name not in kept_float])
 
 
 def _with_spec(package: Package, spec: ModelSpec, golden_text: str) -> Package:

@@ -5,32 +5,32 @@ Half the size of float16 and no range to calibrate, since weights are known: wha
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from tinydf_calibration.quantize import quantizable_layers
 from tinydf_calibration.scales import quantize_weight
 
 
-def compress_weights(model: ModelProto) -> ModelProto:
-    """Stores the weights of all convolutions that may compute in 8 bit as int8, one symmetric scale a channel.
+def compress_weights(model: ModelProto, layers: Collection[str]) -> ModelProto:
+    """Stores the weights of convolutions as int8, one symmetric scale a channel.
 
     Args:
-        model: Prepared float graph; it stays as it is.
+        model: Prepared float graph, or what became of it; it stays as it is.
+        layers: Names of nodes. Those that are no convolutions or have stored weights already stay as they are.
 
     Returns:
         A graph whose weights come out of ``DequantizeLinear``, with scales that float16 holds.
     """
     compressed = ModelProto()
     compressed.CopyFrom(model)
-    chosen = set(quantizable_layers(model))
     constants = {tensor.name: tensor for tensor in compressed.graph.initializer}
     nodes: list[NodeProto] = []
     for node in compressed.graph.node:
-        if node.op_type == "Conv" and node.name in chosen:
+        if node.op_type == "Conv" and node.name in layers and node.input[1] in constants:
             name = f"{node.name}_weight"
             weight = numpy_helper.to_array(constants[node.input[1]])
             stored, scales = quantize_weight(weight.astype(np.float32), half=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from tinydf_calibration.graph import index_graph
@@ -11,7 +12,7 @@ from tinydf_calibration.prepare import prepare_graph
 def traced_like(side: int = 28, target: int = 16) -> ModelProto:
     """Shrinks a picture to sizes that it computes, and takes means in both ways of writing them."""
     node, value = helper.make_node, helper.make_tensor_value_info
-    constants = {
+    constants: dict[str, NDArray[np.generic]] = {
         "sizes": np.array([target, target], np.int64),
         "axes": np.array([-1, -2], np.int64),
         "unused": np.zeros(3, np.float32),

@@ -115,6 +115,13 @@ CASES: dict[str, tuple[list[NodeProto], Constants]] = {
         node("Resize", "x", "", "f", mode="linear", coordinate_transformation_mode="half_pixel"),
         {"f": np.array([1, 1, 5 / 8, 5 / 8], np.float32)},
     ),
+    "smaller by a factor that float16 rounds down": (
+        [
+            helper.make_node("Pad", ["x", "p"], ["larger"], mode="edge"),
+            *node("Resize", "larger", "", "f", mode="linear", coordinate_transformation_mode="half_pixel"),
+        ],
+        {"p": ints(0, 0, 3, 3, 0, 0, 3, 3), "f": np.array([1, 1, 4 / 7 + 1e-7, 4 / 7 + 1e-7], np.float32)},
+    ),
     "larger to a size": (
         node("Resize", "x", "", "", "s", mode="linear", coordinate_transformation_mode="half_pixel"),
         {"s": ints(3, 3, 14, 11)},
@@ -226,7 +233,16 @@ def test_program_computes_what_onnx_says(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, expected, atol=3e-6, rtol=3e-5)
 
 
-@pytest.mark.parametrize("name", ["strided conv with uneven padding", "quantized", "stored weight", "batch norm"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "strided conv with uneven padding",
+        "quantized",
+        "stored weight",
+        "batch norm",
+        "smaller by a factor that float16 rounds down",
+    ],
+)
 def test_half_precision_is_near_and_not_equal(name: str, tmp_path: Path) -> None:
     nodes, constants = CASES[name]
     last = helper.make_node(nodes[-1].op_type, nodes[-1].input, ["inner"], name="inner")

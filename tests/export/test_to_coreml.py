@@ -13,7 +13,7 @@ pytest.importorskip("coremltools")
 
 from tinydf.checkpoint import Checkpoint, load_default
 from tinydf_calibration.dialects import DIALECTS
-from tinydf_calibration.quantize import quantizable_tensors, quantize_model
+from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors, quantize_model
 from tinydf_calibration.range_methods import choose_ranges
 from tinydf_calibration.ranges import observe
 from tinydf_calibration.table import CalibrationTable, graph_hash
@@ -24,7 +24,8 @@ from tinydf_export.mil_file import read_mlpackage
 from tinydf_export.mil_interpreter import open_interpreter, run_program
 from tinydf_export.mlpackage import convert_program, write_package
 from tinydf_export.onnx_to_mil import build_program
-from tinydf_parity import score_eagerly
+from tinydf_export.parity import score_eagerly
+from tinydf_export.verify import TOLERANCE
 from tinydf_export.weight_only import compress_weights
 from tinydf_runtime.engines.coreml_package import coremltools, read_description
 from tinydf_runtime.errors import QualityError, StaleTableError, UsageError
@@ -114,7 +115,8 @@ def test_fewer_bits_stay_near_the_checkpoint(name: str, bound: float, request: p
 def test_8_bit_programs_compute_what_their_graphs_say(
     activations: bool, plain_model: onnx.ModelProto, table: CalibrationTable, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
-    model = quantize_model(plain_model, table, DIALECTS["coreml"]) if activations else compress_weights(plain_model)
+    quantized = quantize_model(plain_model, table, DIALECTS["coreml"]) if activations else plain_model
+    model = compress_weights(quantized, quantizable_layers(plain_model))
     target, side_px = coremltools.target.iOS17, checkpoint.spec.crop.side_px
     path = tmp_path / "m.mlpackage"
     write_package(convert_program(build_program(model, "fp32", target), side_px, target), path)
@@ -163,7 +165,7 @@ def test_two_exports_are_equal(stored: ExportedModel, export_to: Export, tmp_pat
 def test_bound_that_is_missed_leaves_nothing(
     export_to: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(parity.TOLERANCE, "w8", 0.0)
+    monkeypatch.setitem(TOLERANCE, "w8", 0.0)
     with pytest.raises(QualityError):
         export_to("w8", out=tmp_path / "m.mlpackage")
     assert list(tmp_path.iterdir()) == []

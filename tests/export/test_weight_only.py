@@ -9,7 +9,7 @@ from tinydf_export.weight_only import compress_weights
 
 
 def test_weights_of_convolutions_are_stored_within_half_a_step(plain_model: onnx.ModelProto) -> None:
-    compressed = compress_weights(plain_model)
+    compressed = compress_weights(plain_model, quantizable_layers(plain_model))
     onnx.checker.check_model(compressed)
     before = {tensor.name: numpy_helper.to_array(tensor) for tensor in plain_model.graph.initializer}
     after = {tensor.name: numpy_helper.to_array(tensor) for tensor in compressed.graph.initializer}
@@ -27,7 +27,7 @@ def test_weights_of_convolutions_are_stored_within_half_a_step(plain_model: onnx
 
 def test_nothing_else_changes(plain_model: onnx.ModelProto) -> None:
     before = plain_model.SerializeToString(deterministic=True)
-    compressed = compress_weights(plain_model)
+    compressed = compress_weights(plain_model, quantizable_layers(plain_model))
     assert plain_model.SerializeToString(deterministic=True) == before
     kinds = [node.op_type for node in compressed.graph.node if node.op_type != "DequantizeLinear"]
     assert kinds == [node.op_type for node in plain_model.graph.node]
