@@ -68,7 +68,9 @@ class Export:
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of faces to compare on.")
 @click.option("--split", type=click.Choice(get_args(Split)), default="test", show_default=True)
 @click.option("--crops", "count", default=600, show_default=True, help="Crops to compare on.")
-@click.option("--baseline", type=click.Path(path_type=Path), help="Another network's float32 ONNX file, to be timed too.")
+@click.option(
+    "--baseline", type=click.Path(path_type=Path), help="Another network's float32 ONNX file, to be timed too."
+)
 @click.option("--turns", default=60, show_default=True, help="Turns of each file.")
 @click.option("--out", type=click.Path(path_type=Path), help="Markdown page to write.")
 def main(data: Path, split: Split, count: int, baseline: Path | None, turns: int, out: Path | None) -> None:
@@ -138,11 +140,12 @@ def _describe(exports: list[Export], times: dict[str, list[float]], crops: int, 
     lines = [
         "# Exports",
         "",
-        "Every file made from the shipped checkpoint and its one calibration table by `scripts/measure_exports.py`, which",
-        f"wrote this page. Agreement with the checkpoint in PyTorch on {crops} crops of split {split}, half real, half forged by code,",
-        "which calibration never saw: difference in fake probability, verdicts that change sides, loss of AUC with its 95 %",
-        "bootstrap interval. Core ML files ran on our interpreter of their program, TensorRT's typed graphs on ONNX Runtime; no",
-        "plan was built here. Times are medians (minima) of single crops on one thread, in turns, on",
+        "Every file made from the shipped checkpoint and its one calibration table by",
+        "`scripts/measure_exports.py`, which wrote this page. Agreement with the checkpoint in PyTorch on",
+        f"{crops} crops of split {split}, half real, half forged by code, which calibration never saw:",
+        "difference in fake probability, verdicts that change sides, loss of AUC with its 95 % bootstrap",
+        "interval. Core ML files ran on our interpreter of their program, TensorRT's typed graphs on ONNX",
+        "Runtime; no plan was built here. Times are medians (minima) of single crops on one thread, in turns, on",
         f"{_cpu()}, ONNX Runtime {version('onnxruntime')}, OpenVINO {version('openvino')}.",
         "",
         "| target | precision | MB | mean difference | largest | flipped | AUC lost | ms | faster than baseline |",
@@ -161,8 +164,8 @@ def _describe(exports: list[Export], times: dict[str, list[float]], crops: int, 
     if base is not None:
         lines += [
             "",
-            f"The baseline is the network as it was published, with a pooled KAN head, float32 in ONNX Runtime: {base:.1f} ms "
-            f"({min(times['baseline']):.1f}).",
+            "The baseline is the network as it was published, with a pooled KAN head, float32 in ONNX Runtime: "
+            f"{base:.1f} ms ({min(times['baseline']):.1f}).",
         ]
     return "\n".join(lines) + "\n"
 

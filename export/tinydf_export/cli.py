@@ -32,14 +32,16 @@ _JSON_HELP = "Write the figures as JSON to a file, or to standard output where n
 @click.version_option(__version__)
 @click.argument("checkpoint", required=False, type=_FILE)
 @click.option("--target", required=True, help=f"What to make: {', '.join(TARGETS)}.")
-@click.option("--int8", is_flag=True, help="Compute in 8 bit; needs --calibration or --data, but not for coreml.")
+@click.option("--int8", is_flag=True, help="Compute in 8 bit; for coreml, store weights so. See --calibration.")
 @click.option(
     "--int8-activations",
     is_flag=True,
-    help="Compute in 8 bit where --int8 alone stores the weights so: coreml; needs --calibration or --data.",
+    help="Compute in 8 bit where --int8 alone stores the weights so: coreml.",
 )
 @click.option("--fp16", is_flag=True, help="Compute in float16 where that is safe.")
-@click.option("--calibration", type=_FILE, help="Calibration table that tinydf-calibrate wrote for CHECKPOINT.")
+@click.option(
+    "--calibration", type=_FILE, help="Table that tinydf-calibrate wrote for CHECKPOINT; the shipped one has its own."
+)
 @click.option("--data", type=_FILE, help="Folder of prepared faces: measures the export, and calibrates --int8.")
 @click.option(
     "--max-auc-drop",
@@ -92,7 +94,7 @@ def export_main(
             raise UsageError("--from-onnx: the file holds network and precision. Leave checkpoint and these out.")
         _show_plan(build_from_onnx(source, out, plan), json_path, quiet)
         return
-    precision = _precision(target, int8, int8_activations, fp16, calibration, data)
+    precision = _precision(target, int8, int8_activations, fp16, calibration)
     check_target(target, out, precision)
     with needs("export"):
         from tinydf.checkpoint import load_checkpoint, load_default
@@ -149,26 +151,18 @@ def verify_main(
         )
 
 
-def _precision(
-    target: str, int8: bool, int8_activations: bool, fp16: bool, calibration: Path | None, data: Path | None
-) -> Precision:
+def _precision(target: str, int8: bool, int8_activations: bool, fp16: bool, calibration: Path | None) -> Precision:
     """Returns the precision that the options ask for.
 
     Raises:
-        UsageError: They contradict each other, or leave open what INT8 is calibrated with.
+        UsageError: They contradict each other.
     """
     row = find_target(target)
     if (int8 or int8_activations) and fp16:
         raise UsageError("--int8, --fp16: found both, expected one of them.")
     if calibration is not None and not (int8 or int8_activations):
         raise UsageError("--calibration: only --int8 uses a table. Add --int8, or leave the table out.")
-    precision = "int8" if int8_activations else row.int8 if int8 else "fp16" if fp16 else row.precisions[0]
-    if precision == "int8" and calibration is None and data is None:
-        raise UsageError(
-            "--int8: needs --calibration TABLE, or --data FACES to calibrate on. Make FACES with tinydf-prepare from "
-            "videos or photos like yours, and TABLE with tinydf-calibrate."
-        )
-    return precision
+    return "int8" if int8_activations else row.int8 if int8 else "fp16" if fp16 else row.precisions[0]
 
 
 def _summary(exported: ExportedModel) -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinydf.checkpoint import Checkpoint
+from tinydf.checkpoint import DEFAULT_PATH, Checkpoint
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_calibration.table import CalibrationTable, read_table
 from tinydf_export.calibrate import calibrate_checkpoint
 from tinydf_export.labelled_crops import read_labelled_crops
+from tinydf_runtime.errors import UsageError
+from tinydf_runtime.files import sha256_of
 from tinydf_runtime.spec import Precision
 
+SHIPPED_TABLE = DEFAULT_PATH.with_suffix(".calibration.json")
+"""Calibration table of the shipped checkpoint."""
 PROOF_CROPS = 512
 """Crops that an export is measured on."""
 
@@ -37,19 +41,30 @@ def gather_inputs(
     Args:
         checkpoint: To be exported.
         precision: Only int8 calibrates.
-        table_path: File that tinydf-calibrate wrote; None to calibrate on ``faces``.
+        table_path: File that tinydf-calibrate wrote; None to calibrate on ``faces``, or, of the shipped checkpoint, to
+            take the table that is shipped with it.
         faces: Folder of prepared faces; its validation part proves the export.
         max_auc_drop: Bound that a calibration must keep to.
 
     Raises:
         CalibrationFileError: The table is missing or damaged.
         UnreadableInputError: The folder cannot be read.
-        UsageError: Its validation part is empty.
+        UsageError: Its validation part is empty, or nothing tells how to calibrate.
     """
-    if precision == "int8" and table_path is None:
-        assert faces is not None
+    if precision == "int8" and table_path is None and faces is not None:
         calibration = calibrate_checkpoint(checkpoint, faces, max_auc_drop=max_auc_drop)
         return ExportInputs(calibration.table, calibration.validation)
+    if table_path is None and precision in ("int8", "w8") and _is_shipped(checkpoint):
+        table_path = SHIPPED_TABLE
+    if table_path is None and precision == "int8":
+        raise UsageError(
+            "--int8: needs --calibration TABLE, or --data FACES to calibrate on. Make FACES with tinydf-prepare from "
+            "videos or photos like yours, and TABLE with tinydf-calibrate."
+        )
     table = None if table_path is None else read_table(table_path)
     crops = None if faces is None else read_labelled_crops(faces, "val", checkpoint.spec.crop, PROOF_CROPS)
     return ExportInputs(table, crops)
+
+
+def _is_shipped(checkpoint: Checkpoint) -> bool:
+    return checkpoint.spec.checkpoint_sha256 == sha256_of(DEFAULT_PATH)

@@ -62,7 +62,7 @@ def test_wrong_targets_and_names_are_usage_errors(arguments: list[str], complain
     assert complaint in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["--target", "onnx"], ["--target", "onnx", "--out", "m.onnx", "--int8"]])
+@pytest.mark.parametrize("arguments", [[], ["--target", "onnx"], ["--target", "onnx", "--out", "m.onnx", "--int4"]])
 def test_missing_and_unknown_options_are_usage_errors(arguments: list[str]) -> None:
     assert_one_line_error(run_export(*arguments), "tinydf-export", 2)
 
@@ -70,15 +70,20 @@ def test_missing_and_unknown_options_are_usage_errors(arguments: list[str]) -> N
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--int8"], "needs --calibration TABLE, or --data FACES"),
         (["--int8", "--fp16"], "found both"),
         (["--calibration", "table.json"], "Add --int8"),
     ],
 )
-def test_precisions_that_contradict_or_lack_something_say_what_to_do(options: list[str], complaint: str) -> None:
+def test_precisions_that_contradict_each_other_say_what_to_do(options: list[str], complaint: str) -> None:
     result = run_export("--target", "onnx", "--out", "m.onnx", *options)
     assert_one_line_error(result, "tinydf-export", 2)
     assert complaint in result.stderr
+
+
+def test_int8_of_an_own_checkpoint_needs_something_to_calibrate_on(checkpoint_path: Path, tmp_path: Path) -> None:
+    result = run_export(checkpoint_path, "--target", "onnx", "--int8", "--out", tmp_path / "m.onnx")
+    assert_one_line_error(result, "tinydf-export", 2)
+    assert "needs --calibration TABLE, or --data FACES" in result.stderr
 
 
 def test_missing_table_is_not_trusted(checkpoint_path: Path, tmp_path: Path) -> None:
