@@ -76,7 +76,7 @@ def main(run: Path, data: Path, limit: int, workers: int, split: str, ship: bool
     exported = export_model(load_checkpoint(DEFAULT_PATH), "onnx", DEFAULT_MODEL)
     card = _describe(checkpoint, spec, photos, figures, sources, false_alarms, exported.size_bytes, limit)
     write_atomically(DEFAULT_MODEL.with_suffix(".md"), card.encode())
-    click.echo(f"{DEFAULT_PATH}, {DEFAULT_MODEL}: {exported.size_bytes / 1e6:.1f} MB, {exported.parity}")
+    click.echo(f"{DEFAULT_PATH}, {DEFAULT_MODEL}: {exported.size_bytes / 1e6:.1f} MB, {exported.proof.golden}")
 
 
 def _rounded(checkpoint: Checkpoint) -> TinyDF:

@@ -17,7 +17,7 @@ from tinydf_calibration.agreement import auc, compare
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_export.fresh_process import measure_fresh
 from tinydf_export.golden import decode_crops
-from tinydf_runtime.engine import ENGINES, Engine, open_engine
+from tinydf_runtime.engine import ENGINES, FileEngine, open_engine
 from tinydf_runtime.errors import MissingExtraError, UnavailableError, needs
 
 WARM_CALLS = 1
@@ -80,7 +80,7 @@ class _Contender:
 
     row: Row
     path: Path
-    engine: Engine
+    engine: FileEngine
 
 
 def bench_models(

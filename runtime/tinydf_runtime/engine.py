@@ -40,10 +40,6 @@ class Engine(Protocol):
     def device(self) -> str:
         """Where it really computes, as ``open_engine`` takes it: "cpu", "cuda" ..."""
 
-    @property
-    def golden_text(self) -> str | None:
-        """The golden crops stored with the model, as under ``GOLDEN_KEY``; None without any."""
-
     def score(self, crops: NDArray[np.uint8]) -> Scores:
         """Returns what the network says about each crop, in the order given.
 
@@ -55,14 +51,24 @@ class Engine(Protocol):
         """
 
 
+class FileEngine(Engine, Protocol):
+    """An engine that was loaded from a model file."""
+
+    @property
+    def golden_text(self) -> str | None:
+        """The golden crops stored with the model, as under ``GOLDEN_KEY``; None without any."""
+
+
 class _OpenModel(Protocol):
     """The one function that an engine's file offers."""
 
-    def __call__(self, path: Path, device: str, threads: int | None) -> Engine:
+    def __call__(self, path: Path, device: str, threads: int | None) -> FileEngine:
         """Loads a model file."""
 
 
-def open_engine(path: Path, device: str = "cpu", threads: int | None = None, *, allow_fallback: bool = False) -> Engine:
+def open_engine(
+    path: Path, device: str = "cpu", threads: int | None = None, *, allow_fallback: bool = False
+) -> FileEngine:
     """Loads a model with the engine that its ending asks for. Only that engine's library is imported.
 
     Args:

@@ -234,6 +234,7 @@ class Analyzer:
     def _load(self) -> _Networks:
         """Loads the networks."""
         model_sha256 = None
+        engine: Engine
         if isinstance(self._model, str | os.PathLike):
             engine = open_engine(Path(self._model), self._device, self._threads, allow_fallback=self._allow_fallback)
             model_sha256 = sha256_of(Path(self._model))
