@@ -2,64 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from onnx import NodeProto
 
+from tinydf_export import mil_layout
+from tinydf_export.mil_step import Step
 from tinydf_runtime.engines.coreml_package import coremltools
-from tinydf_runtime.errors import UnknownFormatError
 
 mb = coremltools.converters.mil.Builder
 
 SMALLEST_NORMAL = float(np.finfo(np.float16).tiny)
 """Chips that compute in float16 may take anything nearer to zero for zero."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One node on its way to MIL.
-
-    Attributes:
-        node: The ONNX node.
-        name: What its output is called in MIL.
-        inputs: MIL values, arrays for constants, None where left out. Floating ones have the type to compute in.
-        attributes: The node's.
-    """
-
-    node: NodeProto
-    name: str
-    inputs: Sequence[Any]
-    attributes: Mapping[str, Any]
-
-    def constant(self, position: int) -> NDArray[Any]:
-        """Returns an input that Core ML wants to know when it compiles the model."""
-        value = self.inputs[position] if position < len(self.inputs) else None
-        if not isinstance(value, np.ndarray):
-            raise self.refusal(f"input {position} is not constant")
-        return value
-
-    def integers(self, position: int) -> list[int]:
-        """Returns a constant input as a list."""
-        return [int(value) for value in self.constant(position).ravel()]
-
-    def given(self, position: int) -> Any:
-        """Returns an input, None where it is left out."""
-        return self.inputs[position] if position < len(self.inputs) else None
-
-    def require(self, **expected: object) -> None:
-        """Refuses attributes that differ from these; one that is not there counts as equal."""
-        for key, value in expected.items():
-            if self.attributes.get(key, value) != value:
-                raise self.refusal(f"{key} = {self.attributes[key]!r}, expected {value!r}")
-
-    def refusal(self, found: str) -> UnknownFormatError:
-        """Returns the error for a form of the operator that MIL does not have."""
-        return UnknownFormatError(f"{self.node.op_type} {self.node.name}: {found}. Core ML export knows no such form.")
 
 
 def _conv(step: Step) -> Any:
@@ -150,91 +105,6 @@ def _reduce(build: Callable[..., Any]) -> Callable[[Step], Any]:
     return reduce
 
 
-def _pad(step: Step) -> Any:
-    mode = {b"constant": "constant", b"edge": "replicate", b"reflect": "reflect"}.get(
-        step.attributes.get("mode", b"constant")
-    )
-    if mode is None or step.given(3) is not None:
-        raise step.refusal("another mode, or axes")
-    pads = step.integers(1)
-    if any(pads[: len(pads) // 2 - 2]) or any(pads[len(pads) // 2 : -2]):
-        raise step.refusal("more than height and width padded")
-    top, left, bottom, right = *pads[len(pads) // 2 - 2 : len(pads) // 2], *pads[-2:]
-    x = step.inputs[0]
-    value = 0.0 if step.given(2) is None else float(step.constant(2))
-    # Named in every mode: MIL's own choice is a float32 one, which does not go with a float16 input.
-    fill = np.float16(value) if _is_half(x) else np.float32(value)
-    return mb.pad(x=x, pad=[top, bottom, left, right], mode=mode, constant_val=fill, name=step.name)
-
-
-def _resize(step: Step) -> Any:
-    step.require(mode=b"linear", coordinate_transformation_mode=b"half_pixel", antialias=0, axes=None)
-    x = step.inputs[0]
-    if step.given(3) is not None:
-        height, width = step.integers(3)[-2:]
-    else:
-        factors = step.constant(2)[-2:]
-        height, width = (math.floor(float(f) * side) for f, side in zip(factors, x.shape[-2:], strict=True))
-    # MIL's name for half-pixel centres that stop at the border.
-    return mb.resize_bilinear(
-        x=x, target_size_height=height, target_size_width=width, sampling_mode="UNALIGN_CORNERS", name=step.name
-    )
-
-
-def _reshape(step: Step) -> Any:
-    x, shape = step.inputs[0], step.integers(1)
-    if not step.attributes.get("allowzero", 0):
-        shape = [x.shape[i] if size == 0 else size for i, size in enumerate(shape)]
-    # The first dimension is the batch: left open, the program is right for any.
-    if shape[0] == x.shape[0] and -1 not in shape:
-        shape[0] = -1
-    return mb.reshape(x=x, shape=shape, name=step.name)
-
-
-def _flatten(step: Step) -> Any:
-    step.require(axis=1)
-    return mb.reshape(x=step.inputs[0], shape=[-1, math.prod(step.inputs[0].shape[1:])], name=step.name)
-
-
-def _transpose(step: Step) -> Any:
-    return mb.transpose(x=step.inputs[0], perm=list(step.attributes["perm"]), name=step.name)
-
-
-def _squeeze(step: Step) -> Any:
-    return mb.squeeze(x=step.inputs[0], axes=step.integers(1), name=step.name)
-
-
-def _unsqueeze(step: Step) -> Any:
-    return mb.expand_dims(x=step.inputs[0], axes=step.integers(1), name=step.name)
-
-
-def _gather(step: Step) -> Any:
-    x, axis = step.inputs[0], int(step.attributes.get("axis", 0)) % len(step.inputs[0].shape)
-    if step.constant(1).ndim or axis == 0:
-        raise step.refusal("more than one index, or one into the batch")
-    index = int(step.constant(1)) % x.shape[axis]
-    here = [i == axis for i in range(len(x.shape))]
-    return mb.slice_by_index(
-        x=x,
-        begin=[index if mine else 0 for mine in here],
-        end=[index + 1 if mine else 0 for mine in here],
-        end_mask=[not mine for mine in here],
-        squeeze_mask=here,
-        name=step.name,
-    )
-
-
-def _concat(step: Step) -> Any:
-    return mb.concat(values=list(step.inputs), axis=int(step.attributes["axis"]), name=step.name)
-
-
-def _depth_to_space(step: Step) -> Any:
-    block = int(step.attributes["blocksize"])
-    if step.attributes.get("mode", b"DCR") == b"CRD":
-        return mb.pixel_shuffle(x=step.inputs[0], upscale_factor=block, name=step.name)
-    return mb.depth_to_space(x=step.inputs[0], block_size=block, name=step.name)
-
-
 def _quantize(step: Step) -> Any:
     zero_point = None if step.given(2) is None else step.constant(2)
     if zero_point is None or zero_point.dtype not in (np.int8, np.uint8):
@@ -284,10 +154,6 @@ def _interleave(pads: list[int]) -> list[int]:
     return [value for pair in zip(pads[:half], pads[half:], strict=True) for value in pair]
 
 
-def _is_half(value: Any) -> bool:
-    return bool(value.dtype.__type_info__().name == "fp16")
-
-
 def _one(build: Callable[..., Any]) -> Callable[[Step], Any]:
     return lambda step: build(x=step.inputs[0], name=step.name)
 
@@ -303,33 +169,33 @@ OPERATORS: dict[str, Callable[[Step], Any]] = {
     "BatchNormalization": _batch_norm,
     "Cast": lambda step: step.inputs[0],
     "Clip": _clip,
-    "Concat": _concat,
+    "Concat": mil_layout.concat,
     "Conv": _conv,
-    "DepthToSpace": _depth_to_space,
+    "DepthToSpace": mil_layout.depth_to_space,
     "DequantizeLinear": _dequantize,
     "Div": _two(mb.real_div),
     "Exp": _one(mb.exp),
-    "Flatten": _flatten,
-    "Gather": _gather,
+    "Flatten": mil_layout.flatten,
+    "Gather": mil_layout.gather,
     "Gemm": _gemm,
     "GlobalAveragePool": _global_average_pool,
     "Identity": lambda step: step.inputs[0],
     "Log": _log,
     "MatMul": _matmul,
     "Mul": _two(mb.mul),
-    "Pad": _pad,
+    "Pad": mil_layout.pad,
     "QuantizeLinear": _quantize,
     "ReduceMax": _reduce(mb.reduce_max),
     "ReduceMean": _reduce(mb.reduce_mean),
     "Relu": _one(mb.relu),
-    "Reshape": _reshape,
-    "Resize": _resize,
+    "Reshape": mil_layout.reshape,
+    "Resize": mil_layout.resize,
     "Sigmoid": _one(mb.sigmoid),
     "Sqrt": _one(mb.sqrt),
-    "Squeeze": _squeeze,
+    "Squeeze": mil_layout.squeeze,
     "Sub": _two(mb.sub),
     "Tanh": _one(mb.tanh),
-    "Transpose": _transpose,
-    "Unsqueeze": _unsqueeze,
+    "Transpose": mil_layout.transpose,
+    "Unsqueeze": mil_layout.unsqueeze,
 }
 """ONNX operator -> function that adds it to the MIL program being built, and returns the value or a constant."""

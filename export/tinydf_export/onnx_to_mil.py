@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
-from tinydf_export.mil_operators import OPERATORS, Step
+from tinydf_export.mil_operators import OPERATORS
+from tinydf_export.mil_step import Step
 from tinydf_runtime.engines.coreml_package import coremltools
 from tinydf_runtime.errors import QualityError, UnknownFormatError
 
