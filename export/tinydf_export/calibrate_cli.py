@@ -160,7 +160,7 @@ def _require(table: CalibrationTable, max_auc_drop: float) -> None:
     if not drops[worst] <= max_auc_drop:
         raise QualityError(
             f"{worst}: loses {drops[worst]:.4f} of AUC, expected at most {max_auc_drop:g}. Calibrate on more crops "
-            "with --samples, allow more with --max-auc-drop, or fine-tune with tinydf-train --qat."
+            "with --samples, or allow more with --max-auc-drop."
         )
 
 
