@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import tempfile
 from dataclasses import dataclass
@@ -18,12 +17,11 @@ from openvino import opset13
 from openvino._offline_transformations import apply_moc_transformations
 
 from tinydf.checkpoint import Checkpoint
-from tinydf_calibration.graph import index_graph
 from tinydf_calibration.sampler import LabelledCrops
-from tinydf_calibration.scales import quantize_weight
 from tinydf_calibration.table import CalibrationTable
 from tinydf_export.compact import MIN_SIZE
-from tinydf_export.export import ExportJob, finish_export, quantize_for, start_export
+from tinydf_export.export import ExportJob, finish_export, start_export
+from tinydf_export.openvino_int8 import quantize
 from tinydf_export.proof import MAX_AUC_DROP
 from tinydf_export.targets import ExportedModel
 from tinydf_runtime.engine import open_engine
@@ -62,7 +60,7 @@ def export(
     job = start_export(
         checkpoint, precision=precision, table=table, crops=crops, max_auc_drop=max_auc_drop, tools=("openvino",)
     )
-    model = store_float_layers(quantize_for(job, "openvino")) if precision == "int8" else job.graph
+    model = quantize(job) if precision == "int8" else job.graph
     pair = convert(model, half=precision == "fp16")
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.xml"
@@ -98,32 +96,6 @@ class Pair:
         for key, text in metadata.items():
             ElementTree.SubElement(info, key, value=text)
         return _write_xml(root)
-
-
-def store_float_layers(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Returns a quantised model whose other convolutions keep weights in 8 bit too, and compute in float all the same.
-
-    These are mostly the gates', a seventh of all weights; 8 bit of them alone cost no accuracy, float four bytes each.
-    """
-    stored = onnx.ModelProto()
-    stored.CopyFrom(model)
-    index = index_graph(stored)
-    exact = {node.name for node in index.upstream([node for node in index.nodes if node.op_type == "Log"])}
-    names = {node.input[1] for node in index.nodes if node.op_type == "Conv" and node.name not in exact}
-    nodes: list[onnx.NodeProto] = []
-    for tensor in list(stored.graph.initializer):
-        name = tensor.name
-        if name in names and tensor.data_type == onnx.TensorProto.FLOAT and math.prod(tensor.dims) >= MIN_SIZE:
-            weight, scales = quantize_weight(onnx.numpy_helper.to_array(tensor))
-            tensor.CopyFrom(onnx.numpy_helper.from_array(weight, f"{name}.stored"))
-            stored.graph.initializer.append(onnx.numpy_helper.from_array(scales, f"{name}.scale"))
-            inputs = [f"{name}.stored", f"{name}.scale"]
-            nodes.append(onnx.helper.make_node("DequantizeLinear", inputs, [name], name=f"{name}.dequantize", axis=0))
-    nodes.extend(index.nodes)
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del stored.graph.node[:]
-    stored.graph.node.extend(copies)
-    return stored
 
 
 def convert(model: onnx.ModelProto, *, half: bool) -> Pair:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("coremltools")
 
@@ -17,7 +18,7 @@ from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors,
 from tinydf_calibration.range_methods import choose_ranges
 from tinydf_calibration.ranges import observe
 from tinydf_calibration.table import CalibrationTable, graph_hash
-from tinydf_export import ExportedModel, export, parity, to_coreml
+from tinydf_export import ExportedModel, cli, export, parity, to_coreml
 from tinydf_export.float_graph import build_float_graph
 from tinydf_export.golden import draw_golden_crops
 from tinydf_export.mil_file import read_mlpackage
@@ -177,3 +178,31 @@ def test_activations_need_ranges_of_this_checkpoint(export_to: Export, table: Ca
     with pytest.raises(StaleTableError):
         export_to("int8", replace(table, checkpoint_sha256="f" * 64), tmp_path / "m.mlpackage")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "precision"), [([], "fp16"), (["--fp16"], "fp16"), (["--int8"], "w8"), (["--int8", "--fp16"], None)]
+)
+def test_command_asks_for_weights_alone_unless_told_otherwise(
+    options: list[str],
+    precision: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Precision] = []
+
+    def refuse(*arguments: object, precision: Precision, **others: object) -> ExportedModel:
+        asked.append(precision)
+        raise QualityError("not near enough")
+
+    monkeypatch.setattr(cli, "export_model", refuse)
+    arguments = ["--target", "coreml", *options, "--out", str(tmp_path / "m.mlpackage")]
+    result = CliRunner().invoke(cli.export_main, arguments)
+    assert (result.exit_code, asked) == ((2, []) if precision is None else (3, [precision]))
+
+
+def test_command_wants_ranges_for_activations(tmp_path: Path) -> None:
+    arguments = ["--target", "coreml", "--int8-activations", "--out", str(tmp_path / "m.mlpackage")]
+    result = CliRunner().invoke(cli.export_main, arguments)
+    assert result.exit_code == 2
+    assert "--calibration" in result.stderr
