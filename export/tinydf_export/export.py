@@ -18,7 +18,8 @@ from tinydf_export import parity
 from tinydf_export.float_graph import OPSET, build_float_graph
 from tinydf_export.golden import draw_golden_crops, encode_crops
 from tinydf_export.overflow import scan_half
-from tinydf_export.proof import MAX_AUC_DROP, Proof, Reference, Scorer, prove
+from tinydf_export.parity import Scorer
+from tinydf_export.proof import MAX_AUC_DROP, Proof, Reference, prove
 from tinydf_runtime import __version__
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.spec import ModelSpec, Precision

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,13 +16,17 @@ from tinydf_runtime.errors import QualityError
 from tinydf_runtime.spec import Precision
 from tinydf_runtime.types import Scores
 
-if TYPE_CHECKING:
-    from tinydf_export.proof import Scorer
-
 MAX_MAP_DIFFERENCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.1, "w8": 0.25, "int8": 0.5}
 """Largest difference in a cell of the forgery map, which nothing averages, that an export may show on a golden crop."""
 BATCHES = (1, 2, 5)
 _EAGER_BATCH = 16
+
+
+class Scorer(Protocol):
+    """Whatever computes as the exported model does: an engine, or an interpreter where there is none."""
+
+    def score(self, crops: NDArray[np.uint8]) -> Scores:
+        """Returns what the model says about N x side x side x 3 RGB uint8 crops, in the order given."""
 
 
 @dataclass(frozen=True, slots=True)

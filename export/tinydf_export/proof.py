@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +12,12 @@ from tinydf_calibration.agreement import MAX_AUC_DROP, Agreement
 from tinydf_calibration.agreement import compare as compare_verdicts
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_export import parity
-from tinydf_export.parity import Parity
+from tinydf_export.parity import Parity, Scorer
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.spec import Precision
 from tinydf_runtime.types import Scores
 
-__all__ = ["MAX_AUC_DROP", "Proof", "Reference", "Scorer", "prove"]
-
-
-class Scorer(Protocol):
-    """Whatever computes as the exported model does: an engine, or an interpreter where there is none."""
-
-    def score(self, crops: NDArray[np.uint8]) -> Scores:
-        """Returns what the model says about N x side x side x 3 RGB uint8 crops, in the order given."""
+__all__ = ["MAX_AUC_DROP", "Proof", "Reference", "prove"]
 
 
 @dataclass(frozen=True, slots=True)
