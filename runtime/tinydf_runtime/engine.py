@@ -67,8 +67,8 @@ def open_engine(path: Path, device: str = "cpu", threads: int | None = None, *, 
 
     Args:
         path: Model file.
-        device: "cpu", or another that the engine offers: "cuda" (.onnx, .plan), "cpu:bf16" and "gpu" (.xml). A device that is
-            not there is an error, never a silent change to another.
+        device: "cpu", or another that the engine offers: "cuda" (.onnx, .plan), "cpu:bf16" and "gpu" (.xml). A device
+            that is not there is an error, never a silent change to another.
         threads: Threads of the engine on the CPU, None for its own choice.
         allow_fallback: Uses the CPU where the device is not there, and logs a warning; the engine's ``device`` tells.
 
