@@ -8,7 +8,7 @@ import pytest
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.evaluation.operating_point import OperatingPoint, store_operating_point
 from tinydf.evaluation.scoring import open_scorer
-from tinydf_export import ExportedModel, to_onnx
+from tinydf_export import ExportedModel, float_graph, to_onnx
 from tinydf_export.golden import draw_golden_crops
 from tinydf_export.traceable import Traceable
 from tinydf_runtime.engine import open_engine
@@ -26,7 +26,7 @@ def test_fitted_temperature_and_threshold_are_in_the_export(
         traced.append(network)
         return plain_model
 
-    monkeypatch.setattr(to_onnx, "trace", reuse_trace)
+    monkeypatch.setattr(float_graph, "trace", reuse_trace)
     unfitted, fitted, model = (tmp_path / name for name in ("a.safetensors", "b.safetensors", "b.onnx"))
     save_checkpoint(replace(checkpoint, spec=replace(checkpoint.spec, temperature=1.4)), unfitted, half=True)
     store_operating_point(OperatingPoint(fitted_temperature, 0.31, 0.1, 0.1, 50), unfitted, fitted, [])
@@ -37,7 +37,7 @@ def test_fitted_temperature_and_threshold_are_in_the_export(
     crops = draw_golden_crops(checkpoint.spec.crop)
     expected = open_scorer(unfitted).logits(crops) * 1.4 / fitted_temperature
     assert open_scorer(fitted).logits(crops) == pytest.approx(expected, abs=1e-5)
-    assert open_scorer(model).logits(crops) == pytest.approx(expected, abs=1e-3)
+    assert open_scorer(model).logits(crops) == pytest.approx(expected, abs=3e-3)
 
 
 def test_checkpoint_and_its_export_score_alike(
@@ -45,6 +45,6 @@ def test_checkpoint_and_its_export_score_alike(
 ) -> None:
     crops = draw_golden_crops(checkpoint.spec.crop)
     eager, engine = open_scorer(checkpoint_path), open_scorer(exported.path)
-    assert engine.logits(crops) == pytest.approx(eager.logits(crops), abs=1e-3)
+    assert engine.logits(crops) == pytest.approx(eager.logits(crops), abs=3e-3)
     assert np.ptp(eager.logits(crops)) > 0.5
     assert engine.spec.threshold == eager.spec.threshold

@@ -201,8 +201,15 @@ def test_command_asks_for_weights_alone_unless_told_otherwise(
     assert (result.exit_code, asked) == ((2, []) if precision is None else (3, [precision]))
 
 
-def test_command_wants_ranges_for_activations(tmp_path: Path) -> None:
-    arguments = ["--target", "coreml", "--int8-activations", "--out", str(tmp_path / "m.mlpackage")]
+def test_command_wants_ranges_for_activations(checkpoint_path: Path, tmp_path: Path) -> None:
+    arguments = [
+        str(checkpoint_path),
+        "--target",
+        "coreml",
+        "--int8-activations",
+        "--out",
+        str(tmp_path / "m.mlpackage"),
+    ]
     result = CliRunner().invoke(cli.export_main, arguments)
     assert result.exit_code == 2
     assert "--calibration" in result.stderr
