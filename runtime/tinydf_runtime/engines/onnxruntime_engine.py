@@ -111,8 +111,9 @@ def open_session(path: Path, device: str, threads: int | None) -> onnxruntime.In
     # Spinning threads burn the cores that decode the video while they wait.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    # Without VNNI instructions 8-bit products saturate at 16 bit, unless weights are made unsigned on loading.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if _lacks_vnni():
+        # 8-bit products would saturate at 16 bit there, unless slower kernels are asked for.
+        options.add_session_config_entry("session.x64quantprecision", "1")
     providers = list(dict.fromkeys([PROVIDERS[device], PROVIDERS["cpu"]]))
     try:
         session = onnxruntime.InferenceSession(model, options, providers=providers)
@@ -125,6 +126,15 @@ def open_session(path: Path, device: str, threads: int | None) -> onnxruntime.In
     if session.get_providers()[0] != PROVIDERS[device]:
         raise UnavailableError(_missing(device))
     return session
+
+
+def _lacks_vnni() -> bool:
+    """Whether this is known to be an x86 processor without instructions for 8-bit products."""
+    try:
+        facts = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return " avx2" in facts and "vnni" not in facts
 
 
 def _missing(device: str) -> str:

@@ -70,9 +70,10 @@ class OpenVinoEngine:
         while start < len(crops):
             batch = next(size for size in _BATCHES if size <= len(crops) - start)
             part = slice(start, start + batch)
-            planes = np.ascontiguousarray(crops[part].transpose(0, 3, 1, 2))
             with self.requests(batch).one() as request:
-                request.infer({"image": openvino.Tensor(planes, shared_memory=True)})
+                # Into the request's own memory: one that shares an array outlives the call that lent it.
+                request.get_tensor("image").data[...] = crops[part].transpose(0, 3, 1, 2)
+                request.infer()
                 probability[part] = request.get_tensor("fake_probability").data
                 forgery_map[part] = request.get_tensor("forgery_map").data
             start += batch
