@@ -135,14 +135,14 @@ def bench_table(rows: Sequence[Row]) -> Table:
     """Returns the rows that have figures as a table; columns that tell nothing are left out."""
     measured = [row for row in rows if not row.missing]
     cells = {
-        "model": [f"{row.model}\n{row.engine} {row.precision}" for row in measured],
+        "model": [f"{row.model}\n{row.engine}\n{row.precision}" for row in measured],
         "device": [row.device for row in measured] if {row.device for row in measured} != {"cpu"} else [],
-        "threads": [str(row.threads) for row in measured],
+        "thr.": [str(row.threads) for row in measured],
         "batch": [str(row.batch) for row in measured],
         "MB": [f"{row.size_bytes / 1e6:.1f}" for row in measured],
         "load\nms": [_figure(row.load_ms, ".0f") for row in measured],
-        "p50\nms": [_figure(row.p50_ms, ".2f") for row in measured],
-        "p95\nms": [_figure(row.p95_ms, ".2f") for row in measured],
+        "p50\nms": [_figure(row.p50_ms, ".1f") for row in measured],
+        "p95\nms": [_figure(row.p95_ms, ".1f") for row in measured],
         "faces\n/s": [_figure(row.faces_per_s, ".0f") for row in measured],
         "peak\nMB": [_figure(row.peak_bytes and row.peak_bytes / 1e6, ".0f") for row in measured],
         "mean\n|dP|": [_figure(row.mean_difference, ".2g") for row in measured],
