@@ -139,10 +139,8 @@ def bench_models(
         fresh = measure_fresh(contender.path, contender.row.device, contender.row.threads, contender.row.batch)
         step()
         compared = _compare(first, found[key], labelled, contenders[0].engine.spec.threshold)
-        rows.append(
-            replace(contender.row, load_ms=fresh.load_ms, peak_bytes=fresh.peak_bytes, **_latency(calls, contender))
-        )
-        rows[-1] = replace(rows[-1], crops=len(crops), **compared)
+        figures = {**_latency(calls, contender), **compared, "crops": len(crops)}
+        rows.append(replace(contender.row, load_ms=fresh.load_ms, peak_bytes=fresh.peak_bytes, **figures))
     return (*rows, *missing, *_absent_engines([*rows, *missing]))
 
 
