@@ -21,6 +21,8 @@ class Dialect:
         quantizes_bias: A convolution's bias is stored as int32 in units of input scale times weight scale.
         absorbs_clip: A clip behind a quantised operator goes, since the output's range clips just as well.
         float_first: Convolutions on maps that have fewer than so many before them stay in float.
+        quantizes_pooled: Convolutions of pooled values compute in 8 bit wherever their input comes from; else only
+            where it comes out of 8 bit already.
         half_scales: Every scale is one that float16 holds, so that pairs can be typed so without moving a value.
     """
 
@@ -33,6 +35,7 @@ class Dialect:
     float_first: int = 0
     half_scales: bool = False
     centred: bool = False
+    quantizes_pooled: bool = False
 
 
 _FUSED = frozenset({"Conv", "Add", "Mul", "Concat", "Sigmoid", "GlobalAveragePool"})
@@ -42,7 +45,8 @@ DIALECTS: dict[str, Dialect] = {
     "onnxruntime": Dialect(
         "onnxruntime", True, _FUSED, writes_outputs=True, quantizes_bias=True, absorbs_clip=True, float_first=3
     ),
-    # Measured: zero points leave subtractions behind, all signed is slower by a tenth, more operators gain nothing.
+    # Measured: zero points leave subtractions behind, all signed is slower by a tenth, other operators gain nothing,
+    # gates gain a fourteenth.
     "openvino": Dialect(
         "openvino",
         True,
@@ -51,6 +55,7 @@ DIALECTS: dict[str, Dialect] = {
         quantizes_bias=False,
         absorbs_clip=False,
         centred=True,
+        quantizes_pooled=True,
     ),
     "tensorrt": Dialect(
         "tensorrt",

@@ -75,15 +75,15 @@ def quantize_model(model: ModelProto, table: CalibrationTable, dialect: Dialect)
 def select_nodes(index: GraphIndex, table: CalibrationTable, dialect: Dialect) -> frozenset[str]:
     """Returns the names of the nodes that compute in 8 bit.
 
-    An operator without weights, and a convolution of pooled values, follow their inputs: they do so only where one of
-    them comes out of 8 bit already.
+    An operator without weights follows its inputs: it does so only where one of them comes out of 8 bit already. A
+    convolution of pooled values does too, unless the dialect says otherwise.
     """
     kept_float = set(table.float_layers)
     chosen: set[str] = set()
     for node in find_quantizable(index):
         if node.op_type not in dialect.operators or node.name in kept_float:
             continue
-        leads = node.op_type == "Conv" and not is_pooled(node, index)
+        leads = node.op_type == "Conv" and (dialect.quantizes_pooled or not is_pooled(node, index))
         if leads and count_convolutions_before(node, index) < dialect.float_first:
             continue
         if leads or any(_maker(name, index) in chosen for name in index.activations(node)):

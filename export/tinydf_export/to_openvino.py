@@ -22,6 +22,7 @@ from tinydf_calibration.table import CalibrationTable
 from tinydf_export.compact import MIN_SIZE
 from tinydf_export.export import ExportJob, finish_export, start_export
 from tinydf_export.openvino_int8 import quantize
+from tinydf_export.openvino_layout import convolve_pictures
 from tinydf_export.proof import MAX_AUC_DROP
 from tinydf_export.targets import ExportedModel
 from tinydf_runtime.engine import open_engine
@@ -61,7 +62,7 @@ def export(
         checkpoint, precision=precision, table=table, crops=crops, max_auc_drop=max_auc_drop, tools=("openvino",)
     )
     model = quantize(job) if precision == "int8" else job.graph
-    pair = convert(model, half=precision == "fp16")
+    pair = convert(convolve_pictures(model), half=precision == "fp16")
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.xml"
         write_pair(pair.describe(job.spec, job), pair.weights, trial)
@@ -108,6 +109,7 @@ def convert(model: onnx.ModelProto, *, half: bool) -> Pair:
     converted = openvino.Core().read_model(model.SerializeToString(deterministic=True))
     # What convert_model does too, but that sends statistics of use over the network.
     apply_moc_transformations(converted, cf=True)
+    _share_numbers(converted)
     _name_nodes(converted, model)
     if half:
         _halve_weights(converted)
@@ -157,6 +159,19 @@ def _halve_weights(converted: openvino.Model) -> None:
             widened = opset13.convert(stored, "f32", name=name)
             for user in node.output(0).get_target_inputs():
                 user.replace_source_output(widened.output(0))
+
+
+def _share_numbers(converted: openvino.Model) -> None:
+    """Makes one constant of all that hold the same single number: the ends of ranges are hundreds of them."""
+    first: dict[tuple[str, bytes, int], openvino.Node] = {}
+    for node in converted.get_ordered_ops():
+        if node.get_type_name() != "Constant" or node.get_data().size != 1:
+            continue
+        key = node.get_element_type().get_type_name(), node.get_data().tobytes(), node.get_data().ndim
+        kept = first.setdefault(key, node)
+        if kept is not node:
+            for user in node.output(0).get_target_inputs():
+                user.replace_source_output(kept.output(0))
 
 
 def _name_nodes(converted: openvino.Model, model: onnx.ModelProto) -> None:
