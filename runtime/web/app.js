@@ -71,12 +71,12 @@ async function show(drawable, width, height) {
     context.font = `${pen * 8}px system-ui, sans-serif`;
     context.fillText(`${place + 1}`, left, top - pen * 2);
   });
-  list.replaceChildren(...faces.map(verdictLine));
+  list.replaceChildren(...faces.map((face) => verdictLine(face, threshold)));
   const took = Math.round(performance.now() - started);
   say(faces.length ? `${faces.length} face${faces.length > 1 ? "s" : ""}, ${took} ms` : `No face found, ${took} ms`);
 }
 
-function verdictLine(face) {
+function verdictLine(face, threshold) {
   const line = document.createElement("li");
   line.className = face.fake ? "fake" : "real";
   const word = document.createElement("strong");
@@ -84,7 +84,8 @@ function verdictLine(face) {
   const share = document.createElement("span");
   share.textContent = `${(face.probability * 100).toFixed(1)} % fake`;
   const bar = document.createElement("meter");
-  Object.assign(bar, {min: 0, max: 1, value: face.probability});
+  // Green up to the threshold, red from there.
+  Object.assign(bar, {min: 0, max: 1, low: threshold, high: threshold, optimum: 0, value: face.probability});
   line.append(word, share, bar);
   return line;
 }
