@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tinydf_runtime import __version__
-from tinydf_runtime.command import OneLineCommand, write_figures
+from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
 from tinydf_runtime.errors import UsageError, needs
 from tinydf_runtime.pipeline import DEFAULT_MODEL
 
@@ -57,14 +57,7 @@ def read_counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple
 @click.option("--turns", default=20, show_default=True, type=click.IntRange(1), help="Turns of each row, 3 calls each.")
 @click.option("--data", type=_FILE, metavar="FACES", help="Prepared faces: compares on their test part, with AUC.")
 @click.option("--plot", type=_FILE, metavar="FILE", help="Latency against accuracy, as .png, .svg or .pdf.")
-@click.option(
-    "--json",
-    "json_path",
-    type=_FILE,
-    is_flag=False,
-    flag_value=Path("-"),
-    help="Write the figures as JSON to a file, or to standard output where none is named.",
-)
+@json_option
 @click.option("--quiet", is_flag=True, help="Print only errors.")
 def main(
     models: tuple[Path, ...],
@@ -83,7 +76,7 @@ def main(
     alike; size, loading and memory are of a fresh process.
     """
     paths = models or (DEFAULT_MODEL,)
-    silent = quiet or json_path == Path("-")
+    silent = quiet or json_path == STANDARD_OUTPUT
     if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise UsageError(f"{plot}: expected a name that ends in .png, .svg or .pdf.")
     with needs("export"):

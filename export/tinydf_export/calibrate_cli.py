@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tinydf_runtime import __version__
-from tinydf_runtime.command import OneLineCommand, write_figures
+from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
 from tinydf_runtime.errors import OutputError, QualityError, UsageError, needs
 from tinydf_runtime.files import write_atomically
 
@@ -56,14 +56,7 @@ _MODEL_ENDINGS = (".safetensors", ".pt", ".onnx")
 )
 @click.option("--seed", default=0, show_default=True, help="Of the choice of crops and of forgeries made by code.")
 @click.option("--html", type=_FILE, metavar="FILE", help="One page: methods, layers in float, cost of each layer.")
-@click.option(
-    "--json",
-    "json_path",
-    type=_FILE,
-    is_flag=False,
-    flag_value=Path("-"),
-    help="Write the figures as JSON to a file, or to standard output where none is named.",
-)
+@json_option
 @click.option("--quiet", is_flag=True, help="Print only errors.")
 def main(
     checkpoint: Path | None,
@@ -86,7 +79,7 @@ def main(
     Exit status: 0 done, 2 wrong usage, 3 no choice keeps to --max-auc-drop (the table is written), 5 faces cannot be
     read, 6 checkpoint damaged, 7 output could not be written, 130 interrupted (nothing is written).
     """
-    _check_outputs([path for path in (out, html, json_path) if path is not None and path != Path("-")])
+    _check_outputs([path for path in (out, html, json_path) if path is not None and path != STANDARD_OUTPUT])
     with needs("export"):
         from tinydf.checkpoint import load_checkpoint, load_default
         from tinydf_calibration.report import render_page, to_json
@@ -108,7 +101,7 @@ def main(
         title = f"{'the shipped checkpoint' if checkpoint is None else checkpoint.name} on {data.name}"
         write_atomically(html, render_page(table, title).encode())
     write_figures(to_json(table, out), json_path)
-    if not quiet and json_path != Path("-"):
+    if not quiet and json_path != STANDARD_OUTPUT:
         Console().print(_outcome(table, out))
     _require(table, max_auc_drop)
 

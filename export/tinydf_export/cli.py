@@ -16,12 +16,11 @@ from tinydf_export.plan_options import PlanOptions
 from tinydf_export.targets import TARGETS, ExportedModel, check_target, export_model, find_target
 from tinydf_export.verify import Verification, verify_model
 from tinydf_runtime import __version__
-from tinydf_runtime.command import OneLineCommand, write_figures
+from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
 from tinydf_runtime.errors import QualityError, UsageError, needs
 from tinydf_runtime.spec import Precision
 
 _FILE = click.Path(path_type=Path)
-_JSON_HELP = "Write the figures as JSON to a file, or to standard output where none is named."
 
 
 @click.command(
@@ -61,7 +60,7 @@ _JSON_HELP = "Write the figures as JSON to a file, or to standard output where n
 @click.option("--dla-core", type=click.IntRange(0), help="TensorRT: deep learning accelerator to build for.")
 @click.option("--version-compatible", is_flag=True, help="TensorRT: let later versions load the plan too.")
 @click.option("--out", required=True, type=_FILE, help="File to write.")
-@click.option("--json", "json_path", type=_FILE, is_flag=False, flag_value=Path("-"), help=_JSON_HELP)
+@json_option
 @click.option("--quiet", is_flag=True, help="Print only errors.")
 def export_main(
     checkpoint: Path | None,
@@ -112,7 +111,7 @@ def export_main(
         plan=plan if target == "tensorrt" else None,
     )
     write_figures(json.dumps(_export_figures(exported, target), indent=2) + "\n", json_path)
-    if not quiet and json_path != Path("-"):
+    if not quiet and json_path != STANDARD_OUTPUT:
         click.echo(_summary(exported))
 
 
@@ -122,7 +121,7 @@ def export_main(
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--threads", type=int, help="Threads on the CPU; the engine's own choice where not given.")
 @click.option("--layers", "reference", type=_FILE, help="Float32 .onnx export to compare MODEL with, layer by layer.")
-@click.option("--json", "json_path", type=_FILE, is_flag=False, flag_value=Path("-"), help=_JSON_HELP)
+@json_option
 @click.option("--quiet", is_flag=True, help="Print only errors.")
 def verify_main(
     model: Path, device: str, threads: int | None, reference: Path | None, json_path: Path | None, quiet: bool
@@ -142,7 +141,7 @@ def verify_main(
         figures["layers"] = list_layers(layers)
         tables.append(layer_table(layers))
     write_figures(json.dumps(figures, indent=2) + "\n", json_path)
-    if not quiet and json_path != Path("-"):
+    if not quiet and json_path != STANDARD_OUTPUT:
         Console().print(*tables, sep="\n")
     if not result.passed:
         raise QualityError(
@@ -195,7 +194,7 @@ def _show_plan(built: BuiltPlan, json_path: Path | None, quiet: bool) -> None:
         "spec": json.loads(built.spec.to_json()),
     }
     write_figures(json.dumps(figures, indent=2) + "\n", json_path)
-    if not quiet and json_path != Path("-"):
+    if not quiet and json_path != STANDARD_OUTPUT:
         found = built.verification
         click.echo(
             f"{built.path}: {built.spec.precision}, {built.size_bytes / 1e6:.1f} MB, probabilities within "

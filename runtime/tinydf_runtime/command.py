@@ -14,6 +14,17 @@ from tinydf_runtime.files import write_atomically
 
 STANDARD_OUTPUT = Path("-")
 
+json_option = click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path),
+    is_flag=False,
+    flag_value=STANDARD_OUTPUT,
+    metavar="[FILE]",
+    help="Write the figures as JSON; print them where no file is named.",
+)
+"""The option of every command that prints figures; its value goes to ``write_figures``."""
+
 
 class OneLineCommand(click.Command):
     """A command that shows no stack, no usage table and no half line when something is wrong."""

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinydf_runtime.command import OneLineCommand, write_figures
+from tinydf_runtime.command import OneLineCommand, json_option, write_figures
 from tinydf_runtime.engine import ENGINES
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError, needs
 from tinydf_runtime.files import write_atomically
@@ -82,14 +82,7 @@ class _SeveralFolders(OneLineCommand):
     metavar="OUT",
     help="Checkpoint to write them to, with the weights of MODEL, which may be the same file.",
 )
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path),
-    is_flag=False,
-    flag_value=Path("-"),
-    help="Write the figures; print them where no file is named.",
-)
+@json_option
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="One page with tables and plots.")
 @click.option("--seed", default=0, show_default=True, help="Of forgeries made by code, perturbations and intervals.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
@@ -104,7 +97,7 @@ def main(
     robustness: bool,
     fpr: float | None,
     fit: Path | None,
-    json_file: Path | None,
+    json_path: Path | None,
     html: Path | None,
     seed: int,
     device: str,
@@ -123,8 +116,8 @@ def main(
         raise UsageError("--fpr P and --fit OUT go together: what is fitted is stored in a checkpoint.")
     if fit is not None and (len(models) > 1 or models[0].suffix != ".safetensors"):
         raise UsageError("--fit: expected one MODEL that ends in .safetensors, whose weights are kept.")
-    _check_outputs([path for path in (json_file, html) if path is not None and str(path) != "-"], fit)
-    console = Console(quiet=quiet or str(json_file) == "-")
+    _check_outputs([path for path in (json_path, html) if path is not None and str(path) != "-"], fit)
+    console = Console(quiet=quiet or str(json_path) == "-")
     scorers = [open_scorer(path, device, threads) for path in models]
     if fpr is not None and fit is not None:
         _fit(scorers[0], folders, fpr, fit, limit, seed, workers, quiet)
@@ -143,7 +136,7 @@ def main(
         interrupted = True
     if len(done) > 1:
         show_matrix(done, console)
-    _write(done, Settings(seed, limit, fpr), json_file, html)
+    _write(done, Settings(seed, limit, fpr), json_path, html)
     if interrupted:
         click.echo("tinydf-evaluate: interrupted; what was done is written.", err=True)
         return ExitCode.INTERRUPTED
@@ -187,10 +180,10 @@ def _check_outputs(reports: Sequence[Path], checkpoint: Path | None) -> None:
             raise OutputError(f"{path}: there is no folder {path.parent}. Make it first.")
 
 
-def _write(done: Sequence[Evaluation], settings: Settings, json_file: Path | None, html: Path | None) -> None:
+def _write(done: Sequence[Evaluation], settings: Settings, json_path: Path | None, html: Path | None) -> None:
     if not done:
         return
-    write_figures(to_json(done, settings), json_file)
+    write_figures(to_json(done, settings), json_path)
     if html is not None:
         write_atomically(html, render_page(done, settings).encode())
 

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinydf_runtime.command import OneLineCommand, write_figures
+from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
 from tinydf_runtime.errors import ExitCode, UnreadableInputError, needs
 
 with needs("train"):
@@ -47,15 +47,7 @@ SCHEMA = "tinydf.prepare/1"
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N videos of each method, for a trial.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
 @click.option("--detector", type=click.Path(path_type=Path), metavar="MODEL", help="Face detector; default: embedded.")
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(path_type=Path),
-    is_flag=False,
-    flag_value=Path("-"),
-    metavar="[FILE]",
-    help="Write the counts as JSON; alone, print them.",
-)
+@json_option
 @click.option("--quiet", is_flag=True, help="Print only errors.")
 @click.version_option(package_name="tinydf")
 def main(
@@ -80,7 +72,7 @@ def main(
     cv2.setNumThreads(1)
     if not source.is_dir():
         raise UnreadableInputError(f"{source}: is no folder. Name the folder that holds the set.")
-    silent = quiet or json_path == Path("-")
+    silent = quiet or json_path == STANDARD_OUTPUT
     listing = LAYOUTS[layout](source)
     # Of the whole set: a trial must not hide a leak.
     refuse_leaks(listing.clips)
