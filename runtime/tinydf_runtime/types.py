@@ -75,6 +75,31 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceQuality:
+    """What a face's crop is worth as evidence: 0 (nothing) to 1 (ideal) each, three digits.
+
+    Named as in ISO/IEC 29794-5:2025.
+
+    Attributes:
+        sharpness: Fine detail in the face's middle.
+        under_exposure_prevention: Share of it that is not all but black.
+        over_exposure_prevention: Share of it that is not all but white.
+        head_pose_yaw: Squared cosine of the turn to a side.
+        head_pose_pitch: Of the nod.
+        head_pose_roll: Of the tilt.
+        inter_eye_distance: Distance of the eyes, against that at which the network sees all it can.
+    """
+
+    sharpness: float = 1.0
+    under_exposure_prevention: float = 1.0
+    over_exposure_prevention: float = 1.0
+    head_pose_yaw: float = 1.0
+    head_pose_pitch: float = 1.0
+    head_pose_roll: float = 1.0
+    inter_eye_distance: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class FaceScore:
     """One scored face: the compact record that stays in memory while its frame and crop do not.
 
@@ -85,6 +110,7 @@ class FaceScore:
         detection_score: 0..1.
         fake_probability: 0..1.
         forgery_map: h x w, uint8, 255 = 1.0, over the crop; None unless asked for. Not part of the report's JSON.
+        quality: What the crop is worth as evidence; None where it was not measured. Not part of the report's JSON.
     """
 
     time_s: float
@@ -93,6 +119,7 @@ class FaceScore:
     detection_score: float
     fake_probability: float
     forgery_map: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False, metadata={"json": False})
+    quality: FaceQuality | None = field(default=None, metadata={"json": False})
 
 
 @dataclass(frozen=True, slots=True)
