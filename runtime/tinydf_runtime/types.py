@@ -13,6 +13,7 @@ BoxXYXY: TypeAlias = tuple[float, float, float, float]
 Landmarks: TypeAlias = tuple[tuple[float, float], ...]
 Label: TypeAlias = Literal["real", "fake", "inconclusive"]
 Kind: TypeAlias = Literal["video", "image", "stream"]
+GapReason: TypeAlias = Literal["ended", "stalled"]
 Status: TypeAlias = Literal["ok", "truncated", "no_face", "unreadable", "timeout"]
 InputVerdict: TypeAlias = Literal["real", "fake", "inconclusive", "no_face", "error"]
 Reason: TypeAlias = Literal[
@@ -176,6 +177,21 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which a stream delivered nothing.
+
+    Attributes:
+        start_s: Seconds since the start at which its last frame came.
+        end_s: When the next one came, or when the waiting was given up.
+        reason: "ended": the connection broke off or was closed. "stalled": it stayed open and delivered nothing.
+    """
+
+    start_s: float
+    end_s: float
+    reason: GapReason
+
+
+@dataclass(frozen=True, slots=True)
 class InputReport:
     """What was found in one file or stream.
 
@@ -184,6 +200,9 @@ class InputReport:
         sha256: Hash of the file; None for streams and for files that cannot be opened.
         frames_scored: Frames in which faces were looked for.
         message: Why the input could not be read; None where it could.
+        gaps: Times in which a stream delivered nothing.
+        frames_dropped: Frames of a stream that were passed over or thrown away so that results do not lag behind.
+        tracks_forgotten: Tracks of an endless stream that were judged and let go of, the least suspicious first.
     """
 
     path: str
@@ -205,6 +224,9 @@ class InputReport:
     tracks: tuple[TrackReport, ...]
     segments: tuple[Segment, ...]
     timing: Timing
+    gaps: tuple[Gap, ...] = ()
+    frames_dropped: int = 0
+    tracks_forgotten: int = 0
 
 
 @dataclass(frozen=True, slots=True)
