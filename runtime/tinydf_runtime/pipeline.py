@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -15,16 +14,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinydf_runtime import __version__
-from tinydf_runtime.detect import DEFAULT_DETECTOR, FaceDetector
-from tinydf_runtime.engine import Engine, open_engine
-from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UsageError
+from tinydf_runtime.detect import DEFAULT_DETECTOR
+from tinydf_runtime.engine import Engine
+from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UnreadableInputError, UsageError
 from tinydf_runtime.files import sha256_of
 from tinydf_runtime.live import stream_moments
+from tinydf_runtime.networks import Networks, open_networks
+from tinydf_runtime.own_frames import OwnFrames, checked_image
 from tinydf_runtime.spec import ModelSpec
 from tinydf_runtime.summary import summarize, summarize_unreadable
 from tinydf_runtime.types import (
     DetectorInfo,
     Face,
+    Frame,
     Image,
     InputReport,
     Kind,
@@ -45,7 +47,11 @@ Source = str | os.PathLike[str] | int
 
 
 class Analyzer:
-    """Judges videos, pictures and streams. Networks are loaded at first use; safe to use from several threads."""
+    """Judges videos, pictures, streams and the user's own frames. Safe to use from several threads.
+
+    Networks are loaded at first use and shared by all analyzers of the process that use the same files on the same
+    device; they go with the last analyzer that is closed.
+    """
 
     def __init__(
         self,
@@ -71,8 +77,12 @@ class Analyzer:
             keep_maps: Keep each face's forgery map (some 200 bytes) in its ``FaceScore``, for drawing.
 
         Raises:
-            UsageError: A number is out of its range.
+            UsageError: A number is out of its range, or an object is no engine or detector.
         """
+        if not (model is None or isinstance(model, str | os.PathLike) or hasattr(model, "score")):
+            raise UsageError(f"model: found {type(model).__name__}, expected a path or an open engine.")
+        if not (detector is None or isinstance(detector, str | os.PathLike) or hasattr(detector, "detect")):
+            raise UsageError(f"detector: found {type(detector).__name__}, expected a path or an object that detects.")
         if sample_fps is not None and not sample_fps > 0:
             raise UsageError(f"sample_fps: found {sample_fps}, expected a number above 0, or None for every frame.")
         if threshold is not None and not 0 < threshold < 1:
@@ -86,7 +96,8 @@ class Analyzer:
         self._allow_fallback = allow_fallback
         self._keep_maps = keep_maps
         self._loading = threading.Lock()
-        self._loaded: _Networks | None = None
+        self._loaded: Networks | None = None
+        self._closed = False
 
     def __enter__(self) -> Analyzer:
         return self
@@ -97,8 +108,9 @@ class Analyzer:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the networks; a later call loads them again."""
+        """Lets go of the networks. What has begun, in other threads too, goes on to its end; new calls are refused."""
         with self._loading:
+            self._closed = True
             self._loaded = None
 
     def load(self) -> None:
@@ -108,6 +120,7 @@ class Analyzer:
             ModelFileError: A model file is missing, damaged or foreign.
             UnavailableError: The device is not there.
             MissingExtraError: The engine's library is not installed.
+            UsageError: The analyzer is closed. Every method below raises it then.
         """
         self._networks()
 
@@ -144,7 +157,38 @@ class Analyzer:
         except (UnavailableError, UnknownFormatError, OSError, cv2.error) as error:
             message = " ".join(str(error).split()) or type(error).__name__
             return summarize_unreadable(path, sha256, kind, message, time.perf_counter() - started)
-        return summarize(path, sha256, kind, watch, networks.threshold, time.perf_counter() - started)
+        return summarize(path, sha256, kind, watch, self._threshold_of(networks), time.perf_counter() - started)
+
+    def analyze_frames(
+        self,
+        frames: Iterable[Frame | Image],
+        fps: float | None = None,
+        progress: Progress | None = None,
+        limits: Limits | None = None,
+        name: str = "frames",
+    ) -> InputReport:
+        """Returns what is found in the pictures of another decoder, which are taken one by one as they are needed.
+
+        Args:
+            frames: Upright pictures, H x W x 3, BGR, uint8; or ``Frame`` objects, whose times rise. A generator will
+                do, and may write each picture into the same memory. Its errors are raised here as they are.
+            fps: Pictures a second; ``Frame`` objects bring their own times and need none.
+            progress: Called after each sampled frame.
+            limits: When to stop early.
+            name: What the report calls the input.
+
+        Raises:
+            UsageError: ``frames`` gives something else, times do not rise, or plain pictures come without ``fps``.
+        """
+        networks = self._networks()
+        watch = Watch(networks.engine, networks.detector, self._keep_maps)
+        started = time.perf_counter()
+        try:
+            reader = OwnFrames(frames, fps, self._sample_fps)
+        except UnreadableInputError as error:
+            return summarize_unreadable(name, None, "video", str(error), time.perf_counter() - started)
+        watch_video(reader, watch, self._sample_fps, progress, limits or Limits())
+        return summarize(name, None, "video", watch, self._threshold_of(networks), time.perf_counter() - started)
 
     def stream(self, source: Source) -> Iterator[Moment]:
         """Yields live moments with bounded latency and memory.
@@ -161,7 +205,7 @@ class Analyzer:
             networks.engine,
             networks.detector,
             self._sample_fps,
-            networks.threshold,
+            self._threshold_of(networks),
             newest_only=kind_of(source) == "stream",
         )
 
@@ -171,7 +215,7 @@ class Analyzer:
         Args:
             frame: H x W x 3, BGR, uint8.
         """
-        return self._networks().detector.detect(_checked_image(frame))
+        return self._networks().detector.detect(checked_image(frame, "frame"))
 
     def score_faces(self, frame: Image, boxes: ArrayLike) -> Scores:
         """Returns fake probability and forgery map for each box.
@@ -188,7 +232,7 @@ class Analyzer:
         array = array.reshape(0, 4) if array.size == 0 else array
         if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all():
             raise UsageError(f"boxes: found shape {array.shape}, expected N x 4 numbers: left, top, right, bottom.")
-        return score_boxes(self._networks().engine, _checked_image(frame), array)
+        return score_boxes(self._networks().engine, checked_image(frame, "frame"), array)
 
     def report(self, inputs: Iterable[InputReport]) -> Report:
         """Returns the reports of several inputs as one, with what made them."""
@@ -202,7 +246,7 @@ class Analyzer:
                 spec.precision,
                 networks.engine.name,
                 networks.engine.device,
-                networks.threshold,
+                self._threshold_of(networks),
                 spec.temperature,
             ),
             DetectorInfo(networks.detector.name, networks.detector.sha256),
@@ -217,46 +261,31 @@ class Analyzer:
     @property
     def threshold(self) -> float:
         """Probability from which a face counts as fake: the one given, or the model's."""
-        return self._networks().threshold
+        return self._threshold_of(self._networks())
 
     @property
     def spec(self) -> ModelSpec:
         """What the classifier's file says about itself."""
         return self._networks().engine.spec
 
-    def _networks(self) -> _Networks:
-        """Returns the networks, loading them for the first caller while the others wait."""
+    def _threshold_of(self, networks: Networks) -> float:
+        """Returns the threshold given, else the model's."""
+        return networks.engine.spec.threshold if self._threshold is None else self._threshold
+
+    def _networks(self) -> Networks:
+        """Returns the networks, loading them for the first caller while the others wait.
+
+        Raises:
+            UsageError: The analyzer is closed.
+        """
         with self._loading:
-            if self._loaded is None:
-                self._loaded = self._load()
+            if self._closed:
+                raise UsageError("analyzer: is closed. Make a new one; that is quick while another uses its networks.")
+            if self._loaded is None or self._loaded.process != os.getpid():
+                self._loaded = open_networks(
+                    self._model, self._detector, self._device, self._threads, self._allow_fallback
+                )
             return self._loaded
-
-    def _load(self) -> _Networks:
-        """Loads the networks."""
-        model_sha256 = None
-        engine: Engine
-        if isinstance(self._model, str | os.PathLike):
-            engine = open_engine(Path(self._model), self._device, self._threads, allow_fallback=self._allow_fallback)
-            model_sha256 = sha256_of(Path(self._model))
-        else:
-            engine = self._model
-        detector = (
-            FaceDetector(Path(self._detector), self._threads)
-            if isinstance(self._detector, str | os.PathLike)
-            else self._detector
-        )
-        threshold = engine.spec.threshold if self._threshold is None else self._threshold
-        return _Networks(engine, detector, threshold, model_sha256)
-
-
-@dataclass(frozen=True, slots=True)
-class _Networks:
-    """The loaded networks."""
-
-    engine: Engine
-    detector: Detector
-    threshold: float
-    model_sha256: str | None
 
 
 def kind_of(source: Source) -> Kind:
@@ -265,18 +294,6 @@ def kind_of(source: Source) -> Kind:
     if text.startswith(STREAM_STARTS) or (text.isdecimal() and not Path(text).exists()):
         return "stream"
     return "image" if is_image(Path(text)) else "video"
-
-
-def _checked_image(image: Image) -> Image:
-    """Accepts an H x W x 3 uint8 picture.
-
-    Raises:
-        UsageError: It is anything else.
-    """
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise UsageError(f"frame: found {found}, expected H x W x 3 of uint8 in BGR.")
-    return image
 
 
 def _plain(source: Source) -> str | int:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tinydf_runtime.crop import crop_face
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.errors import ModelFileError, OutsideImageError
+from tinydf_runtime.own_frames import OwnFrames
 from tinydf_runtime.track import FaceTracker
 from tinydf_runtime.types import Face, FaceScore, Frame, Image, Scores, Status
 from tinydf_runtime.video import VideoInfo, VideoReader, read_image
@@ -30,8 +31,13 @@ Progress = Callable[[float, float | None], None]
 class Detector(Protocol):
     """What finds faces; ``FaceDetector`` is the one that comes with TinyDF."""
 
-    name: str
-    sha256: str
+    @property
+    def name(self) -> str:
+        """Its name, for reports."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of its file, or what else tells its versions apart."""
 
     def detect(self, image: Image) -> list[Face]:
         """Returns the faces of an H x W x 3 BGR uint8 picture."""
@@ -112,7 +118,7 @@ class Watch:
 
 
 def watch_video(
-    source: str | int, watch: Watch, sample_fps: float | None, progress: Progress | None, limits: Limits
+    source: str | int | OwnFrames, watch: Watch, sample_fps: float | None, progress: Progress | None, limits: Limits
 ) -> None:
     """Shows the sampled frames of a video or stream to ``watch``, to the end or to a limit.
 
@@ -122,7 +128,7 @@ def watch_video(
     """
     watch.tracker = FaceTracker()
     deadline = None if limits.max_seconds is None else time.monotonic() + limits.max_seconds
-    with VideoReader(source, sample_fps) as reader:
+    with source if isinstance(source, OwnFrames) else VideoReader(source, sample_fps) as reader:
         watch.info = reader.info
         frames = iter(reader)
         while (frame := _next_frame(frames, watch)) is not None:
