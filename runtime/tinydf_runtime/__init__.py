@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from tinydf_runtime.crop import CropRecipe, crop_face
     from tinydf_runtime.detect import FaceDetector
     from tinydf_runtime.engine import Engine, open_engine
-    from tinydf_runtime.errors import TinyDFError
+    from tinydf_runtime.errors import (
+        MissingExtraError,
+        ModelFileError,
+        OutputError,
+        OutsideImageError,
+        TinyDFError,
+        UnavailableError,
+        UnreadableInputError,
+        UsageError,
+    )
     from tinydf_runtime.pipeline import Analyzer
     from tinydf_runtime.report import write_csv, write_json
     from tinydf_runtime.spec import ModelSpec
@@ -22,37 +31,50 @@ if TYPE_CHECKING:
         Face,
         FaceScore,
         Frame,
+        Image,
         InputReport,
         Moment,
         Report,
+        ScoredFace,
         Scores,
         Segment,
         TrackReport,
         Verdict,
     )
     from tinydf_runtime.video import VideoReader, read_image
-    from tinydf_runtime.watch import Limits
+    from tinydf_runtime.watch import Detector, Limits, Progress
 
     __version__: str
 
 _HOMES = {
     "Analyzer": "pipeline",
     "CropRecipe": "crop",
+    "Detector": "watch",
     "Engine": "engine",
     "Face": "types",
     "FaceDetector": "detect",
     "FaceScore": "types",
     "FaceTracker": "track",
     "Frame": "types",
+    "Image": "types",
     "InputReport": "types",
     "Limits": "watch",
+    "MissingExtraError": "errors",
+    "ModelFileError": "errors",
     "ModelSpec": "spec",
     "Moment": "types",
+    "OutputError": "errors",
+    "OutsideImageError": "errors",
+    "Progress": "watch",
     "Report": "types",
+    "ScoredFace": "types",
     "Scores": "types",
     "Segment": "types",
     "TinyDFError": "errors",
     "TrackReport": "types",
+    "UnavailableError": "errors",
+    "UnreadableInputError": "errors",
+    "UsageError": "errors",
     "Verdict": "types",
     "VideoReader": "video",
     "annotate_image": "annotate",
@@ -68,21 +90,32 @@ _HOMES = {
 __all__ = [
     "Analyzer",
     "CropRecipe",
+    "Detector",
     "Engine",
     "Face",
     "FaceDetector",
     "FaceScore",
     "FaceTracker",
     "Frame",
+    "Image",
     "InputReport",
     "Limits",
+    "MissingExtraError",
+    "ModelFileError",
     "ModelSpec",
     "Moment",
+    "OutputError",
+    "OutsideImageError",
+    "Progress",
     "Report",
+    "ScoredFace",
     "Scores",
     "Segment",
     "TinyDFError",
     "TrackReport",
+    "UnavailableError",
+    "UnreadableInputError",
+    "UsageError",
     "Verdict",
     "VideoReader",
     "__version__",
