@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from tinydf_runtime.album import FaceAlbum
 
 Image: TypeAlias = NDArray[np.uint8]
 BoxXYXY: TypeAlias = tuple[float, float, float, float]
@@ -203,6 +206,7 @@ class InputReport:
         gaps: Times in which a stream delivered nothing.
         frames_dropped: Frames of a stream that were passed over or thrown away so that results do not lag behind.
         tracks_forgotten: Tracks of an endless stream that were judged and let go of, the least suspicious first.
+        album: Pictures of the faces, None where they were not kept. Not part of the report's JSON.
     """
 
     path: str
@@ -227,6 +231,7 @@ class InputReport:
     gaps: tuple[Gap, ...] = ()
     frames_dropped: int = 0
     tracks_forgotten: int = 0
+    album: FaceAlbum | None = field(default=None, repr=False, compare=False, metadata={"json": False})
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +244,13 @@ class ToolInfo:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """The classifier that made a report; ``threshold`` is the one that was used."""
+    """The classifier that made a report.
+
+    Attributes:
+        threshold: The one that was used.
+        checkpoint_sha256: Hash of the checkpoint that the model was exported from, None where it does not say.
+        fpr: Share of real faces that may reach the threshold, where it was chosen by that; else None.
+    """
 
     name: str
     sha256: str | None
@@ -248,6 +259,8 @@ class ModelInfo:
     device: str
     threshold: float
     temperature: float
+    checkpoint_sha256: str | None = None
+    fpr: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
