@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +15,7 @@ from tinydf_runtime.errors import OutsideImageError
 from tinydf_runtime.track import FaceTracker
 from tinydf_runtime.types import Face, FaceScore, Frame, Moment, ScoredFace
 from tinydf_runtime.video import VideoReader
-from tinydf_runtime.watch import Detector, score_boxes
+from tinydf_runtime.watch import Detector, Limits, score_boxes
 
 MEMORY_S = 10.0
 """A running verdict rests on this many seconds: long enough for some ten looks, short enough to follow a change."""
@@ -28,6 +30,7 @@ def stream_moments(
     sample_fps: float | None,
     threshold: float,
     newest_only: bool,
+    limits: Limits,
 ) -> Iterator[Moment]:
     """Yields what is known at each sampled frame; holds a few seconds of scores and one frame.
 
@@ -38,14 +41,18 @@ def stream_moments(
         sample_fps: Frames a second to look at, None for all.
         threshold: Probability from which a face counts as fake.
         newest_only: Skip frames that came while the last one was looked at.
+        limits: When to end.
 
     Raises:
         UnreadableInputError: The source cannot be opened.
     """
     tracker = FaceTracker()
     recent: dict[int, deque[FaceScore]] = {}
+    deadline = math.inf if limits.max_seconds is None else time.monotonic() + limits.max_seconds
     with VideoReader(source, sample_fps) as reader:
         for frame in newest_frames(reader) if newest_only else reader:
+            if time.monotonic() >= deadline or (limits.stop is not None and limits.stop.is_set()):
+                return
             faces = tracker.update(frame, detector.detect(frame.image))
             scored = tuple(_score(frame, track, face, engine, recent, threshold) for track, face in faces)
             _forget(recent, frame.time_s)

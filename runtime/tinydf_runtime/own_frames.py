@@ -48,8 +48,8 @@ class OwnFrames:
                 "Give a path to analyze."
             )
         self.kind: Literal["video", "stream"] = "video"
-        self.frames_decoded = 0
-        self.truncated = False
+        self.frames_decoded: int = 0
+        self.truncated: bool = False
         self._fps = fps
         self._sample_fps = sample_fps
         items = iter(frames)
@@ -58,7 +58,7 @@ class OwnFrames:
         except StopIteration:
             raise UnreadableInputError("frames: none were given. Check that the decoder gives pictures.") from None
         height, width = self._frame(0, first).image.shape[:2]
-        self.info = VideoInfo(width, height, fps, None, 0, None)
+        self.info: VideoInfo = VideoInfo(width, height, fps, None, 0, None)
         self._items = chain([first], items)
 
     def __enter__(self) -> OwnFrames:

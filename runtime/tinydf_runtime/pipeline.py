@@ -190,11 +190,15 @@ class Analyzer:
         watch_video(reader, watch, self._sample_fps, progress, limits or Limits())
         return summarize(name, None, "video", watch, self._threshold_of(networks), time.perf_counter() - started)
 
-    def stream(self, source: Source) -> Iterator[Moment]:
+    def stream(self, source: Source, limits: Limits | None = None) -> Iterator[Moment]:
         """Yields live moments with bounded latency and memory.
 
         A camera or network stream is read in the background and only its newest frame is looked at, so that results
         never lag behind; of a file every sampled frame is.
+
+        Args:
+            source: Index of a camera, URL of a stream, or path of a video.
+            limits: When to end.
 
         Raises:
             UnreadableInputError: The source cannot be opened.
@@ -207,6 +211,7 @@ class Analyzer:
             self._sample_fps,
             self._threshold_of(networks),
             newest_only=kind_of(source) == "stream",
+            limits=limits or Limits(),
         )
 
     def detect_faces(self, frame: Image) -> list[Face]:

@@ -49,7 +49,7 @@ class Limits:
 
     Attributes:
         max_seconds: Wall clock for one input, None for as long as it takes.
-        stop: Set from another thread or a signal handler to end at the next frame.
+        stop: Set from another thread or a signal handler to end at the next frame; what was seen until then counts.
     """
 
     max_seconds: float | None = None
