@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinydf_runtime import __version__
+from tinydf_runtime.address import stream_address
 from tinydf_runtime.detect import DEFAULT_DETECTOR
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UnreadableInputError, UsageError
@@ -40,9 +41,6 @@ from tinydf_runtime.video import is_image
 from tinydf_runtime.watch import Detector, Limits, Progress, Watch, score_boxes, watch_image, watch_video
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "tinydf.onnx"
-STREAM_STARTS = ("rtsp://", "rtsps://", "http://", "https://")
-"""How an address starts that is opened as a stream."""
-
 Source = str | os.PathLike[str] | int
 
 
@@ -295,10 +293,9 @@ class Analyzer:
 
 def kind_of(source: Source) -> Kind:
     """Returns what an input is: camera numbers and addresses are streams, files go by their first bytes."""
-    text = str(source)
-    if text.startswith(STREAM_STARTS) or (text.isdecimal() and not Path(text).exists()):
+    if stream_address(source) is not None:
         return "stream"
-    return "image" if is_image(Path(text)) else "video"
+    return "image" if is_image(Path(str(source))) else "video"
 
 
 def _plain(source: Source) -> str | int:

@@ -15,6 +15,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from tinydf_runtime.address import mask_credentials, stream_address
 from tinydf_runtime.container import Container, read_container
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError
 from tinydf_runtime.types import Frame, Image
@@ -23,13 +24,22 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv", ".3gp", ".ogv"}
 )
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-_STREAM_STARTS = ("rtsp://", "rtsps://", "http://", "https://")
 
 _IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*")
 _PNG_END = b"IEND\xaeB`\x82"
 
 _UPRIGHT = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _USUAL_FPS = 25.0
+
+# A server that is gone must not hold the reading up for FFmpeg's half minute. Threads would each keep a frame back.
+_STREAM_SETTINGS = [
+    cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+    10_000,
+    cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+    5_000,
+    cv2.CAP_PROP_N_THREADS,
+    1,
+]
 
 # Matroska rounds time stamps to a millisecond, so a frame may seem to come that much before its place.
 _TIME_ROUNDING_S = 0.001
@@ -61,6 +71,7 @@ class VideoReader:
 
     Attributes:
         kind: "video" for a file, "stream" for a camera or address.
+        live: True for a stream without an end; False for a file, on a web server too.
         info: See ``VideoInfo``.
         frames_decoded: Frames decoded so far, those that sampling skipped included.
         truncated: True when all frames were read and the file had promised clearly more.
@@ -88,11 +99,16 @@ class VideoReader:
         self._container = Container()
         self._last_s = 0.0
         self._opened_s = time.monotonic()
-        if stream := _stream_address(source):
+        address = stream_address(source)
+        self.live = address is not None
+        if address is not None:
             self.kind = "stream"
-            self._capture = _open(stream[0])
+            self._capture = _open(address)
             if not self._capture.isOpened():
-                raise UnavailableError(f"{source}: camera or stream cannot be opened. Check its number or address.")
+                shown = mask_credentials(source)
+                raise UnavailableError(f"{shown}: camera or stream cannot be opened. Check its number or address.")
+            is_web = str(source).startswith(("http://", "https://"))
+            self.live = not (is_web and self._capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0)
         else:
             path = Path(str(source))
             self._container = _check_file(path)
@@ -141,7 +157,8 @@ class VideoReader:
             yield Frame(index, time_s, image)
         if not decodable:
             if self.kind == "stream":
-                raise UnavailableError(f"{self._source}: delivers no pictures. Check the camera or address.")
+                shown = mask_credentials(self._source)
+                raise UnavailableError(f"{shown}: delivers no pictures. Check the camera or address.")
             raise UnreadableInputError(f"{self._source}: no frame could be decoded. Check that the file plays.")
         self.truncated = self._ended_early(start_s)
 
@@ -157,7 +174,7 @@ class VideoReader:
         fps: float | None = capture.get(cv2.CAP_PROP_FPS)
         fps = fps if fps and math.isfinite(fps) and fps > 0 else None
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        count = round(count) if self.kind == "video" and math.isfinite(count) and 0 < count < 1 << 40 else 0
+        count = round(count) if not self.live and math.isfinite(count) and 0 < count < 1 << 40 else 0
         container = self._container
         duration_s = container.duration_s or (count / fps if count and fps else None)
         expected = count if container.lists_frames or container.cut_off else 0
@@ -180,11 +197,9 @@ class VideoReader:
 
     def _time_s(self, index: int) -> float:
         """Returns when the decoded frame is shown, always later than the one before."""
-        if self.kind == "stream":
-            # What cameras and live servers put into their time stamps differs; a clock does not.
-            time_s = time.monotonic() - self._opened_s
-        else:
-            time_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        # What cameras and live servers put into their time stamps differs; a clock does not.
+        clock_s = time.monotonic() - self._opened_s
+        time_s = clock_s if self.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         time_s = max(time_s, 0.0) if math.isfinite(time_s) else 0.0
         if index and time_s <= self._last_s:
             time_s = self._last_s + 1 / (self.info.fps or _USUAL_FPS)
@@ -259,17 +274,6 @@ def is_image(path: Path) -> bool:
     return not is_video and path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def _stream_address(source: Path | int | str) -> tuple[int | str] | None:
-    """Returns the camera number or address in a one-tuple (0 is a camera), None for a file."""
-    if isinstance(source, int):
-        return (source,)
-    if isinstance(source, str) and source.startswith(_STREAM_STARTS):
-        return (source,)
-    if isinstance(source, str) and source.isdecimal() and not Path(source).exists():
-        return (int(source),)
-    return None
-
-
 def _check_file(path: Path) -> Container:
     """Refuses what is no file with something in it, and reads its headers.
 
@@ -292,7 +296,8 @@ def _open(source: int | str) -> cv2.VideoCapture:
     """Opens a source. Files and addresses go to FFmpeg where OpenCV has it: others know no rotation."""
     with _quiet():
         use_ffmpeg = isinstance(source, str) and cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG)
-        return cv2.VideoCapture(source, cv2.CAP_FFMPEG if use_ffmpeg else cv2.CAP_ANY)
+        settings = _STREAM_SETTINGS if use_ffmpeg and stream_address(source) is not None else []
+        return cv2.VideoCapture(source, cv2.CAP_FFMPEG if use_ffmpeg else cv2.CAP_ANY, settings)
 
 
 @contextmanager
