@@ -42,6 +42,6 @@ def test_a_camera_is_watched_live(
     clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stream = Analyzer.stream
-    monkeypatch.setattr(Analyzer, "stream", lambda self, source: stream(self, clip))
+    monkeypatch.setattr(Analyzer, "stream", lambda self, source, limits=None: stream(self, clip, limits))
     runpy.run_path(str(EXAMPLES / "watch_camera.py"))
     assert len(capsys.readouterr().out.splitlines()) == 10
