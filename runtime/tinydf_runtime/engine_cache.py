@@ -31,6 +31,8 @@ class Loaned:
 
 _in_use: WeakValueDictionary[tuple[object, ...], Loaned] = WeakValueDictionary()
 _looking_up = threading.Lock()
+_inherited: list[Loaned] = []
+"""Networks of the parent process. Their threads stayed there, and to free them would wait for those for ever."""
 
 
 def borrow(network: str, path: Path, *settings: object) -> Loaned:
@@ -41,8 +43,7 @@ def borrow(network: str, path: Path, *settings: object) -> Loaned:
         path: Model file or folder. Once its content is replaced it counts as another.
         settings: What else decides how it is loaded.
     """
-    # A child process inherits this table, but its parent's networks have no threads there.
-    key = (os.getpid(), network, os.path.realpath(path), _stamps(path), *settings)
+    key = (network, os.path.realpath(path), _stamps(path), *settings)
     with _looking_up:
         loaned = _in_use.get(key)
         if loaned is None:
@@ -59,8 +60,20 @@ def _stamps(path: Path) -> tuple[tuple[str, int, int, int], ...]:
     try:
         near = path.rglob("*") if path.is_dir() else path.parent.iterdir()
         files = [file for file in near if path.is_dir() or file.name.startswith(f"{path.stem}.")]
-        facts = [(str(file), file.stat()) for file in files if file.is_file()]
+        facts = [(file.relative_to(path.parent).as_posix(), file.stat()) for file in files if file.is_file()]
     except OSError:
         # Whoever opens the file says what is wrong with it.
         return ()
+    # Relative to the model, so that it does not matter under which name that was asked for.
     return tuple(sorted((name, fact.st_ino, fact.st_mtime_ns, fact.st_size) for name, fact in facts))
+
+
+def _start_child() -> None:
+    """Keeps a forked child from using or freeing its parent's networks."""
+    _inherited.extend(_in_use.values())
+    _in_use.clear()
+    _looking_up.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_looking_up.acquire, after_in_parent=_looking_up.release, after_in_child=_start_child)

@@ -98,6 +98,7 @@ class Analyzer:
         self._closed = False
 
     def __enter__(self) -> Analyzer:
+        self._check_open()
         return self
 
     def __exit__(
@@ -275,15 +276,19 @@ class Analyzer:
         """Returns the threshold given, else the model's."""
         return networks.engine.spec.threshold if self._threshold is None else self._threshold
 
-    def _networks(self) -> Networks:
-        """Returns the networks, loading them for the first caller while the others wait.
+    def _check_open(self) -> None:
+        """Refuses to go on once closed.
 
         Raises:
-            UsageError: The analyzer is closed.
+            UsageError: It is closed.
         """
+        if self._closed:
+            raise UsageError("analyzer: is closed. Make a new one; that is quick while another uses its networks.")
+
+    def _networks(self) -> Networks:
+        """Returns the networks, loading them for the first caller while the others wait."""
         with self._loading:
-            if self._closed:
-                raise UsageError("analyzer: is closed. Make a new one; that is quick while another uses its networks.")
+            self._check_open()
             if self._loaded is None or self._loaded.process != os.getpid():
                 self._loaded = open_networks(
                     self._model, self._detector, self._device, self._threads, self._allow_fallback
