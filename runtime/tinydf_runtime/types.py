@@ -306,10 +306,19 @@ class ScoredFace:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A live frame and what is known about the faces in it."""
+    """A live frame and what is known about the faces in it.
+
+    Attributes:
+        frame: The picture, with its time in seconds since the start.
+        faces: Those of tracked persons.
+        latency_s: From the decoding of the frame to this result; None for a file, which cannot be late.
+        frames_dropped: Frames passed over or thrown away so far, so that results do not lag behind.
+    """
 
     frame: Frame
     faces: tuple[ScoredFace, ...]
+    latency_s: float | None = None
+    frames_dropped: int = 0
 
 
 def _to_plain(value: Any) -> Any:
