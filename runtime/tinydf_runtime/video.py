@@ -74,6 +74,7 @@ class VideoReader:
         live: True for a stream without an end; False for a file, on a web server too.
         info: See ``VideoInfo``.
         frames_decoded: Frames decoded so far, those that sampling skipped included.
+        last_s: Time stamp of the last decoded frame.
         truncated: True when all frames were read and the file had promised clearly more.
     """
 
@@ -97,7 +98,7 @@ class VideoReader:
         self._source = source
         self._sample_fps = sample_fps
         self._container = Container()
-        self._last_s = 0.0
+        self.last_s = 0.0
         self._opened_s = time.monotonic()
         address = stream_address(source)
         self.live = address is not None
@@ -201,9 +202,9 @@ class VideoReader:
         clock_s = time.monotonic() - self._opened_s
         time_s = clock_s if self.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         time_s = max(time_s, 0.0) if math.isfinite(time_s) else 0.0
-        if index and time_s <= self._last_s:
-            time_s = self._last_s + 1 / (self.info.fps or _USUAL_FPS)
-        self._last_s = time_s
+        if index and time_s <= self.last_s:
+            time_s = self.last_s + 1 / (self.info.fps or _USUAL_FPS)
+        self.last_s = time_s
         return time_s
 
     def _start_s(self) -> float:
@@ -224,8 +225,8 @@ class VideoReader:
         # pictures or leading pictures are hidden. Only pictures that stop well before the end say something.
         frame_s = 1 / (self.info.fps or _USUAL_FPS)
         if self._container.duration_s:
-            return self.info.duration_s - self._last_s > max(3 * frame_s, 0.02 * self.info.duration_s)
-        return self.info.duration_s - start_s - self._last_s > max(2.0, 0.1 * self.info.duration_s)
+            return self.info.duration_s - self.last_s > max(3 * frame_s, 0.02 * self.info.duration_s)
+        return self.info.duration_s - start_s - self.last_s > max(2.0, 0.1 * self.info.duration_s)
 
 
 def read_image(path: Path) -> Image:
