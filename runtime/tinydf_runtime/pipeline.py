@@ -6,6 +6,8 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -18,10 +20,13 @@ from tinydf_runtime.address import stream_address
 from tinydf_runtime.detect import DEFAULT_DETECTOR
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UnreadableInputError, UsageError
+from tinydf_runtime.file_frames import FileFrames
 from tinydf_runtime.files import sha256_of
-from tinydf_runtime.live import stream_moments
+from tinydf_runtime.live import LiveSettings, LiveStream
 from tinydf_runtime.networks import Networks, open_networks
+from tinydf_runtime.overlap import Task
 from tinydf_runtime.own_frames import OwnFrames, checked_image
+from tinydf_runtime.reconnect import GIVE_UP_S
 from tinydf_runtime.spec import ModelSpec
 from tinydf_runtime.summary import summarize, summarize_unreadable
 from tinydf_runtime.types import (
@@ -32,7 +37,6 @@ from tinydf_runtime.types import (
     InputReport,
     Kind,
     ModelInfo,
-    Moment,
     Report,
     Scores,
     ToolInfo,
@@ -141,20 +145,26 @@ class Analyzer:
             progress: Called after each sampled frame.
             limits: When to stop early.
         """
-        networks = self._networks()
         kind, path = kind_of(source), str(source)
-        watch = Watch(networks.engine, networks.detector, self._keep_maps)
         started = time.perf_counter()
-        sha256 = None
-        try:
-            if kind != "stream":
-                sha256 = sha256_of(Path(path))
-            if kind == "image":
-                watch_image(Path(path), watch)
-            else:
-                watch_video(_plain(source), watch, self._sample_fps, progress, limits or Limits())
-        except (UnavailableError, UnknownFormatError, OSError, cv2.error) as error:
-            message = " ".join(str(error).split()) or type(error).__name__
+        with ExitStack() as stack:
+            # The file is opened, hashed and decoded while the networks load.
+            hashing = stack.enter_context(Task(lambda: _hash_of(path), "tinydf-hash")) if kind != "stream" else None
+            frames = None
+            if kind != "image":
+                frames = stack.enter_context(FileFrames(_plain(source), self._sample_fps))
+            networks = self._networks()
+            watch = Watch(networks.engine, networks.detector, self._keep_maps)
+            message = None
+            try:
+                if frames is None:
+                    watch_image(Path(path), watch)
+                else:
+                    watch_video(frames, watch, progress, limits or Limits())
+            except (UnavailableError, UnknownFormatError, OSError, cv2.error) as error:
+                message = " ".join(str(error).split()) or type(error).__name__
+            sha256 = hashing.result() if hashing else None
+        if message is not None:
             return summarize_unreadable(path, sha256, kind, message, time.perf_counter() - started)
         return summarize(path, sha256, kind, watch, self._threshold_of(networks), time.perf_counter() - started)
 
@@ -186,31 +196,36 @@ class Analyzer:
             reader = OwnFrames(frames, fps, self._sample_fps)
         except UnreadableInputError as error:
             return summarize_unreadable(name, None, "video", str(error), time.perf_counter() - started)
-        watch_video(reader, watch, self._sample_fps, progress, limits or Limits())
+        watch_video(reader, watch, progress, limits or Limits())
         return summarize(name, None, "video", watch, self._threshold_of(networks), time.perf_counter() - started)
 
-    def stream(self, source: Source, limits: Limits | None = None) -> Iterator[Moment]:
-        """Yields live moments with bounded latency and memory.
+    def stream(
+        self,
+        source: Source,
+        limits: Limits | None = None,
+        max_latency_s: float | None = None,
+        give_up_s: float = GIVE_UP_S,
+    ) -> LiveStream:
+        """Yields live moments with bounded latency and memory; its ``report()`` says what was found so far.
 
         A camera or network stream is read in the background and only its newest frame is looked at, so that results
-        never lag behind; of a file every sampled frame is.
+        never lag behind; of a file every sampled frame is. A stream that breaks off is connected to again.
 
         Args:
             source: Index of a camera, URL of a stream, or path of a video.
-            limits: When to end.
+            limits: When to end; also while the source hangs.
+            max_latency_s: Moments whose frame is older than this are thrown away and counted; None for none.
+            give_up_s: How long after its last frame a stream is tried again before it counts as ended.
 
         Raises:
-            UnreadableInputError: The source cannot be opened.
+            UnreadableInputError: The file cannot be read. This and the next come with the first moment.
+            UnavailableError: The camera or stream cannot be opened.
         """
         networks = self._networks()
-        return stream_moments(
+        return LiveStream(
             _plain(source),
-            networks.engine,
-            networks.detector,
-            self._sample_fps,
-            self._threshold_of(networks),
-            newest_only=kind_of(source) == "stream",
-            limits=limits or Limits(),
+            Watch(networks.engine, networks.detector, self._keep_maps),
+            LiveSettings(self._sample_fps, self._threshold_of(networks), limits or Limits(), max_latency_s, give_up_s),
         )
 
     def detect_faces(self, frame: Image) -> list[Face]:
@@ -301,6 +316,15 @@ def kind_of(source: Source) -> Kind:
     if stream_address(source) is not None:
         return "stream"
     return "image" if is_image(Path(str(source))) else "video"
+
+
+def _hash_of(path: str) -> str | None:
+    """Returns the hash of an input file, None where it cannot be read: whoever decodes it says why."""
+    if not Path(path).is_file():
+        return None
+    with suppress(UnreadableInputError):
+        return sha256_of(Path(path))
+    return None
 
 
 def _plain(source: Source) -> str | int:

@@ -24,7 +24,8 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
     minimum_faces = 1 if kind == "image" else MINIMUM_FACES
     judged = [(*judge_track(i, s, threshold, minimum_faces), s) for i, s in sorted(watch.scores.items())]
     status = _status(kind, watch)
-    coverage = _coverage(watch) if status in ("truncated", "timeout") else 1.0
+    endless = _is_endless(kind, watch)
+    coverage = _coverage(watch) if status in ("truncated", "timeout") and not endless else 1.0
     verdict, probability, reasons = judge_input([verdict for verdict, _, _ in judged], coverage)
     segments = [segment for _, found, _ in judged for segment in found]
     return InputReport(
@@ -42,7 +43,7 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
         frames_scored=watch.frames_scored,
         verdict=verdict,
         fake_probability=probability,
-        reasons=(*reasons, "interrupted") if watch.interrupted and kind != "stream" else reasons,
+        reasons=(*reasons, "interrupted") if watch.interrupted and not endless else reasons,
         message=None,
         tracks=tuple(_track_report(verdict, scores) for verdict, _, scores in judged),
         segments=tuple(sorted(segments, key=lambda segment: (segment.start_s, segment.track))),
@@ -85,11 +86,17 @@ def summarize_unreadable(path: str, sha256: str | None, kind: Kind, message: str
 
 def _status(kind: Kind, watch: Watch) -> Status:
     """Returns an input's status. A stream has no end of its own: stopping it does not cut it short."""
-    if watch.interrupted and kind != "stream":
+    endless = _is_endless(kind, watch)
+    if watch.interrupted and not endless:
         return "truncated"
-    if watch.status == "truncated" or (watch.status == "timeout" and kind != "stream"):
+    if watch.status == "truncated" or (watch.status == "timeout" and not endless):
         return watch.status
     return "ok" if watch.scores else "no_face"
+
+
+def _is_endless(kind: Kind, watch: Watch) -> bool:
+    """Tells whether an input has no end: no rest of it stays unseen. A file on a web server has one."""
+    return kind == "stream" and (watch.info is None or watch.info.duration_s is None)
 
 
 def _coverage(watch: Watch) -> float:
