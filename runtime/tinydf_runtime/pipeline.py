@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
