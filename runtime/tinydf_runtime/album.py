@@ -6,14 +6,15 @@ the whole album is full the pictures of the least suspicious people go first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.types import FaceScore, Image
+from tinydf_runtime.types import FacePicture, FaceScore, Image
 
 WhyKept: TypeAlias = Literal["suspicious", "best", "spread"]
 _Key: TypeAlias = Callable[[FaceScore], float]
@@ -21,6 +22,9 @@ _Key: TypeAlias = Callable[[FaceScore], float]
 SUSPICIOUS_PLACES = 4
 BEST_PLACES = 2
 SPREAD_PLACES = 6
+SHOWN_SUSPICIOUS = 3
+JPEG_QUALITY = 82
+"""Of the pictures that are shown: some 10 kB each."""
 TOTAL_PLACES = 96
 """Crops of all people together: some 14 MB, however long the video."""
 APART_S = 1.0
@@ -95,6 +99,10 @@ class FaceAlbum:
         kept = {p.record.frame: p for p in (*page.spread, *page.best, *page.suspicious)}
         return tuple(sorted(kept.values(), key=lambda picture: picture.record.frame))
 
+    def finest(self) -> tuple[FacePicture, ...]:
+        """Returns the few pictures of each track that are worth showing, the most suspicious first, as JPEG."""
+        return tuple(picture for track in self.tracks for picture in _finest(track, self.pictures(track)))
+
     def offer(
         self, track: int, record: FaceScore, crop: Image, forgery_map: NDArray[np.float32] | NDArray[np.uint8]
     ) -> None:
@@ -145,6 +153,25 @@ class FaceAlbum:
             self._floor = sum(self._peaks[least])
 
 
+def _finest(track: int, pictures: Sequence[AlbumPicture]) -> Iterator[FacePicture]:
+    """Yields a track's most suspicious pictures and, if it is not among them, the best seen one."""
+    ranked = sorted(pictures, key=lambda picture: (-picture.record.fake_probability, picture.record.time_s))
+    chosen = ranked[:SHOWN_SUSPICIOUS]
+    best = max(pictures, key=lambda picture: _view(picture.record))
+    for picture in chosen if best in chosen else [*chosen, best]:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+        _, data = cv2.imencode(".jpg", picture.crop[..., ::-1], quality)
+        yield FacePicture(track, picture.record, data.tobytes(), picture.forgery_map, picture is best)
+
+
+def _view(record: FaceScore) -> float:
+    """Returns how well a face is seen: large, surely a face, sharp and turned to the camera."""
+    left, top, right, bottom = record.box_xyxy
+    seen = min(1.0, max(right - left, bottom - top) / FULL_SIDE_PX) * record.detection_score
+    quality = record.quality
+    return seen if quality is None else seen * quality.sharpness * quality.head_pose_yaw * quality.head_pose_pitch
+
+
 def _time_s(record: FaceScore) -> float:
     """Returns minus the time, so that the latest of the spread pictures goes first."""
     return -record.time_s
@@ -153,12 +180,6 @@ def _time_s(record: FaceScore) -> float:
 def _suspicion(record: FaceScore) -> float:
     """Returns how forged a face looks."""
     return record.fake_probability
-
-
-def _view(record: FaceScore) -> float:
-    """Returns how well a face is seen: large, and surely a face."""
-    left, top, right, bottom = record.box_xyxy
-    return min(1.0, max(right - left, bottom - top) / FULL_SIDE_PX) * record.detection_score
 
 
 def _raise_peaks(peaks: list[float], probability: float) -> None:

@@ -47,6 +47,11 @@ REASON_WORDS: dict[Reason, str] = {
 EVIDENCE_NOTE = "A verdict is statistical evidence, not proof."
 
 
+def reason_words(reasons: tuple[Reason, ...]) -> str:
+    """Returns reasons as one phrase."""
+    return "; ".join(REASON_WORDS[reason] for reason in reasons)
+
+
 def report_json(report: Report) -> str:
     """Returns a report as JSON that follows ``SCHEMA_FILE``, keys in the schema's order."""
     return json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n"

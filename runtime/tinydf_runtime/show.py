@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tinydf_runtime.report import REASON_WORDS
-from tinydf_runtime.types import InputReport, Reason, TrackReport
+from tinydf_runtime.report import reason_words
+from tinydf_runtime.types import InputReport, TrackReport
 
 STYLES = {"real": "green", "fake": "bold red", "inconclusive": "yellow", "no_face": "dim", "error": "red"}
 BARS = "▁▂▃▄▅▆▇█"
@@ -37,11 +37,6 @@ def show_input(item: InputReport, threshold: float, console: Console) -> None:
     for segment in item.segments:
         words = f"  person {segment.track} looks forged from {segment.start_s:.1f} s to {segment.end_s:.1f} s"
         console.print(Text(f"{words} ({segment.fake_probability:.0%})", style="red"), soft_wrap=True)
-
-
-def reason_words(reasons: tuple[Reason, ...]) -> str:
-    """Returns the reasons as one phrase."""
-    return "; ".join(REASON_WORDS[reason] for reason in reasons)
 
 
 def timeline(track: TrackReport, duration_s: float, threshold: float, plain: bool = False) -> Text:

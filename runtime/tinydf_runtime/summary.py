@@ -48,6 +48,7 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
         tracks=tuple(_track_report(verdict, scores) for verdict, _, scores in judged),
         segments=tuple(sorted(segments, key=lambda segment: (segment.start_s, segment.track))),
         timing=Timing(*(round(t, 3) for t in (total_s, watch.decode_s, watch.detect_s, watch.classify_s))),
+        pictures=watch.album.finest(),
     )
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from tinydf_runtime.album import FaceAlbum
 
 Image: TypeAlias = NDArray[np.uint8]
 BoxXYXY: TypeAlias = tuple[float, float, float, float]
@@ -126,6 +123,25 @@ class FaceScore:
     quality: FaceQuality | None = field(default=None, metadata={"json": False})
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FacePicture:
+    """A face that is worth showing beside a verdict.
+
+    Attributes:
+        track: Whose face it is.
+        record: When and where it was, and its score.
+        jpeg: The crop as the network saw it, as a JPEG file.
+        forgery_map: h x w, uint8, 255 = 1.0, over the crop.
+        best: Whether it is the one that was seen best; else it is among the most suspicious.
+    """
+
+    track: int
+    record: FaceScore
+    jpeg: bytes = field(repr=False)
+    forgery_map: NDArray[np.uint8] = field(repr=False)
+    best: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the scores of one track say.
@@ -206,7 +222,8 @@ class InputReport:
         gaps: Times in which a stream delivered nothing.
         frames_dropped: Frames of a stream that were passed over or thrown away so that results do not lag behind.
         tracks_forgotten: Tracks of an endless stream that were judged and let go of, the least suspicious first.
-        album: Pictures of the faces, None where they were not kept. Not part of the report's JSON.
+        pictures: The most suspicious and the best seen faces of each person, small enough to keep. Not part of the
+            report's JSON.
     """
 
     path: str
@@ -231,7 +248,7 @@ class InputReport:
     gaps: tuple[Gap, ...] = ()
     frames_dropped: int = 0
     tracks_forgotten: int = 0
-    album: FaceAlbum | None = field(default=None, repr=False, compare=False, metadata={"json": False})
+    pictures: tuple[FacePicture, ...] = field(default=(), repr=False, compare=False, metadata={"json": False})
 
 
 @dataclass(frozen=True, slots=True)
