@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         UnreadableInputError,
         UsageError,
     )
+    from tinydf_runtime.picture import read_image
     from tinydf_runtime.pipeline import Analyzer
     from tinydf_runtime.report import write_csv, write_json
     from tinydf_runtime.spec import ModelSpec
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
         TrackReport,
         Verdict,
     )
-    from tinydf_runtime.video import VideoReader, read_image
+    from tinydf_runtime.video import VideoReader
     from tinydf_runtime.watch import Detector, Limits, Progress
 
     __version__: str
@@ -81,7 +82,7 @@ _HOMES = {
     "annotate_video": "annotate",
     "crop_face": "crop",
     "open_engine": "engine",
-    "read_image": "video",
+    "read_image": "picture",
     "write_csv": "report",
     "write_json": "report",
 }

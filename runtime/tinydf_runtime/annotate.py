@@ -27,8 +27,9 @@ from tinydf_runtime.draw import (
 )
 from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.files import write_atomically
+from tinydf_runtime.picture import read_image
 from tinydf_runtime.types import Image, InputReport, TrackReport
-from tinydf_runtime.video import VideoReader, read_image
+from tinydf_runtime.video import VideoReader
 
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".m4v": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 """Ending of a video -> code of a codec that every OpenCV wheel can write."""

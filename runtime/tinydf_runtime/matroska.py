@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
+
+from tinydf_runtime.h264 import may_interlace
 
 EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT, _TRACKS, _CLUSTER = b"\x18\x53\x80\x67", b"\x16\x54\xae\x6b", b"\x1f\x43\xb6\x75"
-_TRACK, _TRACK_TYPE, _CODEC = b"\xae", b"\x83", b"\x86"
-_VIDEO, _COLOUR, _TRANSFER = b"\xe0", b"\x55\xb0", b"\x55\xba"
+_TRACK, _TRACK_TYPE, _CODEC, _CODEC_HEADER = b"\xae", b"\x83", b"\x86", b"\x63\xa2"
+_VIDEO, _INTERLACED, _COLOUR, _TRANSFER = b"\xe0", b"\x9a", b"\x55\xb0", b"\x55\xba"
 _VIDEO_TYPE, _SOUND_TYPE = 1, 2
 _LARGEST_TRACKS_BYTES = 16 << 20
 _MOST_ELEMENTS = 64
@@ -24,11 +26,13 @@ class Headers:
         end: Where the Segment says it ends in the file, 0 if it does not say.
         transfer: See ``Container``.
         sounds: See ``Container``.
+        may_interlace: See ``Container``.
     """
 
     end: int = 0
     transfer: int | None = None
     sounds: tuple[str, ...] = ()
+    may_interlace: bool = False
 
 
 def read_headers(file: BinaryIO) -> Headers:
@@ -46,8 +50,7 @@ def read_headers(file: BinaryIO) -> Headers:
     length, width = _size(head[at + 4 :])
     first = 4 + at + 4 + width
     end = 0 if _is_unknown(length, width) else first + length
-    transfer, sounds = _read_tracks(_find_tracks(file, first))
-    return Headers(end, transfer, sounds)
+    return replace(_read_tracks(_find_tracks(file, first)), end=end)
 
 
 def _find_tracks(file: BinaryIO, at: int) -> bytes:
@@ -70,21 +73,29 @@ def _find_tracks(file: BinaryIO, at: int) -> bytes:
     return b""
 
 
-def _read_tracks(content: bytes) -> tuple[int | None, tuple[str, ...]]:
-    """Returns the transfer function of the first video track and the codecs of the sound tracks."""
-    transfer: int | None = None
+def _read_tracks(content: bytes) -> Headers:
+    """Returns what a Tracks element says about the first video track and the sounds."""
+    found: Headers | None = None
     sounds: list[str] = []
     for name, entry in _elements(content):
         if name != _TRACK:
             continue
         track = dict(_elements(entry))
         kind = int.from_bytes(track.get(_TRACK_TYPE, b""), "big")
+        codec = track.get(_CODEC, b"").decode("ascii", "replace").rstrip("\0")
         if kind == _SOUND_TYPE:
-            sounds.append(track.get(_CODEC, b"").decode("ascii", "replace").rstrip("\0"))
-        if kind == _VIDEO_TYPE and transfer is None:
-            colour = dict(_elements(dict(_elements(track.get(_VIDEO, b""))).get(_COLOUR, b"")))
-            transfer = int.from_bytes(colour[_TRANSFER], "big") if _TRANSFER in colour else None
-    return transfer, tuple(sounds)
+            sounds.append(codec)
+        if kind == _VIDEO_TYPE and found is None:
+            video = dict(_elements(track.get(_VIDEO, b"")))
+            colour = dict(_elements(video.get(_COLOUR, b"")))
+            flagged = int.from_bytes(video.get(_INTERLACED, b""), "big") == 1
+            found = Headers(
+                transfer=int.from_bytes(colour[_TRANSFER], "big") if _TRANSFER in colour else None,
+                may_interlace=flagged
+                or (codec == "V_MPEG4/ISO/AVC" and may_interlace(track.get(_CODEC_HEADER, b"")))
+                or codec == "V_MPEG2",
+            )
+    return replace(found or Headers(), sounds=tuple(sounds))
 
 
 def _elements(content: bytes) -> Iterator[tuple[bytes, bytes]]:

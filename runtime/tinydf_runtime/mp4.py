@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from tinydf_runtime.h264 import may_interlace
+
 _LARGEST_INDEX_BYTES = 256 << 20
 _VISUAL_ENTRY_BYTES = 78
 
@@ -26,6 +28,7 @@ class Headers:
         mirrored_deg: Clockwise turn before left and right are swapped, None where the picture is not mirrored.
         transfer: See ``Container``.
         sounds: See ``Container``.
+        may_interlace: See ``Container``.
     """
 
     cut_off: bool = False
@@ -35,6 +38,7 @@ class Headers:
     mirrored_deg: int | None = None
     transfer: int | None = None
     sounds: tuple[str, ...] = ()
+    may_interlace: bool = False
 
 
 def read_headers(file: BinaryIO, size: int) -> Headers:
@@ -89,6 +93,7 @@ def _read_index(index: bytes) -> Headers:
                 stored_s=stored_s,
                 mirrored_deg=_mirrored_deg(track.get(b"tkhd", b"")),
                 transfer=_transfer(entry),
+                may_interlace=may_interlace(entry.get(b"avcC", b"")),
             )
     return found
 
@@ -144,17 +149,17 @@ def _sign(value: int) -> int:
     return (value > 0) - (value < 0)
 
 
-def _sample_entry(media: dict[bytes, bytes]) -> tuple[str, bytes]:
+def _sample_entry(media: dict[bytes, bytes]) -> tuple[str, dict[bytes, bytes]]:
     """Returns the name of a track's codec and the boxes of its first visual sample entry."""
     table = dict(_boxes(dict(_boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
     for kind, content in _boxes(table.get(b"stsd", b"")[8:]):
-        return kind.decode("ascii", "replace").strip(), content[_VISUAL_ENTRY_BYTES:]
-    return "", b""
+        return kind.decode("ascii", "replace").strip(), dict(_boxes(content[_VISUAL_ENTRY_BYTES:]))
+    return "", {}
 
 
-def _transfer(entry: bytes) -> int | None:
+def _transfer(entry: dict[bytes, bytes]) -> int | None:
     """Returns the transfer function that a colr box names."""
-    colour = dict(_boxes(entry)).get(b"colr", b"")
+    colour = entry.get(b"colr", b"")
     if colour[:4] not in (b"nclx", b"nclc") or len(colour) < 10:
         return None
     return int.from_bytes(colour[6:8], "big")

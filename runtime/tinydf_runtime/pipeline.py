@@ -40,7 +40,7 @@ from tinydf_runtime.types import (
     Scores,
     ToolInfo,
 )
-from tinydf_runtime.video import is_image
+from tinydf_runtime.picture import is_image
 from tinydf_runtime.watch import Detector, Limits, Progress, Watch, score_boxes, watch_image, watch_video
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "tinydf.onnx"

@@ -14,6 +14,8 @@ Landmarks: TypeAlias = tuple[tuple[float, float], ...]
 Label: TypeAlias = Literal["real", "fake", "inconclusive"]
 Kind: TypeAlias = Literal["video", "image", "stream"]
 GapReason: TypeAlias = Literal["ended", "stalled"]
+Adjustment: TypeAlias = Literal["tone_mapped", "deinterlaced"]
+"""What was done to pictures before they were looked at: HDR brought to an ordinary screen; one half picture kept."""
 Status: TypeAlias = Literal["ok", "truncated", "no_face", "unreadable", "timeout"]
 InputVerdict: TypeAlias = Literal["real", "fake", "inconclusive", "no_face", "error"]
 Reason: TypeAlias = Literal[

@@ -20,10 +20,11 @@ from tinydf_runtime.engine import Engine
 from tinydf_runtime.errors import ModelFileError, OutsideImageError
 from tinydf_runtime.file_frames import FileFrames
 from tinydf_runtime.overlap import Ahead
+from tinydf_runtime.picture import read_image
 from tinydf_runtime.quality import measure_quality
 from tinydf_runtime.track import FaceTracker
 from tinydf_runtime.types import Face, FaceScore, Frame, Image, Scores, Status
-from tinydf_runtime.video import VideoInfo, read_image
+from tinydf_runtime.video import VideoInfo
 
 BATCH = 4
 """Crops scored at once. Eight take as long each on a CPU, and 60 MB more."""

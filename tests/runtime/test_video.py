@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError
+from tinydf_runtime.picture import IMAGE_SUFFIXES, is_image, read_image
 from tinydf_runtime.types import Image
-from tinydf_runtime.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoReader, is_image, read_image
+from tinydf_runtime.video import VIDEO_SUFFIXES, VideoReader
 
 WIDTH, HEIGHT = 160, 120
 FORMATS = ["clip.mp4", "clip.mov", "clip.mkv", "clip.avi", "clip.webm"]
@@ -284,7 +285,8 @@ def test_bad_files_leave_stderr_clean(tmp_path: Path, cut_video: Callable[..., P
 import sys
 from pathlib import Path
 from tinydf_runtime.errors import TinyDFError
-from tinydf_runtime.video import VideoReader, read_image
+from tinydf_runtime.picture import read_image
+from tinydf_runtime.video import VideoReader
 for path in sorted(Path(sys.argv[1]).iterdir()):
     try:
         read_image(path) if path.suffix in (".jpg", ".png", ".bmp") else list(VideoReader(path))
@@ -319,7 +321,7 @@ def test_camera_or_stream_that_is_not_there_is_unavailable(monkeypatch: pytest.M
         asked.append(source)
         return cv2.VideoCapture()
 
-    monkeypatch.setattr("tinydf_runtime.video._open", nothing)
+    monkeypatch.setattr("tinydf_runtime.video.open_source", nothing)
     for source in (987, "987", "rtsp://127.0.0.1:9/none", "http://127.0.0.1:9/none"):
         with pytest.raises(UnavailableError, match="cannot be opened"):
             VideoReader(source)
@@ -330,7 +332,7 @@ def test_stream_is_timed_by_a_clock_and_never_truncated(
     write_video: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_video(_numbered(10))
-    monkeypatch.setattr("tinydf_runtime.video._open", lambda source: cv2.VideoCapture(str(path)))
+    monkeypatch.setattr("tinydf_runtime.video.open_source", lambda source: cv2.VideoCapture(str(path)))
     with VideoReader(0) as reader:
         assert reader.kind == "stream"
         assert reader.info.duration_s is None and reader.info.frames_expected is None

@@ -20,7 +20,8 @@ from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.files import sha256_of
 from tinydf_runtime.track import FaceTracker
 from tinydf_runtime.types import Face, Image
-from tinydf_runtime.video import VideoReader, read_image
+from tinydf_runtime.picture import read_image
+from tinydf_runtime.video import VideoReader
 
 SAMPLE_FPS = 5.0
 """Frames a second that are looked at, as in ``Analyzer``; more of a video too short to give enough."""
