@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.boxes import keep_best
+from tinydf_runtime.embedded import DEFAULT_DETECTOR
 from tinydf_runtime.engines.onnxruntime_engine import open_session
 from tinydf_runtime.errors import ModelFileError, UsageError
 from tinydf_runtime.files import sha256_of
 from tinydf_runtime.types import Face, Image
 
-DEFAULT_DETECTOR = Path(__file__).parent / "models" / "facedetector.onnx"
+__all__ = ["DEFAULT_DETECTOR", "FaceDetector"]
+
 METADATA_KEY = "tinydf.detector"
 SCHEMA = "tinydf.detector/1"
 

@@ -9,22 +9,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinydf_runtime import __version__
 from tinydf_runtime.address import stream_address
-from tinydf_runtime.detect import DEFAULT_DETECTOR
+from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UnreadableInputError, UsageError
 from tinydf_runtime.file_frames import FileFrames
 from tinydf_runtime.files import sha256_of
 from tinydf_runtime.live import LiveSettings, LiveStream
-from tinydf_runtime.networks import Networks, open_networks
 from tinydf_runtime.overlap import Task
 from tinydf_runtime.own_frames import OwnFrames, checked_image
+from tinydf_runtime.picture import is_image
 from tinydf_runtime.reconnect import GIVE_UP_S
 from tinydf_runtime.spec import ModelSpec
 from tinydf_runtime.summary import summarize, summarize_unreadable
@@ -40,10 +40,13 @@ from tinydf_runtime.types import (
     Scores,
     ToolInfo,
 )
-from tinydf_runtime.picture import is_image
 from tinydf_runtime.watch import Detector, Limits, Progress, Watch, score_boxes, watch_image, watch_video
 
-DEFAULT_MODEL = Path(__file__).parent / "models" / "tinydf.onnx"
+if TYPE_CHECKING:
+    from tinydf_runtime.networks import Networks
+
+__all__ = ["DEFAULT_DETECTOR", "DEFAULT_MODEL", "Analyzer", "Source", "kind_of"]
+
 Source = str | os.PathLike[str] | int
 
 
@@ -254,6 +257,9 @@ class Analyzer:
 
     def report(self, inputs: Iterable[InputReport]) -> Report:
         """Returns the reports of several inputs as one, with what made them."""
+        # Looking the version up takes longer than opening a video.
+        from tinydf_runtime import __version__
+
         networks = self._networks()
         spec = networks.engine.spec
         return Report(
@@ -303,6 +309,9 @@ class Analyzer:
         """Returns the networks, loading them for the first caller while the others wait."""
         with self._loading:
             self._check_open()
+            # Imports ONNX Runtime, while the file that came first is decoded already.
+            from tinydf_runtime.networks import open_networks
+
             if self._loaded is None or self._loaded.process != os.getpid():
                 self._loaded = open_networks(
                     self._model, self._detector, self._device, self._threads, self._allow_fallback
