@@ -12,6 +12,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from tinydf_runtime.types import Image
 Picture = Callable[[int], Image]
 """Number of a frame -> the frame: H x W x 3, BGR, uint8; sides are multiples of 8."""
 
+SESSION = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\nm=video 0 RTP/AVP 26\r\na=control:video\r\n"
 PACKET_BYTES = 1400
 CLOCK_HZ = 90_000
 
@@ -59,10 +61,8 @@ class StreamServer:
             opened = [self._listener, *self._open]
         for connection in opened:
             # A thread that waits in accept or recv wakes by this, not by close.
-            try:
+            with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             connection.close()
 
     def stall(self) -> None:
@@ -146,8 +146,7 @@ class RtspServer(StreamServer):
             elif method == "OPTIONS":
                 _answer(connection, fields, "Public: DESCRIBE, SETUP, PLAY, TEARDOWN\r\n")
             elif method == "DESCRIBE":
-                sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\nm=video 0 RTP/AVP 26\r\na=control:video\r\n"
-                _answer(connection, fields, "Content-Type: application/sdp\r\n", sdp)
+                _answer(connection, fields, "Content-Type: application/sdp\r\n", SESSION)
             elif method == "SETUP" and "TCP" not in fields.get("transport", ""):
                 _answer(connection, fields, status="461 Unsupported Transport")
             elif method == "SETUP":

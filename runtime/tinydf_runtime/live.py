@@ -41,6 +41,23 @@ class LiveSettings:
     give_up_s: float = GIVE_UP_S
 
 
+@dataclass(frozen=True, slots=True)
+class LiveWishes:
+    """What is asked for while a stream plays.
+
+    Attributes:
+        json_lines: Print a line of JSON a moment.
+        window: Show a window.
+        max_latency_s: Results for older frames are thrown away, None for however late they come.
+        give_up_s: How long a stream that broke off is tried again.
+    """
+
+    json_lines: bool
+    window: bool
+    max_latency_s: float | None
+    give_up_s: float
+
+
 class LiveStream(Iterator[Moment]):
     """Yields a moment a sampled frame. It opens its source when the first one is asked for, and is used once.
 
@@ -169,9 +186,12 @@ class LiveStream(Iterator[Moment]):
         cropped = crop_tracked(frame, tracked, watch.engine)
         if cropped:
             scores = score_crops(watch.engine, np.stack([crop for _, _, crop in cropped]))
-            for i, (track, record, _) in enumerate(cropped):
+            maps = np.rint(scores.forgery_map * 255).clip(0, 255).astype(np.uint8)
+            for i, (track, record, crop) in enumerate(cropped):
                 probability = round(min(max(float(scores.fake_probability[i]), 0.0), 1.0), 6)
-                verdict = self._memory.add(track, replace(record, fake_probability=probability))
+                record = replace(record, fake_probability=probability)
+                watch.album.offer(track, record, crop, maps[i])
+                verdict = self._memory.add(track, record)
                 scored.append(ScoredFace(track, faces[track], probability, scores.forgery_map[i], verdict))
         self._memory.tidy(frame.time_s)
         self._last_track = max([self._last_track, *faces])
