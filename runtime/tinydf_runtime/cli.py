@@ -6,22 +6,22 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from tinydf_runtime import __version__
-from tinydf_runtime.annotate import annotate_image, annotate_video
 from tinydf_runtime.bar import task
 from tinydf_runtime.command import OneLineCommand
-from tinydf_runtime.errors import ExitCode
+from tinydf_runtime.errors import ExitCode, UsageError
 from tinydf_runtime.inputs import expand_inputs
 from tinydf_runtime.interrupt import stopping_on_interrupt
+from tinydf_runtime.live import LiveWishes
 from tinydf_runtime.outputs import annotation_targets, check_outputs, write_reports
-from tinydf_runtime.pipeline import Analyzer
+from tinydf_runtime.overlap import Task
+from tinydf_runtime.pipeline import Analyzer, kind_of
+from tinydf_runtime.reconnect import GIVE_UP_S
 from tinydf_runtime.report import EVIDENCE_NOTE
-from tinydf_runtime.show import show_input
 from tinydf_runtime.types import InputReport
 from tinydf_runtime.watch import Limits
 
@@ -42,11 +42,20 @@ def read_sample_fps(ctx: click.Context, param: click.Parameter, value: str) -> f
     raise click.BadParameter(f"found {value}, expected a number above 0, or all.", ctx, param)
 
 
+def print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    """Prints the version and ends the command. Looking it up takes longer than much else of a start."""
+    if wanted and not ctx.resilient_parsing:
+        from tinydf_runtime import __version__
+
+        click.echo(f"{NAME}, version {__version__}")
+        ctx.exit()
+
+
 @dataclass(slots=True)
 class Run:
     """What one run has done so far, so that an interruption keeps it."""
 
-    console: Console
+    silent: bool
     stop: threading.Event = field(default_factory=threading.Event)
     done: list[InputReport] = field(default_factory=list)
 
@@ -87,8 +96,33 @@ class Run:
     type=click.FloatRange(min=0, min_open=True),
     help="Wall clock spent on each input; then its verdict is from what was seen.",
 )
+@click.option(
+    "--json-lines",
+    is_flag=True,
+    help="Print a line of JSON for each moment of a stream, and the report as the last line.",
+)
+@click.option("--show", "window", is_flag=True, help="Show streams in a window; q or Escape closes it.")
+@click.option(
+    "--max-latency-ms",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Throw away results for frames of a stream that are older than this by then; default: none.",
+)
+@click.option(
+    "--reconnect-seconds",
+    type=click.FloatRange(min=0),
+    default=GIVE_UP_S,
+    show_default=True,
+    help="How long to try a stream that broke off again; 0: not at all.",
+)
 @click.option("--quiet", is_flag=True, help="Print errors alone.")
-@click.version_option(__version__, prog_name=NAME)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_version,
+    help="Show the version and exit.",
+)
 def main(
     inputs: tuple[str, ...],
     engine: Path | None,
@@ -102,6 +136,10 @@ def main(
     threads: int | None,
     allow_fallback: bool,
     max_seconds: float | None,
+    json_lines: bool,
+    window: bool,
+    max_latency_ms: float | None,
+    reconnect_seconds: float,
     quiet: bool,
 ) -> int:
     """Tells for every person in INPUT whether the face looks forged.
@@ -112,25 +150,30 @@ def main(
     6 model file damaged, 7 output could not be written, 130 interrupted.
     """
     sources = expand_inputs(inputs)
+    if window and not any(kind_of(source) == "stream" for source in sources):
+        raise UsageError("--show: shows cameras and streams, and there is none among the inputs. Use --annotate.")
+    if json_lines and str(json_file) == "-":
+        raise UsageError("--json-lines: ends with the report, which --json - would print again. Leave one out.")
+    max_latency_s = None if max_latency_ms is None else max_latency_ms / 1000
+    wishes = LiveWishes(json_lines, window, max_latency_s, reconnect_seconds)
     check_outputs([path for path in (json_file, csv_file) if path is not None and str(path) != "-"], sources)
     targets = annotation_targets(annotate, sources)
     analyzer = Analyzer(
         engine, detector, device, threads, sample_fps, threshold, allow_fallback, keep_maps=annotate is not None
     )
-    analyzer.load()
-    if analyzer.device != device and not quiet:
+    # Everywhere else the networks load while the first input is opened.
+    if device != "cpu" and analyzer.device != device and not quiet:
         say_error(f"{device} is not available: using {analyzer.device}.")
-    silent = quiet or str(json_file) == "-"
-    run = Run(Console(quiet=silent))
+    run = Run(quiet or json_lines or str(json_file) == "-")
     try:
-        with stopping_on_interrupt(run.stop):
-            judge_all(sources, targets, analyzer, run, max_seconds)
+        with stopping_on_interrupt(run.stop), Task(partial(import_display, run.silent), "tinydf-import"):
+            judge_all(sources, targets, analyzer, run, max_seconds, wishes)
     except KeyboardInterrupt:
         run.stop.set()
     finally:
-        write_reports(analyzer, run.done, json_file, csv_file)
-    if run.done:
-        run.console.print(EVIDENCE_NOTE, style="dim")
+        write_reports(analyzer, run.done, json_file, csv_file, json_lines)
+    if run.done and not run.silent:
+        click.secho(EVIDENCE_NOTE, dim=True)
     if run.stop.is_set():
         say_error("interrupted; what was done is written.")
         return ExitCode.INTERRUPTED
@@ -139,27 +182,49 @@ def main(
 
 
 def judge_all(
-    sources: Sequence[str], targets: dict[str, Path], analyzer: Analyzer, run: Run, max_seconds: float | None
+    sources: Sequence[str],
+    targets: dict[str, Path],
+    analyzer: Analyzer,
+    run: Run,
+    max_seconds: float | None,
+    wishes: LiveWishes,
 ) -> None:
     """Judges, draws and shows one input after the other."""
     limits = Limits(max_seconds, run.stop)
-    threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
     for source in sources:
         if run.stop.is_set():
             return
-        with task(Path(source).name or source, run.console.quiet) as progress:
-            item = analyzer.analyze_input(source, progress, limits)
+        if kind_of(source) == "stream":
+            from tinydf_runtime.live_run import follow_stream
+
+            item = follow_stream(source, analyzer, limits, wishes, run.silent)
+        else:
+            with task(Path(source).name or source, run.silent) as progress:
+                item = analyzer.analyze_input(source, progress, limits)
         run.done.append(item)
         if item.message is not None:
             say_error(item.message)
-        else:
-            show_input(item, threshold, run.console)
+        elif not run.silent:
+            from rich.console import Console
+
+            from tinydf_runtime.show import show_input
+
+            show_input(item, analyzer.threshold, Console())
         if source in targets and item.message is None and not run.stop.is_set():
-            with task(f"drawing {targets[source].name}", run.console.quiet) as progress:
+            from tinydf_runtime.annotate import annotate_image, annotate_video
+
+            threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
+            with task(f"drawing {targets[source].name}", run.silent) as progress:
                 if item.kind == "image":
                     annotate_image(item, targets[source], threshold, margin)
                 else:
                     annotate_video(item, targets[source], threshold, margin, progress=progress, stop=run.stop)
+
+
+def import_display(silent: bool) -> None:
+    """Imports what shows a result while there is none yet, since it takes as long as opening a video."""
+    if not silent:
+        import tinydf_runtime.show  # noqa: F401
 
 
 def say_error(message: str) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from tinydf_runtime.annotate import CODECS, PICTURES, check_suffix
+from tinydf_runtime.address import mask_credentials
 from tinydf_runtime.errors import OutputError, UsageError
+from tinydf_runtime.moment_lines import print_line, report_line
 from tinydf_runtime.pipeline import Analyzer, kind_of
 from tinydf_runtime.report import report_json, write_csv, write_json
 from tinydf_runtime.types import InputReport
@@ -62,11 +63,15 @@ def annotation_targets(annotate: str | None, sources: Sequence[str]) -> dict[str
         return {}
     for source in sources:
         if kind_of(source) == "stream":
-            raise UsageError(f"--annotate: {source} is a stream, which cannot be read a second time. Record it first.")
+            raise UsageError(
+                f"--annotate: {mask_credentials(source)} is a stream, which cannot be read twice. Record it first."
+            )
     out = Path(annotate)
     if out.suffix and not out.is_dir() and not annotate.endswith(("/", "\\")):
         if len(sources) > 1:
             raise UsageError(f"--annotate: {annotate} is one file for {len(sources)} inputs. Name a folder.")
+        from tinydf_runtime.annotate import CODECS, PICTURES, check_suffix
+
         check_suffix(out, PICTURES if kind_of(sources[0]) == "image" else CODECS)
         check_outputs([out], sources)
         return {sources[0]: out}
@@ -86,12 +91,16 @@ def annotation_targets(annotate: str | None, sources: Sequence[str]) -> dict[str
 
 
 def write_reports(
-    analyzer: Analyzer, done: Sequence[InputReport], json_file: Path | None, csv_file: Path | None
+    analyzer: Analyzer, done: Sequence[InputReport], json_file: Path | None, csv_file: Path | None, json_lines: bool
 ) -> None:
-    """Writes the files that were asked for."""
+    """Writes the files that were asked for, and the report as the last of the JSON lines."""
+    if csv_file is None and json_file is None and not json_lines:
+        return
     report = analyzer.report(done)
     if csv_file is not None:
         write_csv(report, csv_file)
+    if json_lines:
+        print_line(report_line(report))
     if json_file is not None and str(json_file) == "-":
         click.echo(report_json(report), nl=False)
     elif json_file is not None:
