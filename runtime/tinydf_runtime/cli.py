@@ -22,6 +22,7 @@ from tinydf_runtime.overlap import Task
 from tinydf_runtime.pipeline import Analyzer, kind_of
 from tinydf_runtime.reconnect import GIVE_UP_S
 from tinydf_runtime.report import EVIDENCE_NOTE
+from tinydf_runtime.reproduce import typed_command
 from tinydf_runtime.types import InputReport
 from tinydf_runtime.watch import Limits
 
@@ -73,6 +74,9 @@ class Run:
     "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report; - prints."
 )
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write one row a scored face.")
+@click.option(
+    "--report", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with all evidence."
+)
 @click.option("--annotate", metavar="OUT", help="Draw the findings; a file, or a folder for several inputs.")
 @click.option(
     "--sample-fps",
@@ -87,6 +91,12 @@ class Run:
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="P",
     help="Probability from which a face counts as fake; default: the model's.",
+)
+@click.option(
+    "--fpr",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="R",
+    help="Share of real faces that may count as fake; takes the threshold that the model was measured at.",
 )
 @click.option("--device", default="cpu", show_default=True, help="Where the classifier computes.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of each network.")
@@ -129,9 +139,11 @@ def main(
     detector: Path | None,
     json_file: Path | None,
     csv_file: Path | None,
+    html_file: Path | None,
     annotate: str | None,
     sample_fps: float | None,
     threshold: float | None,
+    fpr: float | None,
     device: str,
     threads: int | None,
     allow_fallback: bool,
@@ -156,11 +168,16 @@ def main(
         raise UsageError("--json-lines: ends with the report, which --json - would print again. Leave one out.")
     max_latency_s = None if max_latency_ms is None else max_latency_ms / 1000
     wishes = LiveWishes(json_lines, window, max_latency_s, reconnect_seconds)
-    check_outputs([path for path in (json_file, csv_file) if path is not None and str(path) != "-"], sources)
+    if threshold is not None and fpr is not None:
+        raise UsageError("--fpr: chooses a threshold, and --threshold gives one. Leave one out.")
+    outputs = (json_file, csv_file, html_file)
+    check_outputs([path for path in outputs if path is not None and str(path) != "-"], sources)
     targets = annotation_targets(annotate, sources)
     analyzer = Analyzer(
-        engine, detector, device, threads, sample_fps, threshold, allow_fallback, keep_maps=annotate is not None
+        engine, detector, device, threads, sample_fps, threshold, allow_fallback, annotate is not None, fpr
     )
+    # Raises for a model that was not measured, before the work starts.
+    _ = analyzer.threshold if fpr is not None else None
     # Everywhere else the networks load while the first input is opened.
     if device != "cpu" and analyzer.device != device and not quiet:
         say_error(f"{device} is not available: using {analyzer.device}.")
@@ -171,7 +188,8 @@ def main(
     except KeyboardInterrupt:
         run.stop.set()
     finally:
-        write_reports(analyzer, run.done, json_file, csv_file, json_lines)
+        command = typed_command(click.get_current_context())
+        write_reports(analyzer, run.done, json_file, csv_file, json_lines, html_file, command)
     if run.done and not run.silent:
         click.secho(EVIDENCE_NOTE, dim=True)
     if run.stop.is_set():

@@ -91,12 +91,22 @@ def annotation_targets(annotate: str | None, sources: Sequence[str]) -> dict[str
 
 
 def write_reports(
-    analyzer: Analyzer, done: Sequence[InputReport], json_file: Path | None, csv_file: Path | None, json_lines: bool
+    analyzer: Analyzer,
+    done: Sequence[InputReport],
+    json_file: Path | None,
+    csv_file: Path | None,
+    json_lines: bool,
+    html_file: Path | None,
+    command: str,
 ) -> None:
     """Writes the files that were asked for, and the report as the last of the JSON lines."""
-    if csv_file is None and json_file is None and not json_lines:
+    if csv_file is None and json_file is None and html_file is None and not json_lines:
         return
     report = analyzer.report(done)
+    if html_file is not None:
+        from tinydf_runtime.html_report import write_html
+
+        write_html(report, html_file, command)
     if csv_file is not None:
         write_csv(report, csv_file)
     if json_lines:

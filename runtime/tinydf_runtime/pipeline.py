@@ -67,6 +67,7 @@ class Analyzer:
         threshold: float | None = None,
         allow_fallback: bool = False,
         keep_maps: bool = False,
+        fpr: float | None = None,
     ) -> None:
         """Takes the settings; loads nothing yet.
 
@@ -79,6 +80,8 @@ class Analyzer:
             threshold: Probability from which a face counts as fake, None for the model's own.
             allow_fallback: Use the CPU where ``device`` is not there, and say so in the log and the report.
             keep_maps: Keep each face's forgery map (some 200 bytes) in its ``FaceScore``, for drawing.
+            fpr: Share of real faces that may count as fake: takes the threshold that the model was measured at, instead
+                of ``threshold``. A model that carries no such measurement is refused when it is loaded.
 
         Raises:
             UsageError: A number is out of its range, or an object is no engine or detector.
@@ -91,6 +94,9 @@ class Analyzer:
             raise UsageError(f"sample_fps: found {sample_fps}, expected a number above 0, or None for every frame.")
         if threshold is not None and not 0 < threshold < 1:
             raise UsageError(f"threshold: found {threshold}, expected a probability above 0 and below 1.")
+        if fpr is not None and (threshold is not None or not 0 < fpr < 1):
+            found = f"{fpr}" if threshold is None else "both it and threshold"
+            raise UsageError(f"fpr: found {found}, expected a share above 0 and below 1, and no threshold beside it.")
         self._model = DEFAULT_MODEL if model is None else model
         self._detector = DEFAULT_DETECTOR if detector is None else detector
         self._device = device
@@ -99,6 +105,7 @@ class Analyzer:
         self._threshold = threshold
         self._allow_fallback = allow_fallback
         self._keep_maps = keep_maps
+        self._fpr = fpr
         self._loading = threading.Lock()
         self._loaded: Networks | None = None
         self._closed = False
@@ -272,6 +279,8 @@ class Analyzer:
                 networks.engine.device,
                 self._threshold_of(networks),
                 spec.temperature,
+                spec.checkpoint_sha256 or None,
+                self._fpr,
             ),
             DetectorInfo(networks.detector.name, networks.detector.sha256),
             tuple(inputs),
@@ -293,7 +302,9 @@ class Analyzer:
         return self._networks().engine.spec
 
     def _threshold_of(self, networks: Networks) -> float:
-        """Returns the threshold given, else the model's."""
+        """Returns the threshold given, or measured at the share of false positives given, else the model's."""
+        if self._fpr is not None:
+            return networks.engine.spec.threshold_at(self._fpr)
         return networks.engine.spec.threshold if self._threshold is None else self._threshold
 
     def _check_open(self) -> None:
