@@ -12,10 +12,9 @@ from pathlib import Path
 import click
 
 from tinydf_runtime.bar import task
-from tinydf_runtime.command import OneLineCommand
 from tinydf_runtime.errors import ExitCode, UsageError
 from tinydf_runtime.inputs import expand_inputs
-from tinydf_runtime.interrupt import stopping_on_interrupt
+from tinydf_runtime.interrupt import PromptCommand, stopping_on_interrupt
 from tinydf_runtime.live import LiveWishes
 from tinydf_runtime.outputs import annotation_targets, check_outputs, write_reports
 from tinydf_runtime.overlap import Task
@@ -63,7 +62,7 @@ class Run:
 
 @click.command(
     NAME,
-    cls=OneLineCommand,
+    cls=PromptCommand,
     epilog="Example: tinydf-run interview.mp4 --json report.json --annotate drawn.mp4",
     context_settings={"help_option_names": ["-h", "--help"]},
 )

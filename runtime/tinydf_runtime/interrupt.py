@@ -1,12 +1,33 @@
-"""Ctrl-C -> an event, so that what was done can be written."""
+"""Ctrl-C -> an event, so that what was done can be written; and an end that does not wait for a hanging source."""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+from tinydf_runtime.command import OneLineCommand
+from tinydf_runtime.stream_reader import a_reader_hangs
+
+
+class PromptCommand(OneLineCommand):
+    """A command whose process ends at once, though a camera or server may not let go of a thread for seconds."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the command and ends the process."""
+        try:
+            return self.main(*args, **kwargs)
+        except SystemExit as end:
+            if a_reader_hangs():
+                for stream in (sys.stdout, sys.stderr):
+                    stream.flush()
+                os._exit(end.code if isinstance(end.code, int) else 1)
+            raise
 
 
 @contextmanager

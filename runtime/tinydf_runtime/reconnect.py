@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tinydf_runtime.errors import UnavailableError
 from tinydf_runtime.video import VideoReader
@@ -26,7 +25,7 @@ def back_off() -> Iterator[float]:
 
 
 def keep_connected(
-    source: str | int, sample_fps: float | None, give_up_s: float, leave: threading.Event
+    source: str | int, sample_fps: float | None, give_up_s: float, leave_within: Callable[[float], bool]
 ) -> Iterator[VideoReader]:
     """Yields an open connection, and the next one when its user is done with it.
 
@@ -36,13 +35,13 @@ def keep_connected(
         source: Camera number or address.
         sample_fps: Frames wanted a second, None for all.
         give_up_s: How long after the last picture a stream is tried again; 0 for not at all.
-        leave: Ends the waiting when set.
+        leave_within: Waits for so many seconds; returns early, and True, when there is to be no further connection.
 
     Raises:
         UnavailableError: The first connection cannot be made.
     """
     lost_s, waits = None, back_off()
-    while not leave.is_set():
+    while not leave_within(0.0):
         connection = _connect(source, sample_fps, first=lost_s is None)
         if connection is not None:
             with connection:
@@ -50,7 +49,7 @@ def keep_connected(
             if connection.frames_decoded or lost_s is None:
                 lost_s, waits = time.monotonic(), back_off()
         left_s = (lost_s or 0.0) + give_up_s - time.monotonic()
-        if left_s <= 0 or leave.wait(min(next(waits), left_s)):
+        if left_s <= 0 or leave_within(min(next(waits), left_s)):
             return
 
 

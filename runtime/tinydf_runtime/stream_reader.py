@@ -23,6 +23,12 @@ _LOOK_UP_S = 0.1
 """How often the waiting for a frame looks up whether it is to end."""
 _FAREWELL_S = 0.3
 """How long the reading thread may take to leave. One that hangs in a read ends later, by that read's time limit."""
+_THREAD_NAME = "tinydf-stream"
+
+
+def a_reader_hangs() -> bool:
+    """Tells whether a reading thread was left behind in a source that does not answer."""
+    return any(thread.name == _THREAD_NAME for thread in threading.enumerate())
 
 
 class StreamReader:
@@ -67,7 +73,8 @@ class StreamReader:
         self._connection: VideoReader | None = None
         self._ended: list[Exception | None] = []
         self._over_s: float | None = None
-        self._thread = threading.Thread(target=self._read, name="tinydf-stream", daemon=True)
+        # No daemon: a thread that is in OpenCV when Python takes itself down would take the process down with it.
+        self._thread = threading.Thread(target=self._read, name=_THREAD_NAME)
         self._thread.start()
         self._wait_until_open()
 
@@ -157,17 +164,28 @@ class StreamReader:
         """Returns the seconds since the start."""
         return time.monotonic() - self.started_s
 
+    def _leaves_now(self) -> bool:
+        """Tells whether the reading is to end: it is closed, or the program ends."""
+        return self._leave.is_set() or not threading.main_thread().is_alive()
+
+    def _leaves(self, within_s: float) -> bool:
+        """Waits for so long, and tells whether the reading is to end; if so, at once."""
+        end_s = time.monotonic() + within_s
+        while not self._leaves_now() and time.monotonic() < end_s:
+            self._leave.wait(min(_LOOK_UP_S, within_s))
+        return self._leaves_now()
+
     def _read(self) -> None:
         """Reads until the end. Whatever ends it must reach the user, who would otherwise wait for ever."""
         error: Exception | None = None
         try:
-            for connection in keep_connected(self._source, self._sample_fps, self._give_up_s, self._leave):
+            for connection in keep_connected(self._source, self._sample_fps, self._give_up_s, self._leaves):
                 self._read_connection(connection)
                 if not connection.live:
                     self.truncated = connection.truncated
                     break
             else:
-                self.truncated = not self._leave.is_set()
+                self.truncated = not self._leaves_now()
         except Exception as caught:
             error = caught
         finally:
@@ -190,7 +208,7 @@ class StreamReader:
         opened_s = self._now_s()
         try:
             for frame in connection:
-                if self._leave.is_set():
+                if self._leaves_now():
                     return
                 if connection.live:
                     opened_s = self._now_s() - frame.time_s
@@ -213,7 +231,8 @@ class StreamReader:
                     self._gaps.remove(min(self._gaps, key=lambda gap: gap.end_s - gap.start_s))
                 self._infos[:] = [connection.info]
             if not connection.live:
-                self._ready.wait_for(lambda: not self._slot or self._leave.is_set())
+                while self._slot and not self._leaves_now():
+                    self._ready.wait(_LOOK_UP_S)
             self.frames_dropped += len(self._slot)
             self._slot[:] = [frame]
             self._ready.notify_all()
