@@ -9,23 +9,19 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 
 SAMPLES = Path(__file__).parent.parent / "runtime" / "tinydf_runtime" / "samples"
 SIDE_PX = 64
 INTERLACED_PX = (80, 48)
 """Unlike the others, so that memory that one of them left behind is not taken for this picture."""
 GREY = 180
-"""Luma of every sample but the HDR one, limited range."""
-PQ_WHITE = 571
-"""Ten-bit luma of SDR white in SMPTE ST 2084: 58 % of 64..940."""
+"""Luma of every sample."""
 
 QUIET = "log-level=error:info=0:bframes=0"
 CODECS: dict[str, tuple[str, str, dict[str, str]]] = {
     "h264.mp4": ("libx264", "yuv420p", {}),
     "h264_interlaced.mp4": ("libx264", "yuv420p", {"x264-params": "interlaced=1"}),
     "hevc.mp4": ("libx265", "yuv420p", {"x265-params": QUIET}),
-    "hevc_pq.mp4": ("libx265", "yuv420p10le", {"x265-params": f"{QUIET}:colorprim=9:transfer=16:colormatrix=9"}),
     "vp9.webm": ("libvpx-vp9", "yuv420p", {}),
     "av1.mp4": ("libsvtav1", "yuv420p", {"preset": "12", "svtav1-params": "fast-decode=1"}),
     "mpeg4.mp4": ("mpeg4", "yuv420p", {}),
@@ -35,11 +31,9 @@ CODECS: dict[str, tuple[str, str, dict[str, str]]] = {
 
 def grey_frame(pixel_format: str, size: tuple[int, int], number: int) -> av.VideoFrame:
     """Returns an even picture of width x height."""
-    deep = pixel_format.endswith("10le")
     frame = av.VideoFrame(*size, pixel_format)
     for i, plane in enumerate(frame.planes):
-        level = (PQ_WHITE if deep else GREY) if i == 0 else (512 if deep else 128)
-        plane.update(np.full(plane.buffer_size // (2 if deep else 1), level, "<u2" if deep else np.uint8).tobytes())
+        plane.update(bytes([GREY if i == 0 else 128]) * plane.buffer_size)
     frame.pts, frame.time_base = number, Fraction(1, 25)
     return frame
 
@@ -52,9 +46,6 @@ def write_sample(path: Path, codec: str, pixel_format: str, options: dict[str, s
         size = INTERLACED_PX if path.stem.endswith("_interlaced") else (SIDE_PX, SIDE_PX)
         stream.width, stream.height = size
         stream.pix_fmt = pixel_format
-        if path.stem.endswith("_pq"):
-            context = stream.codec_context
-            context.color_primaries, context.color_trc, context.colorspace, context.color_range = 9, 16, 9, 1
         for number in range(2):
             container.mux(stream.encode(grey_frame(pixel_format, size, number)))
         container.mux(stream.encode(None))

@@ -16,8 +16,11 @@ from tinydf_runtime.av_capture import AvCapture
 from tinydf_runtime.container import Container, read_container
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.files import check_file
-from tinydf_runtime.hdr import SAMPLES
+from tinydf_runtime.hdr import opencv_tone_maps
 from tinydf_runtime.quiet import quiet
+
+SAMPLES = Path(__file__).parent / "samples"
+"""Tiny files, one a codec, that show what this machine can decode."""
 
 # A server that is gone must not hold the reading up for FFmpeg's half minute. Threads would each keep a frame back.
 _STREAM_SETTINGS = [
@@ -125,6 +128,9 @@ def _open_film(path: Path, container: Container) -> Capture:
         else:
             found = "no video stream found"
         raise UnreadableInputError(f"{path}: {found}. Check that the file plays.")
+    if container.hdr and opencv_tone_maps() and find_spec("av"):
+        # OpenCV prepares for seconds.
+        return AvCapture(path, capture)
     may_interlace = container.may_interlace or codec_of(capture) in _INTERLACED_CODECS
     if not may_interlace or opencv_converts_interlaced():
         return capture

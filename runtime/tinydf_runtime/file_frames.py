@@ -7,7 +7,7 @@ from collections.abc import Generator
 from types import TracebackType
 
 from tinydf_runtime.overlap import Ahead
-from tinydf_runtime.types import Frame
+from tinydf_runtime.types import Adjustment, Frame
 from tinydf_runtime.video import VideoInfo, VideoReader
 
 FRAMES_AHEAD = 2
@@ -70,6 +70,11 @@ class FileFrames:
     def truncated(self) -> bool:
         """True when all frames were read and the file had promised clearly more."""
         return self._opened().truncated
+
+    @property
+    def adjustments(self) -> tuple[Adjustment, ...]:
+        """What was done to the pictures, beside turning them upright."""
+        return self._opened().adjustments
 
     def _opened(self) -> VideoReader:
         """Returns the reader."""

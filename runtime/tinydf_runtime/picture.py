@@ -100,7 +100,9 @@ def _read_heif(path: Path) -> Image:
         ) from error
     try:
         # The library turns the picture upright by itself.
-        rgb = np.asarray(pi_heif.open_heif(path, convert_hdr_to_8bit=True, bgr_mode=False).to_pillow().convert("RGB"))
+        image = np.asarray(pi_heif.open_heif(path, convert_hdr_to_8bit=True, bgr_mode=True))
     except (OSError, ValueError, RuntimeError) as error:
         raise UnreadableInputError(f"{path}: cannot be decoded ({error}). Check that it opens in a viewer.") from error
-    return np.ascontiguousarray(rgb[..., ::-1], np.uint8)
+    if image.ndim == 2:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+    return np.ascontiguousarray(image[..., :3], np.uint8)

@@ -49,6 +49,7 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
         segments=tuple(sorted(segments, key=lambda segment: (segment.start_s, segment.track))),
         timing=Timing(*(round(t, 3) for t in (total_s, watch.decode_s, watch.detect_s, watch.classify_s))),
         pictures=watch.album.finest(),
+        adjustments=watch.adjustments,
     )
 
 

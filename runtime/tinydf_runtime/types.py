@@ -226,6 +226,7 @@ class InputReport:
         tracks_forgotten: Tracks of an endless stream that were judged and let go of, the least suspicious first.
         pictures: The most suspicious and the best seen faces of each person, small enough to keep. Not part of the
             report's JSON.
+        adjustments: What was done to the pictures before they were looked at, beside turning them upright.
     """
 
     path: str
@@ -251,6 +252,7 @@ class InputReport:
     frames_dropped: int = 0
     tracks_forgotten: int = 0
     pictures: tuple[FacePicture, ...] = field(default=(), repr=False, compare=False, metadata={"json": False})
+    adjustments: tuple[Adjustment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

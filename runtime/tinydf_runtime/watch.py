@@ -23,7 +23,7 @@ from tinydf_runtime.overlap import Ahead
 from tinydf_runtime.picture import read_image
 from tinydf_runtime.quality import measure_quality
 from tinydf_runtime.track import FaceTracker
-from tinydf_runtime.types import Face, FaceScore, Frame, Image, Scores, Status
+from tinydf_runtime.types import Adjustment, Face, FaceScore, Frame, Image, Scores, Status
 from tinydf_runtime.video import VideoInfo
 
 BATCH = 4
@@ -130,6 +130,7 @@ class Watch:
     decode_s: float = 0.0
     detect_s: float = 0.0
     classify_s: float = 0.0
+    adjustments: tuple[Adjustment, ...] = ()
     scores: dict[int, list[FaceScore]] = field(default_factory=dict)
     album: FaceAlbum = field(default_factory=FaceAlbum)
     _waiting: list[tuple[int, FaceScore, Image]] = field(default_factory=list)
@@ -217,6 +218,7 @@ def watch_video(
     watch.frames_decoded = frames.frames_decoded if stopped_at is None else stopped_at + 1
     if isinstance(frames, FileFrames):
         watch.decode_s = frames.decode_s
+        watch.adjustments = frames.adjustments
     if stopped_at is None and frames.truncated:
         watch.status = "truncated"
 
