@@ -175,8 +175,6 @@ def main(
     analyzer = Analyzer(
         engine, detector, device, threads, sample_fps, threshold, allow_fallback, annotate is not None, fpr
     )
-    # Raises for a model that was not measured, before the work starts.
-    _ = analyzer.threshold if fpr is not None else None
     # Everywhere else the networks load while the first input is opened.
     if device != "cpu" and analyzer.device != device and not quiet:
         say_error(f"{device} is not available: using {analyzer.device}.")

@@ -327,6 +327,8 @@ class Analyzer:
                 self._loaded = open_networks(
                     self._model, self._detector, self._device, self._threads, self._allow_fallback
                 )
+                # Refuses a model that was not measured before any work is done with it.
+                self._threshold_of(self._loaded)
             return self._loaded
 
 
