@@ -31,7 +31,8 @@ class LiveWindow:
         self._title, self._threshold, self._margin = title, threshold, margin
         try:
             cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
-        except cv2.error as error:
+        # Headless builds lack the function or refuse it.
+        except (cv2.error, AttributeError) as error:
             raise MissingExtraError(
                 "--show: this OpenCV has no windows, or there is no display. On a machine with a screen, run: "
                 "pip uninstall -y opencv-python-headless && pip install opencv-python"
