@@ -13,6 +13,9 @@ from tinydf_runtime.live_show import LiveShow
 from tinydf_runtime.types import Face, Frame, Label, Moment, ScoredFace, Verdict
 
 
+CROWD: list[Label] = ["real"] * 12
+
+
 def moment(time_s: float, *labels: Label) -> Moment:
     face = Face((0.0, 0.0, 50.0, 50.0), ((1.0, 1.0),) * 5, 0.9)
     faces = tuple(
@@ -64,7 +67,7 @@ def test_a_stream_that_fell_silent_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 def test_who_left_leaves_the_screen_and_a_crowd_is_counted() -> None:
     console = console_of(True)
     with LiveShow("camera", 0.5, console) as show:
-        show.show(moment(0.0, *["real"] * 12))
+        show.show(moment(0.0, *CROWD))
         assert "and 4 more" in show._lines[-1].plain
         show.show(moment(60.0))
         assert show._lines[-1].plain.strip() == "no face"

@@ -12,7 +12,7 @@ import pytest
 from tinydf_runtime.moment_lines import MOMENT_SCHEMA_FILE, moment_line
 from tinydf_runtime.types import Face, Frame, Moment, ScoredFace, Verdict
 
-FACE = Face((1.234567, 2.0, 30.0, 40.0), ((5.0, 6.0),) * 5, np.float64(0.9))  # type: ignore[arg-type]
+FACE = Face((1.234567, 2.0, 30.0, 40.0), ((5.0, 6.0),) * 5, np.float64(0.9))
 VERDICT = Verdict(3, "inconclusive", None, ("too_few_faces",), 2)
 SCORED = ScoredFace(3, FACE, 0.25, np.zeros((14, 14), np.float32), VERDICT)
 MOMENT = Moment(Frame(7, 1.23456, np.zeros((48, 64, 3), np.uint8)), (SCORED,), 0.0421, 5)

@@ -36,7 +36,7 @@ class Line:
                 pass
 
         monkeypatch.setattr(reconnect, "VideoReader", Connection)
-        monkeypatch.setattr(reconnect.time, "monotonic", lambda: self.now_s)
+        monkeypatch.setattr("tinydf_runtime.reconnect.time.monotonic", lambda: self.now_s)
 
     def leave_within(self, seconds: float) -> bool:
         if seconds:

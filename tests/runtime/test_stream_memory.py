@@ -8,7 +8,7 @@ import pytest
 
 from tinydf_runtime import stream_memory
 from tinydf_runtime.stream_memory import MAXIMUM_SPREAD, MAXIMUM_TRACKS, MEMORY_S, StreamMemory, TrackMemory
-from tinydf_runtime.types import FaceScore
+from tinydf_runtime.types import FaceScore, Verdict
 
 REAL, FAKE = 0.05, 0.97
 
@@ -33,8 +33,8 @@ def test_hours_are_kept_as_scores_spread_over_them(monkeypatch: pytest.MonkeyPat
     assert kept[0].frame == 0 and kept[-1].frame > count - 2 * steps.pop()
 
 
-def real_verdict(track: int) -> stream_memory.Verdict:
-    return stream_memory.Verdict(track, "real", REAL, (), 50)
+def real_verdict(track: int) -> Verdict:
+    return Verdict(track, "real", REAL, (), 50)
 
 
 def test_a_short_forged_stretch_stays_in_the_records_however_much_follows() -> None:
