@@ -12,7 +12,6 @@ from tinydf_runtime import live_show
 from tinydf_runtime.live_show import LiveShow
 from tinydf_runtime.types import Face, Frame, Label, Moment, ScoredFace, Verdict
 
-
 CROWD: list[Label] = ["real"] * 12
 
 
