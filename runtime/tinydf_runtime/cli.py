@@ -229,11 +229,14 @@ def judge_all(
             from tinydf_runtime.annotate import annotate_image, annotate_video
 
             threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
+            note: str | None = None
             with task(f"drawing {targets[source].name}", run.silent) as progress:
                 if item.kind == "image":
                     annotate_image(item, targets[source], threshold, margin)
                 else:
-                    annotate_video(item, targets[source], threshold, margin, progress=progress, stop=run.stop)
+                    note = annotate_video(item, targets[source], threshold, margin, progress=progress, stop=run.stop)
+            if note is not None and not run.silent:
+                say_error(f"{targets[source]}: {note}")
 
 
 def import_display(silent: bool) -> None:

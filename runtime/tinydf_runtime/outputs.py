@@ -70,7 +70,8 @@ def annotation_targets(annotate: str | None, sources: Sequence[str]) -> dict[str
     if out.suffix and not out.is_dir() and not annotate.endswith(("/", "\\")):
         if len(sources) > 1:
             raise UsageError(f"--annotate: {annotate} is one file for {len(sources)} inputs. Name a folder.")
-        from tinydf_runtime.annotate import CODECS, PICTURES, check_suffix
+        from tinydf_runtime.annotate import PICTURES, check_suffix
+        from tinydf_runtime.video_writer import CODECS
 
         check_suffix(out, PICTURES if kind_of(sources[0]) == "image" else CODECS)
         check_outputs([out], sources)
