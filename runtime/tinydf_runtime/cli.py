@@ -187,6 +187,12 @@ def main(
     finally:
         command = typed_command(click.get_current_context())
         write_reports(analyzer, run.done, json_file, csv_file, json_lines, html_file, command)
+    if len(run.done) > 1 and not run.silent:
+        from rich.console import Console
+
+        from tinydf_runtime.show import show_counts
+
+        show_counts(run.done, Console())
     if run.done and not run.silent:
         click.secho(EVIDENCE_NOTE, dim=True)
     if run.stop.is_set():

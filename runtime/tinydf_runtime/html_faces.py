@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.album import JPEG_QUALITY
+from tinydf_runtime.clock import clock
 from tinydf_runtime.draw import draw_heat
-from tinydf_runtime.html_timeline import clock
 from tinydf_runtime.types import FacePicture, Image
 
 CLEAR_HEAT = 0.25

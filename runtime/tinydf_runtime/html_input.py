@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from tinydf_runtime.clock import clock
 from tinydf_runtime.content_credentials import read_content_credentials
-from tinydf_runtime.html_timeline import clock
 from tinydf_runtime.types import InputReport
 
 STATUS_WORDS = {

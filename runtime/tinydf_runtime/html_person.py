@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from html import escape
 from statistics import median
 
+from tinydf_runtime.clock import clock
 from tinydf_runtime.html_faces import faces_of
-from tinydf_runtime.html_timeline import clock, timeline_of
+from tinydf_runtime.html_timeline import timeline_of
 from tinydf_runtime.report import reason_words
 from tinydf_runtime.types import InputReport, TrackReport
 
@@ -97,7 +98,7 @@ def _card(track: TrackReport, item: InputReport, threshold: float, anchor: str) 
     found = [
         f"looks forged from {clock(s.start_s)} to {clock(s.end_s)}, {s.fake_probability:.1%} fake there"
         for s in item.segments
-        if s.track == track.id
+        if s.track == track.id and timed
     ]
     found += [escape(reason_words((reason,))) for reason in track.reasons]
     pictures = [picture for picture in item.pictures if picture.track == track.id]

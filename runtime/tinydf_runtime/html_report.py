@@ -7,10 +7,10 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from tinydf_runtime.clock import clock
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.html_input import facts_of, more_facts_of, name_of, to_facts
 from tinydf_runtime.html_person import people_of, pill
-from tinydf_runtime.html_timeline import clock
 from tinydf_runtime.model_card import FIGURES, LIMITS, card_sections, to_html
 from tinydf_runtime.report import EVIDENCE_NOTE, reason_words
 from tinydf_runtime.types import InputReport, ModelInfo, Report

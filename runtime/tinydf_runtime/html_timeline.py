@@ -11,6 +11,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydf_runtime.clock import clock
 from tinydf_runtime.types import InputReport, TrackReport
 
 WIDTH, HEIGHT = 1000, 100
@@ -65,14 +66,6 @@ def timeline_of(track: TrackReport, item: InputReport, threshold: float, name: s
 def length_s(item: InputReport) -> float:
     """Returns the time at the right end of an input's timelines, above 0."""
     return max([item.duration_s or 0.0, *(t.last_s for t in item.tracks), *(g.end_s for g in item.gaps), 0.1])
-
-
-def clock(time_s: float) -> str:
-    """Returns a time as minutes and seconds, hours only where there are some, tenths only where they are not 0."""
-    tenths = round(max(0.0, time_s) * 10)
-    hours, minutes, seconds = tenths // 36000, tenths // 600 % 60, tenths // 10 % 60
-    tail = f".{tenths % 10}" if tenths % 10 else ""
-    return f"{hours}:{minutes:02d}:{seconds:02d}{tail}" if hours else f"{minutes}:{seconds:02d}{tail}"
 
 
 def _bin(time_s: NDArray[np.float64], probability: NDArray[np.float64], width_s: float) -> Curve:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tinydf_runtime.html_timeline import MOST_POINTS, clock, timeline_of
+from tinydf_runtime.html_timeline import MOST_POINTS, timeline_of
 from tinydf_runtime.types import FaceScore, Gap, InputReport, Segment, Timing, TrackReport
 
 
@@ -107,11 +107,3 @@ def test_ticks_are_few_and_round(end_s: float) -> None:
     ticks = re.findall(r"<li[^>]*>([^<]*)</li>", drawn(item_of([(0.0, 0.4), (end_s, 0.4)], duration_s=end_s)))
     assert 1 <= len(ticks) <= 8 and ticks[0] == "0:00"
     assert len(set(ticks)) == len(ticks)
-
-
-@pytest.mark.parametrize(
-    ("time_s", "words"),
-    [(0.0, "0:00"), (6.0, "0:06"), (6.44, "0:06.4"), (59.96, "1:00"), (3600.0, "1:00:00"), (3725.5, "1:02:05.5")],
-)
-def test_clock(time_s: float, words: str) -> None:
-    assert clock(time_s) == words
