@@ -43,7 +43,7 @@ class Sound:
             import av
         self._av = av
         self.note: str | None = None
-        self.pictures_start_s = 0.0
+        self.pictures_start_s: float = 0.0
         self._tracks: dict[int, _Track] = {}
         self._source: av.container.InputContainer | None = None
         try:

@@ -57,9 +57,11 @@ class FaceDetector:
         facts = _read_metadata(self._session.get_modelmeta().custom_metadata_map, path.name)
         if missing:
             raise ModelFileError(f"{path.name}: has no output {', '.join(sorted(missing))}. Export the detector again.")
-        self.name, self.score_threshold, self.nms_iou = facts
-        self.sha256 = sha256_of(path)
-        self.long_side_px = long_side_px
+        self.name: str = facts[0]
+        self.score_threshold: float = facts[1]
+        self.nms_iou: float = facts[2]
+        self.sha256: str = sha256_of(path)
+        self.long_side_px: int = long_side_px
 
     def detect(self, image: Image, score_threshold: float | None = None) -> list[Face]:
         """Returns the faces of a picture, best score first.

@@ -58,9 +58,10 @@ class StreamReader:
         Raises:
             UnavailableError: The source cannot be opened, or does not open before the limits end it.
         """
-        self.live, self.truncated = True, False
-        self.frames_dropped = 0
-        self.started_s = time.monotonic()
+        self.live: bool = True
+        self.truncated: bool = False
+        self.frames_dropped: int = 0
+        self.started_s: float = time.monotonic()
         self._source, self._sample_fps, self._give_up_s = source, sample_fps, give_up_s
         self._limits = limits or Limits()
         self._ready = threading.Condition()

@@ -82,17 +82,17 @@ class VideoReader:
         """
         if sample_fps is not None and not sample_fps > 0:
             raise UsageError(f"sample_fps: found {sample_fps}, expected a number above 0, or None for every frame.")
-        self.frames_decoded = 0
-        self.truncated = False
+        self.frames_decoded: int = 0
+        self.truncated: bool = False
         self.kind: Literal["video", "stream"] = "video"
         self._source = source
         self._sample_fps = sample_fps
         self._container = Container()
-        self.last_s = 0.0
+        self.last_s: float = 0.0
         self._opened_s = time.monotonic()
         self._first_waits = False
         address = stream_address(source)
-        self.live = address is not None
+        self.live: bool = address is not None
         if address is not None:
             self.kind = "stream"
             self._capture: Capture = open_source(address)
@@ -104,7 +104,8 @@ class VideoReader:
         else:
             self._capture, self._container = open_file(Path(str(source)))
             self._first_waits = True
-        self.info, self._count = self._read_info()
+        info, self._count = self._read_info()
+        self.info: VideoInfo = info
         self._last_slot = -1
         self._start_s = 0.0
         as_opencv = isinstance(self._capture, cv2.VideoCapture)
