@@ -106,7 +106,8 @@ def _headline(item: InputReport) -> Text:
 
 def _why(item: InputReport) -> str:
     """Returns the reasons for a verdict, and what was not seen."""
-    words = [reason_words(item.reasons)] if item.reasons else []
+    # "No face" says already why there is no verdict.
+    words = [reason_words(item.reasons)] if item.reasons and item.verdict != "no_face" else []
     if item.status == "timeout":
         words.append("the time ran out before its end")
     if item.status == "truncated" and "interrupted" not in item.reasons:
