@@ -12,7 +12,7 @@ from tinydf_runtime.address import mask_credentials
 
 def typed_command(context: click.Context) -> str:
     """Returns a command line with the inputs and options that were given, quoted for a POSIX shell."""
-    words = [context.info_name or context.command.name or ""]
+    words = [context.command.name or ""]
     for param in context.command.params:
         if param.name is None or context.get_parameter_source(param.name) is not ParameterSource.COMMANDLINE:
             continue
