@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 
 import cv2
@@ -29,8 +30,10 @@ class LiveWindow:
             MissingExtraError: This OpenCV, or this machine, has no windows.
         """
         self._title, self._threshold, self._margin = title, threshold, margin
+        # OpenCV's Qt misses fonts that are not used here, and says so many times.
+        os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
         try:
-            cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+            cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         # Headless builds lack the function or refuse it.
         except (cv2.error, AttributeError) as error:
             raise MissingExtraError(
