@@ -10,8 +10,10 @@ from tinydf_runtime.overlap import Ahead
 from tinydf_runtime.types import Adjustment, Frame
 from tinydf_runtime.video import VideoInfo, VideoReader
 
-FRAMES_AHEAD = 2
-"""Decoded frames that wait: enough that neither side stands still, and little memory where a frame takes 25 MB."""
+LEAST_AHEAD, MOST_AHEAD = 2, 16
+"""Decoded frames that wait: enough that neither side stands still; more are those of the time that networks load."""
+AHEAD_BYTES = 24 << 20
+"""Memory for them, where it is enough for the least: 3 frames of 1920 x 1080."""
 
 
 class FileFrames:
@@ -30,8 +32,8 @@ class FileFrames:
         self._source = source
         self._sample_fps = sample_fps
         self._reader: VideoReader | None = None
-        self._ahead = Ahead(self._read(), FRAMES_AHEAD, "tinydf-decode")
-        self.decode_s = 0.0
+        self._ahead = Ahead(self._read(), LEAST_AHEAD, "tinydf-decode")
+        self.decode_s: float = 0.0
 
     def __enter__(self) -> FileFrames:
         """Starts to read, and returns itself."""
@@ -86,6 +88,8 @@ class FileFrames:
         started = time.perf_counter()
         with VideoReader(self._source, self._sample_fps) as reader:
             self._reader = reader
+            frame_bytes = max(1, 3 * reader.info.width * reader.info.height)
+            self._ahead.depth = min(max(AHEAD_BYTES // frame_bytes, LEAST_AHEAD), MOST_AHEAD)
             for frame in reader:
                 self.decode_s += time.perf_counter() - started
                 yield frame

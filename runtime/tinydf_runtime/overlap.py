@@ -17,6 +17,9 @@ class Ahead(Generic[Item]):
 
     Items come in their order. An error of the generator is raised to the taker after the items before it. Leaving the
     ``with`` block stops the generator at its next item, closes it and waits until its thread has ended.
+
+    Attributes:
+        depth: Most items that wait to be taken; one more may be in the making. The generator may change it.
     """
 
     def __init__(self, items: Generator[Item, None, None], depth: int, name: str) -> None:
@@ -24,11 +27,11 @@ class Ahead(Generic[Item]):
 
         Args:
             items: Used by the new thread alone from here on.
-            depth: Most items that wait to be taken; one more may be in the making.
+            depth: See the attribute.
             name: Name of the thread, for debuggers.
         """
         self._items = items
-        self._depth = depth
+        self.depth = depth
         self._ready: deque[Item] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -89,7 +92,7 @@ class Ahead(Generic[Item]):
     def _wait_for_room(self) -> bool:
         """Waits until an item more may wait; returns whether any is wanted still."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._ready) < self._depth or self._closed)
+            self._changed.wait_for(lambda: len(self._ready) < self.depth or self._closed)
             return not self._closed
 
     def _put(self, item: Item) -> None:
