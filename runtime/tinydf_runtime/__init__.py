@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from tinydf_runtime.picture import read_image
+    from tinydf_runtime.live import LiveStream
     from tinydf_runtime.pipeline import Analyzer
     from tinydf_runtime.report import write_csv, write_json
     from tinydf_runtime.spec import ModelSpec
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         Face,
         FaceScore,
         Frame,
+        Gap,
         Image,
         InputReport,
         Moment,
@@ -57,9 +59,11 @@ _HOMES = {
     "FaceScore": "types",
     "FaceTracker": "track",
     "Frame": "types",
+    "Gap": "types",
     "Image": "types",
     "InputReport": "types",
     "Limits": "watch",
+    "LiveStream": "live",
     "MissingExtraError": "errors",
     "ModelFileError": "errors",
     "ModelSpec": "spec",
@@ -98,9 +102,11 @@ __all__ = [
     "FaceScore",
     "FaceTracker",
     "Frame",
+    "Gap",
     "Image",
     "InputReport",
     "Limits",
+    "LiveStream",
     "MissingExtraError",
     "ModelFileError",
     "ModelSpec",

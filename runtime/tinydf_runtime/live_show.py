@@ -10,6 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from tinydf_runtime.clock import clock
 from tinydf_runtime.report import REASON_WORDS
 from tinydf_runtime.show import BARS, PLAIN_BARS, STYLES
 from tinydf_runtime.types import Moment, ScoredFace
@@ -103,7 +104,7 @@ class LiveShow:
         rate = f"{(len(self._times) - 1) / span_s:.1f} looks/s" if span_s > 0 else ""
         delay = "" if moment.latency_s is None else f"{1000 * moment.latency_s:.0f} ms"
         dropped = f"{moment.frames_dropped} frames passed over" if moment.frames_dropped else ""
-        facts = "  ".join(filter(None, [f"{moment.frame.time_s:.0f} s", rate, delay, dropped, "Ctrl-C ends"]))
+        facts = "  ".join(filter(None, [clock(round(moment.frame.time_s)), rate, delay, dropped, "Ctrl-C ends"]))
         head.append(f"  {facts}", style="default not bold")
         ordered = sorted(self._faces.values(), key=lambda face: -(face.verdict.fake_probability or 0.0))
         lines = [self._line(face) for face in ordered[:MAXIMUM_LINES]]
@@ -114,7 +115,7 @@ class LiveShow:
     def _line(self, face: ScoredFace, time_s: float | None = None) -> Text:
         """Returns one person's line, with its time where lines are not in place."""
         verdict = face.verdict
-        line = Text("  " if time_s is None else f"{time_s:7.1f} s  ")
+        line = Text("  " if time_s is None else f"{clock(time_s):>9}  ")
         line.append(f"person {face.track:<3}")
         line.append(f" {verdict.label:<12}", style=STYLES[verdict.label])
         share = "" if verdict.fake_probability is None else f"{verdict.fake_probability:.0%} fake"
@@ -122,7 +123,7 @@ class LiveShow:
         if time_s is None:
             for value in self._history[face.track]:
                 bar = self._bars[min(int(value * len(self._bars)), len(self._bars) - 1)]
-                line.append(bar, style="red" if value >= self._threshold else "green")
+                line.append(bar, style=STYLES["fake" if value >= self._threshold else "real"].removeprefix("bold "))
         if verdict.label == "inconclusive" and verdict.reasons:
             line.append("  " + "; ".join(REASON_WORDS[reason] for reason in verdict.reasons), style="dim")
         return line

@@ -24,6 +24,8 @@ NARROW = 72
 """Below this width the table goes without the number of looks."""
 MAXIMUM_PERSONS = 20
 """A crowd's table would hide the verdict above it; the JSON holds everyone."""
+MAXIMUM_GAPS = 5
+"""A bad line breaks off all day."""
 INDENT = GAP = 2
 
 
@@ -48,6 +50,11 @@ def show_input(item: InputReport, threshold: float, console: Console) -> None:
     for segment in item.segments if item.kind != "image" else ():
         words = f"person {segment.track} looks forged from {clock(segment.start_s)} to {clock(segment.end_s)}"
         _print(Text(f"{words} ({segment.fake_probability:.1%})", style="red"), console)
+    for gap in item.gaps[:MAXIMUM_GAPS]:
+        words = f"no picture from {clock(gap.start_s)} to {clock(gap.end_s)}: the stream {gap.reason}"
+        _print(Text(words, style="yellow"), console)
+    if len(item.gaps) > MAXIMUM_GAPS:
+        _print(Text(f"no picture {len(item.gaps) - MAXIMUM_GAPS} times more", style="yellow"), console)
     passed_over = Counter(track.reasons for track in item.tracks if track.fake_probability is None)
     # Where nobody was judged, the reasons above say why.
     for reasons, count in passed_over.items() if judged else ():
@@ -111,7 +118,7 @@ def _why(item: InputReport) -> str:
     if item.status == "timeout":
         words.append("the time ran out before its end")
     if item.status == "truncated" and "interrupted" not in item.reasons:
-        words.append(f"cut off: {_read_share(item)}")
+        words.append("it broke off and did not come back" if item.gaps else f"cut off: {_read_share(item)}")
     return "; ".join(words)
 
 

@@ -41,7 +41,7 @@ def test_elsewhere_a_line_is_written_only_when_a_verdict_changes() -> None:
     lines = written(console).splitlines()
     assert len(lines) == 3
     assert "person 1" in lines[0] and "real" in lines[0]
-    assert "person 1" in lines[2] and "fake" in lines[2] and "2.0 s" in lines[2]
+    assert "person 1" in lines[2] and "fake" in lines[2] and "0:02" in lines[2]
 
 
 def test_a_terminal_shows_every_person_with_verdict_and_delay() -> None:

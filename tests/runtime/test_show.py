@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tinydf_runtime.show import BARS, PLAIN_BARS, show_counts, show_input, timeline
-from tinydf_runtime.types import FaceScore, InputReport, Segment, Timing, TrackReport
+from tinydf_runtime.show import BARS, MAXIMUM_GAPS, PLAIN_BARS, show_counts, show_input, timeline
+from tinydf_runtime.types import FaceScore, Gap, InputReport, Segment, Timing, TrackReport
 
 
 def track(number: int, probabilities: list[float], verdict: str = "fake", step_s: float = 0.2) -> TrackReport:
@@ -130,3 +130,13 @@ def test_verdicts_are_counted() -> None:
     out = io.StringIO()
     show_counts([VIDEO, VIDEO, NO_FACE], Console(file=out, color_system=None))
     assert out.getvalue() == "3 inputs: 2 fake, 1 no face\n"
+
+
+def test_the_times_without_a_picture_are_told() -> None:
+    gaps = tuple(Gap(10.0 * number, 10.0 * number + 4.5, "ended") for number in range(MAXIMUM_GAPS + 2))
+    stream = replace(VIDEO, kind="stream", status="truncated", gaps=gaps)
+    text = shown(stream)
+    assert "no picture from 0:10 to 0:14.5: the stream ended" in text
+    assert text.count("no picture from") == MAXIMUM_GAPS
+    assert "no picture 2 times more" in text
+    assert "it broke off and did not come back" in text
