@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from tinydf_runtime import __version__
 from tinydf_runtime.codecs_here import Codec, try_pictures, try_videos
 from tinydf_runtime.detect import DEFAULT_DETECTOR, FaceDetector
 from tinydf_runtime.engine import open_engine
@@ -111,7 +112,7 @@ def examine() -> Examination:
     read = {codec.name for codec in (*videos, *pictures) if codec.reads}
     live_window = "NONE" not in _build_fact("GUI")
     return Examination(
-        tinydf=_version("tinydf") or "not installed as a package",
+        tinydf=__version__,
         python=platform.python_version(),
         machine=machine,
         engines=engines,

@@ -92,9 +92,7 @@ def show(found: Examination, console: Console) -> None:
     _section(console, "Cameras, window, sound")
     rows = Table.grid(padding=(0, 2))
     cameras = f"{', '.join(found.camera_backends)}: {', '.join(found.cameras) or 'no camera listed'}"
-    rows.add_row(
-        YES if found.camera_backends else NO, "cameras", Text(f"{', '.join(found.camera_backends)}: {cameras}")
-    )
+    rows.add_row(YES if found.camera_backends else NO, "cameras", Text(cameras, style="dim"))
     rows.add_row(YES if found.live_window else NO, "live window")
     rows.add_row(YES if found.ffmpeg else NO, "ffmpeg", Text(found.ffmpeg or "", style="dim"))
     _show(rows, console)

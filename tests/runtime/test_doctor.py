@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from tinydf_runtime import codecs_here, doctor, doctor_cli
 from tinydf_runtime.doctor import examine
 from tinydf_runtime.errors import ModelFileError
+from tinydf_runtime.golden import replay_golden
 
 
 def run(*arguments: str) -> Result:
@@ -70,8 +71,7 @@ def test_a_library_that_does_not_start_is_shown_and_the_rest_too(monkeypatch: py
 
 
 def test_a_network_that_computes_something_else_breaks_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
-    replay = doctor.replay_golden
-    monkeypatch.setattr(doctor, "replay_golden", lambda engine, source: replay(engine, source) + 0.5)
+    monkeypatch.setattr(doctor, "replay_golden", lambda engine, source: replay_golden(engine, source) + 0.5)
     result = run()
     assert result.exit_code == 4
     assert "The base is broken" in result.stdout

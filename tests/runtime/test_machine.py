@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_features_are_read_from_what_linux_lists(
 ) -> None:
     (tmp_path / "cpuinfo").write_text(text)
     monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr(machine.platform, "machine", lambda: architecture)
+    monkeypatch.setattr("platform.machine", lambda: architecture)
     found = read_machine()
     assert found.processor == name
     assert {feature for feature, is_there in found.features.items() if is_there} >= there
@@ -41,11 +42,9 @@ def test_features_are_read_from_what_linux_lists(
 def test_apples_processors_are_read_from_sysctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = "machdep.cpu.brand_string: Apple M1\nhw.optional.arm.FEAT_DotProd: 1\nhw.optional.arm.FEAT_I8MM: 0\n"
     monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "none")
-    monkeypatch.setattr(machine.platform, "machine", lambda: "arm64")
-    monkeypatch.setattr(machine.platform, "system", lambda: "Darwin")
-    monkeypatch.setattr(
-        machine.subprocess, "run", lambda *a, **k: machine.subprocess.CompletedProcess(a, 0, stdout=listed)
-    )
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    monkeypatch.setattr("subprocess.run", lambda *a, **k: subprocess.CompletedProcess(a, 0, stdout=listed))
     found = read_machine()
     assert found.processor == "Apple M1"
     assert found.features["dot products"] and not found.features["int8 matrices"]

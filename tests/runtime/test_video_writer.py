@@ -119,7 +119,7 @@ def test_without_pyav_and_ffmpeg_times_stay_nearly_and_the_note_says_what_to_ins
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(video_writer, "find_spec", lambda name: None)
-    monkeypatch.setattr(video_writer.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     times_ms = [0, 40, 80, 400, 440, 480, 520, 920, 960]
     source = write_film(tmp_path / "source.mp4", times_ms)
     note = rewrite(source, tmp_path / "out.mp4")
