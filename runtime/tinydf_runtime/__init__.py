@@ -23,8 +23,8 @@ if TYPE_CHECKING:
         UnreadableInputError,
         UsageError,
     )
-    from tinydf_runtime.picture import read_image
     from tinydf_runtime.live import LiveStream
+    from tinydf_runtime.picture import read_image
     from tinydf_runtime.pipeline import Analyzer
     from tinydf_runtime.report import write_csv, write_json
     from tinydf_runtime.spec import ModelSpec
