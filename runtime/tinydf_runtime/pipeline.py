@@ -333,7 +333,16 @@ class Analyzer:
 
 
 def kind_of(source: Source) -> Kind:
-    """Returns what an input is: camera numbers and addresses are streams, files go by their first bytes."""
+    """Returns what an input is: camera numbers and addresses are streams, files go by their first bytes.
+
+    Raises:
+        UsageError: It is neither a path nor a number nor an address.
+    """
+    if not isinstance(source, str | os.PathLike | int):
+        raise UsageError(
+            f"source: found {type(source).__name__}, expected a path, a camera number or an address. "
+            "Frames of your own go to analyze_frames."
+        )
     if stream_address(source) is not None:
         return "stream"
     return "image" if is_image(Path(str(source))) else "video"

@@ -213,3 +213,9 @@ def test_reports_cannot_be_changed(analyzer: Analyzer, pictures: list[Image]) ->
     with pytest.raises(AttributeError):
         item.verdict = "real"  # type: ignore[misc]
     assert replace(item, path="renamed").tracks is item.tracks
+
+
+@pytest.mark.parametrize("source", [None, 1.5, b"clip.mp4", np.zeros((10, 10, 3), np.uint8), ["clip.mp4"]])
+def test_what_is_no_input_is_refused(analyzer: Analyzer, source: object) -> None:
+    with pytest.raises(UsageError, match="analyze_frames"):
+        analyzer.analyze(source)  # type: ignore[arg-type]
