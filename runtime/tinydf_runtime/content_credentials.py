@@ -48,13 +48,13 @@ def read_content_credentials(path: Path) -> ContentCredentials:
         OSError: It cannot be read.
     """
     if not has_manifest(path):
-        return ContentCredentials("absent", (), "The file carries none; most files do not, and that says nothing.")
+        return ContentCredentials("absent", (), "Most files carry none, and that says nothing.")
     try:
         return _verify(path)
     except MissingExtraError:
         line = "pip install 'tinydf[c2pa]'"
         return ContentCredentials(
-            "unverified", (), f"The file carries a C2PA manifest, which was not verified. To verify it: {line}"
+            "unverified", (), f"Whether its C2PA manifest is genuine is not known. To have it verified: {line}"
         )
 
 
@@ -148,6 +148,7 @@ def _verify(path: Path) -> ContentCredentials:
             note += " Whether its signer is to be trusted was not checked against any list."
         return ContentCredentials("valid", facts, note)
     codes = [str(entry.get("code")) for entry in store.get("validation_status") or [] if isinstance(entry, dict)]
+    codes = [code for code in codes if code != "signingCredential.untrusted"]
     why = f" ({', '.join(dict.fromkeys(codes))})" if codes else ""
     return ContentCredentials("invalid", facts, f"The check failed{why}: the file or its manifest was changed.")
 

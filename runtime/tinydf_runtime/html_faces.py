@@ -27,24 +27,30 @@ def faces_of(pictures: Sequence[FacePicture], person: str, threshold: float, tim
         threshold: Probability from which a face counts as fake.
         timed: Say when each face was seen; a picture has no time.
     """
-    figures = [_figure(picture, number, person, threshold, timed) for number, picture in enumerate(pictures)]
+    words = ["As it was scored"] if len(pictures) == 1 else [_words(p, place) for place, p in enumerate(pictures)]
+    figures = [_figure(picture, what, person, threshold, timed) for picture, what in zip(pictures, words, strict=True)]
     return f'<div class="faces">{"".join(figures)}</div>' if figures else ""
 
 
-def _figure(picture: FacePicture, number: int, person: str, threshold: float, timed: bool) -> str:
+def _words(picture: FacePicture, place: int) -> str:
+    """Returns why a picture is shown."""
+    if place > 0:
+        return "Best seen" if picture.best else "Suspicious"
+    return "Most suspicious, best seen" if picture.best else "Most suspicious"
+
+
+def _figure(picture: FacePicture, what: str, person: str, threshold: float, timed: bool) -> str:
     """Returns one face twice with a line below."""
     record = picture.record
     kind = "fake" if record.fake_probability >= threshold else "real"
-    words = ["Most suspicious"] if number == 0 else [] if picture.best else ["Suspicious"]
-    words += ["best seen" if words else "Best seen"] if picture.best else []
-    words += [clock(record.time_s)] if timed else []
     image = np.asarray(cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)
     size = f'width="{image.shape[1]}" height="{image.shape[0]}"'
+    when = f", {clock(record.time_s)}" if timed else ""
     plain_words = f"{person} at {clock(record.time_s)}" if timed else person
     return (
         f'<figure class="face"><div class="pair">{_image(picture.jpeg, size, plain_words)}'
         f"{_image(_under_heat(image, picture), size, f'The same face under its forgery map: {_where(picture)}')}</div>"
-        f'<figcaption><span>{", ".join(words)}</span> <b class="{kind}">{record.fake_probability:.1%} fake</b>'
+        f'<figcaption><span>{what}{when}</span> <b class="{kind}">{record.fake_probability:.1%} fake</b>'
         "</figcaption></figure>"
     )
 

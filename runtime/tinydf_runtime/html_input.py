@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tinydf_runtime.clock import clock
 from tinydf_runtime.content_credentials import read_content_credentials
-from tinydf_runtime.types import InputReport
+from tinydf_runtime.types import Adjustment, InputReport
 
 STATUS_WORDS = {
     "ok": "read to its end",
@@ -18,10 +18,14 @@ STATUS_WORDS = {
     "unreadable": "could not be read",
 }
 CREDENTIAL_WORDS = {
-    "absent": "none",
-    "unverified": "present, not verified",
-    "valid": "present and valid",
-    "invalid": "present, but NOT valid",
+    "absent": "None",
+    "unverified": "Present, not verified",
+    "valid": "Present and valid",
+    "invalid": "Present, but NOT valid",
+}
+ADJUSTMENT_WORDS: dict[Adjustment, str] = {
+    "tone_mapped": "HDR brought to the range of ordinary video",
+    "deinterlaced": "half-pictures joined (deinterlaced)",
 }
 MOST_GAPS = 10
 
@@ -43,6 +47,8 @@ def facts_of(item: InputReport) -> list[tuple[str, str]]:
     if item.width and item.height:
         turned = f", turned by {item.rotation_deg}° as the file asks" if item.rotation_deg else ""
         facts.append(("picture", f"{item.width} x {item.height} px{turned}"))
+    if item.adjustments:
+        facts.append(("adjusted", ", ".join(ADJUSTMENT_WORDS[one] for one in item.adjustments)))
     if item.duration_s is not None:
         facts.append(("length", f"{clock(item.duration_s)} ({item.duration_s:.2f} s)"))
     if item.fps is not None:
@@ -58,6 +64,10 @@ def more_facts_of(item: InputReport) -> list[tuple[str, str]]:
         facts.append(("frames", f"{item.frames_decoded:,}{expected} read, {item.frames_scored:,} looked at"))
     if item.frames_dropped:
         facts.append(("passed over", f"{item.frames_dropped:,} frames, to keep up with the stream"))
+    if item.tracks_forgotten:
+        facts.append(
+            ("let go of", f"{item.tracks_forgotten:,} people of the endless stream, the least suspicious first")
+        )
     for gap in item.gaps[:MOST_GAPS]:
         facts.append(("no picture", f"from {clock(gap.start_s)} to {clock(gap.end_s)} (the stream {gap.reason})"))
     if len(item.gaps) > MOST_GAPS:

@@ -76,14 +76,17 @@ def _table(tracks: Sequence[TrackReport], item: InputReport, anchor: str) -> str
         name = f"Person {track.id}"
         if place < MOST_CARDS:
             name = f'<a href="#{anchor}-person-{track.id}">{name}</a>'
-        seen = f'<td class="wide">{clock(track.first_s)} to {clock(track.last_s)}</td>' if timed else ""
+        seen = ""
+        if timed:
+            seen = f'<td class="wide">{clock(track.first_s)} to {clock(track.last_s)}</td>'
+            seen += f'<td class="n wide">{track.faces_used}</td>'
         rows.append(
-            f'<tr><th scope="row" class="who">{name}</th>{seen}<td class="n wide">{track.faces_used}</td>'
+            f'<tr><th scope="row" class="who">{name}</th>{seen}'
             f'<td class="n">{track.fake_probability:.1%}</td><td>{pill(track.verdict)}</td></tr>'
         )
-    seen = '<th scope="col" class="wide">Seen</th>' if timed else ""
+    seen = '<th scope="col" class="wide">Seen</th><th scope="col" class="n wide">Looks used</th>' if timed else ""
     head = (
-        f'<th scope="col">Who</th>{seen}<th scope="col" class="n wide">Looks used</th>'
+        f'<th scope="col">Who</th>{seen}'
         '<th scope="col" class="n">Fake<span class="wide"> probability</span></th><th scope="col">Verdict</th>'
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

@@ -27,6 +27,8 @@ ICONS = {
     "error": '<rect x="3" y="3" width="18" height="18" rx="4"/><path d="m8.5 8.5 7 7m0-7-7 7"/>',
 }
 """Verdict -> its sign, each of another shape, so that colour is not needed to tell them apart."""
+MOST_SECTIONS = 100
+"""Inputs that get a section; the table on top has all, and nobody scrolls through a thousand pictures."""
 
 
 def write_html(report: Report, path: Path, command: str | None = None) -> None:
@@ -83,6 +85,7 @@ def render_page(report: Report, command: str | None, created: datetime) -> str:
         command: What makes the same report again.
         created: Time to date the page with, with its time zone.
     """
+    shown = _worst(report)
     utc = created.astimezone(timezone.utc)
     names = ", ".join(name_of(item) for item in report.inputs[:3]) + ("…" if len(report.inputs) > 3 else "")
     return _fill(
@@ -92,8 +95,8 @@ def render_page(report: Report, command: str | None, created: datetime) -> str:
         style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
         created_iso=utc.isoformat(timespec="seconds"),
         created=f"{utc:%Y-%m-%d %H:%M} UTC",
-        overview=_overview(report) if len(report.inputs) > 1 else "",
-        sections="\n".join(_input(item, report.model, n) for n, item in enumerate(report.inputs, 1)),
+        overview=_overview(report, shown) if len(report.inputs) > 1 else "",
+        sections="\n".join(_input(report.inputs[number - 1], report.model, number) for number in shown),
         model=to_facts(_model_facts(report.model)),
         detector=to_facts([("name", report.detector.name), ("SHA-256", report.detector.sha256 or "not a file")]),
         command=_command(command),
@@ -132,23 +135,35 @@ def _meter(item: InputReport, threshold: float) -> str:
     )
 
 
-def _overview(report: Report) -> str:
+def _worst(report: Report) -> list[int]:
+    """Returns the numbers, from 1, of the inputs that get a section: all, or of very many the most suspicious."""
+    order = ("real", "no_face", "error", "inconclusive", "fake")
+    rank = {n: (order.index(item.verdict), item.fake_probability or 0.0) for n, item in enumerate(report.inputs, 1)}
+    return sorted(sorted(rank, key=lambda number: rank[number], reverse=True)[:MOST_SECTIONS])
+
+
+def _overview(report: Report, shown: list[int]) -> str:
     """Returns one row an input, for a page of several."""
     rows = []
     for number, item in enumerate(report.inputs, 1):
         share = "none" if item.fake_probability is None else f"{item.fake_probability:.1%}"
         people = sum(track.fake_probability is not None for track in item.tracks)
-        length = clock(item.duration_s) if item.duration_s else "none"
+        length = clock(item.duration_s) if item.duration_s else ""
+        name = escape(name_of(item))
+        if number in shown:
+            name = f'<a href="#input-{number}">{name}</a>'
         rows.append(
-            f'<tr><th scope="row"><a href="#input-{number}">{escape(name_of(item))}</a></th>'
+            f'<tr><th scope="row">{name}</th>'
             f'<td class="n wide">{length}</td><td class="n wide">{people}</td>'
             f'<td class="n">{share}</td><td>{pill(item.verdict)}</td></tr>'
         )
+    left_out = len(report.inputs) - len(shown)
+    note = f'<p class="note">The {len(shown)} most suspicious follow; {left_out} do not.</p>' if left_out else ""
     return (
         f'<section aria-labelledby="overview"><h2 id="overview">{len(report.inputs)} inputs</h2><table><thead><tr>'
         '<th scope="col">Input</th><th scope="col" class="n wide">Length</th><th scope="col" class="n wide">People</th>'
         '<th scope="col" class="n">Fake<span class="wide"> probability</span></th><th scope="col">Verdict</th></tr>'
-        f"</thead><tbody>{''.join(rows)}</tbody></table></section>"
+        f"</thead><tbody>{''.join(rows)}</tbody></table>{note}</section>"
     )
 
 

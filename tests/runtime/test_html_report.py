@@ -7,14 +7,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from tinydf_runtime.album import FaceAlbum
+from tinydf_runtime.html_input import ADJUSTMENT_WORDS
 from tinydf_runtime.html_report import render_page, write_html
 from tinydf_runtime.report import REASON_WORDS
 from tinydf_runtime.types import (
+    Adjustment,
     DetectorInfo,
     FaceQuality,
     FaceScore,
@@ -150,6 +153,7 @@ STREAM = replace(
     frames_expected=None,
     gaps=(Gap(3.0, 4.5, "stalled"),),
     frames_dropped=77,
+    tracks_forgotten=9,
 )
 PICTURE = replace(
     clip(),
@@ -224,6 +228,12 @@ def test_the_page_holds_the_figures_of_the_json() -> None:
         assert figure in words, figure
 
 
+def test_everything_that_is_done_to_pictures_has_words() -> None:
+    done = get_args(Adjustment)
+    words = Page(page_of(replace(clip(), adjustments=done))).words
+    assert "HDR" in words and "deinterlaced" in words and set(done) == set(ADJUSTMENT_WORDS)
+
+
 def test_a_probability_is_shown_only_where_there_is_one() -> None:
     for item in (UNREADABLE, NO_FACE, THIN):
         words = Page(page_of(item)).words
@@ -254,6 +264,7 @@ def test_faces_are_shown_beside_their_maps_with_words() -> None:
 def test_a_streams_gaps_and_a_pictures_lack_of_time_are_said() -> None:
     words = Page(page_of(STREAM)).words
     assert "from 0:03 to 0:04.5 (the stream stalled)" in words and "77 frames" in words
+    assert "9 people of the endless stream" in words
     picture = page_of(PICTURE)
     assert 'class="plot"' not in picture and "Seen from" not in picture
 
@@ -279,6 +290,14 @@ def test_a_crowd_does_not_grow_the_page_without_end() -> None:
     page = page_of(clip(200, count=6))
     assert len(page) < 1_500_000
     assert "188 more people are in the JSON report alone" in Page(page).words
+
+
+def test_a_folder_of_pictures_gets_a_table_of_all_and_the_worst_of_them() -> None:
+    bland = [replace(PICTURE, path=f"p{i}.png", pictures=(), fake_probability=0.1) for i in range(150)]
+    page = Page(page_of(*bland, replace(PICTURE, path="worst.png", verdict="fake", fake_probability=0.9)))
+    assert "151 inputs" in page.words and "p149.png" in page.words
+    assert page.tags.count("section") == 103 and "51 do not" in page.words
+    assert "input-151" in page.all("id")
 
 
 def test_another_model_gets_no_figures_of_the_shipped_one() -> None:
