@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import cv2
@@ -79,3 +81,66 @@ def test_the_verifier_refuses_a_manifest_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(with_manifest()["a.jpg"])
     found = read_content_credentials(tmp_path / "a.jpg")
     assert (found.status, found.facts) == ("invalid", ())
+
+
+def sign(source: Path, out: Path) -> None:
+    """Signs a file as a camera would, with keys of its own."""
+    c2pa = pytest.importorskip("c2pa")
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, utils
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    start = datetime.now(timezone.utc) - timedelta(days=1)
+
+    def named(name: str) -> x509.Name:
+        parts = ((NameOID.ORGANIZATION_NAME, "Example Newsroom"), (NameOID.COMMON_NAME, name))
+        return x509.Name([x509.NameAttribute(*part) for part in parts])
+
+    def certificate(name: str, public: ec.EllipticCurvePublicKey, root: bool) -> bytes:
+        usage = x509.KeyUsage(not root, False, False, False, False, root, root, False, False)
+        builder = (
+            x509.CertificateBuilder(named("Root"), named(name), public, x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(start + timedelta(days=30))
+            .add_extension(x509.BasicConstraints(root, None), True)
+            .add_extension(usage, True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), False)
+        )
+        if not root:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
+        return bytes(builder.sign(root_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+    def signature(data: bytes) -> bytes:
+        numbers = utils.decode_dss_signature(key.sign(data, ec.ECDSA(hashes.SHA256())))
+        return b"".join(number.to_bytes(32, "big") for number in numbers)
+
+    chain = certificate("Signer", key.public_key(), False) + certificate("Root", root_key.public_key(), True)
+    action = {
+        "action": "c2pa.created",
+        "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture",
+    }
+    claims = {
+        "claim_generator_info": [{"name": "example-camera", "version": "1.0"}],
+        "assertions": [{"label": "c2pa.actions", "data": {"actions": [action]}}],
+    }
+    signer = c2pa.Signer.from_callback(signature, c2pa.C2paSigningAlg.ES256, chain.decode(), None)
+    with c2pa.Builder.from_json(json.dumps(claims)) as builder:
+        builder.sign_file(str(source), str(out), signer)
+
+
+def test_a_signed_file_is_valid_until_it_is_changed(tmp_path: Path) -> None:
+    (tmp_path / "plain.jpg").write_bytes(picture(".jpg"))
+    sign(tmp_path / "plain.jpg", tmp_path / "signed.jpg")
+    found = read_content_credentials(tmp_path / "signed.jpg")
+    assert found.status == "valid"
+    assert dict(found.facts)["made by"] == "example-camera 1.0"
+    assert dict(found.facts)["signed by"] == "Example Newsroom"
+    assert dict(found.facts)["steps"] == "created (digitalCapture)"
+    changed = bytearray((tmp_path / "signed.jpg").read_bytes())
+    changed[-6] ^= 1
+    (tmp_path / "signed.jpg").write_bytes(changed)
+    found = read_content_credentials(tmp_path / "signed.jpg")
+    assert found.status == "invalid" and "mismatch" in found.note
