@@ -58,7 +58,7 @@ def use(mine: Detector, engine: Engine, limits: Limits) -> None:
         for moment in analyzer.stream(0, limits):
             seen: Moment = moment
             for face in seen.faces:
-                label = face.verdict.label
+                reveal_type(face.verdict.label)
         faces = analyzer.detect_faces(next(pictures()))
         scores = analyzer.score_faces(next(pictures()), np.array([[0, 0, 9, 9]]))
         spec = analyzer.spec
@@ -72,25 +72,24 @@ def use(mine: Detector, engine: Engine, limits: Limits) -> None:
     annotate_image(item, Path("out.png"))
     annotate_video(own, Path("out.mp4"))
     crop = crop_face(read_image(Path("face.png")), box, CropRecipe())
-    reveal_type(report)  # 1
-    reveal_type(item.verdict)  # 2
-    reveal_type(label)  # 3
-    reveal_type(faces)  # 4
-    reveal_type(scores.fake_probability)  # 5
-    reveal_type(probability)  # 6
-    reveal_type(box)  # 7
-    reveal_type(frames)  # 8
-    reveal_type(crop)  # 9
-    reveal_type(spec.threshold)  # 10
-    reveal_type(timed)  # 11
-    reveal_type(__version__)  # 12
+    reveal_type(report)
+    reveal_type(item.verdict)
+    reveal_type(faces)
+    reveal_type(scores.fake_probability)
+    reveal_type(probability)
+    reveal_type(box)
+    reveal_type(frames)
+    reveal_type(crop)
+    reveal_type(spec.threshold)
+    reveal_type(timed)
+    reveal_type(__version__)
 
 
 try:
     use(MyDetector(), open_engine(Path("model.onnx")), Limits(max_seconds=10, stop=threading.Event()))
     use(FaceDetector(), open_engine(Path("model.onnx")), Limits())
 except ModelFileError as error:
-    reveal_type(error)  # 13
+    reveal_type(error)
 except TinyDFError:
     pass
 '''
@@ -98,9 +97,9 @@ except TinyDFError:
 ARRAY = "numpy.ndarray[tuple[Any, ...], numpy.dtype[numpy.{}]]"
 BYTES = ARRAY.format("unsignedinteger[numpy._typing._nbit_base._8Bit]")
 TYPES = [
+    "Literal['real'] | Literal['fake'] | Literal['inconclusive']",
     "tinydf_runtime.types.Report",
     "Literal['real'] | Literal['fake'] | Literal['inconclusive'] | Literal['no_face'] | Literal['error']",
-    "Literal['real'] | Literal['fake'] | Literal['inconclusive']",
     "list[tinydf_runtime.types.Face]",
     ARRAY.format("floating[numpy._typing._nbit_base._32Bit]"),
     "float | None",
