@@ -33,9 +33,9 @@ def no_thread_is_left() -> Iterator[None]:
 
 @pytest.fixture
 def clip(write_video: VideoWriter, draw_squares: ImageDrawer) -> Path:
-    """Two faces that move, 80 frames."""
+    """Two faces that move, 40 frames."""
     return write_video(
-        [draw_squares((20 + i, 30, 90 + i, 100), (200, 120 + i // 2, 260, 180 + i // 2)) for i in range(80)]
+        [draw_squares((20 + i, 30, 90 + i, 100), (200, 120 + i // 2, 260, 180 + i // 2)) for i in range(40)]
     )
 
 
@@ -86,7 +86,7 @@ def test_overlap_changes_nothing(new_watch: Callable[[], Watch], clip: Path, sam
             watch_video(frames, watch, None, Limits(), overlap=overlap)
         found.append(seen(watch))
     assert found[0] == found[1]
-    assert len(found[0][0]) == 2 and found[0][2] == 80
+    assert len(found[0][0]) == 2 and found[0][2] == 40
 
 
 def test_progress_and_scores_stay_in_the_callers_thread(new_watch: Callable[[], Watch], clip: Path) -> None:
