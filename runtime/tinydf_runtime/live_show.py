@@ -115,7 +115,7 @@ class LiveShow:
     def _line(self, face: ScoredFace, time_s: float | None = None) -> Text:
         """Returns one person's line, with its time where lines are not in place."""
         verdict = face.verdict
-        line = Text("  " if time_s is None else f"{clock(time_s):>9}  ")
+        line = Text("  " if time_s is None else f"{clock(int(time_s)):>9}  ")
         line.append(f"person {face.track:<3}")
         line.append(f" {verdict.label:<12}", style=STYLES[verdict.label])
         share = "" if verdict.fake_probability is None else f"{verdict.fake_probability:.0%} fake"
