@@ -36,6 +36,7 @@ class StreamReader:
 
     Frames lie in a single place, where a newer one takes an older one's: neither memory nor delay can grow, however
     slow the user is. Only a file on a web server is read frame by frame, since none of its frames is late.
+    Within one connection OpenCV scales pictures whose size changes to the first one's.
 
     Attributes:
         info: Of the current connection: size and rotation may change when a camera comes back.
