@@ -105,8 +105,8 @@ def _upright(image: Image, face: Face) -> Image | None:
         return None
     eyes, down = _eyes_and_down(face)
     unit = float(np.hypot(*down))
-    first = np.clip(np.floor(eyes - (3 * unit, 3 * unit)), 0, (width - 1, height - 1)).astype(int)
-    end = np.clip(np.ceil(eyes + (3 * unit, 4.5 * unit)), first + 1, (width, height)).astype(int)
+    first = np.clip(np.floor(eyes - 3 * unit), 0, (width - 1, height - 1)).astype(int)
+    end = np.clip(np.ceil(eyes + np.array([3.0, 4.5]) * unit), first + 1, (width, height)).astype(int)
     # Averaging every pixel of a large face would cost more than the rest of tracking.
     skip = max(1, int(unit / (3 * _UNIT_PX)))
     part = image[first[1] : end[1] : skip, first[0] : end[0] : skip]

@@ -118,7 +118,7 @@ class FaceTracker:
         new = [row for row in strong if row not in matched]
         back = self._gallery.recognise([sights[row] for row in new], set(matched.values()))
         for place, row in enumerate(new):
-            matched[row] = back[place] if place in back else self._next_track
+            matched[row] = back.get(place, self._next_track)
             self._next_track += place not in back
 
         before = {track.track: track for track in self._open}

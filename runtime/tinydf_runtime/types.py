@@ -25,6 +25,8 @@ Reason: TypeAlias = Literal[
     "uncertain_face",
     "near_threshold",
     "frames_disagree",
+    "many_people",
+    "unstable_under_compression",
     "no_face_found",
     "mostly_unseen",
     "interrupted",
@@ -154,6 +156,7 @@ class Verdict:
         fake_probability: 0..1; None where the evidence is too thin for a number.
         reasons: Codes that say why, empty for a plain real or fake.
         faces_used: Scores that the probability rests on.
+        interval: Lowest and highest probability that as many independent looks may give, nine times in ten.
     """
 
     track: int
@@ -161,6 +164,7 @@ class Verdict:
     fake_probability: float | None
     reasons: tuple[Reason, ...]
     faces_used: int
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class TrackReport:
-    """One person's stretch of a video, with every score that its verdict rests on."""
+    """One person's stretch of a video, with every score that its verdict rests on.
+
+    Attributes:
+        interval: See ``Verdict``.
+    """
 
     id: int
     first_s: float
@@ -185,6 +193,7 @@ class TrackReport:
     faces_used: int
     reasons: tuple[Reason, ...]
     scores: tuple[FaceScore, ...]
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

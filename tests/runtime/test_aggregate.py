@@ -5,17 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinydf_runtime.aggregate import (
-    CERTAIN_FACE,
-    MINIMUM_FACES,
-    MINIMUM_SIDE_PX,
-    collect_evidence,
-    judge_input,
-    judge_track,
-    to_logit,
-    to_probability,
-    trimmed_mean,
-)
+from tinydf_runtime.aggregate import CERTAIN_FACE, MINIMUM_FACES, judge_input, judge_track
+from tinydf_runtime.evidence import MINIMUM_SIDE_PX, collect_evidence, to_logit, to_probability, trimmed_mean
 from tinydf_runtime.types import FaceScore, Verdict
 
 STEP_S = 0.2
