@@ -79,5 +79,7 @@ def _open_detector(detector: ModelPath | Detector, threads: int | None) -> tuple
     if not isinstance(detector, str | os.PathLike):
         return detector, ()
     path = Path(detector)
+    # Its runs of two milliseconds gain little from more, which would be missing where faces are scored meanwhile.
+    threads = threads or 1
     held = borrow("detector", path, threads)
     return held.get(lambda: FaceDetector(path, threads)), (held,)
