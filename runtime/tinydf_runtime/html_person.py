@@ -58,9 +58,11 @@ def people_of(item: InputReport, threshold: float, anchor: str) -> str:
     return "".join(parts)
 
 
-def interval_of(interval: tuple[float, float] | None) -> str:
-    """Returns an interval of a probability in words, or nothing."""
-    return f" ({interval[0]:.1%} to {interval[1]:.1%})" if interval is not None else ""
+def interval_words(track: TrackReport | None) -> str:
+    """Returns the interval of a person's probability in words, or nothing."""
+    if track is None or track.interval is None:
+        return ""
+    return f" (90% interval {track.interval[0]:.1%} to {track.interval[1]:.1%})"
 
 
 def pill(verdict: str) -> str:
@@ -109,7 +111,7 @@ def _card(track: TrackReport, item: InputReport, threshold: float, anchor: str) 
     return (
         f'<article class="person" id="{anchor}" aria-labelledby="{anchor}-name"><header>'
         f'<h4 id="{anchor}-name">{name}</h4>{pill(track.verdict)}'
-        f"<span><b>{track.fake_probability:.1%}</b> fake probability</span></header>"
+        f"<span><b>{track.fake_probability:.1%}</b> fake probability{interval_words(track)}</span></header>"
         f'<p class="seen">{seen}</p>'
         + (f'<ul class="found">{"".join(f"<li>{words}</li>" for words in found)}</ul>' if found else "")
         + (curve if timed else "")

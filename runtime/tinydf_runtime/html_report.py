@@ -10,10 +10,10 @@ from string import Template
 from tinydf_runtime.clock import clock
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.html_input import facts_of, more_facts_of, name_of, to_facts
-from tinydf_runtime.html_person import people_of, pill
+from tinydf_runtime.html_person import interval_words, people_of, pill
 from tinydf_runtime.model_card import FIGURES, LIMITS, card_sections, to_html
 from tinydf_runtime.report import EVIDENCE_NOTE, reason_words
-from tinydf_runtime.types import InputReport, ModelInfo, Report
+from tinydf_runtime.types import InputReport, ModelInfo, Report, TrackReport
 from tinydf_runtime.verdict_words import VERDICT_WORDS
 
 TEMPLATES = Path(__file__).parent / "page_templates"
@@ -123,16 +123,25 @@ def _meter(item: InputReport, threshold: float) -> str:
     if item.fake_probability is None:
         return ""
     probability = item.fake_probability
+    deciding = next((track for track in item.tracks if track.fake_probability == probability), None)
     # The words stay inside the box even where the mark is close to its end.
     words_at = min(max(threshold, 0.25), 0.75)
     return (
         f'<div class="meter"><p class="number"><b>{probability:.1%}</b> fake probability, '
-        'of the most suspicious person</p><div class="rail" aria-hidden="true">'
-        f'<span class="fill" style="width:{max(probability, 0.015):.2%}"></span>'
+        f'of the most suspicious person{interval_words(deciding)}</p><div class="rail" aria-hidden="true">'
+        f'<span class="fill" style="width:{max(probability, 0.015):.2%}"></span>{_range(deciding)}'
         f'<span class="mark" style="left:{threshold:.2%}"></span></div>'
         f'<div class="rail-words"><span class="wide">0%</span><span class="at" style="left:{words_at:.2%}">'
         f'counts as fake from {threshold:.1%}</span><span class="wide">100%</span></div></div>'
     )
+
+
+def _range(track: TrackReport | None) -> str:
+    """Returns the interval of a person's probability as a mark on the bar."""
+    if track is None or track.interval is None:
+        return ""
+    low, high = track.interval
+    return f'<span class="range" style="left:{low:.2%};width:{max(high - low, 0.004):.2%}"></span>'
 
 
 def _worst(report: Report) -> list[int]:

@@ -22,6 +22,8 @@ PLAIN_BARS = ".:-=+*%#"
 SHORTEST_TIMELINE, LONGEST_TIMELINE = 12, 72
 NARROW = 72
 """Below this width the table goes without the number of looks."""
+WIDE = 96
+"""From this width on it has room for the interval of each probability."""
 MAXIMUM_PERSONS = 20
 """A crowd's table would hide the verdict above it; the JSON holds everyone."""
 MAXIMUM_GAPS = 5
@@ -147,14 +149,17 @@ def _faces(tracks: Sequence[TrackReport]) -> Text:
 def _persons(tracks: Sequence[TrackReport], item: InputReport, threshold: float, console: Console) -> Table:
     """Returns one row a person, as wide as the terminal lets it."""
     duration_s = max([item.duration_s or 0.0, *(track.last_s for track in item.tracks)])
-    rows = [("person", "seen", "looks", "fake", "verdict"), *(_cells(track) for track in tracks)]
-    shown = [place for place, name in enumerate(rows[0]) if name != "looks" or console.width >= NARROW]
+    rows = [("person", "seen", "looks", "fake", "interval", "verdict"), *(_cells(track) for track in tracks)]
+    known = any(track.interval is not None for track in tracks)
+    hidden = {"looks"} if console.width < NARROW else set()
+    hidden |= {"interval"} if console.width < WIDE or not known else set()
+    shown = [place for place, name in enumerate(rows[0]) if name not in hidden]
     widths = [max(len(row[place]) for row in rows) for place in shown]
     left = console.width - INDENT - sum(widths) - GAP * len(widths)
     columns = min(max(left, SHORTEST_TIMELINE), LONGEST_TIMELINE)
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
     for place, width in zip(shown, widths, strict=True):
-        numeric = rows[0][place] in ("person", "looks", "fake")
+        numeric = rows[0][place] in ("person", "looks", "fake", "interval")
         table.add_column(rows[0][place], justify="right" if numeric else "left", no_wrap=True, min_width=width)
     table.add_column(f"fake over {clock(duration_s)}", no_wrap=True, min_width=columns)
     for track, row in zip(tracks, rows[1:], strict=True):
@@ -164,7 +169,8 @@ def _persons(tracks: Sequence[TrackReport], item: InputReport, threshold: float,
     return table
 
 
-def _cells(track: TrackReport) -> tuple[str, str, str, str, str]:
+def _cells(track: TrackReport) -> tuple[str, ...]:
     """Returns what the table says of a person beside the timeline."""
     seen = f"{clock(track.first_s)}-{clock(track.last_s)}"
-    return str(track.id), seen, str(track.faces_used), f"{track.fake_probability:.1%}", track.verdict
+    spread = "" if track.interval is None else f"{track.interval[0]:.1%}-{track.interval[1]:.1%}"
+    return str(track.id), seen, str(track.faces_used), f"{track.fake_probability:.1%}", spread, track.verdict

@@ -88,7 +88,9 @@ def clip(tracks: int = 1, count: int = 60, step_s: float = 0.2) -> InputReport:
         seen = scores(count, step_s, track)
         for score in seen:
             album.offer(track, score, noise, np.full((14, 14), score.fake_probability, np.float32))
-        found.append(TrackReport(track, 0.0, seen[-1].time_s, "fake", 0.8125, count, ("forged_segment",), seen))
+        found.append(
+            TrackReport(track, 0.0, seen[-1].time_s, "fake", 0.8125, count, ("forged_segment",), seen, (0.7011, 0.9022))
+        )
     return InputReport(
         path="clips/interview.mp4",
         sha256="a" * 64,
@@ -224,6 +226,7 @@ def test_the_page_holds_the_figures_of_the_json() -> None:
         *("1,234 of 1,250 read, 60 looked at", "25.00 a second", "12.00 s", "81.2%", "93.1%", "0:02 to 0:06.4"),
         *("tiny-green", "fp32", "onnxruntime on cpu", "0.5", "1.25", "squares", "TinyDF 1.2.3", "2026-03-04 10:30 UTC"),
         *("judged by 60 looks", REASON_WORDS["forged_segment"], "tinydf-run a.mp4", "41 frames", "The face is blurred"),
+        "90% interval 70.1% to 90.2%",
     ):
         assert figure in words, figure
 

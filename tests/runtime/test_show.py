@@ -85,6 +85,12 @@ def test_a_wider_terminal_gets_a_longer_timeline() -> None:
     assert max(map(len, shown(VIDEO, 120).splitlines())) > max(map(len, shown(VIDEO, 60).splitlines()))
 
 
+def test_a_wide_terminal_shows_the_interval() -> None:
+    item = replace(VIDEO, tracks=(replace(VIDEO.tracks[1], interval=(0.5, 0.75)),))
+    assert "50.0%-75.0%" in shown(item, 120) and "50.0%-75.0%" not in shown(item, 80)
+    assert "interval" not in shown(VIDEO, 120)
+
+
 def test_a_terminal_without_the_blocks_gets_ascii() -> None:
     assert not shown(VIDEO).isascii()
     assert shown(VIDEO, file=AsciiText()).isascii()
