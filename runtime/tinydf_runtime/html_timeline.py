@@ -86,14 +86,10 @@ def _runs(curve: Curve, step_s: float) -> list[Curve]:
 
 
 def _line(run: Curve, x: float, name: str) -> str:
-    """Draws one run as a line over a tinted area; a single point as a short stroke."""
+    """Draws one run as a line; a single point as a mark."""
     points = [f"{t * x:.1f},{HEIGHT * (1 - p):.1f}" for t, p in zip(*run, strict=True)]
-    if len(points) == 1:
-        return f'<path class="line" stroke="url(#{name}-ink)" d="M{points[0]}h.01"/>'
-    body = "L".join(points)
-    area = f"M{run[0][0] * x:.1f},{HEIGHT}L{body}V{HEIGHT}Z"
-    paint = f"url(#{name}-ink)"
-    return f'<path class="area" fill="{paint}" d="{area}"/><path class="line" stroke="{paint}" d="M{body}"/>'
+    body = "L".join(points) if len(points) > 1 else f"{points[0]}h.01"
+    return f'<path class="line" stroke="url(#{name}-ink)" d="M{body}"/>'
 
 
 def _dots(scores: Curve, x: float, end_s: float, name: str) -> str:
