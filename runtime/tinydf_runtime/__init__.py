@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         UnreadableInputError,
         UsageError,
     )
+    from tinydf_runtime.html_report import write_html
     from tinydf_runtime.live import LiveStream
     from tinydf_runtime.picture import read_image
     from tinydf_runtime.pipeline import Analyzer
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tinydf_runtime.track import FaceTracker
     from tinydf_runtime.types import (
         Face,
+        FacePicture,
         FaceScore,
         Frame,
         Gap,
@@ -56,6 +58,7 @@ _HOMES = {
     "Engine": "engine",
     "Face": "types",
     "FaceDetector": "detect",
+    "FacePicture": "types",
     "FaceScore": "types",
     "FaceTracker": "track",
     "Frame": "types",
@@ -88,6 +91,7 @@ _HOMES = {
     "open_engine": "engine",
     "read_image": "picture",
     "write_csv": "report",
+    "write_html": "html_report",
     "write_json": "report",
 }
 """Public name -> the file that it lives in."""
@@ -99,6 +103,7 @@ __all__ = [
     "Engine",
     "Face",
     "FaceDetector",
+    "FacePicture",
     "FaceScore",
     "FaceTracker",
     "Frame",
@@ -132,6 +137,7 @@ __all__ = [
     "open_engine",
     "read_image",
     "write_csv",
+    "write_html",
     "write_json",
 ]
 

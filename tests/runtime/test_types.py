@@ -25,7 +25,7 @@ import numpy as np
 from tinydf_runtime import (
     Analyzer, CropRecipe, Detector, Engine, Face, FaceDetector, Frame, Image, Limits, ModelFileError, Moment,
     TinyDFError, VideoReader, __version__, annotate_image, annotate_video, crop_face, open_engine, read_image,
-    write_csv, write_json,
+    write_csv, write_html, write_json,
 )
 
 
@@ -68,6 +68,7 @@ def use(mine: Detector, engine: Engine, limits: Limits) -> None:
     with VideoReader("clip.mp4") as reader:
         frames = [frame.image for frame in reader]
     write_json(report, Path("report.json"))
+    write_html(report, Path("report.html"))
     write_csv(many, Path("report.csv"))
     annotate_image(item, Path("out.png"))
     annotate_video(own, Path("out.mp4"))
