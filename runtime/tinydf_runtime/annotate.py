@@ -54,7 +54,7 @@ def annotate_image(item: InputReport, out: Path, threshold: float = 0.5, margin:
     for track in _shown(item):
         if face := Trail.of_track(track).at(track.first_s, 0.0):
             draw_face(image, face, threshold, margin)
-    _draw_verdict(image, item)
+    _draw_verdict(image, item, threshold)
     done, encoded = cv2.imencode(out.suffix.lower(), image)
     if not done:
         raise OutputError(f"{out}: OpenCV cannot encode this format. Use one of {', '.join(PICTURES)}.")
@@ -149,7 +149,7 @@ def _drawn_frames(
                 if face := trail.at(frame.time_s, hold_s):
                     draw_face(image, face, threshold, margin)
             draw_timeline(image, strip, frame.time_s, duration_s)
-            _draw_verdict(image, item)
+            _draw_verdict(image, item, threshold)
             if progress:
                 progress(frame.time_s, item.duration_s)
             yield frame.time_s, image
@@ -175,11 +175,11 @@ def _timeline(trails: Sequence[Trail], duration_s: float, hold_s: float, thresho
     return paint_timeline(rows, max(duration_s, 1e-3), hold_s, threshold, size)
 
 
-def _draw_verdict(image: Image, item: InputReport) -> None:
-    """Writes the verdict into the upper left corner."""
+def _draw_verdict(image: Image, item: InputReport, threshold: float) -> None:
+    """Writes the verdict and the threshold into the upper left corner: "real" beside 52 % alone would puzzle."""
     sizes = Sizes.for_picture(*image.shape[:2])
     text = item.verdict.replace("_", " ").upper()
     if item.fake_probability is not None:
-        text += f" (fake {item.fake_probability:.0%})"
+        text += f" (fake {item.fake_probability:.0%}, limit {threshold:.0%})"
     colour = {"fake": FAKE_COLOUR, "real": REAL_COLOUR}.get(item.verdict, DOUBT_COLOUR)
     draw_plate(image, text, (sizes.pad_px, sizes.pad_px), colour, sizes)

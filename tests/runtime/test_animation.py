@@ -28,7 +28,7 @@ def _write(path: Path, count: int = len(DURATIONS_MS)) -> Path:
         picture[:, : 8 * (number + 1)] = (0, 0, 255)
     movie = cv2.Animation()
     movie.frames = pictures
-    movie.durations = np.array(DURATIONS_MS[:count], np.int32)
+    movie.durations = DURATIONS_MS[:count]
     assert cv2.imwriteanimation(str(path), movie)
     return path
 

@@ -32,7 +32,7 @@ def to_hdr(image: Image, transfer: int) -> NDArray[np.float64]:
     luminance = np.maximum(shown @ np.array([KR, 1 - KR - KB, KB]), 1e-9)
     scene = shown * luminance[..., None] ** (1 / 1.2 - 1)
     high = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
-    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), high)
+    return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), high))
 
 
 def write_hdr(path: Path, image: Image, transfer: int) -> Path:
@@ -43,7 +43,9 @@ def write_hdr(path: Path, image: Image, transfer: int) -> Path:
     small = [cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for plane in (blue, red)]
     planes = [np.rint(876 * luma + 64), *(np.rint(896 * plane + 512) for plane in small)]
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx265", rate=25, options={"x265-params": "log-level=none", "crf": "10", "preset": "ultrafast"})
+        stream = container.add_stream(
+            "libx265", rate=25, options={"x265-params": "log-level=none", "crf": "10", "preset": "ultrafast"}
+        )
         stream.height, stream.width = image.shape[:2]
         stream.pix_fmt = "yuv420p10le"
         context = stream.codec_context
@@ -63,7 +65,7 @@ def write_hdr(path: Path, image: Image, transfer: int) -> Path:
 @pytest.mark.parametrize("transfer", [PQ, HLG])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_hdr_video_looks_like_the_ordinary_one(tmp_path: Path, astronaut: Image, transfer: int, suffix: str) -> None:
-    image = cv2.resize(astronaut, (160, 160), interpolation=cv2.INTER_AREA)
+    image = np.asarray(cv2.resize(astronaut, (160, 160), interpolation=cv2.INTER_AREA), np.uint8)
     with VideoReader(write_hdr(tmp_path / f"hdr{suffix}", image, transfer)) as reader:
         frames = list(reader)
         assert reader.adjustments == ("tone_mapped",)

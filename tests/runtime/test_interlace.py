@@ -14,6 +14,7 @@ import pytest
 from tinydf_runtime import capture
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.interlace import is_combed, keep_one_field
+from tinydf_runtime.pipeline import Analyzer
 from tinydf_runtime.types import Image
 from tinydf_runtime.video import VideoReader
 
@@ -57,7 +58,9 @@ def write_interlaced(path: Path, photo: Image) -> Path:
     """Writes H.264 whose frames are marked as interlaced, and are."""
     av: Any = pytest.importorskip("av")
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"x264-params": "interlaced=1", "preset": "ultrafast"})
+        stream = container.add_stream(
+            "libx264", rate=25, options={"x264-params": "interlaced=1", "preset": "ultrafast"}
+        )
         stream.height, stream.width = photo.shape[:2]
         stream.pix_fmt = "yuv420p"
         for number in range(3):
@@ -78,6 +81,14 @@ def test_interlaced_video_gives_pictures_of_one_moment(tmp_path: Path, photo: Im
     for number, frame in enumerate(frames):
         assert not is_combed(frame.image)
         assert np.abs(frame.image.astype(int) - moved(photo, 12 * number)).mean() < 10
+
+
+def test_the_report_says_what_was_done(
+    tmp_path: Path, photo: Image, tiny_classifier: Path, tiny_detector: Path
+) -> None:
+    path = write_interlaced(tmp_path / "woven.mp4", photo)
+    item = Analyzer(tiny_classifier, tiny_detector, threads=1).analyze_input(path)
+    assert item.adjustments == ("deinterlaced",)
 
 
 def test_without_pyav_no_wrong_picture_is_shown(tmp_path: Path, photo: Image, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tinydf_runtime.capture import Capture
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError
 from tinydf_runtime.picture import IMAGE_SUFFIXES
 from tinydf_runtime.types import Image
@@ -259,7 +260,7 @@ def test_times_rise_even_when_the_file_gives_none(
     write_video: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class NoClock:
-        def __init__(self, capture: cv2.VideoCapture) -> None:
+        def __init__(self, capture: Capture) -> None:
             self._capture = capture
 
         def get(self, which: int) -> float:
@@ -391,6 +392,7 @@ def test_bad_files_leave_stderr_clean(tmp_path: Path, cut_video: Callable[..., P
     code = """
 import sys
 from pathlib import Path
+from tinydf_runtime.capture import Capture
 from tinydf_runtime.errors import TinyDFError
 from tinydf_runtime.picture import read_image
 from tinydf_runtime.video import VideoReader
