@@ -27,7 +27,7 @@ class VerdictWords:
 VERDICT_WORDS: dict[InputVerdict, VerdictWords] = {
     "fake": VerdictWords(
         "Looks forged",
-        "At least one person's face scores above the threshold.",
+        "At least one person scores above the threshold.",
         "The faces of the most suspicious person carry traces like those that blending or re-rendering a face leaves "
         "behind, and enough of them to pass the threshold. It is worth having a person look at the marked moments.",
         "It is not proof of a deepfake. Strong compression, filters, make-up or poor light can leave similar traces, "
@@ -35,7 +35,7 @@ VERDICT_WORDS: dict[InputVerdict, VerdictWords] = {
     ),
     "real": VerdictWords(
         "Looks real",
-        "No person's face scores above the threshold.",
+        "No person scores above the threshold.",
         "In the faces that were looked at, the network found too little of the traces that it knows from forged ones.",
         "It does not certify that the recording is genuine. Forgeries of a kind that the network does not know, faces "
         "too small to judge, voices, and everything outside the faces go unnoticed.",
