@@ -130,9 +130,11 @@ def correlation_length(logit: NDArray[np.float64]) -> float:
     spectrum = np.fft.rfft(apart, 2 * count)
     correlation = np.fft.irfft(spectrum * np.conj(spectrum))[: count // 2]
     correlation /= correlation[0]
-    lost = np.flatnonzero(correlation < 2 / math.sqrt(count))
+    lost = np.flatnonzero(correlation < 1 / math.sqrt(count))
     end = int(lost[0]) if len(lost) else len(correlation)
-    return max(1.0, 1 + 2 * float(correlation[1:end].sum()))
+    length = max(1.0, 1 + 2 * float(correlation[1:end].sum()))
+    # What swings more slowly than the series lasts passes for its mean, and is missing from the sum.
+    return length * (1 + 2 * (length - 1) / count)
 
 
 def standard_error(evidence: Evidence) -> float:
@@ -140,7 +142,9 @@ def standard_error(evidence: Evidence) -> float:
     mean = np.average(evidence.logit, weights=evidence.weight)
     variance = float(np.average((evidence.logit - mean) ** 2, weights=evidence.weight))
     looks = effective_looks(evidence)
-    pooled = (looks * variance + USUAL_SPREAD_LOOKS * USUAL_SPREAD**2) / (looks + USUAL_SPREAD_LOOKS)
+    # A mean taken from the same few looks lies too close to them.
+    seen, usual = variance * looks / max(looks - 1, 1.0), USUAL_SPREAD**2
+    pooled = (looks * seen + USUAL_SPREAD_LOOKS * usual) / (looks + USUAL_SPREAD_LOOKS)
     return math.sqrt(pooled / looks)
 
 
