@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 
 import cv2
@@ -11,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.crop import CropRecipe, crop_face
-from tinydf_runtime.errors import ModelFileError
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.golden import decode_crops as decode_crops
+from tinydf_runtime.golden import hash_pictures
 from tinydf_runtime.types import BoxXYXY, Image
 
 # scikit-image's astronaut (NASA, public domain): Eileen Collins's face, and a stretch of suit beside it.
@@ -63,43 +62,4 @@ def encode_crops(crops: NDArray[np.uint8]) -> tuple[str, str]:
     # OpenCV takes BGR and writes files that every reader shows in true colours. A quality above 100 means lossless,
     # and takes 60 % of what PNG does: golden crops are the largest part of an INT8 file beside its weights.
     pictures = [cv2.imencode(".webp", crop[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes() for crop in crops]
-    return json.dumps([base64.b64encode(picture).decode() for picture in pictures]), _hash(pictures)
-
-
-def decode_crops(text: str, spec: ModelSpec, source: str) -> NDArray[np.uint8]:
-    """Unpacks what ``encode_crops`` packed.
-
-    Args:
-        text: The JSON list.
-        spec: The model's spec, which holds the hash and one probability a crop.
-        source: The model's file name, for the error message.
-
-    Returns:
-        N x S x S x 3, RGB, uint8.
-
-    Raises:
-        ModelFileError: The crops are damaged or not those that the spec speaks of.
-    """
-    side_px = spec.crop.side_px
-    try:
-        pictures = [base64.b64decode(item, validate=True) for item in json.loads(text)]
-    except (ValueError, TypeError) as error:
-        raise ModelFileError(f"{source}: its golden crops cannot be read ({error}). Export the model again.") from error
-    if _hash(pictures) != spec.golden_sha256 or not pictures or len(pictures) != len(spec.golden_probability):
-        raise ModelFileError(f"{source}: its golden crops are not those it was exported with. Export the model again.")
-    crops = [_decode(picture) for picture in pictures]
-    if any(crop.shape != (side_px, side_px, 3) for crop in crops):
-        raise ModelFileError(f"{source}: its golden crops are not {side_px} px pictures. Export the model again.")
-    return np.stack(crops)
-
-
-def _decode(stored: bytes) -> Image:
-    """Returns the picture as RGB; one without pixels where it cannot be read."""
-    picture = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        return np.empty((0, 0, 3), np.uint8)
-    return np.ascontiguousarray(picture[..., ::-1], np.uint8)
-
-
-def _hash(pictures: list[bytes]) -> str:
-    return hashlib.sha256(b"".join(pictures)).hexdigest()
+    return json.dumps([base64.b64encode(picture).decode() for picture in pictures]), hash_pictures(pictures)

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydf_export.golden import decode_crops
 from tinydf_runtime.engine import open_engine
-from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.files import sha256_of
+from tinydf_runtime.golden import TOLERANCE as TOLERANCE
+from tinydf_runtime.golden import replay_golden
 from tinydf_runtime.spec import Precision
-
-TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "fp16": 0.01, "w8": 0.05, "int8": 0.1}
-"""Largest difference in probability from the checkpoint on a golden crop, by precision: no export shows more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +54,7 @@ def verify_model(path: Path, device: str = "cpu", threads: int | None = None) ->
         UnavailableError: The device is not there.
     """
     engine = open_engine(path, device, threads)
-    if engine.golden_text is None or engine.spec.precision not in TOLERANCE:
-        raise ModelFileError(
-            f"{path.name}: no golden crops for precision {engine.spec.precision} found. Export the model again."
-        )
-    crops = decode_crops(engine.golden_text, engine.spec, path.name)
-    found = engine.score(crops).fake_probability
+    found = replay_golden(engine, path.name)
     difference = np.abs(found - np.array(engine.spec.golden_probability, np.float32))
     return Verification(
         model=path.name,

@@ -13,54 +13,85 @@ if TYPE_CHECKING:
     from tinydf_runtime.crop import CropRecipe, crop_face
     from tinydf_runtime.detect import FaceDetector
     from tinydf_runtime.engine import Engine, open_engine
-    from tinydf_runtime.errors import TinyDFError
+    from tinydf_runtime.errors import (
+        MissingExtraError,
+        ModelFileError,
+        OutputError,
+        OutsideImageError,
+        TinyDFError,
+        UnavailableError,
+        UnreadableInputError,
+        UsageError,
+    )
+    from tinydf_runtime.html_report import write_html
+    from tinydf_runtime.live import LiveStream
+    from tinydf_runtime.picture import read_image
     from tinydf_runtime.pipeline import Analyzer
     from tinydf_runtime.report import write_csv, write_json
     from tinydf_runtime.spec import ModelSpec
     from tinydf_runtime.track import FaceTracker
     from tinydf_runtime.types import (
         Face,
+        FacePicture,
         FaceScore,
         Frame,
+        Gap,
+        Image,
         InputReport,
         Moment,
         Report,
+        ScoredFace,
         Scores,
         Segment,
         TrackReport,
         Verdict,
     )
-    from tinydf_runtime.video import VideoReader, read_image
-    from tinydf_runtime.watch import Limits
+    from tinydf_runtime.video import VideoReader
+    from tinydf_runtime.watch import Detector, Limits, Progress
 
     __version__: str
 
 _HOMES = {
     "Analyzer": "pipeline",
     "CropRecipe": "crop",
+    "Detector": "watch",
     "Engine": "engine",
     "Face": "types",
     "FaceDetector": "detect",
+    "FacePicture": "types",
     "FaceScore": "types",
     "FaceTracker": "track",
     "Frame": "types",
+    "Gap": "types",
+    "Image": "types",
     "InputReport": "types",
     "Limits": "watch",
+    "LiveStream": "live",
+    "MissingExtraError": "errors",
+    "ModelFileError": "errors",
     "ModelSpec": "spec",
     "Moment": "types",
+    "OutputError": "errors",
+    "OutsideImageError": "errors",
+    "Progress": "watch",
     "Report": "types",
+    "ScoredFace": "types",
     "Scores": "types",
     "Segment": "types",
     "TinyDFError": "errors",
     "TrackReport": "types",
+    "UnavailableError": "errors",
+    "UnreadableInputError": "errors",
+    "UsageError": "errors",
     "Verdict": "types",
     "VideoReader": "video",
     "annotate_image": "annotate",
     "annotate_video": "annotate",
     "crop_face": "crop",
     "open_engine": "engine",
-    "read_image": "video",
+    "read_image": "picture",
     "write_csv": "report",
+    "write_html": "html_report",
     "write_json": "report",
 }
 """Public name -> the file that it lives in."""
@@ -68,21 +99,35 @@ _HOMES = {
 __all__ = [
     "Analyzer",
     "CropRecipe",
+    "Detector",
     "Engine",
     "Face",
     "FaceDetector",
+    "FacePicture",
     "FaceScore",
     "FaceTracker",
     "Frame",
+    "Gap",
+    "Image",
     "InputReport",
     "Limits",
+    "LiveStream",
+    "MissingExtraError",
+    "ModelFileError",
     "ModelSpec",
     "Moment",
+    "OutputError",
+    "OutsideImageError",
+    "Progress",
     "Report",
+    "ScoredFace",
     "Scores",
     "Segment",
     "TinyDFError",
     "TrackReport",
+    "UnavailableError",
+    "UnreadableInputError",
+    "UsageError",
     "Verdict",
     "VideoReader",
     "__version__",
@@ -92,6 +137,7 @@ __all__ = [
     "open_engine",
     "read_image",
     "write_csv",
+    "write_html",
     "write_json",
 ]
 

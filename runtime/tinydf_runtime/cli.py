@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import signal
-import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinydf_runtime import __version__
-from tinydf_runtime.annotate import CODECS, PICTURES, annotate_image, annotate_video, check_suffix
-from tinydf_runtime.command import OneLineCommand
-from tinydf_runtime.errors import ExitCode, OutputError, UsageError
+from tinydf_runtime.bar import task
+from tinydf_runtime.errors import ExitCode, UsageError
 from tinydf_runtime.inputs import expand_inputs
+from tinydf_runtime.interrupt import PromptCommand, stopping_on_interrupt
+from tinydf_runtime.live import LiveWishes
+from tinydf_runtime.outputs import annotation_targets, check_outputs, write_reports
+from tinydf_runtime.overlap import Task
 from tinydf_runtime.pipeline import Analyzer, kind_of
-from tinydf_runtime.report import EVIDENCE_NOTE, report_json, write_csv, write_json
-from tinydf_runtime.show import show_input
+from tinydf_runtime.reconnect import GIVE_UP_S
+from tinydf_runtime.report import EVIDENCE_NOTE
+from tinydf_runtime.reproduce import typed_command
 from tinydf_runtime.types import InputReport
 from tinydf_runtime.watch import Limits
-from tinydf_runtime.watch import Progress as ReportProgress
 
 NAME = "tinydf-run"
 
@@ -44,18 +42,27 @@ def read_sample_fps(ctx: click.Context, param: click.Parameter, value: str) -> f
     raise click.BadParameter(f"found {value}, expected a number above 0, or all.", ctx, param)
 
 
+def print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    """Prints the version and ends the command. Looking it up takes longer than much else of a start."""
+    if wanted and not ctx.resilient_parsing:
+        from tinydf_runtime import __version__
+
+        click.echo(f"{NAME}, version {__version__}")
+        ctx.exit()
+
+
 @dataclass(slots=True)
 class Run:
     """What one run has done so far, so that an interruption keeps it."""
 
-    console: Console
+    silent: bool
     stop: threading.Event = field(default_factory=threading.Event)
     done: list[InputReport] = field(default_factory=list)
 
 
 @click.command(
     NAME,
-    cls=OneLineCommand,
+    cls=PromptCommand,
     epilog="Example: tinydf-run interview.mp4 --json report.json --annotate drawn.mp4",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -66,6 +73,9 @@ class Run:
     "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report; - prints."
 )
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write one row a scored face.")
+@click.option(
+    "--report", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with all evidence."
+)
 @click.option("--annotate", metavar="OUT", help="Draw the findings; a file, or a folder for several inputs.")
 @click.option(
     "--sample-fps",
@@ -81,6 +91,12 @@ class Run:
     metavar="P",
     help="Probability from which a face counts as fake; default: the model's.",
 )
+@click.option(
+    "--fpr",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="R",
+    help="Share of real faces that may count as fake; takes the threshold that the model was measured at.",
+)
 @click.option("--device", default="cpu", show_default=True, help="Where the classifier computes.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of each network.")
 @click.option("--allow-fallback", is_flag=True, help="Use the CPU where the device is not there.")
@@ -89,21 +105,52 @@ class Run:
     type=click.FloatRange(min=0, min_open=True),
     help="Wall clock spent on each input; then its verdict is from what was seen.",
 )
+@click.option(
+    "--json-lines",
+    is_flag=True,
+    help="Print a line of JSON for each moment of a stream, and the report as the last line.",
+)
+@click.option("--show", "window", is_flag=True, help="Show streams in a window; q or Escape closes it.")
+@click.option(
+    "--max-latency-ms",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Throw away results for frames of a stream that are older than this by then; default: none.",
+)
+@click.option(
+    "--reconnect-seconds",
+    type=click.FloatRange(min=0),
+    default=GIVE_UP_S,
+    show_default=True,
+    help="How long to try a stream that broke off again; 0: not at all.",
+)
 @click.option("--quiet", is_flag=True, help="Print errors alone.")
-@click.version_option(__version__, prog_name=NAME)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_version,
+    help="Show the version and exit.",
+)
 def main(
     inputs: tuple[str, ...],
     engine: Path | None,
     detector: Path | None,
     json_file: Path | None,
     csv_file: Path | None,
+    html_file: Path | None,
     annotate: str | None,
     sample_fps: float | None,
     threshold: float | None,
+    fpr: float | None,
     device: str,
     threads: int | None,
     allow_fallback: bool,
     max_seconds: float | None,
+    json_lines: bool,
+    window: bool,
+    max_latency_ms: float | None,
+    reconnect_seconds: float,
     quiet: bool,
 ) -> int:
     """Tells for every person in INPUT whether the face looks forged.
@@ -114,25 +161,40 @@ def main(
     6 model file damaged, 7 output could not be written, 130 interrupted.
     """
     sources = expand_inputs(inputs)
-    check_outputs([path for path in (json_file, csv_file) if path is not None and str(path) != "-"], sources)
+    if window and not any(kind_of(source) == "stream" for source in sources):
+        raise UsageError("--show: shows cameras and streams, and there is none among the inputs. Use --annotate.")
+    if json_lines and str(json_file) == "-":
+        raise UsageError("--json-lines: ends with the report, which --json - would print again. Leave one out.")
+    max_latency_s = None if max_latency_ms is None else max_latency_ms / 1000
+    wishes = LiveWishes(json_lines, window, max_latency_s, reconnect_seconds)
+    if threshold is not None and fpr is not None:
+        raise UsageError("--fpr: chooses a threshold, and --threshold gives one. Leave one out.")
+    outputs = (json_file, csv_file, html_file)
+    check_outputs([path for path in outputs if path is not None and str(path) != "-"], sources)
     targets = annotation_targets(annotate, sources)
     analyzer = Analyzer(
-        engine, detector, device, threads, sample_fps, threshold, allow_fallback, keep_maps=annotate is not None
+        engine, detector, device, threads, sample_fps, threshold, allow_fallback, annotate is not None, fpr
     )
-    analyzer.load()
-    if analyzer.device != device and not quiet:
+    # Everywhere else the networks load while the first input is opened.
+    if device != "cpu" and analyzer.device != device and not quiet:
         say_error(f"{device} is not available: using {analyzer.device}.")
-    silent = quiet or str(json_file) == "-"
-    run = Run(Console(quiet=silent))
+    run = Run(quiet or json_lines or str(json_file) == "-")
     try:
-        with stopping_on_interrupt(run.stop):
-            judge_all(sources, targets, analyzer, run, max_seconds)
+        with stopping_on_interrupt(run.stop), Task(partial(import_display, run.silent), "tinydf-import"):
+            judge_all(sources, targets, analyzer, run, max_seconds, wishes)
     except KeyboardInterrupt:
         run.stop.set()
     finally:
-        write_reports(analyzer, run.done, json_file, csv_file)
-    if run.done:
-        run.console.print(EVIDENCE_NOTE, style="dim")
+        command = typed_command(click.get_current_context())
+        write_reports(analyzer, run.done, json_file, csv_file, json_lines, html_file, command)
+    if len(run.done) > 1 and not run.silent:
+        from rich.console import Console
+
+        from tinydf_runtime.show import show_counts
+
+        show_counts(run.done, Console())
+    if run.done and not run.silent:
+        click.secho(EVIDENCE_NOTE, dim=True)
     if run.stop.is_set():
         say_error("interrupted; what was done is written.")
         return ExitCode.INTERRUPTED
@@ -141,156 +203,52 @@ def main(
 
 
 def judge_all(
-    sources: Sequence[str], targets: dict[str, Path], analyzer: Analyzer, run: Run, max_seconds: float | None
+    sources: Sequence[str],
+    targets: dict[str, Path],
+    analyzer: Analyzer,
+    run: Run,
+    max_seconds: float | None,
+    wishes: LiveWishes,
 ) -> None:
     """Judges, draws and shows one input after the other."""
     limits = Limits(max_seconds, run.stop)
-    threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
     for source in sources:
         if run.stop.is_set():
             return
-        with task(Path(source).name or source, run.console.quiet) as progress:
-            item = analyzer.analyze_input(source, progress, limits)
+        if kind_of(source) == "stream":
+            from tinydf_runtime.live_run import follow_stream
+
+            item = follow_stream(source, analyzer, limits, wishes, run.silent)
+        else:
+            with task(Path(source).name or source, run.silent) as progress:
+                item = analyzer.analyze_input(source, progress, limits)
         run.done.append(item)
         if item.message is not None:
             say_error(item.message)
-        else:
-            show_input(item, threshold, run.console)
+        elif not run.silent:
+            from rich.console import Console
+
+            from tinydf_runtime.show import show_input
+
+            show_input(item, analyzer.threshold, Console())
         if source in targets and item.message is None and not run.stop.is_set():
-            with task(f"drawing {targets[source].name}", run.console.quiet) as progress:
+            from tinydf_runtime.annotate import annotate_image, annotate_video
+
+            threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
+            note: str | None = None
+            with task(f"drawing {targets[source].name}", run.silent) as progress:
                 if item.kind == "image":
                     annotate_image(item, targets[source], threshold, margin)
                 else:
-                    annotate_video(item, targets[source], threshold, margin, progress=progress, stop=run.stop)
+                    note = annotate_video(item, targets[source], threshold, margin, progress=progress, stop=run.stop)
+            if note is not None and not run.silent:
+                say_error(f"{targets[source]}: {note}")
 
 
-def check_outputs(outputs: Sequence[Path], sources: Sequence[str]) -> None:
-    """Refuses, before the work starts, what could not be written after it or would overwrite an input.
-
-    Raises:
-        UsageError: Two outputs are one file, or an output is an input.
-        OutputError: The folder of an output is missing or may not be written to.
-    """
-    inputs = {Path(source).resolve() for source in sources if kind_of(source) != "stream"}
-    resolved = [path.resolve() for path in outputs]
-    for path, real in zip(outputs, resolved, strict=True):
-        if real in inputs:
-            raise UsageError(f"{path}: is an input too, and would be overwritten. Choose another name.")
-        if resolved.count(real) > 1:
-            raise UsageError(f"{path}: named for two outputs. Choose another name for one.")
-        if path.is_dir():
-            raise OutputError(f"{path}: is a folder, expected a file name.")
-        # Devices and pipes, such as /dev/stdout, are written straight.
-        if path.is_file() or not path.exists():
-            check_folder(real.parent)
-
-
-def check_folder(folder: Path) -> None:
-    """Makes sure that a file can be made in a folder.
-
-    Raises:
-        OutputError: It cannot.
-    """
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be written to ({error.strerror or error}). Make the folder or choose another."
-        ) from error
-
-
-def annotation_targets(annotate: str | None, sources: Sequence[str]) -> dict[str, Path]:
-    """Returns which drawn file each input gets; makes the folder where one is named.
-
-    Raises:
-        UsageError: Several inputs would go to one file, the ending does not fit, or an input is a stream.
-        OutputError: The place cannot be written to.
-    """
-    if annotate is None:
-        return {}
-    for source in sources:
-        if kind_of(source) == "stream":
-            raise UsageError(f"--annotate: {source} is a stream, which cannot be read a second time. Record it first.")
-    out = Path(annotate)
-    if out.suffix and not out.is_dir() and not annotate.endswith(("/", "\\")):
-        if len(sources) > 1:
-            raise UsageError(f"--annotate: {annotate} is one file for {len(sources)} inputs. Name a folder.")
-        check_suffix(out, PICTURES if kind_of(sources[0]) == "image" else CODECS)
-        check_outputs([out], sources)
-        return {sources[0]: out}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be made ({error.strerror or error}). Choose another folder.") from error
-    check_folder(out)
-    targets: dict[str, Path] = {}
-    for source in sources:
-        ending = ".png" if kind_of(source) == "image" else ".mp4"
-        stem = Path(source).stem
-        names = (f"{stem}{number}.annotated{ending}" for number in ("", *(f"-{n}" for n in range(2, len(sources) + 2))))
-        targets[source] = next(out / name for name in names if out / name not in targets.values())
-    check_outputs(list(targets.values()), sources)
-    return targets
-
-
-def write_reports(
-    analyzer: Analyzer, done: Sequence[InputReport], json_file: Path | None, csv_file: Path | None
-) -> None:
-    """Writes the files that were asked for."""
-    report = analyzer.report(done)
-    if csv_file is not None:
-        write_csv(report, csv_file)
-    if json_file is not None and str(json_file) == "-":
-        click.echo(report_json(report), nl=False)
-    elif json_file is not None:
-        write_json(report, json_file)
-
-
-@contextmanager
-def stopping_on_interrupt(stop: threading.Event) -> Iterator[None]:
-    """Makes the first Ctrl-C end the work at the next frame, and the second one at once."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    # Only the main thread may set handlers; elsewhere there is no Ctrl-C to handle.
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        # None stands for a handler that was not set from Python, and cannot be put back from here.
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
-
-
-@contextmanager
-def task(name: str, silent: bool) -> Iterator[ReportProgress]:
-    """Shows one piece of work as a bar on stderr, on a terminal alone; yields what to call as it goes on."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.completed:.0f} s"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        # Else what is printed meanwhile would go to stderr too.
-        redirect_stdout=False,
-        redirect_stderr=False,
-        disable=silent or not console.is_terminal,
-    )
-    with bar:
-        number = bar.add_task(name, total=None)
-
-        def report(done_s: float, total_s: float | None) -> None:
-            bar.update(number, completed=done_s, total=total_s)
-
-        yield report
+def import_display(silent: bool) -> None:
+    """Imports what shows a result while there is none yet, since it takes as long as opening a video."""
+    if not silent:
+        import tinydf_runtime.show  # noqa: F401
 
 
 def say_error(message: str) -> None:

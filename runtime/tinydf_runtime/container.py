@@ -1,19 +1,24 @@
-"""Video file -> what its own headers promise, so that a file that stops early is told from one that ends.
+"""Video file -> what its own headers promise and OpenCV does not tell. Nothing here decodes pictures.
 
-OpenCV gives a frame count alone, and for most containers guesses it from the duration. Nothing here decodes pictures.
+OpenCV gives a frame count alone, and for most containers guesses it from the duration.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-_LARGEST_INDEX_BYTES = 256 << 20
-_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+from tinydf_runtime import matroska, mp4
+from tinydf_runtime.h264 import stream_may_interlace
+
+PQ, HLG = 16, 18
+"""The two HDR transfer functions, SMPTE ST 2084 and ARIB STD-B67, as ITU-T H.273 numbers them."""
+
 _MP4_STARTS = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"}
+_MPEG2_START = b"\x00\x00\x01\xb3"
+_SEARCHED_BYTES = 1 << 18
+_SOUND_STARTS = {b"ID3": "MP3", b"OggS": "Ogg", b"fLaC": "FLAC", b"\xff\xfb": "MP3", b"\xff\xf1": "AAC"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +29,32 @@ class Container:
         cut_off: The file holds fewer bytes than its headers say.
         lists_frames: Its index lists every picture and all are shown, so that a count taken from it is exact.
         duration_s: How long its pictures are shown, None where the headers do not say so for the pictures alone.
+        mirrored: Left and right are to be swapped after turning by ``rotation_deg``, which OpenCV does not know.
+        rotation_deg: Clockwise turn that brings pictures upright, where ``mirrored``; else None.
+        transfer: Number in ITU-T H.273 of how light became numbers; None where not said.
+        sounds: What kinds of sound it holds, as the container names them.
+        may_interlace: A picture may consist of two half pictures of two moments.
     """
 
     cut_off: bool = False
     lists_frames: bool = False
     duration_s: float | None = None
+    mirrored: bool = False
+    rotation_deg: int | None = None
+    transfer: int | None = None
+    sounds: tuple[str, ...] = ()
+    may_interlace: bool = False
+
+    @property
+    def hdr(self) -> bool:
+        """Whether its pictures are made for HDR screens."""
+        return self.transfer in (PQ, HLG)
 
 
 def read_container(path: Path) -> Container:
     """Reads the outermost headers of an MP4, QuickTime, Matroska, WebM or AVI file.
 
-    Any other or damaged file gives a Container that knows nothing.
+    Any other or damaged file gives a Container that knows nothing, but for the kind of a sound file.
 
     Raises:
         OSError: The file cannot be read.
@@ -44,106 +64,50 @@ def read_container(path: Path) -> Container:
         start = file.read(12)
         try:
             if start[4:8] in _MP4_STARTS:
-                return _read_mp4(file, size)
-            if start[:4] == _EBML:
-                return Container(cut_off=_matroska_end(file) > size)
+                return _of_mp4(mp4.read_headers(file, size))
+            if start[:4] == matroska.EBML:
+                found = matroska.read_headers(file)
+                return Container(
+                    cut_off=found.end > size,
+                    transfer=found.transfer,
+                    sounds=found.sounds,
+                    may_interlace=found.may_interlace,
+                )
             if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
-                return Container(cut_off=8 + int.from_bytes(start[4:8], "little") > size)
+                return Container(8 + int.from_bytes(start[4:8], "little") > size)
+            if start[:4] == b"\x00\x00\x01\xba" or b"G" in (start[:1], start[4:5]):
+                # A program or transport stream: MPEG-2, whose pictures are mostly interlaced, or H.264.
+                file.seek(0)
+                content = _join_packets(file.read(_SEARCHED_BYTES))
+                return Container(may_interlace=_MPEG2_START in content or stream_may_interlace(content))
         except (struct.error, IndexError, ZeroDivisionError):
             return Container()
-    return Container()
+    if start[:4] == b"RIFF" and start[8:12] == b"WAVE":
+        return Container(sounds=("WAV",))
+    return Container(sounds=tuple(name for magic, name in _SOUND_STARTS.items() if start.startswith(magic)))
 
 
-def _read_mp4(file: BinaryIO, size: int) -> Container:
-    """Walks the top-level boxes (ISO/IEC 14496-12) and reads the index of the pictures."""
-    at, index = 0, b""
-    fragmented = False
-    while at + 8 <= size:
-        file.seek(at)
-        header = file.read(16)
-        length = int.from_bytes(header[:4], "big")
-        head = 8
-        if length == 1:
-            length, head = int.from_bytes(header[8:16], "big"), 16
-        elif length == 0:
-            length = size - at
-        if length < head:
-            break
-        if header[4:8] == b"moov" and length <= _LARGEST_INDEX_BYTES:
-            file.seek(at + head)
-            index = file.read(length - head)
-        fragmented = fragmented or header[4:8] == b"moof"
-        at += length
-    shown_s, stored_s = _picture_durations(index)
-    if shown_s is None or stored_s is None or fragmented:
-        return Container(cut_off=at > size)
-    # An edit list that starts late hides pictures that were stored only because the shown ones need them.
-    return Container(cut_off=at > size, lists_frames=shown_s >= 0.999 * stored_s, duration_s=shown_s)
+def _of_mp4(found: mp4.Headers) -> Container:
+    """Returns what an MP4's boxes say, with the promises of a fragmented one left out: its index is not one list."""
+    listed = found.shown_s is not None and not found.fragmented
+    return Container(
+        cut_off=found.cut_off,
+        # An edit list that starts late hides pictures that were stored only because the shown ones need them.
+        lists_frames=listed and (found.shown_s or 0.0) >= 0.999 * found.stored_s,
+        duration_s=found.shown_s if listed else None,
+        mirrored=found.mirrored_deg is not None,
+        rotation_deg=found.mirrored_deg,
+        transfer=found.transfer,
+        sounds=found.sounds,
+        may_interlace=found.may_interlace,
+    )
 
 
-def _picture_durations(index: bytes) -> tuple[float | None, float | None]:
-    """Returns how long the first video track of a moov box is shown, and how long what it stores would last."""
-    movie_scale = 0
-    for kind, movie_box in _boxes(index):
-        if kind == b"mvhd":
-            movie_scale, _ = _scale_and_duration(movie_box)
-        if kind != b"trak":
-            continue
-        track = dict(_boxes(movie_box))
-        media = dict(_boxes(track.get(b"mdia", b"")))
-        if media.get(b"hdlr", b"")[8:12] != b"vide":
-            continue
-        scale, duration = _scale_and_duration(media[b"mdhd"]) if b"mdhd" in media else (0, 0)
-        if not scale or not duration:
-            return None, None
-        edits = dict(_boxes(track.get(b"edts", b""))).get(b"elst", b"")
-        shown = _shown_duration(edits)
-        return shown / movie_scale if shown else duration / scale, duration / scale
-    return None, None
-
-
-def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yields type and content of the boxes inside a box."""
-    at = 0
-    while at + 8 <= len(content):
-        length = int.from_bytes(content[at : at + 4], "big")
-        if length < 8:
-            return
-        yield content[at + 4 : at + 8], content[at + 8 : at + length]
-        at += length
-
-
-def _scale_and_duration(header: bytes) -> tuple[int, int]:
-    """Returns ticks a second and duration in ticks of an mvhd or mdhd box."""
-    scale, duration = struct.unpack_from(">IQ", header, 20) if header[0] == 1 else struct.unpack_from(">II", header, 12)
-    return scale, duration
-
-
-def _shown_duration(edit_list: bytes) -> int:
-    """Returns the duration of an elst box in ticks of the movie, without its empty edits; 0 without a list."""
-    if not edit_list:
-        return 0
-    wide = edit_list[0] == 1
-    (count,) = struct.unpack_from(">I", edit_list, 4)
-    entry, step = (">Qq", 20) if wide else (">Ii", 12)
-    entries = [struct.unpack_from(entry, edit_list, 8 + step * number) for number in range(min(count, 1000))]
-    return sum(duration for duration, media_time in entries if media_time >= 0)
-
-
-def _matroska_end(file: BinaryIO) -> int:
-    """Returns where the Segment of a Matroska or WebM file (RFC 8794, RFC 9559) says it ends, 0 if it does not."""
-    file.seek(4)
-    head = file.read(4096)
-    length, width = _ebml_size(head)
-    at = width + length
-    if head[at : at + 4] != _SEGMENT:
-        return 0
-    length, width = _ebml_size(head[at + 4 :])
-    unknown = length == (1 << 7 * width) - 1
-    return 0 if unknown else 4 + at + 4 + width + length
-
-
-def _ebml_size(content: bytes) -> tuple[int, int]:
-    """Returns the value of an EBML variable-size integer and how many bytes it takes."""
-    width = 9 - content[0].bit_length()
-    return int.from_bytes(content[:width], "big") & ((1 << 7 * width) - 1), width
+def _join_packets(content: bytes) -> bytes:
+    """Returns what the packets of a transport stream (ISO/IEC 13818-1) carry, of all its programs; else the same."""
+    for head, length in ((0, 188), (4, 192)):
+        if len(content) > length + head and content[head] == content[head + length] == 0x47:
+            packets = [content[at + head : at + length] for at in range(0, len(content), length)]
+            # Bit 5 of the fourth byte: a field whose length follows comes before the content.
+            return b"".join(packet[5 + packet[4] if packet[3] & 0x20 else 4 :] for packet in packets if len(packet) > 4)
+    return content

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.boxes import keep_best
+from tinydf_runtime.embedded import DEFAULT_DETECTOR
 from tinydf_runtime.engines.onnxruntime_engine import open_session
 from tinydf_runtime.errors import ModelFileError, UsageError
 from tinydf_runtime.files import sha256_of
 from tinydf_runtime.types import Face, Image
 
-DEFAULT_DETECTOR = Path(__file__).parent / "models" / "facedetector.onnx"
+__all__ = ["DEFAULT_DETECTOR", "FaceDetector"]
+
 METADATA_KEY = "tinydf.detector"
 SCHEMA = "tinydf.detector/1"
 
@@ -55,9 +57,11 @@ class FaceDetector:
         facts = _read_metadata(self._session.get_modelmeta().custom_metadata_map, path.name)
         if missing:
             raise ModelFileError(f"{path.name}: has no output {', '.join(sorted(missing))}. Export the detector again.")
-        self.name, self.score_threshold, self.nms_iou = facts
-        self.sha256 = sha256_of(path)
-        self.long_side_px = long_side_px
+        self.name: str = facts[0]
+        self.score_threshold: float = facts[1]
+        self.nms_iou: float = facts[2]
+        self.sha256: str = sha256_of(path)
+        self.long_side_px: int = long_side_px
 
     def detect(self, image: Image, score_threshold: float | None = None) -> list[Face]:
         """Returns the faces of a picture, best score first.
@@ -93,18 +97,26 @@ class FaceDetector:
 def _fit(image: Image, long_side_px: int) -> tuple[Image, NDArray[np.float64]]:
     """Shrinks a picture so that its long side fits, and pads it with black to whole cells of the coarsest stride.
 
+    Halving it until the rest is a factor below two takes a third of the time of one step that averages areas.
+
     Returns:
         The padded picture, and how much x and y were scaled (they differ by the rounding to whole pixels).
     """
+    scale_xy = np.ones(2)
+    while max(image.shape[:2]) >= 2 * long_side_px and min(image.shape[:2]) > 1:
+        half_height, half_width = image.shape[0] // 2, image.shape[1] // 2
+        even = image[: 2 * half_height, : 2 * half_width]
+        image = np.asarray(cv2.resize(even, (half_width, half_height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        scale_xy /= 2
     height, width = image.shape[:2]
     shrink = min(1.0, long_side_px / max(height, width))
     new_width, new_height = max(1, round(width * shrink)), max(1, round(height * shrink))
     if shrink < 1:
-        shrunk = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_AREA)
+        shrunk = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
         image = np.asarray(shrunk, dtype=np.uint8)
     canvas = np.zeros((_whole_cells(new_height), _whole_cells(new_width), 3), np.uint8)
     canvas[:new_height, :new_width] = image
-    return canvas, np.array([new_width / width, new_height / height])
+    return canvas, scale_xy * np.array([new_width / width, new_height / height])
 
 
 def _whole_cells(length_px: int) -> int:

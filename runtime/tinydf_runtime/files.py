@@ -73,6 +73,23 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def check_file(path: Path) -> None:
+    """Refuses what is no file with something in it.
+
+    Raises:
+        UnreadableInputError: It is missing, empty, a folder or may not be looked at.
+    """
+    try:
+        if path.is_dir():
+            raise UnreadableInputError(f"{path}: is a folder, expected a file. Name the files in it.")
+        if not path.stat().st_size:
+            raise UnreadableInputError(f"{path}: the file is empty. Copy it again.")
+    except UnreadableInputError:
+        raise
+    except OSError as error:
+        raise UnreadableInputError(f"{path}: {error.strerror or error}. Check the path and its permissions.") from error
+
+
 def _fill(file: BinaryIO, write: Callable[[BinaryIO], None] | bytes) -> None:
     """Puts the content into an open file."""
     if isinstance(write, bytes):

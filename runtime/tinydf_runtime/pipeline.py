@@ -6,46 +6,56 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinydf_runtime import __version__
-from tinydf_runtime.detect import DEFAULT_DETECTOR, FaceDetector
-from tinydf_runtime.engine import Engine, open_engine
-from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UsageError
+from tinydf_runtime.address import stream_address
+from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
+from tinydf_runtime.engine import Engine
+from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UnreadableInputError, UsageError
+from tinydf_runtime.file_frames import FileFrames
 from tinydf_runtime.files import sha256_of
-from tinydf_runtime.live import stream_moments
+from tinydf_runtime.live import LiveSettings, LiveStream
+from tinydf_runtime.overlap import Task
+from tinydf_runtime.own_frames import OwnFrames, checked_image
+from tinydf_runtime.picture import is_image
+from tinydf_runtime.reconnect import GIVE_UP_S
 from tinydf_runtime.spec import ModelSpec
 from tinydf_runtime.summary import summarize, summarize_unreadable
 from tinydf_runtime.types import (
     DetectorInfo,
     Face,
+    Frame,
     Image,
     InputReport,
     Kind,
     ModelInfo,
-    Moment,
     Report,
     Scores,
     ToolInfo,
 )
-from tinydf_runtime.video import is_image
 from tinydf_runtime.watch import Detector, Limits, Progress, Watch, score_boxes, watch_image, watch_video
 
-DEFAULT_MODEL = Path(__file__).parent / "models" / "tinydf.onnx"
-STREAM_STARTS = ("rtsp://", "rtsps://", "http://", "https://")
-"""How an address starts that is opened as a stream."""
+if TYPE_CHECKING:
+    from tinydf_runtime.networks import Networks
+
+__all__ = ["DEFAULT_DETECTOR", "DEFAULT_MODEL", "Analyzer", "Source", "kind_of"]
 
 Source = str | os.PathLike[str] | int
 
 
 class Analyzer:
-    """Judges videos, pictures and streams. Networks are loaded at first use; safe to use from several threads."""
+    """Judges videos, pictures, streams and the user's own frames. Safe to use from several threads.
+
+    Networks are loaded at first use and shared by all analyzers of the process that use the same files on the same
+    device; they go with the last analyzer that is closed.
+    """
 
     def __init__(
         self,
@@ -57,6 +67,7 @@ class Analyzer:
         threshold: float | None = None,
         allow_fallback: bool = False,
         keep_maps: bool = False,
+        fpr: float | None = None,
     ) -> None:
         """Takes the settings; loads nothing yet.
 
@@ -69,14 +80,23 @@ class Analyzer:
             threshold: Probability from which a face counts as fake, None for the model's own.
             allow_fallback: Use the CPU where ``device`` is not there, and say so in the log and the report.
             keep_maps: Keep each face's forgery map (some 200 bytes) in its ``FaceScore``, for drawing.
+            fpr: Share of real faces that may count as fake: takes the threshold that the model was measured at, instead
+                of ``threshold``. A model that carries no such measurement is refused when it is loaded.
 
         Raises:
-            UsageError: A number is out of its range.
+            UsageError: A number is out of its range, or an object is no engine or detector.
         """
+        if not (model is None or isinstance(model, str | os.PathLike) or hasattr(model, "score")):
+            raise UsageError(f"model: found {type(model).__name__}, expected a path or an open engine.")
+        if not (detector is None or isinstance(detector, str | os.PathLike) or hasattr(detector, "detect")):
+            raise UsageError(f"detector: found {type(detector).__name__}, expected a path or an object that detects.")
         if sample_fps is not None and not sample_fps > 0:
             raise UsageError(f"sample_fps: found {sample_fps}, expected a number above 0, or None for every frame.")
         if threshold is not None and not 0 < threshold < 1:
             raise UsageError(f"threshold: found {threshold}, expected a probability above 0 and below 1.")
+        if fpr is not None and (threshold is not None or not 0 < fpr < 1):
+            found = f"{fpr}" if threshold is None else "both it and threshold"
+            raise UsageError(f"fpr: found {found}, expected a share above 0 and below 1, and no threshold beside it.")
         self._model = DEFAULT_MODEL if model is None else model
         self._detector = DEFAULT_DETECTOR if detector is None else detector
         self._device = device
@@ -85,10 +105,13 @@ class Analyzer:
         self._threshold = threshold
         self._allow_fallback = allow_fallback
         self._keep_maps = keep_maps
+        self._fpr = fpr
         self._loading = threading.Lock()
-        self._loaded: _Networks | None = None
+        self._loaded: Networks | None = None
+        self._closed = False
 
     def __enter__(self) -> Analyzer:
+        self._check_open()
         return self
 
     def __exit__(
@@ -97,8 +120,9 @@ class Analyzer:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the networks; a later call loads them again."""
+        """Lets go of the networks. What has begun, in other threads too, goes on to its end; new calls are refused."""
         with self._loading:
+            self._closed = True
             self._loaded = None
 
     def load(self) -> None:
@@ -108,6 +132,7 @@ class Analyzer:
             ModelFileError: A model file is missing, damaged or foreign.
             UnavailableError: The device is not there.
             MissingExtraError: The engine's library is not installed.
+            UsageError: The analyzer is closed. Every method below raises it then.
         """
         self._networks()
 
@@ -129,40 +154,87 @@ class Analyzer:
             progress: Called after each sampled frame.
             limits: When to stop early.
         """
-        networks = self._networks()
         kind, path = kind_of(source), str(source)
-        watch = Watch(networks.engine, networks.detector, self._keep_maps)
         started = time.perf_counter()
-        sha256 = None
-        try:
-            if kind != "stream":
-                sha256 = sha256_of(Path(path))
-            if kind == "image":
-                watch_image(Path(path), watch)
-            else:
-                watch_video(_plain(source), watch, self._sample_fps, progress, limits or Limits())
-        except (UnavailableError, UnknownFormatError, OSError, cv2.error) as error:
-            message = " ".join(str(error).split()) or type(error).__name__
+        with ExitStack() as stack:
+            # The file is opened, hashed and decoded while the networks load.
+            hashing = stack.enter_context(Task(lambda: _hash_of(path), "tinydf-hash")) if kind != "stream" else None
+            frames = None
+            if kind != "image":
+                frames = stack.enter_context(FileFrames(_plain(source), self._sample_fps))
+            networks = self._networks()
+            watch = Watch(networks.engine, networks.detector, self._keep_maps)
+            message = None
+            try:
+                if frames is None:
+                    watch_image(Path(path), watch)
+                else:
+                    watch_video(frames, watch, progress, limits or Limits())
+            except (UnavailableError, UnknownFormatError, OSError, cv2.error) as error:
+                message = " ".join(str(error).split()) or type(error).__name__
+            sha256 = hashing.result() if hashing else None
+        if message is not None:
             return summarize_unreadable(path, sha256, kind, message, time.perf_counter() - started)
-        return summarize(path, sha256, kind, watch, networks.threshold, time.perf_counter() - started)
+        return summarize(path, sha256, kind, watch, self._threshold_of(networks), time.perf_counter() - started)
 
-    def stream(self, source: Source) -> Iterator[Moment]:
-        """Yields live moments with bounded latency and memory.
+    def analyze_frames(
+        self,
+        frames: Iterable[Frame | Image],
+        fps: float | None = None,
+        progress: Progress | None = None,
+        limits: Limits | None = None,
+        name: str = "frames",
+    ) -> InputReport:
+        """Returns what is found in the pictures of another decoder, which are taken one by one as they are needed.
 
-        A camera or network stream is read in the background and only its newest frame is looked at, so that results
-        never lag behind; of a file every sampled frame is.
+        Args:
+            frames: Upright pictures, H x W x 3, BGR, uint8; or ``Frame`` objects, whose times rise. A generator will
+                do, and may write each picture into the same memory. Its errors are raised here as they are.
+            fps: Pictures a second; ``Frame`` objects bring their own times and need none.
+            progress: Called after each sampled frame.
+            limits: When to stop early.
+            name: What the report calls the input.
 
         Raises:
-            UnreadableInputError: The source cannot be opened.
+            UsageError: ``frames`` gives something else, times do not rise, or plain pictures come without ``fps``.
         """
         networks = self._networks()
-        return stream_moments(
+        watch = Watch(networks.engine, networks.detector, self._keep_maps)
+        started = time.perf_counter()
+        try:
+            reader = OwnFrames(frames, fps, self._sample_fps)
+        except UnreadableInputError as error:
+            return summarize_unreadable(name, None, "video", str(error), time.perf_counter() - started)
+        watch_video(reader, watch, progress, limits or Limits())
+        return summarize(name, None, "video", watch, self._threshold_of(networks), time.perf_counter() - started)
+
+    def stream(
+        self,
+        source: Source,
+        limits: Limits | None = None,
+        max_latency_s: float | None = None,
+        give_up_s: float = GIVE_UP_S,
+    ) -> LiveStream:
+        """Yields live moments with bounded latency and memory; its ``report()`` says what was found so far.
+
+        A camera or network stream is read in the background and only its newest frame is looked at, so that results
+        never lag behind; of a file every sampled frame is. A stream that breaks off is connected to again.
+
+        Args:
+            source: Index of a camera, URL of a stream, or path of a video.
+            limits: When to end; also while the source hangs.
+            max_latency_s: Moments whose frame is older than this are thrown away and counted; None for none.
+            give_up_s: How long after its last frame a stream is tried again before it counts as ended.
+
+        Raises:
+            UnreadableInputError: The file cannot be read. This and the next come with the first moment.
+            UnavailableError: The camera or stream cannot be opened.
+        """
+        networks = self._networks()
+        return LiveStream(
             _plain(source),
-            networks.engine,
-            networks.detector,
-            self._sample_fps,
-            networks.threshold,
-            newest_only=kind_of(source) == "stream",
+            Watch(networks.engine, networks.detector, self._keep_maps),
+            LiveSettings(self._sample_fps, self._threshold_of(networks), limits or Limits(), max_latency_s, give_up_s),
         )
 
     def detect_faces(self, frame: Image) -> list[Face]:
@@ -171,7 +243,7 @@ class Analyzer:
         Args:
             frame: H x W x 3, BGR, uint8.
         """
-        return self._networks().detector.detect(_checked_image(frame))
+        return self._networks().detector.detect(checked_image(frame, "frame"))
 
     def score_faces(self, frame: Image, boxes: ArrayLike) -> Scores:
         """Returns fake probability and forgery map for each box.
@@ -188,10 +260,13 @@ class Analyzer:
         array = array.reshape(0, 4) if array.size == 0 else array
         if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all():
             raise UsageError(f"boxes: found shape {array.shape}, expected N x 4 numbers: left, top, right, bottom.")
-        return score_boxes(self._networks().engine, _checked_image(frame), array)
+        return score_boxes(self._networks().engine, checked_image(frame, "frame"), array)
 
     def report(self, inputs: Iterable[InputReport]) -> Report:
         """Returns the reports of several inputs as one, with what made them."""
+        # Looking the version up takes longer than opening a video.
+        from tinydf_runtime import __version__
+
         networks = self._networks()
         spec = networks.engine.spec
         return Report(
@@ -202,8 +277,10 @@ class Analyzer:
                 spec.precision,
                 networks.engine.name,
                 networks.engine.device,
-                networks.threshold,
+                self._threshold_of(networks),
                 spec.temperature,
+                spec.checkpoint_sha256 or None,
+                self._fpr,
             ),
             DetectorInfo(networks.detector.name, networks.detector.sha256),
             tuple(inputs),
@@ -217,66 +294,67 @@ class Analyzer:
     @property
     def threshold(self) -> float:
         """Probability from which a face counts as fake: the one given, or the model's."""
-        return self._networks().threshold
+        return self._threshold_of(self._networks())
 
     @property
     def spec(self) -> ModelSpec:
         """What the classifier's file says about itself."""
         return self._networks().engine.spec
 
-    def _networks(self) -> _Networks:
+    def _threshold_of(self, networks: Networks) -> float:
+        """Returns the threshold given, or measured at the share of false positives given, else the model's."""
+        if self._fpr is not None:
+            return networks.engine.spec.threshold_at(self._fpr)
+        return networks.engine.spec.threshold if self._threshold is None else self._threshold
+
+    def _check_open(self) -> None:
+        """Refuses to go on once closed.
+
+        Raises:
+            UsageError: It is closed.
+        """
+        if self._closed:
+            raise UsageError("analyzer: is closed. Make a new one; that is quick while another uses its networks.")
+
+    def _networks(self) -> Networks:
         """Returns the networks, loading them for the first caller while the others wait."""
         with self._loading:
-            if self._loaded is None:
-                self._loaded = self._load()
+            self._check_open()
+            # Imports ONNX Runtime, while the file that came first is decoded already.
+            from tinydf_runtime.networks import open_networks
+
+            if self._loaded is None or self._loaded.process != os.getpid():
+                self._loaded = open_networks(
+                    self._model, self._detector, self._device, self._threads, self._allow_fallback
+                )
+                # Refuses a model that was not measured before any work is done with it.
+                self._threshold_of(self._loaded)
             return self._loaded
-
-    def _load(self) -> _Networks:
-        """Loads the networks."""
-        model_sha256 = None
-        engine: Engine
-        if isinstance(self._model, str | os.PathLike):
-            engine = open_engine(Path(self._model), self._device, self._threads, allow_fallback=self._allow_fallback)
-            model_sha256 = sha256_of(Path(self._model))
-        else:
-            engine = self._model
-        detector = (
-            FaceDetector(Path(self._detector), self._threads)
-            if isinstance(self._detector, str | os.PathLike)
-            else self._detector
-        )
-        threshold = engine.spec.threshold if self._threshold is None else self._threshold
-        return _Networks(engine, detector, threshold, model_sha256)
-
-
-@dataclass(frozen=True, slots=True)
-class _Networks:
-    """The loaded networks."""
-
-    engine: Engine
-    detector: Detector
-    threshold: float
-    model_sha256: str | None
 
 
 def kind_of(source: Source) -> Kind:
-    """Returns what an input is: camera numbers and addresses are streams, files go by their first bytes."""
-    text = str(source)
-    if text.startswith(STREAM_STARTS) or (text.isdecimal() and not Path(text).exists()):
-        return "stream"
-    return "image" if is_image(Path(text)) else "video"
-
-
-def _checked_image(image: Image) -> Image:
-    """Accepts an H x W x 3 uint8 picture.
+    """Returns what an input is: camera numbers and addresses are streams, files go by their first bytes.
 
     Raises:
-        UsageError: It is anything else.
+        UsageError: It is neither a path nor a number nor an address.
     """
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise UsageError(f"frame: found {found}, expected H x W x 3 of uint8 in BGR.")
-    return image
+    if not isinstance(source, str | os.PathLike | int):
+        raise UsageError(
+            f"source: found {type(source).__name__}, expected a path, a camera number or an address. "
+            "Frames of your own go to analyze_frames."
+        )
+    if stream_address(source) is not None:
+        return "stream"
+    return "image" if is_image(Path(str(source))) else "video"
+
+
+def _hash_of(path: str) -> str | None:
+    """Returns the hash of an input file, None where it cannot be read: whoever decodes it says why."""
+    if not Path(path).is_file():
+        return None
+    with suppress(UnreadableInputError):
+        return sha256_of(Path(path))
+    return None
 
 
 def _plain(source: Source) -> str | int:

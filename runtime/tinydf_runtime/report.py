@@ -36,7 +36,9 @@ REASON_WORDS: dict[Reason, str] = {
     "faces_too_small": "the faces are too small to judge",
     "uncertain_face": "it may not be a face at all",
     "near_threshold": "the score is too close to the threshold to call",
-    "frames_disagree": "the frames contradict each other",
+    "frames_disagree": "the frames agree too little to be sure",
+    "many_people": "among so many people, one real face may score this high",
+    "unstable_under_compression": "encoding the faces once more turns the verdict round",
     "no_face_found": "no face was found",
     "mostly_unseen": "less than half of it was seen, and the rest may differ",
     "interrupted": "stopped before its end",
@@ -45,6 +47,11 @@ REASON_WORDS: dict[Reason, str] = {
 """Reason code -> words for people."""
 
 EVIDENCE_NOTE = "A verdict is statistical evidence, not proof."
+
+
+def reason_words(reasons: tuple[Reason, ...]) -> str:
+    """Returns reasons as one phrase."""
+    return "; ".join(REASON_WORDS[reason] for reason in reasons)
 
 
 def report_json(report: Report) -> str:

@@ -1,88 +1,127 @@
-"""Report of an input -> a table for people."""
+"""Report of an input -> a line and a table for people at a terminal."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tinydf_runtime.report import REASON_WORDS
-from tinydf_runtime.types import InputReport, Reason, TrackReport
+from tinydf_runtime.clock import clock
+from tinydf_runtime.report import reason_words
+from tinydf_runtime.types import InputReport, TrackReport
 
-STYLES = {"real": "green", "fake": "bold red", "inconclusive": "yellow", "no_face": "dim", "error": "red"}
+STYLES = {"real": "cyan", "fake": "bold red", "inconclusive": "yellow", "no_face": "dim", "error": "red"}
+"""Verdict -> colours that are told apart with every common kind of colour blindness; the words say the same."""
 BARS = "▁▂▃▄▅▆▇█"
 PLAIN_BARS = ".:-=+*%#"
 """For terminals and files that cannot hold the blocks."""
-TIMELINE_WIDTH = 24
+SHORTEST_TIMELINE, LONGEST_TIMELINE = 12, 72
+NARROW = 72
+"""Below this width the table goes without the number of looks."""
+WIDE = 96
+"""From this width on it has room for the interval of each probability."""
 MAXIMUM_PERSONS = 20
 """A crowd's table would hide the verdict above it; the JSON holds everyone."""
+MAXIMUM_GAPS = 5
+"""A bad line breaks off all day."""
+INDENT = GAP = 2
 
 
 def show_input(item: InputReport, threshold: float, console: Console) -> None:
-    """Prints verdict, reasons and a table of the persons."""
-    # A long path or reason stays on one line, so that the output can be searched.
-    console.print(_headline(item), soft_wrap=True)
+    """Prints verdict, reasons, and what was found about each person."""
+    headline, why = _headline(item), _why(item)
+    if console.is_terminal:
+        _print(headline, console, indent=0)
+        if why:
+            _print(Text(why), console)
+    else:
+        # Programs that search the output find a file and its verdict with its reasons in one line.
+        _print(headline + Text(f"  ({why})" if why else ""), console, indent=0)
     judged = [track for track in item.tracks if track.fake_probability is not None]
-    if judged:
-        console.print(_persons(judged, item, threshold, plain=console.options.ascii_only))
+    judged.sort(key=_severity, reverse=True)
+    if item.kind == "image" and len(judged) > 1:
+        _print(_faces(judged[:MAXIMUM_PERSONS]), console)
+    if item.kind != "image" and judged:
+        console.print(Padding(_persons(judged[:MAXIMUM_PERSONS], item, threshold, console), (0, 0, 0, INDENT)))
     if len(judged) > MAXIMUM_PERSONS:
-        console.print(Text(f"  and {len(judged) - MAXIMUM_PERSONS} more", style="dim"))
+        _print(Text(f"and {len(judged) - MAXIMUM_PERSONS} more", style="dim"), console)
+    for segment in item.segments if item.kind != "image" else ():
+        words = f"person {segment.track} looks forged from {clock(segment.start_s)} to {clock(segment.end_s)}"
+        _print(Text(f"{words} ({segment.fake_probability:.1%})", style="red"), console)
+    for gap in item.gaps[:MAXIMUM_GAPS]:
+        words = f"no picture from {clock(gap.start_s)} to {clock(gap.end_s)}: the stream {gap.reason}"
+        _print(Text(words, style="yellow"), console)
+    if len(item.gaps) > MAXIMUM_GAPS:
+        _print(Text(f"no picture {len(item.gaps) - MAXIMUM_GAPS} times more", style="yellow"), console)
     passed_over = Counter(track.reasons for track in item.tracks if track.fake_probability is None)
-    for reasons, count in passed_over.items():
-        console.print(Text(f"  not judged: {count}, because {reason_words(reasons)}", style="dim"), soft_wrap=True)
-    for segment in item.segments:
-        words = f"  person {segment.track} looks forged from {segment.start_s:.1f} s to {segment.end_s:.1f} s"
-        console.print(Text(f"{words} ({segment.fake_probability:.0%})", style="red"), soft_wrap=True)
+    # Where nobody was judged, the reasons above say why.
+    for reasons, count in passed_over.items() if judged else ():
+        _print(Text(f"not judged: {count}, because {reason_words(reasons)}", style="dim"), console)
+    if item.kind != "image" and console.is_terminal:
+        console.print()
 
 
-def reason_words(reasons: tuple[Reason, ...]) -> str:
-    """Returns the reasons as one phrase."""
-    return "; ".join(REASON_WORDS[reason] for reason in reasons)
+def show_counts(items: Sequence[InputReport], console: Console) -> None:
+    """Prints how many of several inputs got which verdict."""
+    counts = Counter(item.verdict for item in items)
+    line = Text(f"{len(items)} inputs: ")
+    parts = [Text(f"{count} {_words(verdict)}", style=STYLES[verdict]) for verdict, count in counts.most_common()]
+    console.print(line + Text(", ").join(parts), soft_wrap=True)
 
 
-def timeline(track: TrackReport, duration_s: float, threshold: float, plain: bool = False) -> Text:
+def timeline(track: TrackReport, duration_s: float, threshold: float, width: int, plain: bool = False) -> Text:
     """Returns a track's scores over time: height is the fake probability, colour the side of the threshold.
 
     Args:
         track: The person.
         duration_s: Time at the right end.
         threshold: Probability from which a score is red.
+        width: Columns that it takes.
         plain: Use ASCII alone.
     """
     bars = PLAIN_BARS if plain else BARS
-    cells: list[list[float]] = [[] for _ in range(TIMELINE_WIDTH)]
+    cells: list[list[float]] = [[] for _ in range(width)]
     for score in track.scores:
-        place = int(score.time_s / max(duration_s, 1e-9) * TIMELINE_WIDTH)
-        cells[min(max(place, 0), TIMELINE_WIDTH - 1)].append(score.fake_probability)
+        place = int(score.time_s / max(duration_s, 1e-9) * width)
+        cells[min(max(place, 0), width - 1)].append(score.fake_probability)
     text = Text()
-    for cell in cells:
-        if not cell:
-            text.append(" ")
-            continue
-        mean = sum(cell) / len(cell)
-        text.append(bars[min(int(mean * len(bars)), len(bars) - 1)], style="red" if mean >= threshold else "green")
+    for i, cell in enumerate(cells):
+        # With fewer looks than columns a look fills the columns up to the next one.
+        cell = cell or (cells[i - 1] if i and len(track.scores) < width else [])
+        mean = sum(cell) / len(cell) if cell else 0.0
+        style = STYLES["fake" if mean >= threshold else "real"].removeprefix("bold ")
+        text.append(bars[min(int(mean * len(bars)), len(bars) - 1)] if cell else " ", style=style)
     return text
 
 
+def _print(text: Text, console: Console, indent: int = INDENT) -> None:
+    """Prints a line: broken between words at a terminal's edge, in one piece where programs read it."""
+    if console.is_terminal:
+        console.print(Padding(text, (0, 0, 0, indent)))
+    else:
+        console.print(Text(" " * indent) + text, soft_wrap=True)
+
+
 def _headline(item: InputReport) -> Text:
-    """Returns path, verdict, probability and reasons."""
-    line = Text(item.path, style="bold")
-    line.append("  ")
-    line.append(item.verdict.replace("_", " ").upper(), style=STYLES[item.verdict])
-    if item.fake_probability is not None:
-        line.append(f"  {item.fake_probability:.1%} fake", style="default not bold")
-    words = reason_words(item.reasons)
+    """Returns verdict, probability and path; the verdicts of a folder stand below one another."""
+    share = "" if item.fake_probability is None else f"{item.fake_probability:.1%}"
+    line = Text().append(f"{_words(item.verdict).upper():<12}", style=STYLES[item.verdict])
+    return line.append(f"  {share:>6}  ").append(item.path, style="bold")
+
+
+def _why(item: InputReport) -> str:
+    """Returns the reasons for a verdict, and what was not seen."""
+    # "No face" says already why there is no verdict.
+    words = [reason_words(item.reasons)] if item.reasons and item.verdict != "no_face" else []
     if item.status == "timeout":
-        words = "; ".join(filter(None, [words, "the time ran out before its end"]))
+        words.append("the time ran out before its end")
     if item.status == "truncated" and "interrupted" not in item.reasons:
-        words = "; ".join(filter(None, [words, f"cut off: {_read_share(item)}"]))
-    if words:
-        line.append(f"  ({words})", style="default not bold")
-    return line
+        words.append("it broke off and did not come back" if item.gaps else f"cut off: {_read_share(item)}")
+    return "; ".join(words)
 
 
 def _read_share(item: InputReport) -> str:
@@ -91,27 +130,47 @@ def _read_share(item: InputReport) -> str:
     return f"{item.frames_decoded}{expected} frames could be read"
 
 
-def _persons(tracks: Sequence[TrackReport], item: InputReport, threshold: float, plain: bool) -> Table:
-    """Returns one row a track."""
-    moving = item.kind != "image"
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    table.add_column("person", justify="right", no_wrap=True)
-    if moving:
-        table.add_column("seen", no_wrap=True)
-    table.add_column("faces", justify="right", no_wrap=True)
-    table.add_column("fake", justify="right", no_wrap=True)
-    table.add_column("verdict", min_width=len("inconclusive"))
-    if moving:
-        table.add_column("fake over time", no_wrap=True, min_width=TIMELINE_WIDTH)
+def _words(verdict: str) -> str:
+    """Returns a verdict's code as words."""
+    return verdict.replace("_", " ")
+
+
+def _severity(track: TrackReport) -> tuple[int, float]:
+    """Returns what people are ordered by, the worst last."""
+    return ("real", "inconclusive", "fake").index(track.verdict), track.fake_probability or 0.0
+
+
+def _faces(tracks: Sequence[TrackReport]) -> Text:
+    """Returns the faces of a picture in one line."""
+    parts = [Text(f"face {track.id}: {track.fake_probability:.1%}", style=STYLES[track.verdict]) for track in tracks]
+    return Text(", ").join(parts)
+
+
+def _persons(tracks: Sequence[TrackReport], item: InputReport, threshold: float, console: Console) -> Table:
+    """Returns one row a person, as wide as the terminal lets it."""
     duration_s = max([item.duration_s or 0.0, *(track.last_s for track in item.tracks)])
-    for track in tracks[:MAXIMUM_PERSONS]:
-        share = "-" if track.fake_probability is None else f"{track.fake_probability:.1%}"
-        verdict = Text(track.verdict, style=STYLES[track.verdict])
-        row: list[str | Text] = [str(track.id)]
-        if moving:
-            row.append(f"{track.first_s:.1f}-{track.last_s:.1f} s")
-        row += [str(track.faces_used), share, verdict]
-        if moving:
-            row.append(timeline(track, duration_s, threshold, plain))
-        table.add_row(*row)
+    rows = [("person", "seen", "looks", "fake", "interval", "verdict"), *(_cells(track) for track in tracks)]
+    known = any(track.interval is not None for track in tracks)
+    hidden = {"looks"} if console.width < NARROW else set()
+    hidden |= {"interval"} if console.width < WIDE or not known else set()
+    shown = [place for place, name in enumerate(rows[0]) if name not in hidden]
+    widths = [max(len(row[place]) for row in rows) for place in shown]
+    left = console.width - INDENT - sum(widths) - GAP * len(widths)
+    columns = min(max(left, SHORTEST_TIMELINE), LONGEST_TIMELINE)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
+    for place, width in zip(shown, widths, strict=True):
+        numeric = rows[0][place] in ("person", "looks", "fake", "interval")
+        table.add_column(rows[0][place], justify="right" if numeric else "left", no_wrap=True, min_width=width)
+    table.add_column(f"fake over {clock(duration_s)}", no_wrap=True, min_width=columns)
+    for track, row in zip(tracks, rows[1:], strict=True):
+        style = STYLES[track.verdict]
+        cells = [Text(row[place], style=style if rows[0][place] == "verdict" else "") for place in shown]
+        table.add_row(*cells, timeline(track, duration_s, threshold, columns, console.options.ascii_only))
     return table
+
+
+def _cells(track: TrackReport) -> tuple[str, ...]:
+    """Returns what the table says of a person beside the timeline."""
+    seen = f"{clock(track.first_s)}-{clock(track.last_s)}"
+    spread = "" if track.interval is None else f"{track.interval[0]:.1%}-{track.interval[1]:.1%}"
+    return str(track.id), seen, str(track.faces_used), f"{track.fake_probability:.1%}", spread, track.verdict

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from tinydf_runtime.crop import CropRecipe
-from tinydf_runtime.errors import ModelFileError
+from tinydf_runtime.errors import ModelFileError, UsageError
 
 SCHEMA = "tinydf.model/1"
 METADATA_KEY = "tinydf"
@@ -33,6 +33,8 @@ class ModelSpec:
         golden_sha256: Hash over the golden crops' files.
         golden_probability: Fake probability of each golden crop, from the checkpoint.
         proof: How far the exported model was found to be from the checkpoint; empty where nothing was exported.
+        fpr_thresholds: Share of single real faces, rising, that reached a threshold when that was measured, and the
+            threshold; empty where nobody measured.
     """
 
     name: str
@@ -46,6 +48,22 @@ class ModelSpec:
     golden_sha256: str = ""
     golden_probability: tuple[float, ...] = ()
     proof: dict[str, Any] = field(default_factory=dict)
+    fpr_thresholds: tuple[tuple[float, float], ...] = ()
+
+    def threshold_at(self, fpr: float) -> float:
+        """Returns the threshold with the largest measured share of false positives that is no larger than ``fpr``.
+
+        Raises:
+            UsageError: None so small was measured.
+        """
+        measured = [threshold for share, threshold in self.fpr_thresholds if share <= fpr]
+        if measured:
+            return measured[-1]
+        known = ", ".join(f"{share:g}" for share, _ in self.fpr_thresholds) or "none"
+        raise UsageError(
+            f"{self.name}: no threshold was measured at a false-positive rate of {fpr:g} or less (known: {known}). "
+            "Give a threshold instead."
+        )
 
     def to_json(self) -> str:
         """Returns the spec as one JSON object, keys sorted so that equal specs give equal bytes."""
@@ -70,6 +88,7 @@ class ModelSpec:
             crop_sha256 = values.pop("crop_sha256")
             values["crop"] = CropRecipe(**values["crop"])
             values["golden_probability"] = tuple(values["golden_probability"])
+            values["fpr_thresholds"] = tuple((share, limit) for share, limit in values.get("fpr_thresholds", ()))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelFileError(
                 f"{source}: its TinyDF metadata cannot be read ({error}). Export the model again."

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from tinydf_runtime.aggregate import MINIMUM_FACES, judge_input, judge_track
-from tinydf_runtime.types import FaceScore, InputReport, Kind, Status, Timing, TrackReport, Verdict
+from tinydf_runtime.aggregate import MINIMUM_FACES, judge_input, judge_tracks, severity
+from tinydf_runtime.recheck import is_unstable, pictures_behind
+from tinydf_runtime.types import (
+    FaceScore,
+    InputReport,
+    Kind,
+    Reason,
+    Segment,
+    Status,
+    Timing,
+    TrackReport,
+    Verdict,
+)
 from tinydf_runtime.watch import Watch
+
+RECHECKED_TRACKS = 2
+"""Tracks whose crops are encoded and scored once more at most, a batch each."""
 
 
 def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold: float, total_s: float) -> InputReport:
@@ -22,11 +37,13 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
     """
     assert watch.info is not None
     minimum_faces = 1 if kind == "image" else MINIMUM_FACES
-    judged = [(*judge_track(i, s, threshold, minimum_faces), s) for i, s in sorted(watch.scores.items())]
+    judged = judge_tracks(watch.scores, threshold, minimum_faces)
+    segments = [segment for _, found in judged for segment in found]
+    verdicts = _recheck([verdict for verdict, _ in judged], segments, watch, threshold)
     status = _status(kind, watch)
-    coverage = _coverage(watch) if status in ("truncated", "timeout") else 1.0
-    verdict, probability, reasons = judge_input([verdict for verdict, _, _ in judged], coverage)
-    segments = [segment for _, found, _ in judged for segment in found]
+    endless = _is_endless(kind, watch)
+    coverage = _coverage(watch) if status in ("truncated", "timeout") and not endless else 1.0
+    verdict, probability, reasons = judge_input(verdicts, coverage)
     return InputReport(
         path=path,
         sha256=sha256,
@@ -42,11 +59,13 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
         frames_scored=watch.frames_scored,
         verdict=verdict,
         fake_probability=probability,
-        reasons=(*reasons, "interrupted") if watch.interrupted and kind != "stream" else reasons,
+        reasons=(*reasons, "interrupted") if watch.interrupted and not endless else reasons,
         message=None,
-        tracks=tuple(_track_report(verdict, scores) for verdict, _, scores in judged),
+        tracks=tuple(_track_report(verdict, watch.scores[verdict.track]) for verdict in verdicts),
         segments=tuple(sorted(segments, key=lambda segment: (segment.start_s, segment.track))),
         timing=Timing(*(round(t, 3) for t in (total_s, watch.decode_s, watch.detect_s, watch.classify_s))),
+        pictures=watch.album.finest(),
+        adjustments=watch.adjustments,
     )
 
 
@@ -85,11 +104,17 @@ def summarize_unreadable(path: str, sha256: str | None, kind: Kind, message: str
 
 def _status(kind: Kind, watch: Watch) -> Status:
     """Returns an input's status. A stream has no end of its own: stopping it does not cut it short."""
-    if watch.interrupted and kind != "stream":
+    endless = _is_endless(kind, watch)
+    if watch.interrupted and not endless:
         return "truncated"
-    if watch.status == "truncated" or (watch.status == "timeout" and kind != "stream"):
+    if watch.status == "truncated" or (watch.status == "timeout" and not endless):
         return watch.status
     return "ok" if watch.scores else "no_face"
+
+
+def _is_endless(kind: Kind, watch: Watch) -> bool:
+    """Tells whether an input has no end: no rest of it stays unseen. A file on a web server has one."""
+    return kind == "stream" and (watch.info is None or watch.info.duration_s is None)
 
 
 def _coverage(watch: Watch) -> float:
@@ -98,6 +123,26 @@ def _coverage(watch: Watch) -> float:
     if watch.info.frames_expected:
         return min(1.0, watch.frames_decoded / watch.info.frames_expected)
     return min(1.0, watch.last_s / watch.info.duration_s) if watch.info.duration_s else 0.0
+
+
+def _recheck(verdicts: Sequence[Verdict], segments: Sequence[Segment], watch: Watch, threshold: float) -> list[Verdict]:
+    """Returns verdicts of which the worst stands when its faces are encoded once more; else it is inconclusive.
+
+    With the worst gone the next one decides, and is asked too; more are not, so that the cost stays small.
+    """
+    checked = {verdict.track: verdict for verdict in verdicts}
+    asked: set[int] = set()
+    while checked and len(asked) < RECHECKED_TRACKS:
+        worst = max(checked.values(), key=severity)
+        if worst.track in asked or worst.label == "inconclusive" or worst.fake_probability is None:
+            break
+        asked.add(worst.track)
+        pictures = pictures_behind(worst.track, watch.album.pictures(worst.track), segments)
+        if not is_unstable(worst.fake_probability, threshold, pictures, watch.engine):
+            break
+        reasons: tuple[Reason, ...] = (*worst.reasons, "unstable_under_compression")
+        checked[worst.track] = replace(worst, label="inconclusive", reasons=reasons)
+    return list(checked.values())
 
 
 def _track_report(verdict: Verdict, scores: Sequence[FaceScore]) -> TrackReport:
@@ -111,4 +156,5 @@ def _track_report(verdict: Verdict, scores: Sequence[FaceScore]) -> TrackReport:
         verdict.faces_used,
         verdict.reasons,
         tuple(scores),
+        verdict.interval,
     )

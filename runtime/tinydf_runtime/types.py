@@ -13,6 +13,9 @@ BoxXYXY: TypeAlias = tuple[float, float, float, float]
 Landmarks: TypeAlias = tuple[tuple[float, float], ...]
 Label: TypeAlias = Literal["real", "fake", "inconclusive"]
 Kind: TypeAlias = Literal["video", "image", "stream"]
+GapReason: TypeAlias = Literal["ended", "stalled"]
+Adjustment: TypeAlias = Literal["tone_mapped", "deinterlaced"]
+"""What was done to pictures before they were looked at: HDR brought to an ordinary screen; one half picture kept."""
 Status: TypeAlias = Literal["ok", "truncated", "no_face", "unreadable", "timeout"]
 InputVerdict: TypeAlias = Literal["real", "fake", "inconclusive", "no_face", "error"]
 Reason: TypeAlias = Literal[
@@ -22,6 +25,8 @@ Reason: TypeAlias = Literal[
     "uncertain_face",
     "near_threshold",
     "frames_disagree",
+    "many_people",
+    "unstable_under_compression",
     "no_face_found",
     "mostly_unseen",
     "interrupted",
@@ -75,6 +80,31 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceQuality:
+    """What a face's crop is worth as evidence: 0 (nothing) to 1 (ideal) each, three digits.
+
+    Named as in ISO/IEC 29794-5:2025.
+
+    Attributes:
+        sharpness: Fine detail in the face's middle.
+        under_exposure_prevention: Share of it that is not all but black.
+        over_exposure_prevention: Share of it that is not all but white.
+        head_pose_yaw: Squared cosine of the turn to a side.
+        head_pose_pitch: Of the nod.
+        head_pose_roll: Of the tilt.
+        inter_eye_distance: Distance of the eyes, against that at which the network sees all it can.
+    """
+
+    sharpness: float = 1.0
+    under_exposure_prevention: float = 1.0
+    over_exposure_prevention: float = 1.0
+    head_pose_yaw: float = 1.0
+    head_pose_pitch: float = 1.0
+    head_pose_roll: float = 1.0
+    inter_eye_distance: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class FaceScore:
     """One scored face: the compact record that stays in memory while its frame and crop do not.
 
@@ -85,6 +115,7 @@ class FaceScore:
         detection_score: 0..1.
         fake_probability: 0..1.
         forgery_map: h x w, uint8, 255 = 1.0, over the crop; None unless asked for. Not part of the report's JSON.
+        quality: What the crop is worth as evidence; None where it was not measured. Not part of the report's JSON.
     """
 
     time_s: float
@@ -93,6 +124,26 @@ class FaceScore:
     detection_score: float
     fake_probability: float
     forgery_map: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False, metadata={"json": False})
+    quality: FaceQuality | None = field(default=None, metadata={"json": False})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FacePicture:
+    """A face that is worth showing beside a verdict.
+
+    Attributes:
+        track: Whose face it is.
+        record: When and where it was, and its score.
+        jpeg: The crop as the network saw it, as a JPEG file.
+        forgery_map: h x w, uint8, 255 = 1.0, over the crop.
+        best: Whether it is the one that was seen best; else it is among the most suspicious.
+    """
+
+    track: int
+    record: FaceScore
+    jpeg: bytes = field(repr=False)
+    forgery_map: NDArray[np.uint8] = field(repr=False)
+    best: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +156,7 @@ class Verdict:
         fake_probability: 0..1; None where the evidence is too thin for a number.
         reasons: Codes that say why, empty for a plain real or fake.
         faces_used: Scores that the probability rests on.
+        interval: Lowest and highest probability that as many independent looks may give, nine times in ten.
     """
 
     track: int
@@ -112,6 +164,7 @@ class Verdict:
     fake_probability: float | None
     reasons: tuple[Reason, ...]
     faces_used: int
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +179,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class TrackReport:
-    """One person's stretch of a video, with every score that its verdict rests on."""
+    """One person's stretch of a video, with every score that its verdict rests on.
+
+    Attributes:
+        interval: See ``Verdict``.
+    """
 
     id: int
     first_s: float
@@ -136,16 +193,32 @@ class TrackReport:
     faces_used: int
     reasons: tuple[Reason, ...]
     scores: tuple[FaceScore, ...]
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of wall clock spent on one input."""
+    """Seconds of wall clock spent on one input. Steps overlap, and each waits for the others' cores: they do not add up."""
 
     total_s: float = 0.0
     decode_s: float = 0.0
     detect_s: float = 0.0
     classify_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which a stream delivered nothing.
+
+    Attributes:
+        start_s: Seconds since the start at which its last frame came.
+        end_s: When the next one came, or when the waiting was given up.
+        reason: "ended": the connection broke off or was closed. "stalled": it stayed open and delivered nothing.
+    """
+
+    start_s: float
+    end_s: float
+    reason: GapReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +230,12 @@ class InputReport:
         sha256: Hash of the file; None for streams and for files that cannot be opened.
         frames_scored: Frames in which faces were looked for.
         message: Why the input could not be read; None where it could.
+        gaps: Times in which a stream delivered nothing.
+        frames_dropped: Frames of a stream that were passed over or thrown away so that results do not lag behind.
+        tracks_forgotten: Tracks of an endless stream that were judged and let go of, the least suspicious first.
+        pictures: The most suspicious and the best seen faces of each person, small enough to keep. Not part of the
+            report's JSON.
+        adjustments: What was done to the pictures before they were looked at, beside turning them upright.
     """
 
     path: str
@@ -178,6 +257,11 @@ class InputReport:
     tracks: tuple[TrackReport, ...]
     segments: tuple[Segment, ...]
     timing: Timing
+    gaps: tuple[Gap, ...] = ()
+    frames_dropped: int = 0
+    tracks_forgotten: int = 0
+    pictures: tuple[FacePicture, ...] = field(default=(), repr=False, compare=False, metadata={"json": False})
+    adjustments: tuple[Adjustment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +274,13 @@ class ToolInfo:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """The classifier that made a report; ``threshold`` is the one that was used."""
+    """The classifier that made a report.
+
+    Attributes:
+        threshold: The one that was used.
+        checkpoint_sha256: Hash of the checkpoint that the model was exported from, None where it does not say.
+        fpr: Share of real faces that may reach the threshold, where it was chosen by that; else None.
+    """
 
     name: str
     sha256: str | None
@@ -199,6 +289,8 @@ class ModelInfo:
     device: str
     threshold: float
     temperature: float
+    checkpoint_sha256: str | None = None
+    fpr: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,10 +336,19 @@ class ScoredFace:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A live frame and what is known about the faces in it."""
+    """A live frame and what is known about the faces in it.
+
+    Attributes:
+        frame: The picture, with its time in seconds since the start.
+        faces: Those of tracked persons.
+        latency_s: From the decoding of the frame to this result; None for a file, which cannot be late.
+        frames_dropped: Frames passed over or thrown away so far, so that results do not lag behind.
+    """
 
     frame: Frame
     faces: tuple[ScoredFace, ...]
+    latency_s: float | None = None
+    frames_dropped: int = 0
 
 
 def _to_plain(value: Any) -> Any:

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydf_runtime.album import FaceAlbum
 from tinydf_runtime.crop import crop_face
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.errors import ModelFileError, OutsideImageError
+from tinydf_runtime.file_frames import FileFrames
+from tinydf_runtime.overlap import Ahead
+from tinydf_runtime.picture import read_image
+from tinydf_runtime.quality import measure_quality
 from tinydf_runtime.track import FaceTracker
-from tinydf_runtime.types import Face, FaceScore, Frame, Image, Scores, Status
-from tinydf_runtime.video import VideoInfo, VideoReader, read_image
+from tinydf_runtime.types import Adjustment, Face, FaceScore, Frame, Image, Scores, Status
+from tinydf_runtime.video import VideoInfo
 
-BATCH = 8
-"""Crops scored at once: fills the engine's threads, and little more than 1 MB of them waits."""
+BATCH = 4
+"""Crops scored at once. Eight take as long each on a CPU, and 60 MB more."""
+SIGHTS_AHEAD = 2 * BATCH
+"""Frames whose faces are found and wait to be scored: as crops, some 150 KB a face."""
 
 Progress = Callable[[float, float | None], None]
 """Called with the seconds of the input done, and its length where known."""
@@ -30,11 +38,35 @@ Progress = Callable[[float, float | None], None]
 class Detector(Protocol):
     """What finds faces; ``FaceDetector`` is the one that comes with TinyDF."""
 
-    name: str
-    sha256: str
+    @property
+    def name(self) -> str:
+        """Its name, for reports."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of its file, or what else tells its versions apart."""
 
     def detect(self, image: Image) -> list[Face]:
         """Returns the faces of an H x W x 3 BGR uint8 picture."""
+
+
+class FrameSource(Protocol):
+    """What gives the frames of an input in order; see ``VideoReader``. The facts are known once there was a frame."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """What the input says about itself."""
+
+    @property
+    def frames_decoded(self) -> int:
+        """Frames decoded so far."""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the input had promised more."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yields the sampled frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +75,30 @@ class Limits:
 
     Attributes:
         max_seconds: Wall clock for one input, None for as long as it takes.
-        stop: Set from another thread or a signal handler to end at the next frame.
+        stop: Set from another thread or a signal handler to end at the next frame; what was seen until then counts.
     """
 
     max_seconds: float | None = None
     stop: threading.Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is left of a frame once its faces are found and cut out.
+
+    Attributes:
+        index: Of the frame.
+        time_s: Of the frame.
+        crops: Track, record with its probability still to come, and RGB crop of each face.
+        detect_s: Time that finding and following them took.
+        crop_s: Time that cutting them out took.
+    """
+
+    index: int
+    time_s: float
+    crops: list[tuple[int, FaceScore, Image]]
+    detect_s: float
+    crop_s: float
 
 
 @dataclass(slots=True)
@@ -63,6 +114,7 @@ class Watch:
         status: "ok", or why it was not seen to its end.
         interrupted: Whether it was stopped from outside.
         scores: Track id -> its faces in order of time.
+        album: The few crops that are kept.
     """
 
     engine: Engine
@@ -78,67 +130,97 @@ class Watch:
     decode_s: float = 0.0
     detect_s: float = 0.0
     classify_s: float = 0.0
+    adjustments: tuple[Adjustment, ...] = ()
     scores: dict[int, list[FaceScore]] = field(default_factory=dict)
+    album: FaceAlbum = field(default_factory=FaceAlbum)
     _waiting: list[tuple[int, FaceScore, Image]] = field(default_factory=list)
 
     def look(self, frame: Frame) -> None:
         """Finds and crops the faces of a frame, so that the frame can go, and scores when a batch is full."""
+        self.take(self.find(frame))
+
+    def find(self, frame: Frame) -> Sight:
+        """Finds, follows and crops the faces of a frame. Frames come in order; another thread may score meanwhile."""
         started = time.perf_counter()
         faces = self.detector.detect(frame.image)
         tracked = list(enumerate(faces, 1)) if self.tracker is None else self.tracker.update(frame, faces)
         found = time.perf_counter()
-        self._waiting += crop_tracked(frame, tracked, self.engine)
-        self.detect_s += found - started
-        self.classify_s += time.perf_counter() - found
+        crops = crop_tracked(frame, tracked, self.engine)
+        return Sight(frame.index, frame.time_s, crops, found - started, time.perf_counter() - found)
+
+    def take(self, sight: Sight) -> None:
+        """Takes the crops of a frame, and scores when a batch is full."""
         self.frames_scored += 1
-        self.last_s = frame.time_s
-        if len(self._waiting) >= BATCH:
-            self.score_waiting()
+        self.last_s = sight.time_s
+        self.detect_s += sight.detect_s
+        self.classify_s += sight.crop_s
+        self._waiting += sight.crops
+        while len(self._waiting) >= BATCH:
+            self._score(BATCH)
 
     def score_waiting(self) -> None:
         """Scores the crops that wait and lets go of them."""
-        if not self._waiting:
-            return
+        if self._waiting:
+            self._score(len(self._waiting))
+
+    def _score(self, count: int) -> None:
+        """Scores the crops that have waited longest."""
         started = time.perf_counter()
-        scores = score_crops(self.engine, np.stack([crop for _, _, crop in self._waiting]))
-        for i, (track, record, _) in enumerate(self._waiting):
-            probability = min(max(float(scores.fake_probability[i]), 0.0), 1.0)
-            forgery_map = np.rint(scores.forgery_map[i] * 255).clip(0, 255).astype(np.uint8) if self.keep_maps else None
-            self.scores.setdefault(track, []).append(
-                replace(record, fake_probability=round(probability, 6), forgery_map=forgery_map)
-            )
-        self._waiting.clear()
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        scores = score_crops(self.engine, np.stack([crop for _, _, crop in batch]))
+        maps = np.rint(scores.forgery_map * 255).clip(0, 255).astype(np.uint8)
+        for (track, record, crop), value, forgery_map in zip(batch, scores.fake_probability, maps, strict=True):
+            probability = round(min(max(float(value), 0.0), 1.0), 6)
+            kept_map = forgery_map.copy() if self.keep_maps else None
+            record = replace(record, fake_probability=probability, forgery_map=kept_map)
+            self.scores.setdefault(track, []).append(record)
+            self.album.offer(track, record, crop, forgery_map)
         self.classify_s += time.perf_counter() - started
 
 
 def watch_video(
-    source: str | int, watch: Watch, sample_fps: float | None, progress: Progress | None, limits: Limits
+    frames: FrameSource, watch: Watch, progress: Progress | None, limits: Limits, *, overlap: bool = True
 ) -> None:
-    """Shows the sampled frames of a video or stream to ``watch``, to the end or to a limit.
+    """Shows the sampled frames of a video to ``watch``, to the end or to a limit. Progress and limits: in this thread.
+
+    Args:
+        frames: Where they come from, entered. The user's own are taken and looked at in this thread, one by one.
+        watch: What remembers them.
+        progress: Called after each sampled frame.
+        limits: When to stop early.
+        overlap: Find faces in a thread of its own while others are scored. The result is the same either way.
 
     Raises:
         UnreadableInputError: No frame of the file can be read.
-        UnavailableError: The camera or stream cannot be opened.
     """
     watch.tracker = FaceTracker()
     deadline = None if limits.max_seconds is None else time.monotonic() + limits.max_seconds
-    with VideoReader(source, sample_fps) as reader:
-        watch.info = reader.info
-        frames = iter(reader)
-        while (frame := _next_frame(frames, watch)) is not None:
-            watch.look(frame)
+    stopped_at: int | None = None
+    with ExitStack() as stack:
+        found = _find_all(iter(frames), watch)
+        overlap = overlap and isinstance(frames, FileFrames)
+        sights = stack.enter_context(Ahead(found, SIGHTS_AHEAD, "tinydf-find")) if overlap else found
+        for sight in sights:
+            watch.take(sight)
             if progress:
-                progress(frame.time_s, reader.info.duration_s)
+                progress(sight.time_s, frames.info.duration_s)
             if deadline is not None and time.monotonic() >= deadline:
                 watch.status = "timeout"
-                break
-            if limits.stop is not None and limits.stop.is_set():
+            elif limits.stop is not None and limits.stop.is_set():
                 watch.interrupted = True
-                break
-        watch.frames_decoded = reader.frames_decoded
-        if reader.truncated and watch.status == "ok":
-            watch.status = "truncated"
+            else:
+                continue
+            stopped_at = sight.index
+            break
     watch.score_waiting()
+    watch.info = frames.info
+    # What was decoded ahead of a stop was not seen.
+    watch.frames_decoded = frames.frames_decoded if stopped_at is None else stopped_at + 1
+    if isinstance(frames, FileFrames):
+        watch.decode_s = frames.decode_s
+        watch.adjustments = frames.adjustments
+    if stopped_at is None and frames.truncated:
+        watch.status = "truncated"
 
 
 def watch_image(path: Path, watch: Watch) -> None:
@@ -166,7 +248,8 @@ def crop_tracked(
     for track, face in tracked:
         # A track that leaves the picture can end with a box beyond its border.
         with suppress(OutsideImageError):
-            crop = crop_face(frame.image, face.box_xyxy, engine.spec.crop)[..., ::-1]
+            blue_first = crop_face(frame.image, face.box_xyxy, engine.spec.crop)
+            crop = np.asarray(cv2.cvtColor(blue_first, cv2.COLOR_BGR2RGB), np.uint8)
             left, top, right, bottom = (round(float(value), 2) for value in face.box_xyxy)
             record = FaceScore(
                 round(float(frame.time_s), 6),
@@ -174,6 +257,7 @@ def crop_tracked(
                 (left, top, right, bottom),
                 round(min(max(float(face.score), 0.0), 1.0), 6),
                 fake_probability=0.0,
+                quality=measure_quality(crop, face),
             )
             cropped.append((track, record, crop))
     return cropped
@@ -210,9 +294,15 @@ def score_crops(engine: Engine, crops: NDArray[np.uint8]) -> Scores:
     return scores
 
 
-def _next_frame(frames: Iterator[Frame], watch: Watch) -> Frame | None:
-    """Returns the next sampled frame, None at the end, and counts the time."""
-    started = time.perf_counter()
-    frame = next(frames, None)
-    watch.decode_s += time.perf_counter() - started
-    return frame
+def _find_all(frames: Iterator[Frame], watch: Watch) -> Generator[Sight, None, None]:
+    """Yields what is found in each frame, and counts the time that waiting for frames takes."""
+    while True:
+        started = time.perf_counter()
+        frame = next(frames, None)
+        watch.decode_s += time.perf_counter() - started
+        if frame is None:
+            return
+        sight = watch.find(frame)
+        # Else it would stay in memory while the next one is waited for.
+        del frame
+        yield sight

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.aggregate import (
+    ALLOWED_FALSE_ALARMS,
     CERTAIN_FACE,
     MINIMUM_FACES,
-    MINIMUM_SIDE_PX,
-    collect_evidence,
+    PERSON_SPREAD,
+    crowd_margin,
     judge_input,
     judge_track,
-    to_logit,
-    to_probability,
-    trimmed_mean,
+    judge_tracks,
 )
+from tinydf_runtime.evidence import MINIMUM_SIDE_PX, collect_evidence, to_logit, to_probability, trimmed_mean
 from tinydf_runtime.types import FaceScore, Verdict
 
 STEP_S = 0.2
@@ -194,3 +194,67 @@ def test_what_may_not_be_a_face_has_no_verdict() -> None:
     verdict, segments = judge_track(1, scores_of([0.95] * 10, detection_score=CERTAIN_FACE - 0.05), 0.5)
     assert (verdict.label, verdict.fake_probability, verdict.reasons) == ("inconclusive", None, ("uncertain_face",))
     assert segments == ()
+
+
+def person(rng: np.random.Generator, mean: float, count: int = 50) -> list[FaceScore]:
+    """Scores of somebody whose level is the mean of real people and an own part."""
+    level = mean + PERSON_SPREAD * rng.standard_normal()
+    return scores_of([to_probability(float(level + 0.5 * noise)) for noise in rng.standard_normal(count)])
+
+
+def test_the_margin_grows_with_the_people_and_is_none_for_one() -> None:
+    margins = [crowd_margin(people) for people in (0, 1, 2, 10, 30, 1000)]
+    assert margins[:2] == [0, 0]
+    assert margins == sorted(margins)
+    assert 0.6 < margins[4] < 1.2
+
+
+@pytest.mark.parametrize("people", [1, 5, 30])
+def test_real_people_give_as_few_false_alarms_in_a_crowd_as_alone(people: int) -> None:
+    rng, clips = np.random.default_rng(people), max(40, 200 // people)
+    alarms = 0
+    for _ in range(clips):
+        crowd = {track: person(rng, to_logit(0.6) - 1.5, count=20) for track in range(people)}
+        alarms += judge_input([verdict for verdict, _ in judge_tracks(crowd, 0.6)])[0] == "fake"
+    assert alarms / clips <= 2 * ALLOWED_FALSE_ALARMS
+
+
+def test_the_forged_one_of_a_crowd_is_found() -> None:
+    rng = np.random.default_rng(0)
+    crowd = {track: person(rng, -2.0) for track in range(1, 31)} | {17: scores_of(noisy(0.95, 50))}
+    verdicts = [verdict for verdict, _ in judge_tracks(crowd, 0.6)]
+    assert [verdict.track for verdict in verdicts if verdict.label == "fake"] == [17]
+    assert judge_input(verdicts)[0] == "fake"
+
+
+def test_who_is_suspicious_only_for_one_of_many_is_inconclusive() -> None:
+    suspicious, plain = scores_of(noisy(0.75, 50)), scores_of(noisy(0.1, 50))
+    assert judge_track(1, suspicious, 0.6)[0].label == "fake"
+    crowd = {1: suspicious} | dict.fromkeys(range(2, 31), plain)
+    verdict = judge_tracks(crowd, 0.6)[0][0]
+    assert (verdict.label, verdict.reasons) == ("inconclusive", ("many_people",))
+
+
+def test_passers_by_who_cannot_be_judged_make_no_crowd() -> None:
+    passing = {track: scores_of([0.5] * 2) for track in range(2, 40)}
+    tracks = {1: scores_of(noisy(0.75, 50)), **passing}
+    assert judge_tracks(tracks, 0.6)[0][0].label == "fake"
+
+
+def test_a_verdict_says_between_what_it_lies_and_more_frames_bring_that_closer() -> None:
+    widths = []
+    for count in (5, 20, 100):
+        verdict, _ = judge_track(1, scores_of(noisy(0.2, count)), 0.6)
+        assert verdict.interval is not None and verdict.fake_probability is not None
+        low, high = verdict.interval
+        assert low < verdict.fake_probability < high
+        widths.append(high - low)
+    assert widths == sorted(widths, reverse=True)
+    assert judge_track(1, [], 0.6)[0].interval is None
+
+
+def test_an_hour_at_thirty_frames_a_second_is_judged() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = 1 / (1 + np.exp(1.5 - 0.6 * rng.standard_normal(108_000)))
+    verdict, segments = judge_track(1, scores_of(probabilities.tolist(), step_s=1 / 30), 0.6)
+    assert (verdict.label, segments) == ("real", ())

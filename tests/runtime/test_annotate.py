@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tinydf_runtime.annotate import Trail, annotate_image, annotate_video
+from tinydf_runtime.annotate import annotate_image, annotate_video
+from tinydf_runtime.trail import Trail
 from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.pipeline import Analyzer
 from tinydf_runtime.types import FaceScore, Image, InputReport, TrackReport

@@ -68,7 +68,7 @@ def test_a_clip_gets_a_verdict_a_table_and_a_note(tool: Tool, clip: Path) -> Non
     result = tool(clip)
     assert result.exit_code == 0
     assert result.stderr == ""
-    for words in ("REAL", "0.0-2.8 s", "15", "statistical evidence, not proof"):
+    for words in ("REAL", "0:00-0:02.8", "15", "statistical evidence, not proof"):
         assert words in result.stdout
 
 
@@ -76,7 +76,7 @@ def test_a_half_forged_clip_is_fake_and_says_where(tool: Tool, write_video: Vide
     path = write_video([face(REAL_GREEN)] * 125 + [face(FORGED_GREEN)] * 125)
     result = tool(path, "--json", tmp_path / "r.json")
     assert result.exit_code == 0
-    assert "FAKE" in result.stdout and "looks forged from 5.0 s to 9.8 s" in result.stdout
+    assert "FAKE" in result.stdout and "looks forged from 0:05 to 0:09.8" in result.stdout
     (item,) = read_report(tmp_path / "r.json")["inputs"]
     assert item["verdict"] == "fake"
     assert item["segments"][0]["start_s"] == pytest.approx(5.0, abs=0.3)

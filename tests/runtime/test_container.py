@@ -90,3 +90,31 @@ def test_anything_else_says_nothing_and_does_no_harm(tmp_path: Path, write_video
         _read(tmp_path, bytes(damaged))
     for length in range(0, len(whole), 7):
         _read(tmp_path, whole[:length])
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        (b"RIFF\0\0\0\0WAVEfmt ", "WAV"),
+        (b"ID3\4\0\0\0\0\0\0\0\0", "MP3"),
+        (b"fLaC\0\0\0\x22\0\0\0\0", "FLAC"),
+        (b"OggS\0\2\0\0\0\0\0\0", "Ogg"),
+    ],
+)
+def test_sound_files_are_named(tmp_path: Path, start: bytes, name: str) -> None:
+    assert _read(tmp_path, start + bytes(100)).sounds == (name,)
+
+
+def test_sounds_beside_the_pictures_are_listed(tmp_path: Path) -> None:
+    entry = _box(b"stsd", bytes(4) + struct.pack(">I", 1) + _box(b"mp4a", bytes(28)))
+    media = _box(b"hdlr", bytes(8) + b"soun" + bytes(13)) + _box(b"minf", _box(b"stbl", entry))
+    content = _box(b"ftyp", b"isom" + bytes(12)) + _box(b"moov", _box(b"trak", _box(b"mdia", media)))
+    assert _read(tmp_path, content).sounds == ("mp4a",)
+
+
+def test_transport_packets_are_joined_before_looking_for_h264(tmp_path: Path) -> None:
+    assert not _read(tmp_path, (b"G" + bytes(187)) * 5).may_interlace
+    mpeg2 = bytes([0x47, 0x40, 0, 0x30, 3, 0, 0, 0]) + b"\x00\x00"
+    first = mpeg2 + bytes(188 - len(mpeg2) - 2) + b"\x00\x00"
+    second = bytes([0x47, 0, 0, 0x10]) + b"\x01\xb3" + bytes(182)
+    assert _read(tmp_path, first + second + second).may_interlace

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
 import runpy
+import shutil
+import subprocess
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +24,7 @@ from tinydf_runtime import Analyzer
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def drawn_networks(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Path, tiny_detector: Path) -> None:
     monkeypatch.setattr("tinydf_runtime.pipeline.DEFAULT_MODEL", tiny_classifier)
     monkeypatch.setattr("tinydf_runtime.pipeline.DEFAULT_DETECTOR", tiny_detector)
@@ -28,7 +37,6 @@ def clip(write_video: Callable[..., Path]) -> Path:
     return write_video([image] * 50)
 
 
-@pytest.mark.usefixtures("drawn_networks")
 def test_a_video_is_judged_in_ten_lines(
     clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -37,11 +45,279 @@ def test_a_video_is_judged_in_ten_lines(
     assert f"{clip} real" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("drawn_networks")
 def test_a_camera_is_watched_live(
     clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stream = Analyzer.stream
-    monkeypatch.setattr(Analyzer, "stream", lambda self, source: stream(self, clip))
+    monkeypatch.setattr(Analyzer, "stream", lambda self, source, **limits: stream(self, clip, **limits))
     runpy.run_path(str(EXAMPLES / "watch_camera.py"))
     assert len(capsys.readouterr().out.splitlines()) == 10
+
+
+class Service:
+    """Calls the web service as a server would, without one."""
+
+    def __init__(self) -> None:
+        pytest.importorskip("fastapi", reason="FastAPI is not installed")
+        self.module = runpy.run_path(str(EXAMPLES / "serve.py"))
+
+    def post(self, body: list[bytes], content_type: str = "video/mp4") -> tuple[int, Any]:
+        return asyncio.run(self.post_among_others(body, content_type))
+
+    async def post_among_others(self, body: list[bytes], content_type: str = "video/mp4") -> tuple[int, Any]:
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "path": "/judge",
+            "query_string": b"",
+            "headers": [(b"content-type", content_type.encode())],
+        }
+        parts = iter(body)
+        answer: dict[str, Any] = {"body": b""}
+
+        async def receive() -> dict[str, Any]:
+            part = next(parts, None)
+            return {"type": "http.request", "body": part or b"", "more_body": part is not None}
+
+        async def send(message: dict[str, Any]) -> None:
+            answer["status"] = message.get("status", answer.get("status"))
+            answer["body"] += message.get("body", b"")
+
+        await self.module["app"](scope, receive, send)
+        return answer["status"], json.loads(answer["body"])
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    opened = Service()
+    yield opened
+    opened.module["analyzer"].close()
+
+
+def test_the_web_service_judges_what_is_sent(service: Service, clip: Path) -> None:
+    content = clip.read_bytes()
+    status, report = service.post([content[start : start + 5000] for start in range(0, len(content), 5000)])
+    assert (status, report["inputs"][0]["verdict"], report["inputs"][0]["path"]) == (200, "real", "upload")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        ([b"some text"], "text/plain", 415),
+        ([b"#EXTM3U\n", b"http://127.0.0.1/secret\n"], "video/mp4", 415),
+        ([b"short"], "video/mp4", 415),
+        ([], "video/mp4", 415),
+        ([b"\x00\x00", b"\x00\x18ftypisom", b"nothing that plays"], "video/mp4", 422),
+    ],
+)
+def test_the_web_service_refuses_what_is_no_video(
+    service: Service, body: list[bytes], content_type: str, status: int
+) -> None:
+    found, answer = service.post(body, content_type)
+    assert found == status
+    assert "/" not in answer["detail"], "a path of the server is told to its user"
+
+
+def test_the_web_service_stops_an_upload_that_is_too_large(service: Service) -> None:
+    taken = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1 << 20
+            yield b"\x1a\x45\xdf\xa3".ljust(1 << 20)
+
+    service.module["judge"].__globals__["MAXIMUM_BYTES"] = 3 << 20
+    status, _ = service.post(endless())  # type: ignore[arg-type]
+    assert (status, taken) == (413, 4 << 20)
+
+
+def test_the_web_service_takes_no_more_work_than_it_has_places_for(
+    service: Service, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, content = threading.Event(), [clip.read_bytes()]
+    analyze_input = Analyzer.analyze_input
+
+    def wait_and_analyze(*arguments: Any, **options: Any) -> Any:
+        go_on.wait(10)
+        return analyze_input(*arguments, **options)
+
+    monkeypatch.setattr(Analyzer, "analyze_input", wait_and_analyze)
+
+    async def send_three() -> list[int]:
+        places = service.module["AT_ONCE"]
+        working = [asyncio.create_task(service.post_among_others(content)) for _ in range(places)]
+        while not service.module["free"].locked():
+            await asyncio.sleep(0.01)
+        refused = await service.post_among_others(content)
+        go_on.set()
+        return [refused[0], *[(await task)[0] for task in working]]
+
+    assert asyncio.run(send_three()) == [503, 200, 200]
+
+
+def test_a_folder_is_watched(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    look = runpy.run_path(str(EXAMPLES / "watch_folder.py"))["look"]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    content = clip.read_bytes()
+    (folder / "copying.mp4").write_bytes(content[: len(content) // 2])
+    (folder / "bad.mp4").write_bytes(b"no video")
+    (folder / "notes.txt").write_text("no video either")
+    (folder / "sub.mp4").mkdir()
+
+    def verdicts() -> dict[str, str]:
+        return {p.name: json.loads(p.read_text())["inputs"][0]["verdict"] for p in sorted(folder.glob("*.json"))}
+
+    with Analyzer() as analyzer:
+        done: dict[Path, tuple[int, int]] = {}
+        seen = look(folder, analyzer, {}, done)
+        assert verdicts() == {}, "what has just come may still be being copied"
+        (folder / "copying.mp4").write_bytes(content)
+        seen = look(folder, analyzer, seen, done)
+        assert verdicts() == {"bad.mp4.json": "error"}
+        seen = look(folder, analyzer, seen, done)
+        assert verdicts() == {"bad.mp4.json": "error", "copying.mp4.json": "real"}
+        capsys.readouterr()
+        look(folder, analyzer, look(folder, analyzer, seen, done), {})
+        assert capsys.readouterr().out == "", "what is judged is not judged again, even after a restart"
+        (folder / "bad.mp4").write_bytes(content)
+        # A file may be changed within the resolution of the clock.
+        os.utime(folder / "bad.mp4", (time.time() + 5,) * 2)
+        seen = look(folder, analyzer, look(folder, analyzer, seen, done), done)
+        assert verdicts() == {"bad.mp4.json": "real", "copying.mp4.json": "real"}
+    assert (folder / "copying.mp4").read_bytes() == content
+
+
+def test_a_folder_that_cannot_be_written_to_does_not_end_the_watch(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    look = runpy.run_path(str(EXAMPLES / "watch_folder.py"))["look"]
+    (tmp_path / "clip.mp4.json").mkdir()
+    with Analyzer() as analyzer:
+        done: dict[Path, tuple[int, int]] = {}
+        look(tmp_path, analyzer, look(tmp_path, analyzer, {}, done), done)
+    assert clip in done
+    assert "clip.mp4.json" in capsys.readouterr().err
+
+
+def test_the_notebook_runs_from_top_to_bottom(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(clip.parent)
+    shown: list[bytes] = []
+    display = ModuleType("IPython.display")
+    display.Image = lambda data: data  # type: ignore[attr-defined]
+    display.display = shown.append  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    names: dict[str, Any] = {}
+    for cell in notebook_cells():
+        exec("".join(cell["source"]), names)
+    assert "person 1: real" in capsys.readouterr().out
+    assert shown[0].startswith(b"\x89PNG")
+    assert names["own"].tracks == names["found"].tracks
+
+
+def test_the_notebook_is_well_formed_and_holds_no_output() -> None:
+    notebook = json.loads((EXAMPLES / "judge_video.ipynb").read_text(encoding="utf-8"))
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in notebook_cells())
+
+
+def notebook_cells() -> list[dict[str, Any]]:
+    """The cells with code."""
+    notebook = json.loads((EXAMPLES / "judge_video.ipynb").read_text(encoding="utf-8"))
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+@pytest.fixture
+def screen() -> Iterator[dict[str, str]]:
+    """The environment of a program that opens windows: on an invisible screen where the machine has none."""
+    pytest.importorskip("tkinter", reason="Python has no Tk here")
+    environment = dict(os.environ)
+    if environment.get("DISPLAY") or sys.platform in ("win32", "darwin"):
+        yield environment
+        return
+    if shutil.which("Xvfb") is None:
+        pytest.skip("neither a screen nor Xvfb is here")
+    reading, writing = os.pipe()
+    # It ends by itself with its last window, so that none is left when the tests are killed.
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x1024x24", "-nolisten", "tcp", "-terminate"]
+    with subprocess.Popen(
+        command, pass_fds=[writing], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        os.close(writing)
+        with os.fdopen(reading) as number:
+            environment["DISPLAY"] = f":{number.readline().strip()}"
+        try:
+            yield environment
+        finally:
+            server.kill()
+
+
+WINDOW_USER = """
+import runpy, sys, threading, time, tkinter
+from pathlib import Path
+import tinydf_runtime.pipeline as pipeline
+
+example, model, detector, source, awaited = sys.argv[1:]
+pipeline.DEFAULT_MODEL, pipeline.DEFAULT_DETECTOR = Path(model), Path(detector)
+stream = pipeline.Analyzer.stream
+
+def play_like_a_camera(self, source, limits):
+    while not limits.stop.is_set():
+        for moment in stream(self, source, limits=limits):
+            limits.stop.wait(0.02)
+            yield moment
+
+pipeline.Analyzer.stream = play_like_a_camera
+root = tkinter.Tk()
+runpy.run_path(example)["show"](root, source)
+picture, line = root.nametowidget("picture"), root.nametowidget("line")
+deadline = time.monotonic() + 20
+while awaited not in line.cget("text") and time.monotonic() < deadline:
+    root.update()
+    time.sleep(0.01)
+print(line.cget("text"), picture.winfo_reqwidth() // 10, picture.winfo_reqheight() // 10)
+root.tk.call(root.protocol("WM_DELETE_WINDOW"))
+print("threads left:", threading.active_count() - 1)
+"""
+
+
+@pytest.fixture
+def look_at_window(
+    screen: dict[str, str], tiny_classifier: Path, tiny_detector: Path
+) -> Callable[[Path, str], list[str]]:
+    """Opens the window on a source, waits for words in its line, closes it, and returns what was there."""
+
+    def look(source: Path, awaited: str) -> list[str]:
+        arguments = [str(EXAMPLES / "window.py"), str(tiny_classifier), str(tiny_detector), str(source), awaited]
+        done = subprocess.run(
+            [sys.executable, "-c", WINDOW_USER, *arguments],
+            env=screen,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    return look
+
+
+def test_a_window_shows_faces_until_it_is_closed(look_at_window: Callable[[Path, str], list[str]], clip: Path) -> None:
+    line, threads = look_at_window(clip, "person 1: real")
+    assert line.startswith("person 1: real") and line.endswith(" 96 72")
+    assert threads == "threads left: 0"
+
+
+def test_a_window_says_why_there_is_no_picture(
+    look_at_window: Callable[[Path, str], list[str]], tmp_path: Path
+) -> None:
+    line, threads = look_at_window(tmp_path / "none.mp4", "none.mp4")
+    assert "none.mp4" in line
+    assert threads == "threads left: 0"

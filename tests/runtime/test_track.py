@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -147,21 +148,47 @@ def test_face_some_way_off_is_joined_only_when_it_looks_alike() -> None:
         assert track == expected
 
 
-def test_ids_never_cross_a_cut(astronaut: Image) -> None:
-    face = Face((165, 70, 275, 225), ((220, 150),) * 5, 0.9)
-    tracker = FaceTracker()
-    negative = np.ascontiguousarray(255 - astronaut)
-    pictures = [astronaut, astronaut, negative, negative, astronaut]
-    ids = [tracker.update(_frame(index, index / 5, image), [face])[0][0] for index, image in enumerate(pictures)]
-    assert ids == [1, 1, 2, 2, 3]
+ASTRONAUT = Face((165, 75, 275, 220), ((198, 125), (245, 123), (222, 150), (203, 178), (243, 177)), 0.95)
 
 
-def test_cut_without_faces_closes_tracks_too(astronaut: Image) -> None:
-    face = Face((165, 70, 275, 225), ((220, 150),) * 5, 0.9)
+def _portrait(astronaut: Image, hue: int = 0, x: float = 0.0) -> tuple[Image, Face]:
+    """The astronaut, moved sideways; with another hue she is somebody else, turned upside down in what she wears."""
+    image = astronaut
+    if hue:
+        hsv = cv2.cvtColor(astronaut, cv2.COLOR_BGR2HSV)
+        hsv[..., 0] = (hsv[..., 0].astype(int) + hue) % 180
+        image = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), np.uint8)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), 6), np.uint8)
+    moved = np.asarray(np.roll(image, round(x), axis=1), np.uint8)
+    box, points = ASTRONAUT.box_xyxy, ASTRONAUT.landmarks
+    return moved, Face((box[0] + x, box[1], box[2] + x, box[3]), tuple((px + x, py) for px, py in points), 0.95)
+
+
+def test_a_cut_gives_another_person_a_new_id_and_the_first_one_the_old_id_back(astronaut: Image) -> None:
+    tracker, ids = FaceTracker(), []
+    for index, hue in enumerate([0, 0, 0, 90, 90, 90, 0, 0, 90]):
+        image, face = _portrait(astronaut, hue, x=4.0 * (index % 3))
+        shown = np.ascontiguousarray(image if hue == 0 else np.where(image > 250, image, 255 - image))
+        ids.append(tracker.update(_frame(index, index / 5, shown), [face])[0][0])
+    assert ids == [1, 1, 1, 2, 2, 2, 1, 1, 2]
+
+
+def test_a_person_keeps_the_id_over_an_absence_of_any_length(astronaut: Image) -> None:
     tracker = FaceTracker()
-    assert tracker.update(_frame(0, 0.0, astronaut), [face])[0][0] == 1
-    assert tracker.update(_frame(1, 0.2, np.ascontiguousarray(255 - astronaut)), []) == []
-    assert tracker.update(_frame(2, 0.4, astronaut), [face])[0][0] == 2
+    image, face = _portrait(astronaut)
+    assert tracker.update(_frame(0, 0.0, image), [face])[0][0] == 1
+    for index in range(1, 60):
+        assert tracker.update(_frame(index, index / 5, image), []) == []
+    moved, there = _portrait(astronaut, x=90)
+    assert tracker.update(_frame(60, 12.0, moved), [there])[0][0] == 1
+
+
+def test_who_is_in_the_picture_already_gives_nobody_else_the_id(astronaut: Image) -> None:
+    twins = np.ascontiguousarray(np.hstack([astronaut[:, :400], astronaut[:, :400]]))
+    _, second = _portrait(astronaut, x=400)
+    tracker = FaceTracker()
+    assert [track for track, _ in tracker.update(_frame(0, 0.0, twins), [ASTRONAUT])] == [1]
+    assert [track for track, _ in tracker.update(_frame(1, 0.2, twins), [ASTRONAUT, second])] == [1, 2]
 
 
 def test_change_of_picture_size_and_faces_beyond_the_border_are_followed() -> None:

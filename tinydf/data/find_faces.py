@@ -13,14 +13,16 @@ from tinydf.data.layouts.listing import Clip
 from tinydf.data.parts import PartStatus, StoredFace, write_file
 from tinydf.data.sequences import read_sequence
 from tinydf.data.windows import Window, cut_window
-from tinydf_runtime.aggregate import CERTAIN_FACE, MINIMUM_FACES, MINIMUM_SIDE_PX
+from tinydf_runtime.aggregate import CERTAIN_FACE, MINIMUM_FACES
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.errors import UnreadableInputError
+from tinydf_runtime.evidence import MINIMUM_SIDE_PX
 from tinydf_runtime.files import sha256_of
+from tinydf_runtime.picture import read_image
 from tinydf_runtime.track import FaceTracker
 from tinydf_runtime.types import Face, Image
-from tinydf_runtime.video import VideoReader, read_image
+from tinydf_runtime.video import VideoReader
 
 SAMPLE_FPS = 5.0
 """Frames a second that are looked at, as in ``Analyzer``; more of a video too short to give enough."""

@@ -16,8 +16,8 @@ from tinydf.evaluation.faces import FaceSet
 from tinydf.evaluation.scores import ScoredFaces
 from tinydf.evaluation.videos import video_logits
 from tinydf.metrics import fit_temperature
-from tinydf_runtime.aggregate import LOGIT_LIMIT
 from tinydf_runtime.errors import UnknownFormatError, UsageError
+from tinydf_runtime.evidence import LOGIT_LIMIT
 from tinydf_runtime.spec import ModelSpec
 
 DIGITS = 4

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf.evaluation.scores import ScoredFaces
-from tinydf_runtime.aggregate import MINIMUM_FACES, judge_input, judge_track, to_logit
+from tinydf_runtime.aggregate import MINIMUM_FACES, judge_input, judge_tracks
+from tinydf_runtime.evidence import to_logit
 from tinydf_runtime.types import FaceScore
 
 RULE = (
@@ -42,6 +43,6 @@ def _judge(tracks: dict[int, list[FaceScore]], threshold: float) -> float:
     """Returns a video's logit."""
     # How many frames of a video were prepared is the choice of who prepared it, not a lack of evidence.
     minimum_faces = min(MINIMUM_FACES, max(map(len, tracks.values())))
-    verdicts = [judge_track(track, scores, threshold, minimum_faces)[0] for track, scores in tracks.items()]
+    verdicts = [verdict for verdict, _ in judge_tracks(tracks, threshold, minimum_faces)]
     probability = judge_input(verdicts)[1]
     return np.nan if probability is None else to_logit(probability)

@@ -22,7 +22,7 @@ class Stream:
             UnavailableError: The system refused.
         """
         self._stream = _call("cudaStreamCreate")
-        self.handle = int(self._stream)
+        self.handle: int = int(self._stream)
         """What TensorRT takes for a stream."""
         # CUDA keeps what nobody gives back, and an engine may be opened many times in one process.
         weakref.finalize(self, cudart.cudaStreamDestroy, self._stream)

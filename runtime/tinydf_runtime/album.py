@@ -1,0 +1,219 @@
+"""Scored faces of a video -> the few pictures of each person that are worth showing and scoring again.
+
+However long the video and however many people are in it, the album stays small: each person has a few places, and when
+the whole album is full the pictures of the least suspicious people go first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydf_runtime.types import FacePicture, FaceScore, Image
+
+WhyKept: TypeAlias = Literal["suspicious", "best", "spread"]
+_Key: TypeAlias = Callable[[FaceScore], float]
+
+SUSPICIOUS_PLACES = 4
+BEST_PLACES = 2
+SPREAD_PLACES = 6
+SHOWN_SUSPICIOUS = 3
+JPEG_QUALITY = 82
+"""Of the pictures that are shown: some 10 kB each."""
+TOTAL_PLACES = 96
+"""Crops of all people together: some 14 MB, however long the video."""
+APART_S = 1.0
+"""Two suspicious or two good pictures lie at least this far apart: neighbouring frames show the same."""
+FULL_SIDE_PX = 224.0
+"""A face this large fills its crop with own pixels; a larger one is not seen better."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AlbumPicture:
+    """A face that was kept.
+
+    Attributes:
+        record: When and where it was, and its score.
+        crop: side x side x 3, RGB, uint8, as the network saw it.
+        forgery_map: h x w, uint8, 255 = 1.0, over the crop.
+        why: What it was kept for: a high score, a good view, or to stand for its time.
+    """
+
+    record: FaceScore
+    crop: Image
+    forgery_map: NDArray[np.uint8]
+    why: WhyKept
+
+
+@dataclass(slots=True)
+class _Page:
+    """The pictures of one track, by what they were kept for; ``stride`` is the step between offers that are spread."""
+
+    suspicious: list[AlbumPicture] = field(default_factory=list)
+    best: list[AlbumPicture] = field(default_factory=list)
+    spread: list[AlbumPicture] = field(default_factory=list)
+    offered: int = 0
+    stride: int = 1
+
+    def taken(self) -> int:
+        """Returns how many places are taken; a picture that was kept for two things takes two."""
+        return len(self.suspicious) + len(self.best) + len(self.spread)
+
+    def drop_one(self) -> None:
+        """Lets go of the picture that is missed least; a best and a suspicious one stay the longest."""
+        for places, stay, key in (
+            (self.spread, 0, _time_s),
+            (self.best, 1, _view),
+            (self.suspicious, 1, _suspicion),
+            (self.best, 0, _view),
+            (self.suspicious, 0, _suspicion),
+        ):
+            if len(places) > stay:
+                places.remove(min(places, key=lambda picture: key(picture.record)))
+                return
+
+
+class FaceAlbum:
+    """Keeps a bounded number of pictures of each track. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._pages: dict[int, _Page] = {}
+        self._peaks: dict[int, list[float]] = {}
+        self._taken = 0
+        self._floor = -1.0
+
+    @property
+    def tracks(self) -> tuple[int, ...]:
+        """The tracks that have pictures, in the order in which they came."""
+        return tuple(track for track, page in self._pages.items() if page.taken())
+
+    def pictures(self, track: int) -> tuple[AlbumPicture, ...]:
+        """Returns a track's pictures in order of time, each once; none for a track that has none."""
+        page = self._pages.get(track, _Page())
+        # The first reason that a picture was kept for is the one that is told.
+        kept = {p.record.frame: p for p in (*page.spread, *page.best, *page.suspicious)}
+        return tuple(sorted(kept.values(), key=lambda picture: picture.record.frame))
+
+    def finest(self) -> tuple[FacePicture, ...]:
+        """Returns the few pictures of each track that are worth showing, the most suspicious first, as JPEG."""
+        return tuple(picture for track in self.tracks for picture in _finest(track, self.pictures(track)))
+
+    def offer(
+        self, track: int, record: FaceScore, crop: Image, forgery_map: NDArray[np.float32] | NDArray[np.uint8]
+    ) -> None:
+        """Takes a scored face in, if it is worth a place. Faces of a track come in order of time.
+
+        Args:
+            track: Whose face it is.
+            record: When and where, with its score.
+            crop: side x side x 3, RGB, uint8; copied where it is kept.
+            forgery_map: h x w over the crop: 0..1, or 0..255 as uint8.
+        """
+        peaks = self._peaks.setdefault(track, [])
+        _raise_peaks(peaks, record.fake_probability)
+        # Who is no more suspicious than the last one who had to go would have to go at once.
+        if track not in self._pages and sum(peaks) <= self._floor:
+            return
+        page = self._pages.setdefault(track, _Page())
+        number, page.offered = page.offered, page.offered + 1
+        for_spread = number % page.stride == 0
+        for_best = _finds_place(page.best, record, BEST_PLACES, _view)
+        for_suspicious = _finds_place(page.suspicious, record, SUSPICIOUS_PLACES, _suspicion)
+        if not (for_spread or for_best or for_suspicious):
+            return
+        before = page.taken()
+        own_crop, own_map = np.array(crop), _as_bytes(forgery_map)
+        if for_spread:
+            page.spread.append(AlbumPicture(record, own_crop, own_map, "spread"))
+            if len(page.spread) > SPREAD_PLACES:
+                del page.spread[1::2]
+                page.stride *= 2
+        if for_best:
+            _put(page.best, AlbumPicture(record, own_crop, own_map, "best"), BEST_PLACES, _view)
+        if for_suspicious:
+            picture = AlbumPicture(record, own_crop, own_map, "suspicious")
+            _put(page.suspicious, picture, SUSPICIOUS_PLACES, _suspicion)
+        self._taken += page.taken() - before
+        while self._taken > TOTAL_PLACES:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Drops one picture of the least suspicious track."""
+        least = min(self._pages, key=lambda track: (sum(self._peaks[track]), -track))
+        page = self._pages[least]
+        page.drop_one()
+        self._taken -= 1
+        if not page.taken():
+            del self._pages[least]
+            self._floor = sum(self._peaks[least])
+
+
+def _finest(track: int, pictures: Sequence[AlbumPicture]) -> Iterator[FacePicture]:
+    """Yields a track's most suspicious pictures and, if it is not among them, the best seen one."""
+    ranked = sorted(pictures, key=lambda picture: (-picture.record.fake_probability, picture.record.time_s))
+    chosen = ranked[:SHOWN_SUSPICIOUS]
+    best = max(pictures, key=lambda picture: _view(picture.record))
+    for picture in chosen if best in chosen else [*chosen, best]:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+        _, data = cv2.imencode(".jpg", picture.crop[..., ::-1], quality)
+        yield FacePicture(track, picture.record, data.tobytes(), picture.forgery_map, picture is best)
+
+
+def _view(record: FaceScore) -> float:
+    """Returns how well a face is seen: large, surely a face, sharp and turned to the camera."""
+    left, top, right, bottom = record.box_xyxy
+    seen = min(1.0, max(right - left, bottom - top) / FULL_SIDE_PX) * record.detection_score
+    quality = record.quality
+    return seen if quality is None else seen * quality.sharpness * quality.head_pose_yaw * quality.head_pose_pitch
+
+
+def _time_s(record: FaceScore) -> float:
+    """Returns minus the time, so that the latest of the spread pictures goes first."""
+    return -record.time_s
+
+
+def _suspicion(record: FaceScore) -> float:
+    """Returns how forged a face looks."""
+    return record.fake_probability
+
+
+def _raise_peaks(peaks: list[float], probability: float) -> None:
+    """Keeps a track's few highest scores: their sum tells a suspicious person from one odd frame."""
+    if len(peaks) < SUSPICIOUS_PLACES:
+        peaks.append(probability)
+    elif probability > (lowest := min(peaks)):
+        peaks[peaks.index(lowest)] = probability
+
+
+def _rival(places: list[AlbumPicture], record: FaceScore, most: int, key: _Key) -> AlbumPicture | None:
+    """Returns the picture that a new one would replace: a neighbour in time, else the lowest of full places."""
+    near = [picture for picture in places if abs(record.time_s - picture.record.time_s) < APART_S]
+    if near or len(places) >= most:
+        return min(near or places, key=lambda picture: key(picture.record))
+    return None
+
+
+def _finds_place(places: list[AlbumPicture], record: FaceScore, most: int, key: _Key) -> bool:
+    """Tells whether a face is worth one of the places."""
+    rival = _rival(places, record, most, key)
+    return rival is None or key(record) > key(rival.record)
+
+
+def _put(places: list[AlbumPicture], picture: AlbumPicture, most: int, key: _Key) -> None:
+    """Puts a picture into a free place or into its rival's."""
+    rival = _rival(places, picture.record, most, key)
+    if rival is not None:
+        places.remove(rival)
+    places.append(picture)
+
+
+def _as_bytes(forgery_map: NDArray[np.float32] | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Returns an own copy of a map as uint8."""
+    if forgery_map.dtype == np.uint8:
+        return np.array(forgery_map, np.uint8)
+    return np.rint(forgery_map * 255).clip(0, 255).astype(np.uint8)

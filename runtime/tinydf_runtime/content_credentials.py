@@ -1,0 +1,180 @@
+"""File -> what its Content Credentials (C2PA manifest) say, verified where the extra is installed.
+
+Without the extra the container's own structure tells whether there is a manifest at all; nothing is then known of
+whether it is genuine. Nothing is fetched from any network in either case.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeAlias
+
+from tinydf_runtime.errors import MissingExtraError, needs
+
+_log = logging.getLogger(__name__)
+
+CredentialStatus: TypeAlias = Literal["absent", "unverified", "valid", "invalid"]
+
+_BMFF_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+"""Type of the uuid box that holds a manifest in MP4, QuickTime, HEIC and AVIF files (C2PA 2.2, A.5)."""
+_MOST_PARTS = 100_000
+"""Parts of a file that are walked; a damaged one must not hold us up."""
+_OFFLINE = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
+
+
+@dataclass(frozen=True, slots=True)
+class ContentCredentials:
+    """What a file says about its own origin.
+
+    Attributes:
+        status: "absent", "unverified" where nobody checked, else what the check of signature and hashes gave.
+        facts: What the manifest states, as name and value; empty where it was not verified.
+        note: One sentence on what that is worth, or what to do.
+    """
+
+    status: CredentialStatus
+    facts: tuple[tuple[str, str], ...]
+    note: str
+
+
+def read_content_credentials(path: Path) -> ContentCredentials:
+    """Returns the Content Credentials of a file.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if not has_manifest(path):
+        return ContentCredentials("absent", (), "Most files carry none, and that says nothing.")
+    try:
+        return _verify(path)
+    except MissingExtraError:
+        line = "pip install 'tinydf[c2pa]'"
+        return ContentCredentials(
+            "unverified", (), f"Whether its C2PA manifest is genuine is not known. To have it verified: {line}"
+        )
+
+
+def has_manifest(path: Path) -> bool:
+    """Tells whether a picture or video holds a C2PA manifest store, genuine or not.
+
+    Reads JPEG, PNG, WebP, AVI, GIF, MP4, QuickTime, HEIC and AVIF; in other containers none is found.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(12)
+        file.seek(0)
+        if start[:2] == b"\xff\xd8":
+            return any(kind == 0xEB and b"c2pa" in head for kind, head in _jpeg_parts(file))
+        if start[:8] == b"\x89PNG\r\n\x1a\n":
+            return any(kind == b"caBX" for kind in _chunks(file, 8, "big"))
+        if start[:4] == b"RIFF":
+            return any(kind == b"C2PA" for kind in _chunks(file, 12, "little"))
+        if start[:4] == b"GIF8":
+            return b"\x21\xff\x0bC2PA_GIF" in file.read()
+        if start[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
+            return any(kind == _BMFF_UUID for kind in _boxes(file))
+    return False
+
+
+def _jpeg_parts(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yields marker and first bytes of the segments before a JPEG's picture."""
+    at = 2
+    for _ in range(_MOST_PARTS):
+        file.seek(at)
+        head = file.read(4)
+        if len(head) < 4 or head[0] != 0xFF or head[1] == 0xDA:
+            return
+        yield head[1], file.read(64)
+        at += 2 + int.from_bytes(head[2:], "big")
+
+
+def _chunks(file: BinaryIO, at: int, order: Literal["big", "little"]) -> Iterator[bytes]:
+    """Yields the types of a PNG's (big) or RIFF file's (little) chunks."""
+    for _ in range(_MOST_PARTS):
+        file.seek(at)
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        kind, length = (head[4:], head[:4]) if order == "big" else (head[:4], head[4:])
+        size = int.from_bytes(length, order)
+        yield kind
+        # PNG adds a checksum, RIFF fills up to an even length.
+        at += 8 + size + (4 if order == "big" else size % 2)
+
+
+def _boxes(file: BinaryIO) -> Iterator[bytes]:
+    """Yields the types of an ISO media file's outermost boxes, of a uuid box its 16 bytes."""
+    at = 0
+    for _ in range(_MOST_PARTS):
+        file.seek(at)
+        head = file.read(32)
+        if len(head) < 8:
+            return
+        size, body = int.from_bytes(head[:4], "big"), 8
+        if size == 1:
+            size, body = int.from_bytes(head[8:16], "big"), 16
+        yield head[body : body + 16] if head[4:8] == b"uuid" else head[4:8]
+        if size < body:
+            return
+        at += size
+
+
+def _verify(path: Path) -> ContentCredentials:
+    """Checks signature and hashes with the C2PA library.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    with needs("c2pa"):
+        import c2pa
+    try:
+        with c2pa.Context.from_dict(_OFFLINE) as context, c2pa.Reader(str(path), context=context) as reader:
+            store = json.loads(reader.json())
+    except (c2pa.C2paError, ValueError) as error:
+        _log.info("%s: C2PA manifest refused: %s", path, error)
+        words = " ".join(str(error).split())
+        return ContentCredentials("invalid", (), f"The manifest could not be read by the verifier ({words}).")
+    facts = _facts(store)
+    state = store.get("validation_state")
+    if state in ("Valid", "Trusted"):
+        note = "Signature and hashes fit the file: it has not been changed since it was signed."
+        if state == "Valid":
+            note += " Whether its signer is to be trusted was not checked against any list."
+        return ContentCredentials("valid", facts, note)
+    codes = [str(entry.get("code")) for entry in store.get("validation_status") or [] if isinstance(entry, dict)]
+    codes = [code for code in codes if code != "signingCredential.untrusted"]
+    why = f" ({', '.join(dict.fromkeys(codes))})" if codes else ""
+    return ContentCredentials("invalid", facts, f"The check failed{why}: the file or its manifest was changed.")
+
+
+def _facts(store: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Returns what the active manifest states, in words."""
+    manifest = store.get("manifests", {}).get(store.get("active_manifest"), {})
+    signature = manifest.get("signature_info") or {}
+    makers = [
+        " ".join(filter(None, (g.get("name"), g.get("version")))) for g in manifest.get("claim_generator_info") or []
+    ]
+    stated = [
+        ("title", manifest.get("title")),
+        ("made by", ", ".join(makers) or manifest.get("claim_generator")),
+        ("signed by", signature.get("issuer")),
+        ("signed at", signature.get("time")),
+        ("steps", ", ".join(_actions(manifest))),
+    ]
+    return tuple((name, str(value)) for name, value in stated if value)
+
+
+def _actions(manifest: dict[str, Any]) -> Iterator[str]:
+    """Yields each step of a manifest's history, with the kind of source where it names one."""
+    for assertion in manifest.get("assertions") or []:
+        if str(assertion.get("label", "")).startswith("c2pa.actions"):
+            for action in assertion.get("data", {}).get("actions", []):
+                source = str(action.get("digitalSourceType", "")).rpartition("/")[2]
+                name = str(action.get("action", "")).removeprefix("c2pa.")
+                yield f"{name} ({source})" if source else name

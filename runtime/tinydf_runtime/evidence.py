@@ -1,0 +1,154 @@
+"""Scores of a track -> what they weigh together: a mean, and how far it may be off.
+
+Probabilities are averaged as logits, where two equally sure and opposite frames cancel out. Faces weigh by how much
+they show.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydf_runtime.types import FaceQuality, FaceScore
+
+LOGIT_LIMIT = 5.0
+"""Networks saturate: beyond 99.3 % a score says no more, and one frame must not outweigh all others."""
+MINIMUM_SIDE_PX = 40.0
+"""Below this the crop is enlarged more than fivefold, and the network looks at interpolation."""
+FULL_SIDE_PX = 112.0
+"""From half the network's input side on, a face shows all the detail that the network can use."""
+LEAST_WEIGHT = 0.05
+TRIM = 0.1
+"""Share of the weight left out at either end, so that blinks and motion blur do not move the mean."""
+LOOKS_A_SECOND = 1.0
+"""Neighbouring frames show the same pose and compression: about one a second is a new look."""
+USUAL_SPREAD = 0.6
+"""Standard deviation in logits of a face's scores over a clip, which a few frames cannot show."""
+USUAL_SPREAD_LOOKS = 2.0
+"""Looks that this assumption counts for beside those seen."""
+INTERVAL_Z = 1.645
+"""Standard errors on either side: nine in ten such intervals hold the mean of a clip that never ends."""
+_SHORTEST_SERIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The faces of a track that count, in order of time.
+
+    Attributes:
+        time_s: N, float64.
+        logit: N, float64, within +-LOGIT_LIMIT.
+        weight: N, float64, above 0.
+    """
+
+    time_s: NDArray[np.float64]
+    logit: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+    def part(self, first: int, end: int) -> Evidence:
+        """Returns the faces from ``first`` up to and without ``end``."""
+        return Evidence(self.time_s[first:end], self.logit[first:end], self.weight[first:end])
+
+    def duration_s(self) -> float:
+        """Returns the time between the first and the last face."""
+        return float(self.time_s[-1] - self.time_s[0]) if len(self.time_s) else 0.0
+
+
+def collect_evidence(scores: Sequence[FaceScore]) -> Evidence:
+    """Returns the faces that are large enough, in order of time, with their weights."""
+    rows = np.array([(s.time_s, s.fake_probability, s.detection_score, *s.box_xyxy) for s in scores], np.float64)
+    time_s, probability, detection, left, top, right, bottom = rows.reshape(-1, 7).T
+    side_px = np.maximum(right - left, bottom - top)
+    weight = np.minimum(1.0, side_px / FULL_SIDE_PX) * detection * _clarity(scores)
+    order = np.argsort(time_s, kind="stable")
+    order = order[side_px[order] >= MINIMUM_SIDE_PX]
+    return Evidence(time_s[order], to_logits(probability[order]), np.maximum(weight[order], LEAST_WEIGHT))
+
+
+def clarity(quality: FaceQuality) -> float:
+    """Returns how clearly a face is seen, 0..1: pose, exposure and sharpness; size weighs on its own."""
+    exposure = quality.under_exposure_prevention * quality.over_exposure_prevention
+    pose = quality.head_pose_yaw * quality.head_pose_pitch * quality.head_pose_roll
+    return exposure * pose * (0.5 + 0.5 * quality.sharpness)
+
+
+def _clarity(scores: Sequence[FaceScore]) -> NDArray[np.float64]:
+    """Returns the clarity of each face, 1 where it was not measured."""
+    return np.array([1.0 if s.quality is None else clarity(s.quality) for s in scores], np.float64)
+
+
+def to_logit(probability: float) -> float:
+    """Returns log(p / (1 - p)), kept within +-LOGIT_LIMIT."""
+    inside = min(max(probability, 1e-9), 1 - 1e-9)
+    return min(max(math.log(inside / (1 - inside)), -LOGIT_LIMIT), LOGIT_LIMIT)
+
+
+def to_logits(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns ``to_logit`` of each."""
+    inside = probability.clip(1e-9, 1 - 1e-9)
+    return np.asarray(np.log(inside / (1 - inside)).clip(-LOGIT_LIMIT, LOGIT_LIMIT))
+
+
+def to_probability(logit: float) -> float:
+    """Returns the logistic function, rounded to the six digits that reports hold."""
+    return round(1 / (1 + math.exp(-logit)), 6)
+
+
+def trimmed_mean(evidence: Evidence) -> float:
+    """Returns the weighted mean of the logits without the outer ``TRIM`` of the weight on either side."""
+    order = np.argsort(evidence.logit, kind="stable")
+    share = evidence.weight[order] / evidence.weight.sum()
+    upper = np.cumsum(share)
+    kept = np.clip(np.minimum(upper, 1 - TRIM) - np.maximum(upper - share, TRIM), 0, None)
+    return float((kept * evidence.logit[order]).sum() / kept.sum())
+
+
+def effective_looks(evidence: Evidence) -> float:
+    """Returns how many independent looks the faces are worth: at least 1, at most about one a second.
+
+    Fewer where scores follow each other for longer than that, or where a few faces carry the weight.
+    """
+    count = len(evidence.logit)
+    even = float(evidence.weight.sum() ** 2 / (evidence.weight**2).sum())
+    looks = even / correlation_length(evidence.logit)
+    return max(1.0, min(looks, even * (1 + evidence.duration_s() * LOOKS_A_SECOND) / count, float(count)))
+
+
+def correlation_length(logit: NDArray[np.float64]) -> float:
+    """Returns how many neighbouring scores are worth one: 1 plus twice the sum of their correlations.
+
+    The sum ends where the correlation first is lost in noise, since what lies behind is nothing but noise.
+    """
+    count = len(logit)
+    apart = logit - logit.mean()
+    if count < _SHORTEST_SERIES or float(np.abs(apart).max()) < 1e-9:
+        return 1.0
+    spectrum = np.fft.rfft(apart, 2 * count)
+    correlation = np.fft.irfft(spectrum * np.conj(spectrum))[: count // 2]
+    correlation /= correlation[0]
+    lost = np.flatnonzero(correlation < 1 / math.sqrt(count))
+    end = int(lost[0]) if len(lost) else len(correlation)
+    length = max(1.0, 1 + 2 * float(correlation[1:end].sum()))
+    # What swings more slowly than the series lasts passes for its mean, and is missing from the sum.
+    return length * (1 + 2 * (length - 1) / count)
+
+
+def standard_error(evidence: Evidence) -> float:
+    """Returns how far the mean logit may be off, from its effective looks and the scores' spread."""
+    mean = np.average(evidence.logit, weights=evidence.weight)
+    variance = float(np.average((evidence.logit - mean) ** 2, weights=evidence.weight))
+    looks = effective_looks(evidence)
+    # A mean taken from the same few looks lies too close to them.
+    seen, usual = variance * looks / max(looks - 1, 1.0), USUAL_SPREAD**2
+    pooled = (looks * seen + USUAL_SPREAD_LOOKS * usual) / (looks + USUAL_SPREAD_LOOKS)
+    return math.sqrt(pooled / looks)
+
+
+def interval(logit: float, evidence: Evidence) -> tuple[float, float]:
+    """Returns the probabilities between which nine in ten means of as many independent looks lie."""
+    reach = INTERVAL_Z * standard_error(evidence)
+    return to_probability(logit - reach), to_probability(logit + reach)
