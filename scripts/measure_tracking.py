@@ -23,9 +23,9 @@ from tinydf.data.photos import Photo, read_photos
 from tinydf_runtime.boxes import overlap_iou
 from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.matching import match_pairs
+from tinydf_runtime.picture import read_image
 from tinydf_runtime.track import FaceTracker
 from tinydf_runtime.types import Frame, Image
-from tinydf_runtime.picture import read_image
 
 FPS = 5
 WIDTH, HEIGHT = 640, 360
@@ -265,14 +265,16 @@ def cast_of(photos: list[Photo], rng: Generator) -> list[tuple[Image, tuple[floa
 @click.argument("faces", type=click.Path(path_type=Path, exists=True))
 @click.option("--clips", default=8, show_default=True, help="Clips of each kind.")
 @click.option("--weak", type=float, help="Detection score from which a face may continue a track.")
+@click.option("--scene", "names", multiple=True, type=click.Choice(list(SCENES)), help="Only these kinds of clips.")
 @click.option("--split", default="val", show_default=True)
-def main(faces: Path, clips: int, weak: float | None, split: str) -> None:
+def main(faces: Path, clips: int, weak: float | None, names: tuple[str, ...], split: str) -> None:
     detector = FaceDetector(threads=1)
     sources = {"lfw", "london", "congress", "usportrait"}
     photos = [p for p in read_photos(faces, split) if p.source in sources and not p.grey]  # type: ignore[arg-type]
     click.echo(f"{'clips':12} IDF1   switches  mixed  tracks/people")
     total = np.zeros(7, int)
-    for name, scene in SCENES.items():
+    for name in names or SCENES:
+        scene = SCENES[name]
         outcomes = []
         for seed in range(clips):
             rng = np.random.default_rng((seed, 7))

@@ -7,8 +7,9 @@ are: docs/verdicts.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist, median
+from statistics import median
 
 from tinydf_runtime.evidence import (
     Evidence,
@@ -28,13 +29,17 @@ score for it means nothing, and no video may be called fake for a pattern on a w
 MINIMUM_FACES = 5
 """The fewest looks at a person in a video, a second of them at the default rate: two of three may be one blink."""
 BAND = 0.2
-"""Logits on either side of the threshold (about .05 of probability at .5) in which a verdict would be a coin's."""
+"""Logits below the threshold (about .05 of probability at .5) in which a verdict would be a coin's."""
 DOUBT_Z = 1.0
-"""Standard errors that a mean must lie away from the threshold."""
-PERSON_SPREAD = 0.7
-"""Standard deviation in logits between real people: what no number of frames of one person averages out."""
+"""Standard errors that a mean must lie away from the threshold. Errors larger than a single person's margin come from
+frames that contradict each other."""
+THRESHOLD_FALSE_ALARMS = 0.1
+"""Share of real faces that reach the threshold of the shipped networks."""
 ALLOWED_FALSE_ALARMS = 0.03
-"""Share of real people that the threshold lets through; in a crowd, the share of crowds."""
+"""Share of inputs with real people only that may be called fake."""
+TAIL = 0.75
+"""Logits above the threshold over which the share of real people that score as high falls by a factor e. It is people
+who differ: no number of frames of one person averages that out."""
 MINIMUM_COVERAGE = 0.5
 """With less of a video read than this share, the unseen part may hold the forgery: not finding it says nothing."""
 
@@ -49,7 +54,8 @@ def judge_track(
     Args:
         track: Its id.
         scores: Its faces, in any order.
-        threshold: Probability from which a face counts as fake, above 0 and below 1.
+        threshold: Probability that few real faces reach, above 0 and below 1: below it a track is real, and fake from
+            ``alarm_margin`` above it.
         minimum_faces: 1 for a single picture.
         people: Tracks of the same input that are judged, this one among them.
     """
@@ -102,34 +108,38 @@ def thin_reasons(scores: Sequence[FaceScore], large_faces: int, minimum_faces: i
     return ("faces_too_small",) if len(scores) >= minimum_faces else ("too_few_faces",)
 
 
-def crowd_margin(people: int) -> float:
-    """Returns the logits by which the worst of several people must pass the threshold, 0 for a single one.
+def alarm_margin(people: int) -> float:
+    """Returns the logits by which the worst of so many people must pass the threshold to be called fake.
 
-    The worst of thirty real people scores higher than any one of them is expected to. The margin keeps the chance that
-    a crowd of real people gives a false alarm where it is for one person (Sidak's correction, for normal scores).
+    The worst of thirty real people scores higher than any one of them is expected to. Each person may give a false
+    alarm so rarely that all together do in ``ALLOWED_FALSE_ALARMS`` of the inputs (Sidak's correction); how far up that
+    is follows from the tail of real people's scores.
     """
-    alone = NormalDist().inv_cdf(1 - ALLOWED_FALSE_ALARMS)
-    each = NormalDist().inv_cdf((1 - ALLOWED_FALSE_ALARMS) ** (1 / max(1, people)))
-    return PERSON_SPREAD * (each - alone)
+    each = 1 - (1 - ALLOWED_FALSE_ALARMS) ** (1 / max(1, people))
+    return TAIL * math.log(THRESHOLD_FALSE_ALARMS / each)
 
 
 def doubt_reasons(logit: float, evidence: Evidence, threshold_logit: float, people: int = 1) -> tuple[Reason, ...]:
     """Returns why a probability cannot be called real or fake, or nothing.
 
+    Above the threshold a track must pass the margin. Below it a single person must keep some distance; a crowd, of whom
+    somebody is always near, need not.
+
     Args:
         logit: Of the track, or its worst segment.
         evidence: That it rests on.
-        threshold_logit: From which a single person counts as fake.
-        people: See ``crowd_margin``. What only falls short of the margin is doubtful; what falls short of the threshold
-            is not held against a crowd.
+        threshold_logit: From which a face counts as fake.
+        people: See ``alarm_margin``.
     """
-    margin = crowd_margin(people)
-    if threshold_logit + BAND <= logit < threshold_logit + margin + BAND:
+    single, margin = alarm_margin(1), alarm_margin(people)
+    above, crowd = logit - threshold_logit, margin - single
+    error = DOUBT_Z * standard_error(evidence)
+    uncertain = (above if above >= 0 else crowd - above) < error
+    if uncertain and error > single:
+        return ("frames_disagree",)
+    if single <= above < margin:
         return ("many_people",)
-    if min(threshold_logit, threshold_logit + margin - BAND) < logit < threshold_logit + BAND:
-        return ("near_threshold",)
-    distance = logit - threshold_logit if logit >= threshold_logit else threshold_logit - logit + margin
-    return ("frames_disagree",) if distance < DOUBT_Z * standard_error(evidence) else ()
+    return ("near_threshold",) if uncertain or min(0.0, crowd - BAND) < above < single else ()
 
 
 def judge_input(

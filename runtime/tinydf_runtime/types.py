@@ -198,7 +198,7 @@ class TrackReport:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of wall clock spent on one input. Steps overlap, and each waits for the others' cores: they do not add up."""
+    """Seconds of wall clock spent on one input. Steps overlap and share the cores, so that they do not add up."""
 
     total_s: float = 0.0
     decode_s: float = 0.0

@@ -124,8 +124,8 @@ def test_two_faces_are_two_tracks_and_the_worse_decides(write_video: VideoWriter
 def test_the_threshold_given_beats_the_models(write_video: VideoWriter) -> None:
     path = write_video([frame_of(100)] * 30)
     assert analyzer_of().analyze(path).inputs[0].verdict == "real"
-    report = analyzer_of(threshold=0.2).analyze(path)
-    assert (report.model.threshold, report.inputs[0].verdict) == (0.2, "fake")
+    report = analyzer_of(threshold=0.1).analyze(path)
+    assert (report.model.threshold, report.inputs[0].verdict) == (0.1, "fake")
 
 
 def test_one_face_is_enough_in_a_picture(tmp_path: Path) -> None:
