@@ -1,4 +1,4 @@
-"""A trained classifier -> the shipped files: checkpoint, ONNX and a model card whose figures are measured here.
+"""A trained classifier -> the shipped checkpoint and a model card whose figures are measured here.
 
 python scripts/finish_classifier.py --run runs/tinydf --data faces
 """
@@ -14,6 +14,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from measure_fpr import Scorer, measure_thresholds
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
@@ -28,7 +29,6 @@ from tinydf.forgery import TinyDF
 from tinydf.metrics import Estimate, auc_with_interval, fit_temperature, threshold_at_fpr
 from tinydf.train import MODEL_NAME, score_pairs
 from tinydf.train_state import STATE_NAME
-from tinydf_export.targets import export_model
 from tinydf_runtime.files import sha256_of, write_atomically
 from tinydf_runtime.pipeline import DEFAULT_MODEL
 from tinydf_runtime.spec import ModelSpec
@@ -47,14 +47,19 @@ Logits = tuple[NDArray[np.float64], NDArray[np.float64]]
 @click.option("--split", default="test", show_default=True, help="Split to measure; test once, for what is shipped.")
 @click.option("--ship/--no-ship", default=True, help="Write the shipped files; else only print the figures.")
 def main(run: Path, data: Path, limit: int, workers: int, split: str, ship: bool) -> None:
-    """Calibrates, measures, exports and describes a trained classifier."""
+    """Calibrates, measures and describes a trained classifier."""
     checkpoint = load_checkpoint(run)
     model = _rounded(checkpoint)
     validation = _thinned(colour_reals(read_photos(data, "val")), limit)
     real, fake = _score(model, validation, VALIDATION_SEED, Mixture(validation), workers)
     temperature = fit_temperature(real, fake)
     threshold = 1 / (1 + np.exp(-threshold_at_fpr(real, THRESHOLD_FPR) / temperature))
-    spec = replace(checkpoint.spec, temperature=round(temperature, 4), threshold=round(float(threshold), 4))
+    spec = replace(
+        checkpoint.spec,
+        temperature=round(temperature, 4),
+        threshold=round(float(threshold), 4),
+        fpr_thresholds=measure_thresholds(_scorer(model, temperature), validation),
+    )
     click.echo(f"temperature {spec.temperature}, threshold {spec.threshold}")
 
     photos = _thinned(colour_reals(read_photos(data, split)), limit)  # type: ignore[arg-type]
@@ -73,16 +78,26 @@ def main(run: Path, data: Path, limit: int, workers: int, split: str, ship: bool
     if not ship:
         return
     save_checkpoint(replace(checkpoint, spec=spec), DEFAULT_PATH, half=True)
-    exported = export_model(load_checkpoint(DEFAULT_PATH), "onnx", DEFAULT_MODEL)
-    card = _describe(checkpoint, spec, photos, figures, sources, false_alarms, exported.size_bytes, limit)
+    card = _describe(checkpoint, spec, photos, figures, sources, false_alarms, limit)
     write_atomically(DEFAULT_MODEL.with_suffix(".md"), card.encode())
-    click.echo(f"{DEFAULT_PATH}, {DEFAULT_MODEL}: {exported.size_bytes / 1e6:.1f} MB, {exported.proof.golden}")
+    click.echo(f"{DEFAULT_PATH}: calibrate it and embed the export, as the card says")
 
 
 def _rounded(checkpoint: Checkpoint) -> TinyDF:
     """Returns the network as it will be shipped, with weights rounded to float16: the figures are that file's."""
     state = {name: value.half().float() if value.ndim > 1 else value for name, value in checkpoint.state.items()}
     return replace(checkpoint, state=state).build()
+
+
+def _scorer(model: TinyDF, temperature: float) -> Scorer:
+    """Returns a function that gives the probabilities of a batch of crops."""
+
+    def score(crops: NDArray[np.uint8]) -> NDArray[np.floating]:
+        with torch.inference_mode():
+            logits, _ = model(torch.from_numpy(crops).permute(0, 3, 1, 2).float())
+        return torch.sigmoid(logits / temperature).numpy()
+
+    return score
 
 
 def _thinned(photos: list[Photo], limit: int) -> list[Photo]:
@@ -161,15 +176,12 @@ def _describe(
     figures: dict[str, Estimate],
     sources: dict[str, Estimate],
     false_alarms: float,
-    size_bytes: int,
     limit: int,
 ) -> str:
     commands, runs = _commands(dict(checkpoint.config))
     rows = [f"| {family} | {one.value:.3f} | {one.low:.3f} to {one.high:.3f} |" for family, one in figures.items()]
     return TEMPLATE.read_text(encoding="utf-8").format(
         checkpoint_sha256=sha256_of(DEFAULT_PATH),
-        onnx_sha256=sha256_of(DEFAULT_MODEL),
-        size_mb=f"{size_bytes / 1e6:.1f}",
         parameters=f"{sum(parameter.numel() for parameter in TinyDF().parameters()):,}",
         multiply_adds=f"{_multiply_adds() / 1e6:.0f}",
         temperature=spec.temperature,
