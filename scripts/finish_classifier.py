@@ -14,7 +14,6 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from measure_fpr import Scorer, measure_thresholds
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
@@ -25,6 +24,7 @@ from tinydf.data.families.blending import Forger
 from tinydf.data.families.table import Mixture, forgery_families
 from tinydf.data.photos import Photo, read_photos
 from tinydf.data.series import colour_reals
+from tinydf.evaluation.operating_point import tabulate_fpr
 from tinydf.forgery import TinyDF
 from tinydf.metrics import Estimate, auc_with_interval, fit_temperature, threshold_at_fpr
 from tinydf.train import MODEL_NAME, score_pairs
@@ -58,7 +58,7 @@ def main(run: Path, data: Path, limit: int, workers: int, split: str, ship: bool
         checkpoint.spec,
         temperature=round(temperature, 4),
         threshold=round(float(threshold), 4),
-        fpr_thresholds=measure_thresholds(_scorer(model, temperature), validation),
+        fpr_thresholds=tabulate_fpr(1 / (1 + np.exp(-real / temperature))),
     )
     click.echo(f"temperature {spec.temperature}, threshold {spec.threshold}")
 
@@ -87,17 +87,6 @@ def _rounded(checkpoint: Checkpoint) -> TinyDF:
     """Returns the network as it will be shipped, with weights rounded to float16: the figures are that file's."""
     state = {name: value.half().float() if value.ndim > 1 else value for name, value in checkpoint.state.items()}
     return replace(checkpoint, state=state).build()
-
-
-def _scorer(model: TinyDF, temperature: float) -> Scorer:
-    """Returns a function that gives the probabilities of a batch of crops."""
-
-    def score(crops: NDArray[np.uint8]) -> NDArray[np.floating]:
-        with torch.inference_mode():
-            logits, _ = model(torch.from_numpy(crops).permute(0, 3, 1, 2).float())
-        return torch.sigmoid(logits / temperature).numpy()
-
-    return score
 
 
 def _thinned(photos: list[Photo], limit: int) -> list[Photo]:

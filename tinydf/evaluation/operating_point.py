@@ -9,19 +9,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tinydf.checkpoint import load_checkpoint, save_checkpoint
 from tinydf.evaluation.evaluate import forged_videos
 from tinydf.evaluation.faces import FaceSet
 from tinydf.evaluation.scores import ScoredFaces
 from tinydf.evaluation.videos import video_logits
-from tinydf.metrics import fit_temperature
+from tinydf.metrics import fit_temperature, threshold_at_fpr
 from tinydf_runtime.errors import UnknownFormatError, UsageError
 from tinydf_runtime.evidence import LOGIT_LIMIT
 from tinydf_runtime.spec import ModelSpec
 
 DIGITS = 4
 """Of temperature and threshold; more is noise, and fewer could be told apart in a verdict."""
+FPR_SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
+"""Shares of real faces for which a model knows the threshold, so that ``tinydf-run --fpr`` can choose."""
+FEWEST_FACES = 20
+"""A share is left out where fewer faces than these would reach its threshold: it would be their chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class OperatingPoint:
         fpr: The share of real videos that was allowed to reach it.
         found_fpr: The share that does, on the very videos that it was fitted on.
         real_videos: How many those are.
+        fpr_thresholds: See ``ModelSpec``.
     """
 
     temperature: float
@@ -41,6 +47,7 @@ class OperatingPoint:
     fpr: float
     found_fpr: float
     real_videos: int
+    fpr_thresholds: tuple[tuple[float, float], ...] = ()
 
 
 def fit_operating_point(parts: Sequence[ScoredFaces], spec: ModelSpec, fpr: float) -> OperatingPoint:
@@ -75,7 +82,23 @@ def fit_operating_point(parts: Sequence[ScoredFaces], spec: ModelSpec, fpr: floa
             f"--fpr {fpr:g}: more of the real videos are as surely fake as a video can be. Allow more, or train on."
         )
     found, count = _passing(parts, threshold)
-    return OperatingPoint(temperature, threshold, fpr, found, count)
+    real = np.concatenate([part.logit[:, 0] for part in parts])[~forged]
+    return OperatingPoint(temperature, threshold, fpr, found, count, tabulate_fpr(1 / (1 + np.exp(-real))))
+
+
+def tabulate_fpr(real: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
+    """Returns each of ``FPR_SHARES`` that can be measured, with the threshold that so many real faces reach.
+
+    Args:
+        real: N, fake probabilities of real faces.
+    """
+    scale = 10**DIGITS
+    return tuple(
+        # Rounded up, so that no more faces reach it than were measured.
+        (share, math.ceil(threshold_at_fpr(real, share) * scale) / scale)
+        for share in FPR_SHARES
+        if share * len(real) >= FEWEST_FACES
+    )
 
 
 def store_operating_point(point: OperatingPoint, checkpoint: Path, out: Path, sets: Sequence[FaceSet]) -> ModelSpec:
@@ -88,7 +111,12 @@ def store_operating_point(point: OperatingPoint, checkpoint: Path, out: Path, se
     if out.suffix != ".safetensors":
         raise UnknownFormatError(f"{out}: expected a name that ends in .safetensors.")
     loaded = load_checkpoint(checkpoint)
-    spec = replace(loaded.spec, temperature=point.temperature, threshold=point.threshold)
+    spec = replace(
+        loaded.spec,
+        temperature=point.temperature,
+        threshold=point.threshold,
+        fpr_thresholds=point.fpr_thresholds,
+    )
     record = {
         "fpr": point.fpr,
         "found_fpr": point.found_fpr,

@@ -8,7 +8,12 @@ import torch
 
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.evaluation.faces import open_faces
-from tinydf.evaluation.operating_point import OperatingPoint, fit_operating_point, store_operating_point
+from tinydf.evaluation.operating_point import (
+    OperatingPoint,
+    fit_operating_point,
+    store_operating_point,
+    tabulate_fpr,
+)
 from tinydf.evaluation.perturbations import UNCHANGED
 from tinydf.evaluation.scores import ScoredFaces, score_faces
 from tinydf.evaluation.scoring import Scorer
@@ -17,7 +22,9 @@ from tinydf.forgery import TinyDF
 from tinydf_runtime.errors import UnknownFormatError, UsageError
 from tinydf_runtime.spec import ModelSpec
 
-POINT = OperatingPoint(temperature=1.7, threshold=0.61, fpr=0.1, found_fpr=0.1, real_videos=20)
+POINT = OperatingPoint(
+    temperature=1.7, threshold=0.61, fpr=0.1, found_fpr=0.1, real_videos=20, fpr_thresholds=((0.1, 0.7),)
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +44,14 @@ def test_threshold_lets_just_the_asked_share_of_real_videos_through(validation: 
     assert (judged >= np.log(point.threshold / (1 - point.threshold))).mean() == fpr
     assert (point.found_fpr, point.real_videos) == (fpr, 20)
     assert point.threshold == round(point.threshold, 4)
+
+
+def test_shares_of_single_real_faces_rise_and_each_is_reached_by_no_more() -> None:
+    real = np.random.default_rng(0).uniform(size=400)
+    table = tabulate_fpr(real)
+    assert [share for share, _ in table] == [0.05, 0.1, 0.2, 0.3]
+    assert all(0 < (real >= threshold).mean() <= share for share, threshold in table)
+    assert [threshold for _, threshold in table] == sorted((threshold for _, threshold in table), reverse=True)
 
 
 def test_fewer_than_one_real_video_means_none(validation: ScoredFaces) -> None:
@@ -87,6 +102,7 @@ def test_stored_checkpoint_has_the_point_and_the_same_weights_as_small_as_before
     before, after = load_checkpoint(source), load_checkpoint(out)
     assert (after.spec.temperature, after.spec.threshold, after.spec.name) == (1.7, 0.61, "mine")
     assert (spec.temperature, spec.threshold) == (1.7, 0.61)
+    assert after.spec.fpr_thresholds == ((0.1, 0.7),)
     assert all(torch.equal(value, after.state[name]) for name, value in before.state.items())
     assert abs(out.stat().st_size - source.stat().st_size) < 1000
     assert after.config["seed"] == 3
