@@ -125,10 +125,8 @@ def compare(clips: list[Clip], threshold: float, rng: np.random.Generator) -> li
     real, forged = [clip for clip in clips if not clip.forged], [clip for clip in clips if clip.forged]
     lines = ["| faces weigh by | AUC of clips |", "| --- | --- |"]
     for name, weight in WEIGHTS.items():
-        means: list[NDArray[np.float64]] = [
-            np.array([mean_of(clip, weight) for clip in part]) for part in (real, forged)
-        ]
-        lines.append(f"| {name} | {auc(*means):.3f} |")
+        of_real, of_forged = (np.array([mean_of(clip, weight) for clip in part]) for part in (real, forged))
+        lines.append(f"| {name} | {auc(of_real, of_forged):.3f} |")
     limit = to_logit(threshold)
     plain = [["fake" if mean_of(c, WEIGHTS["all alike"]) >= limit else "real" for c in part] for part in (real, forged)]
     alone = [[judge_track(1, clip.scores, threshold)[0].label for clip in part] for part in (real, forged)]
@@ -139,12 +137,12 @@ def compare(clips: list[Clip], threshold: float, rng: np.random.Generator) -> li
         lines.append(labels_row(f"{name}: {len(forged)} forged clips", list(labels[1])))
     lines += ["", "| real people in a clip | called real | inconclusive | called fake |", "| --- | --- | --- | --- |"]
     for people in CROWDS:
-        labels = []
+        given: list[str] = []
         for _ in range(DRAWS):
             chosen = rng.choice(len(real), people, replace=False)
             verdicts = [v for v, _ in judge_tracks({n: real[i].scores for n, i in enumerate(chosen)}, threshold)]
-            labels.append(judge_input(verdicts)[0])
-        lines.append(labels_row(str(people), labels))
+            given.append(judge_input(verdicts)[0])
+        lines.append(labels_row(str(people), given))
     # Only forgeries that the network sees can be found in part.
     by_person = {clip.person: clip for clip in real}
     seen = [clip for clip in forged if clip.person in by_person and mean_of(clip, WEIGHTS["all alike"]) > limit + 1.5]

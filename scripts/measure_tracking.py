@@ -96,7 +96,7 @@ def interview(rng: Generator) -> list[Shot]:
     shots = []
     for turn in range(6):
         person = turn % 2
-        x, y, size = rng.normal((280 if person else 360, 170, 120), (12, 8, 8))
+        x, y, size = rng.normal((280 if person else 360, 170, 120), (12, 8, 8)).tolist()
         shots += [
             Shot(person, (Place(person, x + 12 * np.sin(i / 3), y, size),)) for i in range(int(rng.integers(7, 16)))
         ]
@@ -107,7 +107,7 @@ def one_chair(rng: Generator) -> list[Shot]:
     """Three people are interviewed one after the other in the same chair, and the first once more."""
     shots = []
     for person in (0, 1, 2, 0):
-        x, y, size = rng.normal((330, 170, 110), (12, 8, 8))
+        x, y, size = rng.normal((330, 170, 110), (12, 8, 8)).tolist()
         shots += [Shot(0, (Place(person, x + 12 * np.sin(i / 3), y, size),)) for i in range(10)]
         shots += [Shot(1, ())] * 5
     return shots
@@ -126,8 +126,8 @@ def crowd(rng: Generator) -> list[Shot]:
     size = np.sort(rng.uniform(24, 44, 8))
     shots = []
     for t in np.arange(0, 10, 1 / FPS):
-        xy = (np.sin(2 * np.pi * speed * t + start) + 1) / 2 * (540, 240) + (50, 60)
-        shots.append(Shot(0, tuple(Place(i, *xy[i], size[i]) for i in range(8))))
+        xy = (np.sin(2 * np.pi * speed * t + start) + 1) * np.array([270.0, 120.0]) + np.array([50.0, 60.0])
+        shots.append(Shot(0, tuple(Place(i, xy[i, 0], xy[i, 1], size[i]) for i in range(8))))
     return shots
 
 
@@ -160,10 +160,11 @@ def draw(shots: list[Shot], cast: list[tuple[Image, tuple[float, float, float]]]
             sway, light = np.sin(2 * np.pi * pace[place.person] * index / FPS)
             zoom = place.face_px / width
             matrix = cv2.getRotationMatrix2D((cx, cy), 6 * sway, zoom)
-            matrix[:, 2] += (place.x - cx, place.y - cy)
+            matrix[:, 2] += np.array([place.x - cx, place.y - cy])
             view = cv2.warpAffine(photo, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_AREA)
             mask = cv2.warpAffine(cut_out(photo, cx, cy, width), matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
-            image += mask[..., None] * (view * np.float32(1 + 0.1 * light) - image)
+            lit = view * np.float32(1 + 0.1 * float(light))
+            image += mask[..., None] * (lit - image)
         yield add_noise(as_image(image.clip(0, 255)), 2.0, rng)
 
 

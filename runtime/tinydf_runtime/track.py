@@ -30,7 +30,8 @@ _SMALLEST_STEP_S = 1e-3
 _REACH_AT_ONCE, _REACH_PER_S, _LARGEST_REACH = 0.6, 7.0, 2.5
 _SMALLEST_SIZE_RATIO = 0.5
 
-# Alikeness that boxes which do not even touch need to be joined, and below which touching ones are two people's.
+# Alikeness that boxes need to be joined if they do not even touch, or were not found in between; and below which
+# touching ones are two people's.
 _ALIKE, _UNLIKE = -0.4, -1.6
 _LOOK_WEIGHT, _LARGEST_LOOK = 1.0, 1.5
 
@@ -165,9 +166,13 @@ class FaceTracker:
         alike = best_alikeness(
             [self._gallery.looks(track.track) for track in tracks], [sights[row].look for row in rows]
         )
-        # Where a look is not known, place alone decides.
-        alike = np.where(np.isnan(alike), _ALIKE, alike).clip(None, _LARGEST_LOOK)
-        joined = alike >= np.where(iou > 0, _UNLIKE, _ALIKE)
+        # Who comes where another one was a moment ago is told by the look alone; without one, place has to do.
+        needed = np.where(iou > 0, _UNLIKE, _ALIKE)
+        # Beside another face a look is not the person's own.
+        missed = np.array([track.missed > 0 for track in tracks])
+        needed[missed[:, None] & _are_alone(sights)[rows][None, :]] = _ALIKE
+        joined = np.isnan(alike) | (alike >= needed)
+        alike = np.where(np.isnan(alike), _ALIKE, alike).clip(_UNLIKE, _LARGEST_LOOK)
         possible = (apart < reach) & (size_ratio >= _SMALLEST_SIZE_RATIO) & joined
         gain = iou + (1 - apart / reach) * size_ratio + _LOOK_WEIGHT * (alike - _UNLIKE)
         pairs = match_pairs(np.where(possible, gain, 0.0))
