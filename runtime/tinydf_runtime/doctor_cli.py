@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tinydf_runtime import __version__
-from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, write_figures
+from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
 from tinydf_runtime.doctor import Examination, examine
 from tinydf_runtime.errors import ExitCode
 
@@ -32,15 +32,7 @@ _TITLES = {
     epilog="Example: tinydf-doctor --json doctor.json",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(path_type=Path),
-    is_flag=False,
-    flag_value=STANDARD_OUTPUT,
-    metavar="[FILE]",
-    help="Write the findings as JSON; without FILE or with -, print them.",
-)
+@json_option
 @click.option("--quiet", is_flag=True, help="Print nothing; the exit status says whether the base works.")
 @click.version_option(__version__, prog_name=NAME)
 def main(json_path: Path | None, quiet: bool) -> int:
