@@ -45,7 +45,12 @@ MINIMUM_COVERAGE = 0.5
 
 
 def judge_track(
-    track: int, scores: Sequence[FaceScore], threshold: float, minimum_faces: int = MINIMUM_FACES, people: int = 1
+    track: int,
+    scores: Sequence[FaceScore],
+    threshold: float,
+    minimum_faces: int = MINIMUM_FACES,
+    people: int = 1,
+    stricter: float = 0.0,
 ) -> tuple[Verdict, tuple[Segment, ...]]:
     """Returns a track's verdict and the time spans in which it looks forged.
 
@@ -58,6 +63,7 @@ def judge_track(
             ``alarm_margin`` above it.
         minimum_faces: 1 for a single picture.
         people: Tracks of the same input that are judged, this one among them.
+        stricter: See ``strictness``.
     """
     evidence = collect_evidence(scores)
     if thin := thin_reasons(scores, len(evidence.logit), minimum_faces):
@@ -67,7 +73,7 @@ def judge_track(
     # The whole comes first, so that a segment must pass it to decide.
     candidates = [(trimmed_mean(evidence), evidence), *((temper(part, evidence), part) for part in forged)]
     logit, deciding = max(candidates, key=lambda candidate: candidate[0])
-    doubts = doubt_reasons(logit, deciding, threshold_logit, people)
+    doubts = doubt_reasons(logit, deciding, threshold_logit, people, stricter)
     fake = logit >= threshold_logit
     segmental = fake and len(deciding.logit) < len(evidence.logit)
     verdict = Verdict(
@@ -86,7 +92,10 @@ def judge_track(
 
 
 def judge_tracks(
-    scores: Mapping[int, Sequence[FaceScore]], threshold: float, minimum_faces: int = MINIMUM_FACES
+    scores: Mapping[int, Sequence[FaceScore]],
+    threshold: float,
+    minimum_faces: int = MINIMUM_FACES,
+    stricter: float = 0.0,
 ) -> list[tuple[Verdict, tuple[Segment, ...]]]:
     """Returns ``judge_track`` of every track of one input, by id, each knowing how many there are to go wrong.
 
@@ -94,9 +103,12 @@ def judge_tracks(
         scores: Track -> its faces.
         threshold: Probability from which a face counts as fake.
         minimum_faces: 1 for a single picture.
+        stricter: See ``strictness``.
     """
     people = sum(not thin_reasons(faces, len(faces), minimum_faces) for faces in scores.values())
-    return [judge_track(track, faces, threshold, minimum_faces, people) for track, faces in sorted(scores.items())]
+    return [
+        judge_track(track, faces, threshold, minimum_faces, people, stricter) for track, faces in sorted(scores.items())
+    ]
 
 
 def thin_reasons(scores: Sequence[FaceScore], large_faces: int, minimum_faces: int) -> tuple[Reason, ...]:
@@ -108,18 +120,34 @@ def thin_reasons(scores: Sequence[FaceScore], large_faces: int, minimum_faces: i
     return ("faces_too_small",) if len(scores) >= minimum_faces else ("too_few_faces",)
 
 
-def alarm_margin(people: int) -> float:
+def strictness(threshold: float, usual: float) -> float:
+    """Returns the logits by which a threshold lies above the usual one, 0 where it does not.
+
+    Args:
+        threshold: Probability from which a face counts as fake.
+        usual: The same where ``THRESHOLD_FALSE_ALARMS`` of real faces reach it: the model's own.
+    """
+    return max(0.0, to_logit(threshold) - to_logit(usual))
+
+
+def alarm_margin(people: int, stricter: float = 0.0) -> float:
     """Returns the logits by which the worst of so many people must pass the threshold to be called fake.
 
     The worst of thirty real people scores higher than any one of them is expected to. Each person may give a false
     alarm so rarely that all together do in ``ALLOWED_FALSE_ALARMS`` of the inputs (Sidak's correction); how far up that
-    is follows from the tail of real people's scores.
+    is follows from the tail of real people's scores. A threshold that few of them reach needs the less above it.
+
+    Args:
+        people: Tracks that are judged.
+        stricter: See ``strictness``.
     """
     each = 1 - (1 - ALLOWED_FALSE_ALARMS) ** (1 / max(1, people))
-    return TAIL * math.log(THRESHOLD_FALSE_ALARMS / each)
+    return max(BAND, TAIL * math.log(THRESHOLD_FALSE_ALARMS / each) - stricter)
 
 
-def doubt_reasons(logit: float, evidence: Evidence, threshold_logit: float, people: int = 1) -> tuple[Reason, ...]:
+def doubt_reasons(
+    logit: float, evidence: Evidence, threshold_logit: float, people: int = 1, stricter: float = 0.0
+) -> tuple[Reason, ...]:
     """Returns why a probability cannot be called real or fake, or nothing.
 
     Above the threshold a track must pass the margin. Below it a single person must keep some distance; a crowd, of whom
@@ -130,8 +158,9 @@ def doubt_reasons(logit: float, evidence: Evidence, threshold_logit: float, peop
         evidence: That it rests on.
         threshold_logit: From which a face counts as fake.
         people: See ``alarm_margin``.
+        stricter: See ``strictness``.
     """
-    single, margin = alarm_margin(1), alarm_margin(people)
+    single, margin = alarm_margin(1, stricter), alarm_margin(people, stricter)
     above, crowd = logit - threshold_logit, margin - single
     error = DOUBT_Z * standard_error(evidence)
     uncertain = (above if above >= 0 else crowd - above) < error

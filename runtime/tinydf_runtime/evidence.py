@@ -26,6 +26,8 @@ TRIM = 0.1
 """Share of the weight left out at either end, so that blinks and motion blur do not move the mean."""
 LOOKS_A_SECOND = 1.0
 """Neighbouring frames show the same pose and compression: about one a second is a new look."""
+STEP_S = 0.2
+"""Faces nearer to each other than this, the default rate's distance, show nothing new."""
 USUAL_SPREAD = 0.6
 """Standard deviation in logits of a face's scores over a clip, which a few frames cannot show."""
 USUAL_SPREAD_LOOKS = 2.0
@@ -110,12 +112,21 @@ def trimmed_mean(evidence: Evidence) -> float:
 def effective_looks(evidence: Evidence) -> float:
     """Returns how many independent looks the faces are worth: at least 1, at most about one a second.
 
-    Fewer where scores follow each other for longer than that, or where a few faces carry the weight.
+    Fewer where scores follow each other for longer than that, or where a few faces carry the weight. Faces within
+    ``STEP_S`` count as one, so that a video in which every frame was looked at gives what its samples give.
     """
-    count = len(evidence.logit)
-    even = float(evidence.weight.sum() ** 2 / (evidence.weight**2).sum())
-    looks = even / correlation_length(evidence.logit)
-    return max(1.0, min(looks, even * (1 + evidence.duration_s() * LOOKS_A_SECOND) / count, float(count)))
+    even = float(evidence.weight.sum() ** 2 / (evidence.weight**2).sum()) / len(evidence.logit)
+    steps = _by_step(evidence)
+    looks = len(steps) / correlation_length(steps)
+    return max(1.0, even * min(looks, 1 + evidence.duration_s() * LOOKS_A_SECOND, float(len(steps))))
+
+
+def _by_step(evidence: Evidence) -> NDArray[np.float64]:
+    """Returns the mean logit of each ``STEP_S`` in which the face was seen."""
+    # Time stamps are rounded: a face on the border of two steps must not fall into the earlier one.
+    step = np.floor((evidence.time_s - evidence.time_s[:1] + 1e-3) / STEP_S).astype(np.int64)
+    _, step, count = np.unique(step, return_inverse=True, return_counts=True)
+    return np.asarray(np.bincount(step, evidence.logit) / count)
 
 
 def correlation_length(logit: NDArray[np.float64]) -> float:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.address import mask_credentials, stream_address
+from tinydf_runtime.aggregate import strictness
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError
 from tinydf_runtime.reconnect import GIVE_UP_S
 from tinydf_runtime.stream_memory import StreamMemory
@@ -73,7 +74,8 @@ class LiveStream(Iterator[Moment]):
             settings: See there.
         """
         self._source, self._watch, self._settings = source, watch, settings
-        self._memory = StreamMemory(settings.threshold)
+        usual = watch.engine.spec.threshold
+        self._memory = StreamMemory(settings.threshold, strictness(settings.threshold, usual))
         self._tracker = FaceTracker()
         self._first_track = 0
         self._last_track = 0

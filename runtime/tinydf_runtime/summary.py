@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tinydf_runtime.aggregate import MINIMUM_FACES, judge_input, judge_tracks, severity
+from tinydf_runtime.aggregate import MINIMUM_FACES, judge_input, judge_tracks, severity, strictness
 from tinydf_runtime.recheck import is_unstable, pictures_behind
 from tinydf_runtime.types import (
     FaceScore,
@@ -37,7 +37,8 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
     """
     assert watch.info is not None
     minimum_faces = 1 if kind == "image" else MINIMUM_FACES
-    judged = judge_tracks(watch.scores, threshold, minimum_faces)
+    stricter = strictness(threshold, watch.engine.spec.threshold)
+    judged = judge_tracks(watch.scores, threshold, minimum_faces, stricter)
     segments = [segment for _, found in judged for segment in found]
     verdicts = _recheck([verdict for verdict, _ in judged], segments, watch, threshold)
     status = _status(kind, watch)

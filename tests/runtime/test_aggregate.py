@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from tinydf_runtime.aggregate import (
     ALLOWED_FALSE_ALARMS,
+    BAND,
     CERTAIN_FACE,
     MINIMUM_FACES,
     TAIL,
@@ -15,6 +18,7 @@ from tinydf_runtime.aggregate import (
     judge_input,
     judge_track,
     judge_tracks,
+    strictness,
 )
 from tinydf_runtime.evidence import MINIMUM_SIDE_PX, collect_evidence, to_logit, to_probability, trimmed_mean
 from tinydf_runtime.types import FaceScore, Verdict
@@ -260,3 +264,18 @@ def test_an_hour_at_thirty_frames_a_second_is_judged() -> None:
     probabilities = 1 / (1 + np.exp(1.5 - 0.6 * rng.standard_normal(108_000)))
     verdict, segments = judge_track(1, scores_of(probabilities.tolist(), step_s=1 / 30), 0.6)
     assert (verdict.label, segments) == ("real", ())
+
+
+def test_a_stricter_threshold_asks_for_less_above_it() -> None:
+    stricter = strictness(0.9, 0.63)
+    assert stricter == pytest.approx(math.log(0.9 / 0.1) - math.log(0.63 / 0.37))
+    assert strictness(0.3, 0.63) == 0
+    # What must be passed in all stays, as long as the threshold lies below it.
+    assert alarm_margin(30, stricter) == pytest.approx(alarm_margin(30) - stricter)
+    assert alarm_margin(1, stricter) == BAND
+
+
+def test_a_threshold_that_few_real_faces_reach_is_enough_alone() -> None:
+    scores = scores_of([0.93] * 50)
+    assert judge_track(1, scores, 0.9)[0].label == "inconclusive"
+    assert judge_track(1, scores, 0.9, stricter=strictness(0.9, 0.63))[0].label == "fake"

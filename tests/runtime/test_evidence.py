@@ -89,6 +89,14 @@ def test_looks_are_at_most_one_a_second_and_one_a_face(rng: np.random.Generator)
     assert effective_looks(series(white[:1])) == 1
 
 
+@pytest.mark.parametrize("memory", [0.0, 0.8])
+def test_looking_at_every_frame_gives_no_more_and_no_fewer_looks(rng: np.random.Generator, memory: float) -> None:
+    sampled = remembering(rng, 100, memory)
+    assert effective_looks(series(np.repeat(sampled, 6), fps=30)) == pytest.approx(
+        effective_looks(series(sampled, fps=5)), rel=0.02
+    )
+
+
 def test_looks_are_fewer_where_scores_follow_each_other_or_few_faces_weigh(rng: np.random.Generator) -> None:
     slow, white = remembering(rng, 500, 0.95), rng.standard_normal(500)
     assert effective_looks(series(slow)) < 0.5 * effective_looks(series(white))

@@ -19,7 +19,7 @@ def record(number: int, probability: float, fps: float = 5.0) -> FaceScore:
 
 def test_hours_are_kept_as_scores_spread_over_them(monkeypatch: pytest.MonkeyPatch) -> None:
     # What is kept does not depend on the verdicts of real faces, which would take minutes to make here.
-    monkeypatch.setattr(stream_memory, "judge_track", lambda track, *_: (real_verdict(track), ()))
+    monkeypatch.setattr(stream_memory, "judge_track", lambda track, *_, **__: (real_verdict(track), ()))
     memory = TrackMemory(1, endless=True)
     count = 3 * 3600 * 5
     for number in range(count):
