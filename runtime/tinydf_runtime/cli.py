@@ -89,7 +89,7 @@ class Run:
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="P",
-    help="Probability from which a face counts as fake; default: the model's.",
+    help="Probability below which a face is real; fake is said well above it. Default: the model's.",
 )
 @click.option(
     "--fpr",
