@@ -108,8 +108,13 @@ def _upright(image: Image, face: Face) -> Image | None:
     first = np.clip(np.floor(eyes - 3 * unit), 0, (width - 1, height - 1)).astype(int)
     end = np.clip(np.ceil(eyes + np.array([3.0, 4.5]) * unit), first + 1, (width, height)).astype(int)
     # Averaging every pixel of a large face would cost more than the rest of tracking.
-    skip = max(1, int(unit / (3 * _UNIT_PX)))
-    part = image[first[1] : end[1] : skip, first[0] : end[0] : skip]
+    skip = max(1, min(int(unit / (3 * _UNIT_PX)), *(end - first)))
+    end -= (end - first) % skip
+    part = image[first[1] : end[1], first[0] : end[0]]
+    if skip > 1:
+        # Faster than a slice with steps, which OpenCV would have to copy.
+        size = (part.shape[1] // skip, part.shape[0] // skip)
+        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_NEAREST), np.uint8)
     shrink = min(1.0, 1.5 * _UNIT_PX * skip / unit)
     if shrink < 1:
         size = (max(1, round(part.shape[1] * shrink)), max(1, round(part.shape[0] * shrink)))

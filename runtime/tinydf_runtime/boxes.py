@@ -18,7 +18,8 @@ def overlap_iou(first_xyxy: NDArray[np.float64], second_xyxy: NDArray[np.float64
     """
     top_left = np.maximum(first_xyxy[:, None, :2], second_xyxy[None, :, :2])
     bottom_right = np.minimum(first_xyxy[:, None, 2:], second_xyxy[None, :, 2:])
-    intersection = np.prod(np.clip(bottom_right - top_left, 0, None), axis=2)
+    sides = np.maximum(bottom_right - top_left, 0)
+    intersection = sides[..., 0] * sides[..., 1]
     union = _area(first_xyxy)[:, None] + _area(second_xyxy)[None, :] - intersection
     return np.asarray(np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0))
 
@@ -39,10 +40,13 @@ def keep_best(boxes_xyxy: NDArray[np.float64], scores: NDArray[np.float64], iou:
     while waiting.size:
         best, waiting = int(waiting[0]), waiting[1:]
         kept.append(best)
+        if not waiting.size:
+            break
         waiting = waiting[overlap_iou(boxes_xyxy[best : best + 1], boxes_xyxy[waiting])[0] <= iou]
     return kept
 
 
 def _area(boxes_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns the area of each box, 0 for one turned inside out."""
-    return np.asarray(np.prod(np.clip(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0, None), axis=1))
+    sides = np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0)
+    return np.asarray(sides[:, 0] * sides[:, 1])

@@ -80,18 +80,27 @@ class FaceDetector:
         if min(height, width) == 0:
             raise UsageError(f"image: found {width} x {height} pixels, expected at least one.")
         canvas, scale_xy = _fit(image, self.long_side_px)
-        scores, boxes, landmarks = (
-            np.asarray(output[0], dtype=np.float64) for output in self._session.run(_OUTPUTS, {"image": canvas[None]})
-        )
-        boxes /= np.tile(scale_xy, 2)
-        landmarks /= scale_xy
+        outputs = self._session.run(_OUTPUTS, {"image": canvas[None]})
+        threshold = self.score_threshold if score_threshold is None else score_threshold
+        # All but a few of some thousand cells see nothing: the rest of the work is spared them.
+        scores, boxes, landmarks = (np.asarray(output[0]) for output in outputs)
+        some = np.flatnonzero(scores.astype(np.float64) >= threshold)
+        if not some.size:
+            return []
+        boxes = boxes[some].astype(np.float64) / np.tile(scale_xy, 2)
         # The padding on the right and below belongs to no picture, and a box there could not be cropped.
         on_picture = (boxes[:, 0] < width) & (boxes[:, 1] < height) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
         has_area = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]) & np.isfinite(boxes).all(axis=1)
-        threshold = self.score_threshold if score_threshold is None else score_threshold
-        usable = np.flatnonzero((scores >= threshold) & on_picture & has_area)
-        kept = usable[keep_best(boxes[usable], scores[usable], self.nms_iou)]
-        return [_face(boxes[row], landmarks[row], scores[row]) for row in kept]
+        usable = np.flatnonzero(on_picture & has_area)
+        boxes, some = boxes[usable], some[usable]
+        kept = keep_best(boxes, scores[some].astype(np.float64), self.nms_iou)
+        points = landmarks[some[kept]].astype(np.float64) / scale_xy
+        return [
+            Face((left, top, right, bottom), tuple((x, y) for x, y in face_points), min(score, 1.0))
+            for (left, top, right, bottom), face_points, score in zip(
+                boxes[kept].tolist(), points.tolist(), scores[some[kept]].tolist(), strict=True
+            )
+        ]
 
 
 def _fit(image: Image, long_side_px: int) -> tuple[Image, NDArray[np.float64]]:
@@ -122,13 +131,6 @@ def _fit(image: Image, long_side_px: int) -> tuple[Image, NDArray[np.float64]]:
 def _whole_cells(length_px: int) -> int:
     """Returns the next multiple of the coarsest stride."""
     return -(-length_px // _COARSEST_STRIDE_PX) * _COARSEST_STRIDE_PX
-
-
-def _face(box: NDArray[np.float64], landmarks: NDArray[np.float64], score: float) -> Face:
-    """Turns one row of the network's output into a Face."""
-    left, top, right, bottom = (float(value) for value in box)
-    points = tuple((float(x), float(y)) for x, y in landmarks)
-    return Face((left, top, right, bottom), points, float(min(score, 1.0)))
 
 
 def _read_metadata(metadata: dict[str, str], source: str) -> tuple[str, float, float]:

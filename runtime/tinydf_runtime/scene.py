@@ -18,6 +18,9 @@ _LEAST_SHARED = 0.8
 _SAME_VIEW = 1.2
 
 _COLOURLESS_SATURATION = 40
+_SMALL = (96, 64)
+_HUE_BIN = np.array([hue * 8 // 180 * 16 for hue in range(256)], np.uint8)
+"""Hue, 0..179 -> the first of the 16 places that an eighth of all hues has among the 128 of ``colours``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +42,15 @@ def sketch_scene(image: Image) -> SceneSketch:
     Args:
         image: H x W x 3, BGR, uint8.
     """
-    # Averaging every pixel of a large frame would cost more than the rest of tracking.
-    skip = max(1, min(image.shape[0] // 128, image.shape[1] // 192))
-    small = cv2.resize(image[::skip, ::skip], (96, 64), interpolation=cv2.INTER_AREA)
+    small = _shrink(image)
     layout = cv2.resize(small, (24, 16), interpolation=cv2.INTER_AREA).astype(np.float64)
     layout -= layout.mean(axis=(0, 1))
     length = float(np.linalg.norm(layout))
-    hue, saturation, value = (channel.astype(np.int64) for channel in cv2.split(cv2.cvtColor(small, cv2.COLOR_BGR2HSV)))
+    hue, saturation, value = np.moveaxis(np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2HSV), np.uint8), 2, 0)
+    bins = _HUE_BIN[hue]
     # The hue of a grey is noise.
-    hue[saturation < _COLOURLESS_SATURATION] = 0
-    bins = (hue * 8 // 180) * 16 + (saturation // 64) * 4 + value // 64
+    bins[saturation < _COLOURLESS_SATURATION] = 0
+    bins += (saturation >> 6 << 2) + (value >> 6)
     colours = np.bincount(bins.ravel(), minlength=128) / bins.size
     return SceneSketch(layout / length if length > 1 else np.zeros_like(layout), colours)
 
@@ -73,6 +75,15 @@ def is_scene_cut(previous: Image, current: Image) -> bool:
         current: The same, of any size.
     """
     return is_other_scene(sketch_scene(previous), sketch_scene(current))
+
+
+def _shrink(image: Image) -> Image:
+    """Returns 64 x 96 x 3 of a picture, each pixel the mean of several."""
+    width, height = _SMALL
+    if image.shape[0] >= 4 * height and image.shape[1] >= 4 * width:
+        # Averaging every pixel of a large frame would cost more than the rest of tracking.
+        image = np.asarray(cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(cv2.resize(image, _SMALL, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _shared(first: SceneSketch, second: SceneSketch) -> float:
