@@ -26,8 +26,8 @@ def is_combed(image: Image) -> bool:
     if image.shape[0] not in HEIGHTS:
         return False
     # Mean over some columns: noise has no part in it, and there is less to compute.
-    narrow = cv2.resize(image, (min(_COLUMNS, image.shape[1]), image.shape[0]), interpolation=cv2.INTER_AREA)
-    rows = np.asarray(narrow)[..., 1].astype(np.int16)
+    green, size = cv2.extractChannel(image, 1), (min(_COLUMNS, image.shape[1]), image.shape[0])
+    rows = np.asarray(cv2.resize(green, size, interpolation=cv2.INTER_AREA), np.int16)
     step = 2 * rows[1:-1] - rows[:-2] - rows[2:]
     up, down = step > _LEAST_STEP, step < -_LEAST_STEP
     # A line in the picture does this once or twice; only woven rows go on like that.

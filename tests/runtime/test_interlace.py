@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tinydf_runtime import capture
+from tinydf_runtime import capture, video
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.interlace import is_combed, keep_one_field
 from tinydf_runtime.pipeline import Analyzer
@@ -107,3 +107,19 @@ def test_whole_video_is_read_by_opencv(write_video: Callable[..., Path], photo: 
         assert isinstance(reader._capture, cv2.VideoCapture)
         assert len(list(reader)) == 3
         assert reader.adjustments == ()
+
+
+def test_after_a_row_of_whole_pictures_one_in_four_is_looked_at_until_one_is_combed(
+    write_video: Callable[..., Path], photo: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    with VideoReader(write_video([photo] * 24)) as reader:
+
+        def combed(image: Image) -> bool:
+            looked.append(reader.frames_decoded)
+            return reader.frames_decoded == 16
+
+        monkeypatch.setattr(video, "is_combed", combed)
+        frames = list(reader)
+    assert looked == [*range(1, 9), 12, 16, *range(17, 25)]
+    assert len(frames) == 24 and reader.adjustments == ("deinterlaced",)
