@@ -35,7 +35,7 @@ def clip(write_video: VideoWriter) -> Path:
 
 @pytest.fixture
 def tool(make_classifier: Callable[..., Path], tiny_detector: Path) -> Tool:
-    engine = make_classifier(ModelSpec("tiny-green", threshold=0.25, fpr_thresholds=MEASURED))
+    engine = make_classifier(ModelSpec("tiny-green", threshold=0.2, fpr_thresholds=MEASURED))
 
     def run(*arguments: object) -> Result:
         fixed = ["--engine", str(engine), "--detector", str(tiny_detector), "--threads", "1"]

@@ -39,7 +39,7 @@ def face(number: int) -> Image:
 
 @pytest.fixture
 def networks(make_classifier: Callable[..., Path], tiny_detector: Path) -> list[str]:
-    engine = make_classifier(ModelSpec("tiny-green", threshold=0.25))
+    engine = make_classifier(ModelSpec("tiny-green", threshold=0.2))
     return ["--engine", str(engine), "--detector", str(tiny_detector), "--threads", "1"]
 
 
