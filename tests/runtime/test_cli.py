@@ -36,7 +36,7 @@ def face(green: int) -> Image:
 
 @pytest.fixture
 def tool(make_classifier: Callable[..., Path], tiny_detector: Path) -> Tool:
-    engine = make_classifier(ModelSpec("tiny-green", threshold=0.15))
+    engine = make_classifier(ModelSpec("tiny-green", threshold=0.12))
 
     def run(*arguments: object) -> Result:
         fixed = ["--engine", str(engine), "--detector", str(tiny_detector), "--threads", "1"]
