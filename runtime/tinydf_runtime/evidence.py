@@ -62,8 +62,10 @@ class Evidence:
 
 def collect_evidence(scores: Sequence[FaceScore]) -> Evidence:
     """Returns the faces that are large enough, in order of time, with their weights."""
-    rows = np.array([(s.time_s, s.fake_probability, s.detection_score, *s.box_xyxy) for s in scores], np.float64)
-    time_s, probability, detection, left, top, right, bottom = rows.reshape(-1, 7).T
+    # Not by way of a list: its rows take ten times the memory of their numbers.
+    rows = (v for s in scores for v in (s.time_s, s.fake_probability, s.detection_score, *s.box_xyxy))
+    numbers = np.fromiter(rows, np.float64, 7 * len(scores))
+    time_s, probability, detection, left, top, right, bottom = numbers.reshape(-1, 7).T
     side_px = np.maximum(right - left, bottom - top)
     weight = np.minimum(1.0, side_px / FULL_SIDE_PX) * detection * _clarity(scores)
     order = np.argsort(time_s, kind="stable")
@@ -80,7 +82,7 @@ def clarity(quality: FaceQuality) -> float:
 
 def _clarity(scores: Sequence[FaceScore]) -> NDArray[np.float64]:
     """Returns the clarity of each face, 1 where it was not measured."""
-    return np.array([1.0 if s.quality is None else clarity(s.quality) for s in scores], np.float64)
+    return np.fromiter((1.0 if s.quality is None else clarity(s.quality) for s in scores), np.float64, len(scores))
 
 
 def to_logit(probability: float) -> float:

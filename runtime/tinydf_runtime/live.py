@@ -13,6 +13,7 @@ import numpy as np
 from tinydf_runtime.address import mask_credentials, stream_address
 from tinydf_runtime.aggregate import strictness
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError
+from tinydf_runtime.face_scores import FaceScores
 from tinydf_runtime.reconnect import GIVE_UP_S
 from tinydf_runtime.stream_memory import StreamMemory
 from tinydf_runtime.stream_reader import StreamReader
@@ -122,7 +123,7 @@ class LiveStream(Iterator[Moment]):
         watch = self._watch
         watch.info = self._reader.info
         watch.frames_decoded = self._reader.frames_decoded
-        watch.scores = self._memory.records()
+        watch.scores = {track: FaceScores(records) for track, records in self._memory.records().items()}
         if self._reader.truncated:
             watch.status = "truncated"
         item = summarize(shown, None, kind, watch, self._settings.threshold, total_s)

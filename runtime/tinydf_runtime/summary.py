@@ -156,6 +156,6 @@ def _track_report(verdict: Verdict, scores: Sequence[FaceScore]) -> TrackReport:
         verdict.fake_probability,
         verdict.faces_used,
         verdict.reasons,
-        tuple(scores),
+        scores,
         verdict.interval,
     )

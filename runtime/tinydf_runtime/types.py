@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -192,7 +193,7 @@ class TrackReport:
     fake_probability: float | None
     faces_used: int
     reasons: tuple[Reason, ...]
-    scores: tuple[FaceScore, ...]
+    scores: Sequence[FaceScore]
     interval: tuple[float, float] | None = None
 
 
@@ -355,6 +356,6 @@ def _to_plain(value: Any) -> Any:
     if is_dataclass(value):
         shown = [item.name for item in fields(value) if item.metadata.get("json", True)]
         return {name: _to_plain(getattr(value, name)) for name in shown}
-    if isinstance(value, tuple):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return [_to_plain(item) for item in value]
     return value

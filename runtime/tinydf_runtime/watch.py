@@ -18,6 +18,7 @@ from tinydf_runtime.album import FaceAlbum
 from tinydf_runtime.crop import crop_face
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.errors import ModelFileError, OutsideImageError
+from tinydf_runtime.face_scores import FaceScores
 from tinydf_runtime.file_frames import FileFrames
 from tinydf_runtime.overlap import Ahead
 from tinydf_runtime.picture import read_image
@@ -131,7 +132,7 @@ class Watch:
     detect_s: float = 0.0
     classify_s: float = 0.0
     adjustments: tuple[Adjustment, ...] = ()
-    scores: dict[int, list[FaceScore]] = field(default_factory=dict)
+    scores: dict[int, FaceScores] = field(default_factory=dict)
     album: FaceAlbum = field(default_factory=FaceAlbum)
     _waiting: list[tuple[int, FaceScore, Image]] = field(default_factory=list)
 
@@ -173,7 +174,7 @@ class Watch:
             probability = round(min(max(float(value), 0.0), 1.0), 6)
             kept_map = forgery_map.copy() if self.keep_maps else None
             record = replace(record, fake_probability=probability, forgery_map=kept_map)
-            self.scores.setdefault(track, []).append(record)
+            self.scores.setdefault(track, FaceScores()).append(record)
             self.album.offer(track, record, crop, forgery_map)
         self.classify_s += time.perf_counter() - started
 
