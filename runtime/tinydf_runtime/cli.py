@@ -15,7 +15,7 @@ from tinydf_runtime.bar import task
 from tinydf_runtime.errors import ExitCode, UsageError
 from tinydf_runtime.inputs import expand_inputs
 from tinydf_runtime.interrupt import PromptCommand, stopping_on_interrupt
-from tinydf_runtime.live import LiveWishes
+from tinydf_runtime.live_wishes import LiveWishes
 from tinydf_runtime.outputs import annotation_targets, check_outputs, write_reports
 from tinydf_runtime.overlap import Task
 from tinydf_runtime.pipeline import Analyzer, kind_of

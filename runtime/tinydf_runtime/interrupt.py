@@ -7,23 +7,29 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 from tinydf_runtime.command import OneLineCommand
-from tinydf_runtime.stream_reader import a_reader_hangs
 
 
 class PromptCommand(OneLineCommand):
-    """A command whose process ends at once, though a camera or server may not let go of a thread for seconds."""
+    """A command whose process ends at once when it is done.
+
+    A camera or server may not let go of a thread for seconds, and to take the networks' libraries down piece by piece
+    takes as long as judging some ten frames. Nothing is left to be written by then.
+    """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs the command and ends the process."""
+        """Runs the command and ends the process. With arguments, given from Python, that is left to the caller."""
         try:
             return self.main(*args, **kwargs)
         except SystemExit as end:
-            if a_reader_hangs():
+            if args or kwargs:
+                raise
+            # What cannot be written is reported where the process ends the usual way.
+            with suppress(OSError):
                 for stream in (sys.stdout, sys.stderr):
                     stream.flush()
                 os._exit(end.code if isinstance(end.code, int) else 1)

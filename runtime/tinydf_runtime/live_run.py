@@ -9,9 +9,9 @@ from rich.console import Console
 
 from tinydf_runtime.address import mask_credentials
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError
-from tinydf_runtime.live import LiveWishes
 from tinydf_runtime.live_show import LiveShow
 from tinydf_runtime.live_window import LiveWindow
+from tinydf_runtime.live_wishes import LiveWishes
 from tinydf_runtime.moment_lines import moment_line, print_line
 from tinydf_runtime.pipeline import Analyzer
 from tinydf_runtime.types import InputReport

@@ -45,7 +45,7 @@ def open_networks(
         model: Classifier.
         detector: Face detector.
         device: Where the classifier computes.
-        threads: Threads of each network.
+        threads: Threads of each network, None for as many as the cores that are left beside decoding.
         allow_fallback: Use the CPU where ``device`` is not there.
 
     Raises:
@@ -66,12 +66,24 @@ def _open_classifier(
     if not isinstance(model, str | os.PathLike):
         return model, None, ()
     path = Path(model)
+    if threads is None and path.suffix.lower() == ".onnx":
+        threads = _threads_beside_decoding()
     # A device that was fallen back from is shared only with those that allow that.
     held = borrow("classifier", path, device, threads, allow_fallback)
     engine, sha256 = held.get(
         lambda: (open_engine(path, device, threads, allow_fallback=allow_fallback), sha256_of(path))
     )
     return engine, sha256, (held,)
+
+
+def _threads_beside_decoding() -> int:
+    """Returns how many threads score faces: two cores decode and find faces meanwhile, or score in between.
+
+    Threads that wait for each other's parts of a network take a quarter more of the processor than one alone, which is
+    missing where every core is busy.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores - 2)
 
 
 def _open_detector(detector: ModelPath | Detector, threads: int | None) -> tuple[Detector, tuple[Loaned, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,6 +42,9 @@ def check_folder(folder: Path) -> None:
     Raises:
         OutputError: It cannot.
     """
+    # Takes longer to import than most of what starts a run.
+    import tempfile
+
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass

@@ -21,7 +21,6 @@ from tinydf_runtime.engine import Engine
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UnreadableInputError, UsageError
 from tinydf_runtime.file_frames import FileFrames
 from tinydf_runtime.files import sha256_of
-from tinydf_runtime.live import LiveSettings, LiveStream
 from tinydf_runtime.overlap import Task
 from tinydf_runtime.own_frames import OwnFrames, checked_image
 from tinydf_runtime.picture import is_image
@@ -43,6 +42,7 @@ from tinydf_runtime.types import (
 from tinydf_runtime.watch import Detector, Limits, Progress, Watch, score_boxes, watch_image, watch_video
 
 if TYPE_CHECKING:
+    from tinydf_runtime.live import LiveStream
     from tinydf_runtime.networks import Networks
 
 __all__ = ["DEFAULT_DETECTOR", "DEFAULT_MODEL", "Analyzer", "Source", "kind_of"]
@@ -75,7 +75,7 @@ class Analyzer:
             model: Exported classifier or an open engine, None for the embedded one.
             detector: Face detector or its file, None for the embedded one.
             device: Where the classifier computes.
-            threads: Threads of each network, None for their own choice.
+            threads: Threads of each network, None for what leaves cores to decode and find faces.
             sample_fps: Frames a second in which faces are scored, None for all.
             threshold: Probability from which a face counts as fake, None for the model's own.
             allow_fallback: Use the CPU where ``device`` is not there, and say so in the log and the report.
@@ -230,6 +230,9 @@ class Analyzer:
             UnreadableInputError: The file cannot be read. This and the next come with the first moment.
             UnavailableError: The camera or stream cannot be opened.
         """
+        # Files need none of it.
+        from tinydf_runtime.live import LiveSettings, LiveStream
+
         networks = self._networks()
         return LiveStream(
             _plain(source),

@@ -26,11 +26,6 @@ _FAREWELL_S = 0.3
 _THREAD_NAME = "tinydf-stream"
 
 
-def a_reader_hangs() -> bool:
-    """Tells whether a reading thread was left behind in a source that does not answer."""
-    return any(thread.name == _THREAD_NAME for thread in threading.enumerate())
-
-
 class StreamReader:
     """Reads a live source in a thread and hands out the newest frame. It is iterated once, like a ``VideoReader``.
 
