@@ -15,13 +15,14 @@ from tinydf_runtime.aggregate import strictness
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError
 from tinydf_runtime.face_scores import FaceScores
 from tinydf_runtime.reconnect import GIVE_UP_S
+from tinydf_runtime.scoring import crop_tracked, score_crops
 from tinydf_runtime.stream_memory import StreamMemory
 from tinydf_runtime.stream_reader import StreamReader
 from tinydf_runtime.summary import summarize, summarize_unreadable
 from tinydf_runtime.track import FaceTracker
 from tinydf_runtime.types import Frame, InputReport, Kind, Moment, ScoredFace
 from tinydf_runtime.video import VideoReader
-from tinydf_runtime.watch import Limits, Watch, crop_tracked, score_crops
+from tinydf_runtime.watch import Limits, Watch
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from tinydf_runtime.overlap import Task
 from tinydf_runtime.own_frames import OwnFrames, checked_image
 from tinydf_runtime.picture import is_image
 from tinydf_runtime.reconnect import GIVE_UP_S
+from tinydf_runtime.scoring import score_boxes
 from tinydf_runtime.spec import ModelSpec
 from tinydf_runtime.summary import summarize, summarize_unreadable
 from tinydf_runtime.types import (
@@ -39,7 +40,7 @@ from tinydf_runtime.types import (
     Scores,
     ToolInfo,
 )
-from tinydf_runtime.watch import Detector, Limits, Progress, Watch, score_boxes, watch_image, watch_video
+from tinydf_runtime.watch import Detector, Limits, Progress, Watch, watch_image, watch_video
 
 if TYPE_CHECKING:
     from tinydf_runtime.live import LiveStream

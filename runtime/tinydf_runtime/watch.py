@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from tinydf_runtime.album import FaceAlbum
-from tinydf_runtime.crop import crop_face
 from tinydf_runtime.engine import Engine
-from tinydf_runtime.errors import ModelFileError, OutsideImageError
 from tinydf_runtime.face_scores import FaceScores
 from tinydf_runtime.file_frames import FileFrames
 from tinydf_runtime.overlap import Ahead
 from tinydf_runtime.picture import read_image
-from tinydf_runtime.quality import measure_quality
+from tinydf_runtime.scoring import crop_tracked, score_crops
 from tinydf_runtime.track import FaceTracker
-from tinydf_runtime.types import Adjustment, Face, FaceScore, Frame, Image, Scores, Status
+from tinydf_runtime.types import Adjustment, Face, FaceScore, Frame, Image, Status
 from tinydf_runtime.video import VideoInfo
 
 BATCH = 4
@@ -239,60 +235,6 @@ def watch_image(path: Path, watch: Watch) -> None:
     watch.frames_decoded = 1
     watch.look(Frame(0, 0.0, image))
     watch.score_waiting()
-
-
-def crop_tracked(
-    frame: Frame, tracked: Sequence[tuple[int, Face]], engine: Engine
-) -> list[tuple[int, FaceScore, Image]]:
-    """Returns track, record with its probability still to come, and RGB crop of each face."""
-    cropped = []
-    for track, face in tracked:
-        # A track that leaves the picture can end with a box beyond its border.
-        with suppress(OutsideImageError):
-            blue_first = crop_face(frame.image, face.box_xyxy, engine.spec.crop)
-            crop = np.asarray(cv2.cvtColor(blue_first, cv2.COLOR_BGR2RGB), np.uint8)
-            left, top, right, bottom = (round(float(value), 2) for value in face.box_xyxy)
-            record = FaceScore(
-                round(float(frame.time_s), 6),
-                int(frame.index),
-                (left, top, right, bottom),
-                round(min(max(float(face.score), 0.0), 1.0), 6),
-                fake_probability=0.0,
-                quality=measure_quality(crop, face),
-            )
-            cropped.append((track, record, crop))
-    return cropped
-
-
-def score_boxes(engine: Engine, image: Image, boxes: Sequence[Sequence[float]] | NDArray[np.float64]) -> Scores:
-    """Cuts boxes out of a BGR picture and scores them.
-
-    Args:
-        engine: The classifier.
-        image: H x W x 3, BGR, uint8.
-        boxes: N x 4, xyxy in pixels.
-
-    Raises:
-        OutsideImageError: A box does not touch the picture.
-    """
-    recipe = engine.spec.crop
-    crops = np.empty((len(boxes), recipe.side_px, recipe.side_px, 3), np.uint8)
-    for i, (left, top, right, bottom) in enumerate(boxes):
-        box = (float(left), float(top), float(right), float(bottom))
-        crops[i] = crop_face(image, box, recipe)[..., ::-1]
-    return score_crops(engine, crops)
-
-
-def score_crops(engine: Engine, crops: NDArray[np.uint8]) -> Scores:
-    """Scores a batch of RGB crops and refuses what is no number: it would spread through every mean unseen.
-
-    Raises:
-        ModelFileError: A score is no finite number.
-    """
-    scores = engine.score(crops)
-    if not np.isfinite(scores.fake_probability).all():
-        raise ModelFileError(f"{engine.spec.name}: gave a score that is no number. Export the model again.")
-    return scores
 
 
 def _find_all(frames: Iterator[Frame], watch: Watch) -> Generator[Sight, None, None]:
