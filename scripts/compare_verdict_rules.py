@@ -16,10 +16,10 @@ import numpy as np
 
 from tinydf.metrics import auc
 from tinydf_runtime.aggregate import judge_input, judge_track, judge_tracks
+from tinydf_runtime.embedded import DEFAULT_MODEL
 from tinydf_runtime.engine import open_engine
-from tinydf_runtime.evidence import clarity, to_logit, to_probability
-from tinydf_runtime.pipeline import DEFAULT_MODEL
-from tinydf_runtime.recheck import REACH
+from tinydf_runtime.judging.evidence import clarity, to_logit, to_probability
+from tinydf_runtime.judging.recheck import REACH
 from tinydf_runtime.types import FaceQuality, FaceScore
 
 OUT = Path(__file__).parent.parent / "docs" / "verdicts.md"

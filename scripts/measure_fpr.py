@@ -19,8 +19,8 @@ from tinydf.data.dataset import FixedPairs
 from tinydf.data.photos import read_photos
 from tinydf.data.series import colour_reals
 from tinydf.evaluation.operating_point import tabulate_fpr
+from tinydf_runtime.embedded import DEFAULT_MODEL
 from tinydf_runtime.engine import open_engine
-from tinydf_runtime.pipeline import DEFAULT_MODEL
 
 SEED = 21
 BATCH = 16

@@ -24,11 +24,11 @@ from tinydf.data.photometry import add_noise, as_image
 from tinydf.data.photos import Photo, read_photos
 from tinydf_runtime.crop import crop_face
 from tinydf_runtime.detect import FaceDetector
+from tinydf_runtime.embedded import DEFAULT_MODEL
 from tinydf_runtime.engine import Engine, open_engine
-from tinydf_runtime.picture import read_image
-from tinydf_runtime.pipeline import DEFAULT_MODEL
-from tinydf_runtime.quality import measure_quality
-from tinydf_runtime.recheck import reencode_crop
+from tinydf_runtime.judging.quality import measure_quality
+from tinydf_runtime.judging.recheck import reencode_crop
+from tinydf_runtime.reading.picture import read_image
 from tinydf_runtime.types import Face, FaceQuality, Image
 
 FPS = 5

@@ -17,8 +17,8 @@ from rich.table import Table
 
 from tinydf_runtime import __version__
 from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
+from tinydf_runtime.embedded import DEFAULT_MODEL
 from tinydf_runtime.errors import UsageError, needs
-from tinydf_runtime.pipeline import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from tinydf_calibration.sampler import LabelledCrops

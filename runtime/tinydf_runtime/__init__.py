@@ -23,27 +23,24 @@ if TYPE_CHECKING:
         UnreadableInputError,
         UsageError,
     )
-    from tinydf_runtime.html_report import write_html
-    from tinydf_runtime.live import LiveStream
-    from tinydf_runtime.picture import read_image
+    from tinydf_runtime.findings import Gap, InputReport, Report, TrackReport
+    from tinydf_runtime.page.page import write_html
     from tinydf_runtime.pipeline import Analyzer
+    from tinydf_runtime.reading.picture import read_image
     from tinydf_runtime.report import write_csv, write_json
     from tinydf_runtime.spec import ModelSpec
+    from tinydf_runtime.streams.live import LiveStream
     from tinydf_runtime.track import FaceTracker
     from tinydf_runtime.types import (
         Face,
         FacePicture,
         FaceScore,
         Frame,
-        Gap,
         Image,
-        InputReport,
         Moment,
-        Report,
         ScoredFace,
         Scores,
         Segment,
-        TrackReport,
         Verdict,
     )
     from tinydf_runtime.video import VideoReader
@@ -62,11 +59,11 @@ _HOMES = {
     "FaceScore": "types",
     "FaceTracker": "track",
     "Frame": "types",
-    "Gap": "types",
+    "Gap": "findings",
     "Image": "types",
-    "InputReport": "types",
+    "InputReport": "findings",
     "Limits": "watch",
-    "LiveStream": "live",
+    "LiveStream": "streams.live",
     "MissingExtraError": "errors",
     "ModelFileError": "errors",
     "ModelSpec": "spec",
@@ -74,12 +71,12 @@ _HOMES = {
     "OutputError": "errors",
     "OutsideImageError": "errors",
     "Progress": "watch",
-    "Report": "types",
+    "Report": "findings",
     "ScoredFace": "types",
     "Scores": "types",
     "Segment": "types",
     "TinyDFError": "errors",
-    "TrackReport": "types",
+    "TrackReport": "findings",
     "UnavailableError": "errors",
     "UnreadableInputError": "errors",
     "UsageError": "errors",
@@ -89,9 +86,9 @@ _HOMES = {
     "annotate_video": "annotate",
     "crop_face": "crop",
     "open_engine": "engine",
-    "read_image": "picture",
+    "read_image": "reading.picture",
     "write_csv": "report",
-    "write_html": "html_report",
+    "write_html": "page.page",
     "write_json": "report",
 }
 """Public name -> the file that it lives in."""

@@ -11,7 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from tinydf_runtime.evidence import (
+from tinydf_runtime.findings import InputVerdict
+from tinydf_runtime.judging.evidence import (
     Evidence,
     collect_evidence,
     interval,
@@ -20,8 +21,8 @@ from tinydf_runtime.evidence import (
     to_probability,
     trimmed_mean,
 )
-from tinydf_runtime.segments import find_forged, temper
-from tinydf_runtime.types import FaceScore, InputVerdict, Reason, Segment, Verdict
+from tinydf_runtime.judging.segments import find_forged, temper
+from tinydf_runtime.types import FaceScore, Reason, Segment, Verdict
 
 CERTAIN_FACE = 0.7
 """Half of a track's detections must be this sure. What merely resembles a face is foreign to the classifier, whose

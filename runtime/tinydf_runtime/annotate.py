@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.crop import CropRecipe
-from tinydf_runtime.draw import (
+from tinydf_runtime.drawing.draw import (
     DOUBT_COLOUR,
     FAKE_COLOUR,
     REAL_COLOUR,
@@ -23,13 +23,14 @@ from tinydf_runtime.draw import (
     draw_timeline,
     paint_timeline,
 )
+from tinydf_runtime.drawing.trail import Trail
+from tinydf_runtime.drawing.video_writer import CODECS, VideoWriter, open_writer
 from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.files import write_atomically
-from tinydf_runtime.picture import read_image
-from tinydf_runtime.trail import Trail
-from tinydf_runtime.types import Image, InputReport, TrackReport
+from tinydf_runtime.findings import InputReport, TrackReport
+from tinydf_runtime.reading.picture import read_image
+from tinydf_runtime.types import Image
 from tinydf_runtime.video import VideoReader
-from tinydf_runtime.video_writer import CODECS, VideoWriter, open_writer
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 TIMELINE_ROWS = 4

@@ -13,16 +13,17 @@ import click
 
 from tinydf_runtime.bar import task
 from tinydf_runtime.errors import ExitCode, UsageError
+from tinydf_runtime.findings import InputReport
 from tinydf_runtime.inputs import expand_inputs
 from tinydf_runtime.interrupt import PromptCommand, stopping_on_interrupt
-from tinydf_runtime.live_wishes import LiveWishes
 from tinydf_runtime.outputs import annotation_targets, check_outputs, write_reports
 from tinydf_runtime.overlap import Task
-from tinydf_runtime.pipeline import Analyzer, kind_of
-from tinydf_runtime.reconnect import GIVE_UP_S
+from tinydf_runtime.page.reproduce import typed_command
+from tinydf_runtime.pipeline import Analyzer
 from tinydf_runtime.report import EVIDENCE_NOTE
-from tinydf_runtime.reproduce import typed_command
-from tinydf_runtime.types import InputReport
+from tinydf_runtime.source import kind_of
+from tinydf_runtime.streams.reconnect import GIVE_UP_S
+from tinydf_runtime.streams.wishes import LiveWishes
 from tinydf_runtime.watch import Limits
 
 NAME = "tinydf-run"
@@ -216,7 +217,7 @@ def judge_all(
         if run.stop.is_set():
             return
         if kind_of(source) == "stream":
-            from tinydf_runtime.live_run import follow_stream
+            from tinydf_runtime.streams.run import follow_stream
 
             item = follow_stream(source, analyzer, limits, wishes, run.silent)
         else:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Generator
 from types import TracebackType
 
+from tinydf_runtime.findings import Adjustment
 from tinydf_runtime.overlap import Ahead
-from tinydf_runtime.types import Adjustment, Frame
+from tinydf_runtime.types import Frame
 from tinydf_runtime.video import VideoInfo, VideoReader
 
 LEAST_AHEAD, MOST_AHEAD = 2, 16

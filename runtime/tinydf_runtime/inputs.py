@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.picture import IMAGE_SUFFIXES
-from tinydf_runtime.pipeline import kind_of
+from tinydf_runtime.reading.picture import IMAGE_SUFFIXES
+from tinydf_runtime.source import kind_of
 from tinydf_runtime.video import VIDEO_SUFFIXES
 
 MEDIA_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES

@@ -11,6 +11,7 @@ from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.engine import Engine, open_engine
 from tinydf_runtime.engine_cache import Loaned, borrow
 from tinydf_runtime.files import sha256_of
+from tinydf_runtime.findings import ModelInfo
 from tinydf_runtime.overlap import Task
 from tinydf_runtime.watch import Detector
 
@@ -34,6 +35,26 @@ class Networks:
     model_sha256: str | None
     process: int
     held: tuple[Loaned, ...]
+
+    def model_info(self, threshold: float, fpr: float | None) -> ModelInfo:
+        """Returns what a report says about the classifier.
+
+        Args:
+            threshold: The one that was used.
+            fpr: Share of real faces by which it was chosen, None where it was not.
+        """
+        spec = self.engine.spec
+        return ModelInfo(
+            spec.name,
+            self.model_sha256,
+            spec.precision,
+            self.engine.name,
+            self.engine.device,
+            threshold,
+            spec.temperature,
+            spec.checkpoint_sha256 or None,
+            fpr,
+        )
 
 
 def open_networks(

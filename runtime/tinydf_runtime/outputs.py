@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from tinydf_runtime.address import mask_credentials
 from tinydf_runtime.errors import OutputError, UsageError
-from tinydf_runtime.moment_lines import print_line, report_line
-from tinydf_runtime.pipeline import Analyzer, kind_of
+from tinydf_runtime.findings import InputReport
+from tinydf_runtime.pipeline import Analyzer
 from tinydf_runtime.report import report_json, write_csv, write_json
-from tinydf_runtime.types import InputReport
+from tinydf_runtime.source import kind_of
+from tinydf_runtime.streams.address import mask_credentials
+from tinydf_runtime.streams.moment_lines import print_line, report_line
 
 
 def check_outputs(outputs: Sequence[Path], sources: Sequence[str]) -> None:
@@ -73,7 +74,7 @@ def annotation_targets(annotate: str | None, sources: Sequence[str]) -> dict[str
         if len(sources) > 1:
             raise UsageError(f"--annotate: {annotate} is one file for {len(sources)} inputs. Name a folder.")
         from tinydf_runtime.annotate import PICTURES, check_suffix
-        from tinydf_runtime.video_writer import CODECS
+        from tinydf_runtime.drawing.video_writer import CODECS
 
         check_suffix(out, PICTURES if kind_of(sources[0]) == "image" else CODECS)
         check_outputs([out], sources)
@@ -107,7 +108,7 @@ def write_reports(
         return
     report = analyzer.report(done)
     if html_file is not None:
-        from tinydf_runtime.html_report import write_html
+        from tinydf_runtime.page.page import write_html
 
         write_html(report, html_file, command)
     if csv_file is not None:

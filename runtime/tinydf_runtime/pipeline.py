@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,40 +15,24 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinydf_runtime.address import stream_address
 from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UnreadableInputError, UsageError
 from tinydf_runtime.file_frames import FileFrames
-from tinydf_runtime.files import sha256_of
+from tinydf_runtime.findings import DetectorInfo, InputReport, Report, ToolInfo
 from tinydf_runtime.overlap import Task
 from tinydf_runtime.own_frames import OwnFrames, checked_image
-from tinydf_runtime.picture import is_image
-from tinydf_runtime.reconnect import GIVE_UP_S
 from tinydf_runtime.scoring import score_boxes
+from tinydf_runtime.source import Source, as_plain, hash_of, kind_of
 from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.streams.reconnect import GIVE_UP_S
 from tinydf_runtime.summary import summarize, summarize_unreadable
-from tinydf_runtime.types import (
-    DetectorInfo,
-    Face,
-    Frame,
-    Image,
-    InputReport,
-    Kind,
-    ModelInfo,
-    Report,
-    Scores,
-    ToolInfo,
-)
+from tinydf_runtime.types import Face, Frame, Image, Scores
 from tinydf_runtime.watch import Detector, Limits, Progress, Watch, watch_image, watch_video
 
 if TYPE_CHECKING:
-    from tinydf_runtime.live import LiveStream
     from tinydf_runtime.networks import Networks
-
-__all__ = ["DEFAULT_DETECTOR", "DEFAULT_MODEL", "Analyzer", "Source", "kind_of"]
-
-Source = str | os.PathLike[str] | int
+    from tinydf_runtime.streams.live import LiveStream
 
 
 class Analyzer:
@@ -159,10 +143,10 @@ class Analyzer:
         started = time.perf_counter()
         with ExitStack() as stack:
             # The file is opened, hashed and decoded while the networks load.
-            hashing = stack.enter_context(Task(lambda: _hash_of(path), "tinydf-hash")) if kind != "stream" else None
+            hashing = stack.enter_context(Task(lambda: hash_of(path), "tinydf-hash")) if kind != "stream" else None
             frames = None
             if kind != "image":
-                frames = stack.enter_context(FileFrames(_plain(source), self._sample_fps))
+                frames = stack.enter_context(FileFrames(as_plain(source), self._sample_fps))
             networks = self._networks()
             watch = Watch(networks.engine, networks.detector, self._keep_maps)
             message = None
@@ -232,11 +216,11 @@ class Analyzer:
             UnavailableError: The camera or stream cannot be opened.
         """
         # Files need none of it.
-        from tinydf_runtime.live import LiveSettings, LiveStream
+        from tinydf_runtime.streams.live import LiveSettings, LiveStream
 
         networks = self._networks()
         return LiveStream(
-            _plain(source),
+            as_plain(source),
             Watch(networks.engine, networks.detector, self._keep_maps),
             LiveSettings(self._sample_fps, self._threshold_of(networks), limits or Limits(), max_latency_s, give_up_s),
         )
@@ -272,20 +256,9 @@ class Analyzer:
         from tinydf_runtime import __version__
 
         networks = self._networks()
-        spec = networks.engine.spec
         return Report(
             ToolInfo("tinydf", __version__),
-            ModelInfo(
-                spec.name,
-                networks.model_sha256,
-                spec.precision,
-                networks.engine.name,
-                networks.engine.device,
-                self._threshold_of(networks),
-                spec.temperature,
-                spec.checkpoint_sha256 or None,
-                self._fpr,
-            ),
+            networks.model_info(self._threshold_of(networks), self._fpr),
             DetectorInfo(networks.detector.name, networks.detector.sha256),
             tuple(inputs),
         )
@@ -334,33 +307,3 @@ class Analyzer:
                 # Refuses a model that was not measured before any work is done with it.
                 self._threshold_of(self._loaded)
             return self._loaded
-
-
-def kind_of(source: Source) -> Kind:
-    """Returns what an input is: camera numbers and addresses are streams, files go by their first bytes.
-
-    Raises:
-        UsageError: It is neither a path nor a number nor an address.
-    """
-    if not isinstance(source, str | os.PathLike | int):
-        raise UsageError(
-            f"source: found {type(source).__name__}, expected a path, a camera number or an address. "
-            "Frames of your own go to analyze_frames."
-        )
-    if stream_address(source) is not None:
-        return "stream"
-    return "image" if is_image(Path(str(source))) else "video"
-
-
-def _hash_of(path: str) -> str | None:
-    """Returns the hash of an input file, None where it cannot be read: whoever decodes it says why."""
-    if not Path(path).is_file():
-        return None
-    with suppress(UnreadableInputError):
-        return sha256_of(Path(path))
-    return None
-
-
-def _plain(source: Source) -> str | int:
-    """Returns a source as the video reader takes it."""
-    return source if isinstance(source, int) else os.fspath(source)

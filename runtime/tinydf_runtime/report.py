@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 
 from tinydf_runtime.files import write_atomically
-from tinydf_runtime.types import Reason, Report
+from tinydf_runtime.findings import Report
+from tinydf_runtime.types import Reason
 
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 """JSON Schema of ``tinydf.report/1``."""

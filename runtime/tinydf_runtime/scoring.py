@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tinydf_runtime.crop import crop_face
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.errors import ModelFileError, OutsideImageError
-from tinydf_runtime.quality import measure_quality
+from tinydf_runtime.judging.quality import measure_quality
 from tinydf_runtime.types import Face, FaceScore, Frame, Image, Scores
 
 

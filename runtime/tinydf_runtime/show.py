@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tinydf_runtime.clock import clock
+from tinydf_runtime.findings import InputReport, TrackReport
 from tinydf_runtime.report import reason_words
-from tinydf_runtime.types import InputReport, TrackReport
 
 STYLES = {"real": "cyan", "fake": "bold red", "inconclusive": "yellow", "no_face": "dim", "error": "red"}
 """Verdict -> colours that are told apart with every common kind of colour blindness; the words say the same."""

@@ -6,18 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tinydf_runtime.aggregate import MINIMUM_FACES, judge_input, judge_tracks, severity, strictness
-from tinydf_runtime.recheck import is_unstable, pictures_behind
-from tinydf_runtime.types import (
-    FaceScore,
-    InputReport,
-    Kind,
-    Reason,
-    Segment,
-    Status,
-    Timing,
-    TrackReport,
-    Verdict,
-)
+from tinydf_runtime.findings import InputReport, Kind, Status, Timing, TrackReport
+from tinydf_runtime.judging.recheck import is_unstable, pictures_behind
+from tinydf_runtime.types import FaceScore, Reason, Segment, Verdict
 from tinydf_runtime.watch import Watch
 
 RECHECKED_TRACKS = 2

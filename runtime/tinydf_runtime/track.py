@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.appearance import look_of
 from tinydf_runtime.boxes import overlap_iou
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.gallery import Gallery, Sight, best_alikeness
-from tinydf_runtime.matching import match_pairs
-from tinydf_runtime.scene import SceneSketch, find_view, is_other_scene, is_scene_cut, sketch_scene
+from tinydf_runtime.following.appearance import look_of
+from tinydf_runtime.following.gallery import Gallery, Sight, best_alikeness
+from tinydf_runtime.following.matching import match_pairs
+from tinydf_runtime.following.scene import SceneSketch, find_view, is_other_scene, is_scene_cut, sketch_scene
 from tinydf_runtime.types import Face, Frame
 
 __all__ = ["FaceTracker", "is_scene_cut"]

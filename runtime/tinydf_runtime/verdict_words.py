@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinydf_runtime.types import InputVerdict
+from tinydf_runtime.findings import InputVerdict
 
 
 @dataclass(frozen=True, slots=True)

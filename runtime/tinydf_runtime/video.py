@@ -13,14 +13,15 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from tinydf_runtime.address import mask_credentials, stream_address
-from tinydf_runtime.capture import Capture, open_file, open_source
-from tinydf_runtime.container import Container
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError
-from tinydf_runtime.hdr import opencv_tone_maps, tone_map
-from tinydf_runtime.interlace import is_combed, keep_one_field
-from tinydf_runtime.quiet import quiet
-from tinydf_runtime.types import Adjustment, Frame, Image
+from tinydf_runtime.findings import Adjustment
+from tinydf_runtime.reading.capture import Capture, open_file, open_source
+from tinydf_runtime.reading.container import Container
+from tinydf_runtime.reading.hdr import opencv_tone_maps, tone_map
+from tinydf_runtime.reading.interlace import is_combed, keep_one_field
+from tinydf_runtime.reading.quiet import quiet
+from tinydf_runtime.streams.address import mask_credentials, stream_address
+from tinydf_runtime.types import Frame, Image
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"}

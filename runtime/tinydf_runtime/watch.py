@@ -16,11 +16,12 @@ from tinydf_runtime.album import FaceAlbum
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.face_scores import FaceScores
 from tinydf_runtime.file_frames import FileFrames
+from tinydf_runtime.findings import Adjustment, Status
 from tinydf_runtime.overlap import Ahead
-from tinydf_runtime.picture import read_image
+from tinydf_runtime.reading.picture import read_image
 from tinydf_runtime.scoring import crop_tracked, score_crops
 from tinydf_runtime.track import FaceTracker
-from tinydf_runtime.types import Adjustment, Face, FaceScore, Frame, Image, Status
+from tinydf_runtime.types import Face, FaceScore, Frame, Image
 from tinydf_runtime.video import VideoInfo
 
 BATCH = 4

@@ -20,7 +20,7 @@ from tinydf_runtime.aggregate import (
     judge_tracks,
     strictness,
 )
-from tinydf_runtime.evidence import MINIMUM_SIDE_PX, collect_evidence, to_logit, to_probability, trimmed_mean
+from tinydf_runtime.judging.evidence import MINIMUM_SIDE_PX, collect_evidence, to_logit, to_probability, trimmed_mean
 from tinydf_runtime.types import FaceScore, Verdict
 
 STEP_S = 0.2

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.annotate import annotate_image, annotate_video
+from tinydf_runtime.drawing.trail import Trail
 from tinydf_runtime.errors import OutputError, UsageError
+from tinydf_runtime.findings import InputReport, TrackReport
 from tinydf_runtime.pipeline import Analyzer
-from tinydf_runtime.trail import Trail
-from tinydf_runtime.types import FaceScore, Image, InputReport, TrackReport
+from tinydf_runtime.types import FaceScore, Image
 from tinydf_runtime.video import VideoReader
 
 Fixture = Callable[..., Path]

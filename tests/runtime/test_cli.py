@@ -16,9 +16,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tinydf_runtime.cli import main
+from tinydf_runtime.findings import InputReport
 from tinydf_runtime.report import SCHEMA_FILE
 from tinydf_runtime.spec import ModelSpec
-from tinydf_runtime.types import Image, InputReport
+from tinydf_runtime.types import Image
 from tinydf_runtime.video import VideoReader
 
 VideoWriter = Callable[..., Path]

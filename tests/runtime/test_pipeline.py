@@ -19,10 +19,12 @@ from tinydf_runtime.aggregate import MINIMUM_FACES
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.errors import ModelFileError, OutsideImageError, UnavailableError, UsageError
-from tinydf_runtime.pipeline import Analyzer, kind_of
+from tinydf_runtime.findings import Report
+from tinydf_runtime.pipeline import Analyzer
 from tinydf_runtime.report import SCHEMA_FILE
+from tinydf_runtime.source import kind_of
 from tinydf_runtime.spec import ModelSpec
-from tinydf_runtime.types import Face, Image, Report, Scores
+from tinydf_runtime.types import Face, Image, Scores
 from tinydf_runtime.watch import BATCH, Limits
 
 VideoWriter = Callable[..., Path]

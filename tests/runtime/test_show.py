@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from tinydf_runtime.findings import Gap, InputReport, Timing, TrackReport
 from tinydf_runtime.show import BARS, MAXIMUM_GAPS, PLAIN_BARS, show_counts, show_input, timeline
-from tinydf_runtime.types import FaceScore, Gap, InputReport, Segment, Timing, TrackReport
+from tinydf_runtime.types import FaceScore, Segment
 
 
 def track(number: int, probabilities: list[float], verdict: str = "fake", step_s: float = 0.2) -> TrackReport:

@@ -7,9 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from tinydf_runtime.face_scores import FaceScores
+from tinydf_runtime.findings import InputReport
 from tinydf_runtime.spec import ModelSpec
 from tinydf_runtime.summary import RECHECKED_TRACKS, summarize
-from tinydf_runtime.types import Face, FaceScore, Image, InputReport, Scores
+from tinydf_runtime.types import Face, FaceScore, Image, Scores
 from tinydf_runtime.video import VideoInfo
 from tinydf_runtime.watch import Watch
 

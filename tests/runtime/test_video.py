@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tinydf_runtime.capture import Capture
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError
-from tinydf_runtime.picture import IMAGE_SUFFIXES
+from tinydf_runtime.reading.capture import Capture
+from tinydf_runtime.reading.picture import IMAGE_SUFFIXES
 from tinydf_runtime.types import Image
 from tinydf_runtime.video import VIDEO_SUFFIXES, VideoReader
 
@@ -392,9 +392,9 @@ def test_bad_files_leave_stderr_clean(tmp_path: Path, cut_video: Callable[..., P
     code = """
 import sys
 from pathlib import Path
-from tinydf_runtime.capture import Capture
+from tinydf_runtime.reading.capture import Capture
 from tinydf_runtime.errors import TinyDFError
-from tinydf_runtime.picture import read_image
+from tinydf_runtime.reading.picture import read_image
 from tinydf_runtime.video import VideoReader
 for path in sorted(Path(sys.argv[1]).iterdir()):
     try:

@@ -74,7 +74,13 @@ class Broken:
 
 def seen(watch: Watch) -> tuple[dict[int, list[FaceScore]], list[bytes], int, int, float]:
     maps = [score.forgery_map.tobytes() for scores in watch.scores.values() for score in scores]  # type: ignore[union-attr]
-    return watch.scores, maps, watch.frames_decoded, watch.frames_scored, watch.last_s
+    return (
+        {track: list(scores) for track, scores in watch.scores.items()},
+        maps,
+        watch.frames_decoded,
+        watch.frames_scored,
+        watch.last_s,
+    )
 
 
 @pytest.mark.parametrize("sample_fps", [5.0, None])

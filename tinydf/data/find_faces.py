@@ -17,9 +17,9 @@ from tinydf_runtime.aggregate import CERTAIN_FACE, MINIMUM_FACES
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.evidence import MINIMUM_SIDE_PX
 from tinydf_runtime.files import sha256_of
-from tinydf_runtime.picture import read_image
+from tinydf_runtime.judging.evidence import MINIMUM_SIDE_PX
+from tinydf_runtime.reading.picture import read_image
 from tinydf_runtime.track import FaceTracker
 from tinydf_runtime.types import Face, Image
 from tinydf_runtime.video import VideoReader

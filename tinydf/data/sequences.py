@@ -14,7 +14,7 @@ from tinydf.data.layouts.listing import Clip
 from tinydf.data.parts import write_file
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.files import sha256_of
-from tinydf_runtime.picture import IMAGE_SUFFIXES, read_image
+from tinydf_runtime.reading.picture import IMAGE_SUFFIXES, read_image
 from tinydf_runtime.types import Image
 
 

@@ -18,7 +18,7 @@ from tinydf.evaluation.scores import ScoredFaces
 from tinydf.evaluation.videos import video_logits
 from tinydf.metrics import fit_temperature, threshold_at_fpr
 from tinydf_runtime.errors import UnknownFormatError, UsageError
-from tinydf_runtime.evidence import LOGIT_LIMIT
+from tinydf_runtime.judging.evidence import LOGIT_LIMIT
 from tinydf_runtime.spec import ModelSpec
 
 DIGITS = 4

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tinydf.evaluation.scores import ScoredFaces
 from tinydf_runtime.aggregate import MINIMUM_FACES, judge_input, judge_tracks
-from tinydf_runtime.evidence import to_logit
+from tinydf_runtime.judging.evidence import to_logit
 from tinydf_runtime.types import FaceScore
 
 RULE = (

@@ -12,8 +12,8 @@ from tinydf_runtime.crop import crop_face
 from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.files import sha256_of
+from tinydf_runtime.reading.picture import read_image
 from tinydf_runtime.types import Image
-from tinydf_runtime.picture import read_image
 from tinydf_runtime.video import VideoReader
 
 

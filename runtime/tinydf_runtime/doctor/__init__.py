@@ -1,0 +1,1 @@
+"""``tinydf-doctor``: what works on this machine."""

@@ -1,0 +1,253 @@
+"""This installation -> what works, what is missing, and the line that installs it."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from tinydf_runtime import __version__
+from tinydf_runtime.detect import DEFAULT_DETECTOR, FaceDetector
+from tinydf_runtime.doctor.codecs import Codec, try_pictures, try_videos
+from tinydf_runtime.doctor.machine import Machine, read_machine
+from tinydf_runtime.engine import open_engine
+from tinydf_runtime.errors import TinyDFError
+from tinydf_runtime.golden import TOLERANCE, replay_golden
+from tinydf_runtime.reading.quiet import quiet
+
+DOCTOR_SCHEMA = "tinydf.doctor/1"
+DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "tinydf.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """A library that computes networks.
+
+    Attributes:
+        name: The library.
+        version: None where it is not installed.
+        devices: Where it can compute here.
+        problem: Why it cannot be used, None where it can.
+        install: Line that installs it, None where it is there or cannot be had on this system.
+    """
+
+    name: str
+    version: str | None
+    devices: tuple[str, ...]
+    problem: str | None
+    install: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkState:
+    """An embedded network.
+
+    Attributes:
+        name: What it is for.
+        works: It loads and computes what it computed when it was made.
+        detail: How far it is off, or what is wrong.
+    """
+
+    name: str
+    works: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """Everything that ``tinydf-doctor`` found.
+
+    Attributes:
+        opencv: Version.
+        live_window: Whether OpenCV can open windows.
+        camera_backends: What OpenCV reads cameras with.
+        cameras: Devices that are there, as far as the system lists them.
+        pyav: Version, None where not installed.
+        ffmpeg: Path of the command, None where there is none.
+        missing: Thing that does not work here -> line that helps.
+        works: Whether the base works: the networks, H.264 video, and JPEG and PNG pictures.
+    """
+
+    tinydf: str
+    python: str
+    machine: Machine
+    engines: tuple[EngineState, ...]
+    networks: tuple[NetworkState, ...]
+    opencv: str
+    live_window: bool
+    camera_backends: tuple[str, ...]
+    cameras: tuple[str, ...]
+    pyav: str | None
+    ffmpeg: str | None
+    videos: tuple[Codec, ...]
+    pictures: tuple[Codec, ...]
+    missing: dict[str, str]
+    works: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the findings as lists, dicts, strings and numbers."""
+        return {"schema": DOCTOR_SCHEMA, **asdict(self)}
+
+
+def examine() -> Examination:
+    """Returns what works in this installation; opens no camera, no window and no network connection."""
+    machine = read_machine()
+    engines = (
+        _engine("onnxruntime", _onnxruntime_devices, "pip install onnxruntime"),
+        _engine("openvino", _openvino_devices, "pip install 'tinydf[openvino]'"),
+        _engine("tensorrt", _cuda_devices, "pip install 'tinydf[tensorrt]'" if _has_nvidia() else None),
+        _engine("coremltools", _coreml_devices, "pip install 'tinydf[coreml]'" if _is_mac() else None),
+    )
+    networks = (_try_classifier(), _try_detector())
+    videos, pictures = try_videos(), try_pictures()
+    read = {codec.name for codec in (*videos, *pictures) if codec.reads}
+    live_window = "NONE" not in _build_fact("GUI")
+    return Examination(
+        tinydf=__version__,
+        python=platform.python_version(),
+        machine=machine,
+        engines=engines,
+        networks=networks,
+        opencv=cv2.__version__,
+        live_window=live_window,
+        camera_backends=_camera_backends(),
+        cameras=tuple(sorted(str(path) for path in Path("/dev").glob("video*"))),
+        pyav=_version("av") if find_spec("av") else None,
+        ffmpeg=_ffmpeg(),
+        videos=videos,
+        pictures=pictures,
+        missing=_missing(engines, read, live_window),
+        works=all(network.works for network in networks) and {"H.264", "JPEG", "PNG"} <= read,
+    )
+
+
+def _engine(name: str, devices: Callable[[], tuple[str, ...]], install: str | None) -> EngineState:
+    """Returns the state of one library."""
+    if find_spec(name) is None:
+        return EngineState(name, None, (), None, install)
+    try:
+        return EngineState(name, _version(name), devices(), None, None)
+    # Whatever a broken installation raises must not keep the rest from being shown.
+    except Exception as error:
+        return EngineState(name, _version(name), (), _first_line(error), install)
+
+
+def _onnxruntime_devices() -> tuple[str, ...]:
+    import onnxruntime
+
+    from tinydf_runtime.engines.onnxruntime_engine import PROVIDERS
+
+    there = onnxruntime.get_available_providers()
+    return tuple(device for device, provider in PROVIDERS.items() if provider in there)
+
+
+def _openvino_devices() -> tuple[str, ...]:
+    import openvino
+
+    return tuple(device.lower() for device in openvino.Core().available_devices)
+
+
+def _cuda_devices() -> tuple[str, ...]:
+    from cuda.bindings import runtime
+
+    code, count = runtime.cudaGetDeviceCount()
+    return tuple(f"cuda:{number}" for number in range(count)) if int(code) == 0 else ()
+
+
+def _coreml_devices() -> tuple[str, ...]:
+    # Elsewhere the library converts models but cannot run them.
+    return ("cpu", "gpu", "ane") if _is_mac() else ()
+
+
+def _try_classifier() -> NetworkState:
+    """Replays the golden crops of the embedded classifier."""
+    try:
+        engine = open_engine(DEFAULT_MODEL, threads=1)
+        found = replay_golden(engine, DEFAULT_MODEL.name)
+    except (TinyDFError, ImportError) as error:
+        return NetworkState("classifier", works=False, detail=_first_line(error))
+    expected = np.array(engine.spec.golden_probability, np.float32)
+    difference = float(np.abs(found - expected).max())
+    detail = f"{len(found)} golden crops within {difference:.1g} of the checkpoint"
+    return NetworkState("classifier", difference <= TOLERANCE[engine.spec.precision], detail)
+
+
+def _try_detector() -> NetworkState:
+    """Lets the embedded face detector look at an even picture."""
+    try:
+        faces = FaceDetector(DEFAULT_DETECTOR, threads=1).detect(np.full((240, 320, 3), 128, np.uint8))
+    except (TinyDFError, ImportError) as error:
+        return NetworkState("face detector", works=False, detail=_first_line(error))
+    detail = "finds no face in an even picture" if not faces else "finds a face in an even picture"
+    return NetworkState("face detector", not faces, detail)
+
+
+def _camera_backends() -> tuple[str, ...]:
+    """Returns the names of what OpenCV can read cameras with."""
+    registry = cv2.videoio_registry
+    with quiet():
+        there = [backend for backend in registry.getCameraBackends() if registry.hasBackend(backend)]
+    return tuple(dict.fromkeys(registry.getBackendName(backend) for backend in there))
+
+
+def _missing(engines: tuple[EngineState, ...], read: set[str], live_window: bool) -> dict[str, str]:
+    """Returns what does not work here and the line that helps."""
+    video = "pip install 'tinydf[video]'"
+    found = {f"{engine.name} engine": engine.install for engine in engines if engine.install}
+    if find_spec("av") is None:
+        found["sound in drawn videos without the ffmpeg command; HDR without a delay"] = video
+    if unread := sorted(name for name in ("AV1", "interlaced H.264") if name not in read):
+        found[f"{' and '.join(unread)} video"] = video
+    if "HEIC" not in read:
+        found["HEIC photos"] = "pip install 'tinydf[heic]'"
+    if "AVIF" not in read:
+        found["AVIF pictures"] = "pip install -U opencv-python-headless"
+    if not live_window:
+        found["a live window"] = "pip uninstall -y opencv-python-headless && pip install opencv-python"
+    onnxruntime = engines[0]
+    if _has_nvidia() and onnxruntime.version and "cuda" not in onnxruntime.devices:
+        found["the graphics card, in ONNX Runtime"] = "pip uninstall -y onnxruntime && pip install onnxruntime-gpu"
+    return found
+
+
+def _build_fact(name: str) -> str:
+    """Returns a line of OpenCV's build information."""
+    found = re.search(rf"^\s*{name}:[ \t]*(.*)$", cv2.getBuildInformation(), re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+def _ffmpeg() -> str | None:
+    """Returns where the ffmpeg command is."""
+    return shutil.which("ffmpeg")
+
+
+def _version(package: str) -> str | None:
+    """Returns the version of an installed package; ONNX Runtime for graphics cards has another name."""
+    for name in (package, f"{package}-gpu"):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _has_nvidia() -> bool:
+    return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
+
+
+def _is_mac() -> bool:
+    return platform.system() == "Darwin"
+
+
+def _first_line(error: Exception) -> str:
+    """Returns a message cut to one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

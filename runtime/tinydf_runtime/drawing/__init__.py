@@ -1,0 +1,1 @@
+"""Findings drawn into pictures: what ``annotate.py`` stands on."""

@@ -1,0 +1,1 @@
+"""How one face is told from another: what ``track.py`` stands on."""

@@ -1,0 +1,1 @@
+"""What scores are worth: what ``aggregate.py`` stands on."""

@@ -1,0 +1,79 @@
+"""Pictures of a track -> the face as it was and under its forgery map, side by side and inside the page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from html import escape
+
+import cv2
+import numpy as np
+
+from tinydf_runtime.album import JPEG_QUALITY
+from tinydf_runtime.clock import clock
+from tinydf_runtime.drawing.draw import draw_heat
+from tinydf_runtime.types import FacePicture, Image
+
+CLEAR_HEAT = 0.25
+"""Below this a forgery map shows nothing that the eye would find."""
+
+
+def faces_of(pictures: Sequence[FacePicture], person: str, threshold: float, timed: bool) -> str:
+    """Returns figures of a person's faces.
+
+    Args:
+        pictures: Those of the person, the most suspicious first.
+        person: How the person is called in the page.
+        threshold: Probability from which a face counts as fake.
+        timed: Say when each face was seen; a picture has no time.
+    """
+    words = ["As it was scored"] if len(pictures) == 1 else [_words(p, place) for place, p in enumerate(pictures)]
+    figures = [_figure(picture, what, person, threshold, timed) for picture, what in zip(pictures, words, strict=True)]
+    return f'<div class="faces">{"".join(figures)}</div>' if figures else ""
+
+
+def _words(picture: FacePicture, place: int) -> str:
+    """Returns why a picture is shown."""
+    if place > 0:
+        return "Best seen" if picture.best else "Suspicious"
+    return "Most suspicious, best seen" if picture.best else "Most suspicious"
+
+
+def _figure(picture: FacePicture, what: str, person: str, threshold: float, timed: bool) -> str:
+    """Returns one face twice with a line below."""
+    record = picture.record
+    kind = "fake" if record.fake_probability >= threshold else "real"
+    image = np.asarray(cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+    size = f'width="{image.shape[1]}" height="{image.shape[0]}"'
+    when = f", {clock(record.time_s)}" if timed else ""
+    plain_words = f"{person} at {clock(record.time_s)}" if timed else person
+    return (
+        f'<figure class="face"><div class="pair">{_image(picture.jpeg, size, plain_words)}'
+        f"{_image(_under_heat(image, picture), size, f'The same face under its forgery map: {_where(picture)}')}</div>"
+        f'<figcaption><span>{what}{when}</span> <b class="{kind}">{record.fake_probability:.1%} fake</b>'
+        "</figcaption></figure>"
+    )
+
+
+def _under_heat(image: Image, picture: FacePicture) -> bytes:
+    """Returns a BGR crop with its forgery map over it, as a JPEG file; changes the crop."""
+    heat = picture.forgery_map.astype(np.float32) / np.float32(255)
+    draw_heat(image, (0, 0, image.shape[1], image.shape[0]), heat)
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1])
+    return data.tobytes()
+
+
+def _image(jpeg: bytes, size: str, words: str) -> str:
+    """Returns a picture as an img element that needs no file."""
+    return f'<img src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" {size} alt="{escape(words)}">'
+
+
+def _where(picture: FacePicture) -> str:
+    """Returns in words where a forgery map is strongest."""
+    heat = picture.forgery_map
+    if heat.max() < CLEAR_HEAT * 255:
+        return "nothing stands out."
+    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
+    rows, columns = ("upper", "middle", "lower"), ("left", "centre", "right")
+    place = f"{rows[int(row) * 3 // heat.shape[0]]} {columns[int(column) * 3 // heat.shape[1]]}"
+    return f"strongest in the {place}."

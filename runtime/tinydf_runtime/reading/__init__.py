@@ -1,0 +1,1 @@
+"""How files are opened and decoded: what ``video.py`` stands on."""

@@ -1,0 +1,1 @@
+"""Cameras and streams: read, judged and told while they play."""
