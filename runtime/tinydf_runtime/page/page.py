@@ -132,7 +132,7 @@ def _meter(item: InputReport, threshold: float) -> str:
         f'<span class="fill" style="width:{max(probability, 0.015):.2%}"></span>{_range(deciding)}'
         f'<span class="mark" style="left:{threshold:.2%}"></span></div>'
         f'<div class="rail-words"><span class="wide">0%</span><span class="at" style="left:{words_at:.2%}">'
-        f'counts as fake from {threshold:.1%}</span><span class="wide">100%</span></div></div>'
+        f'threshold {threshold:.1%}</span><span class="wide">100%</span></div></div>'
     )
 
 
