@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from tinydf_runtime.aggregate import judge_track
+from tinydf_runtime.aggregate import judge_track, severity
 from tinydf_runtime.types import FaceScore, Verdict
 
 MEMORY_S = 10.0
@@ -103,10 +103,3 @@ class StreamMemory:
     def records(self) -> dict[int, list[FaceScore]]:
         """Returns the scores that are kept, by track."""
         return {track: memory.records() for track, memory in sorted({**self._left, **self._present}.items())}
-
-
-def severity(verdict: Verdict) -> tuple[int, float]:
-    """Returns what verdicts are ordered by: too little to judge, real, inconclusive, fake."""
-    if verdict.fake_probability is None:
-        return -1, float(verdict.faces_used)
-    return ("real", "inconclusive", "fake").index(verdict.label), verdict.fake_probability
