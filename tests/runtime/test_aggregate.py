@@ -141,7 +141,7 @@ def test_scores_at_the_threshold_are_inconclusive() -> None:
 
 def test_frames_that_contradict_each_other_are_inconclusive() -> None:
     flicker = [0.97 if i % 5 else 0.01 for i in range(8)]
-    verdict, _ = judge_track(1, scores_of(flicker, step_s=0.04), 0.8)
+    verdict, _ = judge_track(1, scores_of(flicker), 0.8)
     assert verdict.label == "inconclusive"
     assert "frames_disagree" in verdict.reasons
 

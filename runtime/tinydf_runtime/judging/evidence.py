@@ -117,18 +117,21 @@ def effective_looks(evidence: Evidence) -> float:
     Fewer where scores follow each other for longer than that, or where a few faces carry the weight. Faces within
     ``STEP_S`` count as one, so that a video in which every frame was looked at gives what its samples give.
     """
-    even = float(evidence.weight.sum() ** 2 / (evidence.weight**2).sum()) / len(evidence.logit)
-    steps = _by_step(evidence)
-    looks = len(steps) / correlation_length(steps)
-    return max(1.0, even * min(looks, 1 + evidence.duration_s() * LOOKS_A_SECOND, float(len(steps))))
+    steps = by_step(evidence)
+    count = len(steps.logit)
+    even = float(steps.weight.sum() ** 2 / (steps.weight**2).sum()) / count
+    looks = count / correlation_length(steps.logit)
+    return max(1.0, even * min(looks, 1 + evidence.duration_s() * LOOKS_A_SECOND, float(count)))
 
 
-def _by_step(evidence: Evidence) -> NDArray[np.float64]:
-    """Returns the mean logit of each ``STEP_S`` in which the face was seen."""
+def by_step(evidence: Evidence) -> Evidence:
+    """Returns one mean face for each ``STEP_S`` in which the face was seen."""
     # Time stamps are rounded: a face on the border of two steps must not fall into the earlier one.
     step = np.floor((evidence.time_s - evidence.time_s[:1] + 1e-3) / STEP_S).astype(np.int64)
-    _, step, count = np.unique(step, return_inverse=True, return_counts=True)
-    return np.asarray(np.bincount(step, evidence.logit) / count)
+    _, first, step, count = np.unique(step, return_index=True, return_inverse=True, return_counts=True)
+    weight = np.bincount(step, evidence.weight)
+    logit = np.bincount(step, evidence.weight * evidence.logit) / weight
+    return Evidence(evidence.time_s[first], logit, weight / count)
 
 
 def correlation_length(logit: NDArray[np.float64]) -> float:
@@ -152,8 +155,9 @@ def correlation_length(logit: NDArray[np.float64]) -> float:
 
 def standard_error(evidence: Evidence) -> float:
     """Returns how far the mean logit may be off, from its effective looks and the scores' spread."""
-    mean = np.average(evidence.logit, weights=evidence.weight)
-    variance = float(np.average((evidence.logit - mean) ** 2, weights=evidence.weight))
+    steps = by_step(evidence)
+    mean = np.average(steps.logit, weights=steps.weight)
+    variance = float(np.average((steps.logit - mean) ** 2, weights=steps.weight))
     looks = effective_looks(evidence)
     # A mean taken from the same few looks lies too close to them.
     seen, usual = variance * looks / max(looks - 1, 1.0), USUAL_SPREAD**2
