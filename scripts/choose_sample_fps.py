@@ -100,7 +100,7 @@ def move_camera(
         matrix = cv2.getRotationMatrix2D(centre, 5 * tilt, zoom)
         matrix[:, 2] += (WIDTH / 2 - centre[0] + 40 * x, HEIGHT / 2 - centre[1] + 20 * y)
         shown = forged if number / FPS >= from_s else picture
-        view = cv2.warpAffine(shown, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT_101)
+        view = cv2.warpAffine(shown, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
         yield add_noise(as_image(np.clip(view * (1 + 0.15 * light), 0, 255)), noise, rng)
 
 

@@ -15,6 +15,7 @@ from tinydf_runtime.findings import InputVerdict
 from tinydf_runtime.judging.evidence import (
     Evidence,
     collect_evidence,
+    count_looks,
     interval,
     standard_error,
     to_logit,
@@ -67,7 +68,7 @@ def judge_track(
         stricter: See ``strictness``.
     """
     evidence = collect_evidence(scores)
-    if thin := thin_reasons(scores, len(evidence.logit), minimum_faces):
+    if thin := thin_reasons(scores, evidence, minimum_faces):
         return Verdict(track, "inconclusive", None, thin, len(evidence.logit)), ()
     threshold_logit = to_logit(threshold)
     forged = [evidence.part(*span) for span in find_forged(evidence, threshold_logit, minimum_faces)]
@@ -106,19 +107,19 @@ def judge_tracks(
         minimum_faces: 1 for a single picture.
         stricter: See ``strictness``.
     """
-    people = sum(not thin_reasons(faces, len(faces), minimum_faces) for faces in scores.values())
+    people = sum(not thin_reasons(faces, collect_evidence(faces), minimum_faces) for faces in scores.values())
     return [
         judge_track(track, faces, threshold, minimum_faces, people, stricter) for track, faces in sorted(scores.items())
     ]
 
 
-def thin_reasons(scores: Sequence[FaceScore], large_faces: int, minimum_faces: int) -> tuple[Reason, ...]:
+def thin_reasons(scores: Sequence[FaceScore], evidence: Evidence, minimum_faces: int) -> tuple[Reason, ...]:
     """Returns why there is too little to judge, or nothing."""
     if scores and median(score.detection_score for score in scores) < CERTAIN_FACE:
         return ("uncertain_face",)
-    if large_faces >= minimum_faces:
+    if count_looks(evidence) >= minimum_faces:
         return ()
-    return ("faces_too_small",) if len(scores) >= minimum_faces else ("too_few_faces",)
+    return ("faces_too_small",) if len(evidence.logit) < minimum_faces <= len(scores) else ("too_few_faces",)
 
 
 def strictness(threshold: float, usual: float) -> float:

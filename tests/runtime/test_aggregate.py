@@ -279,3 +279,9 @@ def test_a_threshold_that_few_real_faces_reach_is_enough_alone() -> None:
     scores = scores_of([0.93] * 50)
     assert judge_track(1, scores, 0.9)[0].label == "inconclusive"
     assert judge_track(1, scores, 0.9, stricter=strictness(0.9, 0.63))[0].label == "fake"
+
+
+def test_many_frames_of_one_moment_are_no_evidence() -> None:
+    verdict, segments = judge_track(1, scores_of([0.97] * 20, step_s=1 / 30), 0.5)
+    assert (verdict.label, verdict.reasons, segments) == ("inconclusive", ("too_few_faces",), ())
+    assert judge_track(1, scores_of([0.97] * 40, step_s=1 / 30), 0.5)[0].label == "fake"

@@ -134,6 +134,11 @@ def by_step(evidence: Evidence) -> Evidence:
     return Evidence(evidence.time_s[first], logit, weight / count)
 
 
+def count_looks(evidence: Evidence) -> int:
+    """Returns how many steps show the face: many frames of one moment are one look. Without time stamps, all faces."""
+    return len(by_step(evidence).logit) if evidence.duration_s() > 0 else len(evidence.logit)
+
+
 def correlation_length(logit: NDArray[np.float64]) -> float:
     """Returns how many neighbouring scores are worth one: 1 plus twice the sum of their correlations.
 
