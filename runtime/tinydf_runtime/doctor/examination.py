@@ -16,16 +16,16 @@ import cv2
 import numpy as np
 
 from tinydf_runtime import __version__
-from tinydf_runtime.detect import DEFAULT_DETECTOR, FaceDetector
+from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.doctor.codecs import Codec, try_pictures, try_videos
 from tinydf_runtime.doctor.machine import Machine, read_machine
+from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.engine import open_engine
 from tinydf_runtime.errors import TinyDFError
 from tinydf_runtime.golden import TOLERANCE, replay_golden
 from tinydf_runtime.reading.quiet import quiet
 
 DOCTOR_SCHEMA = "tinydf.doctor/1"
-DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "tinydf.onnx"
 
 
 @dataclass(frozen=True, slots=True)
