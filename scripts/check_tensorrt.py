@@ -2,7 +2,8 @@
 
 On any machine:     tinydf-export --target tensorrt --fp16 --out fp16.plan
                     tinydf-export --target tensorrt --int8 --calibration TABLE --out int8.plan
-which leave fp16.onnx and int8.onnx and exit 4. On the device, with `pip install 'tinydf[tensorrt]'` and no PyTorch:
+which leave fp16.onnx and int8.onnx and exit 4. On the device, with
+`pip install -c constraints.txt '.[tensorrt]'` and no PyTorch:
                     python scripts/check_tensorrt.py fp16.onnx int8.onnx --out check
 The folder then holds the plans and check.json; the command exits 3 if something is not as it must be.
 """

@@ -280,9 +280,9 @@ def _index_first(content: bytes) -> bytes:
     return others[0] + bytes(index) + b"".join(others[1:])
 
 
-@pytest.fixture(params=["10.3.0", "11.4.0.106"])
+@pytest.fixture(params=["8.6.1", "10.3.0", "11.4.0.106"])
 def tensorrt_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A machine whose TensorRT and CUDA are the doubles of ``tensorrt_double.py``, in both versions that we support."""
+    """A machine whose TensorRT and CUDA are the doubles of ``tensorrt_double.py``, in each version recorded there."""
     spec = spec_from_file_location("tensorrt_double", Path(__file__).with_name("tensorrt_double.py"))
     assert spec is not None and spec.loader is not None
     double = module_from_spec(spec)

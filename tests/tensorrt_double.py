@@ -1,15 +1,19 @@
 """A double of TensorRT's and CUDA's Python bindings: the names that the real ones have, and no GPU behind them.
 
-Which names a version has is recorded in ``tensorrt_names.json`` by ``scripts/tensorrt_stubs.py`` from the bindings that
-NVIDIA publishes. What is used here and not recorded there fails, so code that would fail on the device fails in a test.
+Which names a version has, and what their calls take, is recorded in ``tensorrt_names.json`` by
+``scripts/tensorrt_stubs.py`` from the bindings that NVIDIA publishes. What is used here and not recorded there, or with
+other arguments, fails, so code that would fail on the device fails in a test.
 A plan holds the model and what it was built with; running it runs the model in ONNX Runtime.
 """
 
 from __future__ import annotations
 
+import ast
 import base64
 import ctypes
+import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from pathlib import Path
@@ -19,7 +23,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-NAMES: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("tensorrt_names.json").read_text())
+NAMES: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("tensorrt_names.json").read_text())
 VERSIONS = tuple(sorted(NAMES))
 DLA_CORES = 2
 
@@ -33,6 +37,64 @@ class _Recorded:
         if not name.startswith("_") and name not in self._names:
             raise AttributeError(f"{type(self).__name__} has no {name} in this version")
         object.__setattr__(self, name, value)
+
+
+def hold_to_signatures(name: str, method: Callable[..., Any], signatures: list[str]) -> Callable[..., Any]:
+    """Returns the method with a check that each call fits one of the recorded signatures, by number, name and type."""
+
+    @functools.wraps(method)
+    def checked(self: Any, *arguments: Any, **named: Any) -> Any:
+        fits = [text for text in signatures if takes(text, arguments, named)]
+        assert fits, f"{name}{arguments}{named}: does not fit {signatures}, which this version has"
+        return method(self, *arguments, **named)
+
+    return checked
+
+
+def takes(signature: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    """Whether a recorded signature, such as ``(flag: BuilderFlag) -> None``, takes these arguments."""
+    function = ast.parse(f"def f{signature}: ...").body[0]
+    assert isinstance(function, ast.FunctionDef)
+    parameters = function.args.args
+    if function.args.vararg is not None:
+        return True
+    names = [one.arg for one in parameters]
+    given = {**dict(zip(names, arguments, strict=False)), **named}
+    required = set(names[: len(names) - len(function.args.defaults)])
+    if (
+        len(arguments) > len(names)
+        or set(named) & set(names[: len(arguments)])
+        or not required <= set(given) <= set(names)
+    ):
+        return False
+    return all(one.arg not in given or is_of(given[one.arg], one.annotation) for one in parameters)
+
+
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "SupportsInt": (int,),
+    "bool": (bool,),
+    "str": (str,),
+    "buffer": (bytes,),
+    "Buffer": (bytes,),
+    "tuple": (tuple,),
+    "list": (list,),
+}
+
+
+def is_of(value: Any, annotation: ast.expr | None) -> bool:
+    """Whether pybind11 takes a value for a parameter; an enumeration is no number to it, and a number no bool."""
+    if annotation is None:
+        return True
+    for part in ast.unparse(annotation).split(" | "):
+        name = part.split("[")[0].split(".")[-1]
+        if name in _PLAIN:
+            number = not isinstance(value, bool | IntEnum) or name == "bool"
+            if isinstance(value, _PLAIN[name]) and number:
+                return True
+        elif name in {kind.__name__ for kind in type(value).__mro__}:
+            return True
+    return False
 
 
 @dataclass
@@ -75,25 +137,30 @@ def make_tensorrt(machine: Machine) -> ModuleType:
     module.__version__ = machine.version
 
     def enum(name: str) -> Any:
-        members = [member for member in names[name].split() if member not in ("name", "value")]
+        members = [member for member in names[name]["names"].split() if member not in ("name", "value")]
         return IntEnum(name, {member: index for index, member in enumerate(members)})
 
     for name in ("BuilderFlag", "DataType", "DeviceType", "NetworkDefinitionCreationFlag"):
         setattr(module, name, enum(name))
 
     def recorded(kind: type[Any], name: str) -> Any:
-        allowed = frozenset(names[name].split())
+        allowed = frozenset(names[name]["names"].split())
         extra = {item for item in vars(kind) if not item.startswith("_")} - allowed
         assert not extra, f"the double's {name} has {extra}, TensorRT {machine.version} has not"
-        return type(name, (kind, _Recorded), {"_names": allowed})
+        held = {
+            item: hold_to_signatures(f"{name}.{item}", method, names[name]["calls"].get(item, []))
+            for item, method in vars(kind).items()
+            if callable(method) and (item in names[name]["calls"] or not item.startswith("_"))
+        }
+        return type(name, (kind, _Recorded), {"_names": allowed} | held)
 
-    class Logger:
+    class ILogger:
         Severity = enum("Severity")
 
         def __init__(self) -> None:
             pass
 
-    module.ILogger = Logger
+    module.ILogger = ILogger
 
     class HostMemory(bytes):
         pass
@@ -178,7 +245,7 @@ def make_tensorrt(machine: Machine) -> ModuleType:
     class Builder:
         def __init__(self, log: Any) -> None:
             if not machine.builder_starts:
-                log.log(Logger.Severity.ERROR, "CUDA initialization failure with error: 35")
+                log.log(ILogger.Severity.ERROR, "CUDA initialization failure with error: 35")
                 raise TypeError("pybind11::init(): factory function returned nullptr")
             self._log, self.num_DLA_cores = log, DLA_CORES
 
@@ -192,9 +259,9 @@ def make_tensorrt(machine: Machine) -> ModuleType:
             return recorded(Profile, "IOptimizationProfile")()
 
         def build_serialized_network(self, network: Any, config: Any) -> HostMemory | None:
-            self._log.log(Logger.Severity.WARNING, "only a warning")
+            self._log.log(ILogger.Severity.WARNING, "only a warning")
             if not machine.builds:
-                self._log.log(Logger.Severity.ERROR, "Could not find any implementation for node conv\n  (in build)")
+                self._log.log(ILogger.Severity.ERROR, "Could not find any implementation for node conv\n  (in build)")
                 return None
             plan = {
                 "version": machine.version,
@@ -216,7 +283,7 @@ def make_tensorrt(machine: Machine) -> ModuleType:
             plan = json.loads(serialized_engine)
             compatible = "VERSION_COMPATIBLE" in plan["flags"] and self.engine_host_code_allowed
             if plan["version"] != machine.version and not compatible:
-                self._log.log(Logger.Severity.ERROR, "The engine plan file is not compatible with this version")
+                self._log.log(ILogger.Severity.ERROR, "The engine plan file is not compatible with this version")
                 return None
             return recorded(Engine, "ICudaEngine")(plan)
 

@@ -105,4 +105,4 @@ def test_commands_that_need_torch_say_what_to_install(environment: Path, tmp_pat
     done = run(environment / command, *arguments, cwd=tmp_path, check=False)
     assert done.returncode == 4, done.stderr[-2000:]
     assert done.stderr.count("\n") == 1
-    assert "pip install 'tinydf[" in done.stderr
+    assert "pip install -c constraints.txt '.[" in done.stderr

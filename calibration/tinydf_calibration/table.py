@@ -1,4 +1,8 @@
-"""The calibration table: what INT8 needs to know about one network, keyed by hashes of what it was measured on."""
+"""The calibration table: what INT8 needs to know about one network, keyed by hashes of what it was measured on.
+
+The weights' hash is that of the checkpoint's file. The graph's is of its structure alone: the weights in it are folded,
+and their last bits may differ between processors.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, numpy_helper
+from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from tinydf_runtime.errors import CalibrationFileError, StaleTableError
 from tinydf_runtime.files import write_atomically
@@ -25,7 +29,7 @@ class CalibrationTable:
 
     Attributes:
         checkpoint_sha256: Of the checkpoint file, as ``ModelSpec.checkpoint_sha256``.
-        graph_sha256: ``graph_hash`` of the float graph that the names below are from.
+        graph_sha256: ``graph_hash`` of the float graph that the names below are from: of its structure.
         crop_sha256: ``CropRecipe.sha256()`` of the recipe that cut the crops.
         sample_sha256: Hash of the calibration crops' bytes, in order.
         samples: How many crops gave the ranges.
@@ -116,7 +120,7 @@ def write_table(table: CalibrationTable, path: Path) -> None:
 
 
 def check_fits(table: CalibrationTable, checkpoint_sha256: str, graph: ModelProto, crop_sha256: str) -> None:
-    """Accepts a table that was measured on this network, these crops and this graph.
+    """Accepts a table that was measured on this network and these crops, in a graph of this structure.
 
     Args:
         table: To be used.
@@ -127,30 +131,69 @@ def check_fits(table: CalibrationTable, checkpoint_sha256: str, graph: ModelProt
     Raises:
         StaleTableError: It was measured on others.
     """
-    made_for = (
+    _check_weights(table, checkpoint_sha256, crop_sha256)
+    found, expected = table.graph_sha256, graph_hash(graph)
+    if found != expected:
+        raise StaleTableError(
+            _made_for("graph", found, expected) + "Calibrate this checkpoint with tinydf-calibrate, or keep the ranges "
+            "with tinydf-calibrate --rekey TABLE where only the versions of torch or TinyDF have changed."
+        )
+
+
+def rekey(table: CalibrationTable, checkpoint_sha256: str, graph: ModelProto, crop_sha256: str) -> CalibrationTable:
+    """Returns a table of the same checkpoint with all its ranges, keyed to the graph that is written today.
+
+    Args:
+        table: Measured on a graph that other versions wrote.
+        checkpoint_sha256: Of the checkpoint that it was measured on.
+        graph: Its float graph.
+        crop_sha256: Of its crop recipe.
+
+    Raises:
+        StaleTableError: It was measured on other weights or crops, or names what the graph does not have.
+    """
+    _check_weights(table, checkpoint_sha256, crop_sha256)
+    tensors = {name for node in graph.graph.node for name in (*node.input, *node.output)}
+    nodes = {node.name for node in graph.graph.node}
+    named = {*table.float_layers, *table.channel_scales, *table.bias_shifts}
+    missing = sorted((set(table.ranges) - tensors) | (named - nodes))
+    if missing:
+        raise StaleTableError(
+            f"calibration table: {len(missing)} of its names, such as {missing[0]}, are not in this checkpoint's "
+            "graph. Calibrate this checkpoint with tinydf-calibrate."
+        )
+    return replace(table, graph_sha256=graph_hash(graph))
+
+
+def _check_weights(table: CalibrationTable, checkpoint_sha256: str, crop_sha256: str) -> None:
+    for what, found, expected in (
         ("weights", table.checkpoint_sha256, checkpoint_sha256),
         ("crop recipe", table.crop_sha256, crop_sha256),
-        ("graph", table.graph_sha256, graph_hash(graph)),
-    )
-    for what, found, expected in made_for:
+    ):
         if found != expected:
-            raise StaleTableError(
-                f"calibration table: was made for the {what} {found[:12] or '(none)'}, but this checkpoint's is "
-                f"{expected[:12] or '(none)'}. Calibrate this checkpoint with tinydf-calibrate."
-            )
+            raise StaleTableError(_made_for(what, found, expected) + "Calibrate this checkpoint with tinydf-calibrate.")
+
+
+def _made_for(what: str, found: str, expected: str) -> str:
+    return (
+        f"calibration table: was made for the {what} {found[:12] or '(none)'}, but this checkpoint's is "
+        f"{expected[:12] or '(none)'}. "
+    )
 
 
 def graph_hash(model: ModelProto) -> str:
-    """Returns the SHA-256 over nodes, weights, inputs and outputs; metadata and the weights' order do not count."""
-    digest = hashlib.sha256()
+    """Returns the SHA-256 over a graph's structure and ``model_version``, which stands for how its weights were made.
+
+    Structure is all but the values of float tensors: operators, names, attributes, inputs, outputs, shapes, types, and
+    whole numbers, which are axes and sizes. Metadata and the order of the weights do not count.
+    """
+    digest = hashlib.sha256(f"version {model.model_version}\0".encode())
     for value in (*model.graph.input, *model.graph.output):
         digest.update(value.name.encode() + b"\0" + value.type.SerializeToString(deterministic=True))
     for node in model.graph.node:
         digest.update(_bare(node).SerializeToString(deterministic=True))
     for tensor in sorted(model.graph.initializer, key=lambda one: one.name):
-        values = numpy_helper.to_array(tensor)
-        digest.update(f"{tensor.name}\0{values.dtype.str}{values.shape}".encode())
-        digest.update(np.ascontiguousarray(values).tobytes())
+        digest.update(_outline(tensor).SerializeToString(deterministic=True))
     return digest.hexdigest()
 
 
@@ -159,7 +202,19 @@ def _bare(node: NodeProto) -> NodeProto:
     bare.CopyFrom(node)
     bare.ClearField("metadata_props")
     bare.ClearField("doc_string")
+    for attribute in bare.attribute:
+        if attribute.type == AttributeProto.TENSOR:
+            attribute.t.CopyFrom(_outline(attribute.t))
     return bare
+
+
+def _outline(tensor: TensorProto) -> TensorProto:
+    """Returns name, shape and type of a tensor, with the values where they are whole numbers."""
+    values = numpy_helper.to_array(tensor)
+    outline = TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    if np.issubdtype(values.dtype, np.integer):
+        outline.raw_data = np.ascontiguousarray(values).tobytes()
+    return outline
 
 
 def _range(pair: Any) -> tuple[float, float]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from tinydf_calibration.agreement import auc, compare
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_export.fresh_process import measure_fresh
 from tinydf_export.golden import decode_crops
-from tinydf_runtime.engine import ENGINES, FileEngine, open_engine
+from tinydf_runtime.engine import ENGINES, FileEngine, find_engine, open_engine, resolve_device
 from tinydf_runtime.errors import MissingExtraError, UnavailableError, needs
 
 WARM_CALLS = 1
@@ -150,17 +149,22 @@ def _open_all(
     """Opens every model once for each number of threads; models whose engine is not there become rows at once."""
     contenders: list[_Contender] = []
     missing: list[Row] = []
-    for path, count in product(models, threads):
+    for path, count in [(model, count) for model in models for count in _thread_counts(model, threads)]:
         name = _engine_name(path.suffix.lower())
         try:
             engine = open_engine(path, device, count)
         except (MissingExtraError, UnavailableError) as error:
             if not any(row.model == path.name for row in missing):
-                missing.append(Row(path.name, name, device=device, missing=str(error)))
+                place = resolve_device(path, device)
+                missing.append(Row(path.name, name, device=place, missing=str(error)))
             continue
         row = Row(path.name, engine.name, engine.spec.precision, engine.device, count, size_bytes=measure_size(path))
         contenders.extend(_Contender(replace(row, batch=batch), path, engine) for batch in batches)
     return contenders, missing
+
+
+def _thread_counts(path: Path, threads: Sequence[int | None]) -> Sequence[int | None]:
+    return threads if find_engine(path).takes_threads else (None,)
 
 
 def measure_size(path: Path) -> int:
@@ -222,13 +226,13 @@ def _compare(
 def _absent_engines(rows: Sequence[Row]) -> list[Row]:
     """Returns a row for each engine that no row is about and that cannot be loaded here."""
     absent = []
-    for module, extra in ENGINES.values():
-        name = module.removesuffix("_engine")
-        if any(row.engine == name for row in rows):
+    for row in ENGINES.values():
+        name = row.module.removesuffix("_engine")
+        if any(known.engine == name for known in rows):
             continue
         try:
-            with needs(extra):
-                import_module(f"tinydf_runtime.engines.{module}")
+            with needs(row.extra):
+                import_module(f"tinydf_runtime.engines.{row.module}")
         except (MissingExtraError, UnavailableError) as error:
             absent.append(Row("", name, missing=str(error)))
     return absent
@@ -236,4 +240,4 @@ def _absent_engines(rows: Sequence[Row]) -> list[Row]:
 
 def _engine_name(ending: str) -> str:
     """Returns the engine of a file's ending, as reports name it."""
-    return ENGINES[ending][0].removesuffix("_engine") if ending in ENGINES else ""
+    return ENGINES[ending].module.removesuffix("_engine") if ending in ENGINES else ""

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tinydf_runtime import __version__
-from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
+from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, device_option, json_option, write_figures
 from tinydf_runtime.embedded import DEFAULT_MODEL
 from tinydf_runtime.errors import UsageError, needs
 
@@ -53,7 +53,7 @@ def read_counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple
 @click.argument("models", nargs=-1, type=_FILE, metavar="[MODEL...]")
 @click.option("--batch", "batches", default="1", show_default=True, callback=read_counts, help="Crops at once: 1,4,8.")
 @click.option("--threads", default="1", show_default=True, callback=read_counts, help="Threads of the engine: 1,2.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, or another that the engines offer.")
+@device_option
 @click.option("--turns", default=20, show_default=True, type=click.IntRange(1), help="Turns of each row, 3 calls each.")
 @click.option("--data", type=_FILE, metavar="FACES", help="Prepared faces: compares on their test part, with AUC.")
 @click.option("--plot", type=_FILE, metavar="FILE", help="Latency against accuracy, as .png, .svg or .pdf.")
@@ -130,7 +130,7 @@ def bench_table(rows: Sequence[Row]) -> Table:
     cells = {
         "model": [f"{row.model}\n{row.engine}\n{row.precision}" for row in measured],
         "device": [row.device for row in measured] if {row.device for row in measured} != {"cpu"} else [],
-        "thr.": [str(row.threads) for row in measured],
+        "thr.": [str(row.threads or "") for row in measured],
         "batch": [str(row.batch) for row in measured],
         "MB": [f"{row.size_bytes / 1e6:.1f}" for row in measured],
         "load\nms": [_figure(row.load_ms, ".0f") for row in measured],

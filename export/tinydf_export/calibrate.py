@@ -10,7 +10,7 @@ from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.agreement import MAX_AUC_DROP, Bounds
 from tinydf_calibration.calibrate import Keys, calibrate
 from tinydf_calibration.sampler import LabelledCrops, stratified_sample
-from tinydf_calibration.table import CalibrationTable
+from tinydf_calibration.table import CalibrationTable, read_table, rekey
 from tinydf_export.float_graph import build_float_graph
 from tinydf_export.labelled_crops import read_labelled_crops
 
@@ -72,3 +72,14 @@ def calibrate_checkpoint(
     graph = build_float_graph(checkpoint)
     keys = Keys(checkpoint.spec.checkpoint_sha256, recipe.sha256(), checkpoint.spec.threshold)
     return Calibration(calibrate(graph, sample, validation, keys, Bounds(auc_drop=max_auc_drop), report), validation)
+
+
+def rekey_table(checkpoint: Checkpoint, path: Path) -> CalibrationTable:
+    """Returns a table with its ranges, keyed to the graph that the installed versions write for its checkpoint.
+
+    Raises:
+        CalibrationFileError: The table is missing or damaged.
+        StaleTableError: It was made for other weights, or for a graph with other names.
+    """
+    table = read_table(path)
+    return rekey(table, checkpoint.spec.checkpoint_sha256, build_float_graph(checkpoint), checkpoint.spec.crop.sha256())

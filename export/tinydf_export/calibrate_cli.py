@@ -31,7 +31,14 @@ _MODEL_ENDINGS = (".safetensors", ".pt", ".onnx")
 )
 @click.version_option(__version__)
 @click.argument("checkpoint", required=False, type=_FILE)
-@click.option("--data", required=True, type=_FILE, metavar="FACES", help="Folder with faces.parquet or faces.csv.")
+@click.option("--data", type=_FILE, metavar="FACES", help="Folder with faces.parquet or faces.csv.")
+@click.option(
+    "--rekey",
+    "old",
+    type=_FILE,
+    metavar="TABLE",
+    help="In place of --data: keep the ranges of this table of CHECKPOINT; another torch or TinyDF made it.",
+)
 @click.option("--out", required=True, type=_FILE, metavar="TABLE", help="JSON file to write.")
 @click.option(
     "--max-auc-drop",
@@ -60,7 +67,8 @@ _MODEL_ENDINGS = (".safetensors", ".pt", ".onnx")
 @click.option("--quiet", is_flag=True, help="Print only errors.")
 def main(
     checkpoint: Path | None,
-    data: Path,
+    data: Path | None,
+    old: Path | None,
     out: Path,
     max_auc_drop: float,
     samples: int,
@@ -80,12 +88,18 @@ def main(
     read, 6 checkpoint damaged, 7 output could not be written, 130 interrupted (nothing is written).
     """
     _check_outputs([path for path in (out, html, json_path) if path is not None and path != STANDARD_OUTPUT])
+    if (data is None) == (old is None):
+        raise UsageError("--data, --rekey: expected one of them: faces to measure on, or a table whose ranges to keep.")
     with needs("export"):
         from tinydf.checkpoint import load_checkpoint, load_default
         from tinydf_calibration.report import render_page, to_json
         from tinydf_calibration.table import write_table
-        from tinydf_export.calibrate import calibrate_checkpoint
+        from tinydf_export.calibrate import calibrate_checkpoint, rekey_table
     loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
+    if old is not None:
+        write_table(rekey_table(loaded, old), out)
+        return
+    assert data is not None
     with _bar(quiet) as report:
         table = calibrate_checkpoint(
             loaded,

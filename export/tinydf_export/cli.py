@@ -16,7 +16,7 @@ from tinydf_export.plan_options import PlanOptions
 from tinydf_export.targets import TARGETS, ExportedModel, check_target, export_model, find_target
 from tinydf_export.verify import Verification, verify_model
 from tinydf_runtime import __version__
-from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
+from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, device_option, json_option, write_figures
 from tinydf_runtime.errors import QualityError, UsageError, needs
 from tinydf_runtime.spec import Precision
 
@@ -118,7 +118,7 @@ def export_main(
 @click.command("tinydf-verify", cls=OneLineCommand, epilog="Example: tinydf-verify mine.onnx")
 @click.version_option(__version__)
 @click.argument("model", type=_FILE)
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@device_option
 @click.option("--threads", type=int, help="Threads on the CPU; the engine's own choice where not given.")
 @click.option("--layers", "reference", type=_FILE, help="Float32 .onnx export to compare MODEL with, layer by layer.")
 @json_option

@@ -13,13 +13,14 @@ from tinydf_calibration.equalise import apply_channel_scales
 from tinydf_calibration.layers import compare_layers, first_bad
 from tinydf_calibration.quantize import quantize_model
 from tinydf_calibration.sampler import LabelledCrops
-from tinydf_calibration.table import CalibrationTable, check_fits
+from tinydf_calibration.table import CalibrationTable
 from tinydf_export import parity
 from tinydf_export.float_graph import OPSET, build_float_graph
 from tinydf_export.golden import draw_golden_crops, encode_crops
 from tinydf_export.overflow import scan_half
 from tinydf_export.parity import Scorer
 from tinydf_export.proof import MAX_AUC_DROP, Proof, Reference, prove
+from tinydf_export.shipped import check_table
 from tinydf_runtime import __version__
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.spec import ModelSpec, Precision
@@ -84,7 +85,7 @@ def start_export(
     if precision not in ("int8", "w8"):
         table = None
     if table is not None:
-        check_fits(table, checkpoint.spec.checkpoint_sha256, graph, checkpoint.spec.crop.sha256())
+        check_table(table, checkpoint, graph)
         graph = apply_channel_scales(graph, table.channel_scales)
     golden = draw_golden_crops(checkpoint.spec.crop)
     golden_text, golden_sha256 = encode_crops(golden)

@@ -16,7 +16,7 @@ from torch import nn
 from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.prepare import prepare_graph
 from tinydf_export.compact import compact_weights
-from tinydf_export.rewrites import rewrite
+from tinydf_export.rewrites import REWRITE_VERSION, rewrite
 from tinydf_export.traceable import Traceable
 from tinydf_runtime.spec import ModelSpec
 
@@ -28,7 +28,8 @@ IR_VERSION = 8
 def build_float_graph(checkpoint: Checkpoint) -> onnx.ModelProto:
     """Returns the network as an ONNX model with whole float32 weights, static shapes but for the batch, no metadata.
 
-    The same checkpoint and versions give the same bytes; calibration tables are keyed by them.
+    The same checkpoint and versions give the same bytes, on every processor. Calibration tables are keyed by its
+    structure.
     """
     return prepare_graph(build_model(checkpoint))
 
@@ -83,7 +84,13 @@ def trace(network: nn.Module, spec: ModelSpec) -> onnx.ModelProto:
     for value in (*graph.input, *graph.output, *graph.initializer):
         del value.metadata_props[:]
     opset = onnx.helper.make_opsetid("", OPSET)
-    return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="tinydf")
+    return onnx.helper.make_model(
+        graph,
+        opset_imports=[opset],
+        ir_version=IR_VERSION,
+        producer_name="tinydf",
+        model_version=REWRITE_VERSION,
+    )
 
 
 def _without_traces(node: onnx.NodeProto) -> onnx.NodeProto:

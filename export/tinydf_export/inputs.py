@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinydf.checkpoint import DEFAULT_PATH, Checkpoint
+from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_calibration.table import CalibrationTable, read_table
 from tinydf_export.calibrate import calibrate_checkpoint
 from tinydf_export.labelled_crops import read_labelled_crops
+from tinydf_export.shipped import SHIPPED_TABLE, is_shipped
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.files import sha256_of
 from tinydf_runtime.spec import Precision
 
-SHIPPED_TABLE = DEFAULT_PATH.with_suffix(".calibration.json")
-"""Calibration table of the shipped checkpoint."""
 PROOF_CROPS = 512
 """Crops that an export is measured on."""
 
@@ -54,7 +52,7 @@ def gather_inputs(
     if precision == "int8" and table_path is None and faces is not None:
         calibration = calibrate_checkpoint(checkpoint, faces, max_auc_drop=max_auc_drop)
         return ExportInputs(calibration.table, calibration.validation)
-    if table_path is None and precision in ("int8", "w8") and _is_shipped(checkpoint):
+    if table_path is None and precision in ("int8", "w8") and is_shipped(checkpoint):
         table_path = SHIPPED_TABLE
     if table_path is None and precision == "int8":
         raise UsageError(
@@ -64,7 +62,3 @@ def gather_inputs(
     table = None if table_path is None else read_table(table_path)
     crops = None if faces is None else read_labelled_crops(faces, "val", checkpoint.spec.crop, PROOF_CROPS)
     return ExportInputs(table, crops)
-
-
-def _is_shipped(checkpoint: Checkpoint) -> bool:
-    return checkpoint.spec.checkpoint_sha256 == sha256_of(DEFAULT_PATH)

@@ -27,7 +27,7 @@ class MergedEnergies(ResidualEnergy):
         for name, layer in trained.named_children():
             self.add_module(name, layer)
         bank = trained.filters.view(len(trained.colour), -1, *trained.filters.shape[2:])
-        filters = torch.einsum("ci,cfyx->cfiyx", trained.colour[:, :, 0, 0], bank).flatten(0, 1)
+        filters = (trained.colour[:, None, :, 0, 0, None, None] * bank[:, :, None]).flatten(0, 1)
         assert filters.sum((1, 2, 3)).abs().max() < 1e-6, "a residual filter sees what is constant"
         count = len(filters)
         full = -(-count // _BLOCK) * _BLOCK

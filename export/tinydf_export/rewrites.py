@@ -1,8 +1,11 @@
 """Trained network -> one that computes the same with less: what training needs and inference does not is merged away.
 
-Every rewrite is exact but for the rounding of float32. A channel shuffle between two grouped convolutions stays: no
-grouped convolution can absorb it, which is why the network has it. So does the batch norm in front of the residual
-part: the convolution behind it pads with zeros, which mean the average energy.
+Every rewrite is exact but for the rounding of float32. It is computed in float64, rounded once, and its sums do not
+depend on their order, so that the same checkpoint gives the same bits on every processor.
+
+A channel shuffle between two grouped convolutions stays: no grouped convolution can absorb it, which is why the network
+has it. So does the batch norm in front of the residual part: the convolution behind it pads with zeros, which mean the
+average energy.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from itertools import pairwise
+from math import fsum
+from operator import mul
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +24,10 @@ from tinydf.forgery import TinyDF
 from tinydf.forgery.aggregation import PyramidAtrousAggregation
 from tinydf.forgery.residual import ResidualEnergy
 from tinydf_export.merged_energies import MergedEnergies
+
+REWRITE_VERSION = 1
+"""Part of a calibration table's key. Raise it with every change after which a tensor of the same name holds something
+else: ranges that were measured before are then wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +73,11 @@ class MergedAggregation(nn.Module):
         channels = trained.global_mean.in_channels
         mean_share, rest = torch.tensor_split(trained.merge.weight, [channels], dim=1)
         assert trained.global_mean.bias is not None and trained.merge.bias is not None
-        shift = mean_share[:, :, 0, 0] @ trained.global_mean.bias + trained.merge.bias
+        merging, weight = mean_share[:, :, 0, 0], trained.global_mean.weight[:, :, 0, 0]
+        shift = exact_product(merging, trained.global_mean.bias[:, None])[:, 0] + trained.merge.bias.double()
         self.global_mean = nn.Conv2d(channels, channels, 1)
-        self.global_mean.weight = nn.Parameter(torch.einsum("omhw,mihw->oihw", mean_share, trained.global_mean.weight))
-        self.global_mean.bias = nn.Parameter(shift)
+        self.global_mean.weight = nn.Parameter(exact_product(merging, weight).to(weight.dtype)[:, :, None, None])
+        self.global_mean.bias = nn.Parameter(shift.to(weight.dtype))
         self.merge = nn.Conv2d(rest.shape[1], channels, 1, bias=False)
         self.merge.weight = nn.Parameter(rest.clone())
         self.point, self.atrous = trained.point, trained.atrous
@@ -81,6 +91,16 @@ class MergedAggregation(nn.Module):
         return reduced
 
 
+def exact_product(left: Tensor, right: Tensor) -> Tensor:
+    """Returns the product of two float32 matrices, N x K and K x M, in float64, each value rounded once.
+
+    Products of float32 are exact in float64, and ``fsum`` rounds a sum of them once, whatever their order. A library's
+    product differs in the last bit between processors.
+    """
+    rows, columns = left.double().tolist(), right.T.double().tolist()
+    return torch.tensor([[fsum(map(mul, row, column)) for column in columns] for row in rows], dtype=torch.float64)
+
+
 def _fold_batch_norms(network: nn.Module) -> dict[str, Tensor]:
     """Multiplies each batch norm into the convolution that is registered right before it, and takes it out."""
     scales = {}
@@ -89,10 +109,12 @@ def _fold_batch_norms(network: nn.Module) -> dict[str, Tensor]:
             if not (isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)):
                 continue
             assert norm.running_mean is not None and norm.running_var is not None
-            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-            shift = norm.bias - norm.running_mean * scale
+            dtype = conv.weight.dtype
+            scale = (norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)).to(dtype)
+            shift = norm.bias.double() - norm.running_mean.double() * scale.double()
+            bias = shift if conv.bias is None else conv.bias.double() * scale.double() + shift
             conv.weight.mul_(scale[:, None, None, None])
-            conv.bias = nn.Parameter(shift if conv.bias is None else conv.bias * scale + shift)
+            conv.bias = nn.Parameter(bias.to(dtype))
             setattr(module, norm_name, nn.Identity())
             scales[f"{path}.{conv_name}.weight".lstrip(".")] = scale
     return scales

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
+from tinydf_runtime.choices import check_choice
 from tinydf_runtime.errors import UsageError, needs
 
 if TYPE_CHECKING:
@@ -142,6 +143,5 @@ def find_target(name: str) -> Target:
     Raises:
         UsageError: There is none of this name.
     """
-    if name not in TARGETS:
-        raise UsageError(f"target: found {name}, expected one of {', '.join(TARGETS)}.")
+    check_choice("target", name, TARGETS)
     return TARGETS[name]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydf_runtime.engine import open_engine
+from tinydf_runtime.engine import AUTO, open_engine
 from tinydf_runtime.files import sha256_of
 from tinydf_runtime.golden import TOLERANCE as TOLERANCE
 from tinydf_runtime.golden import replay_golden
@@ -46,7 +46,7 @@ class Verification:
         return self.max_difference <= self.tolerance
 
 
-def verify_model(path: Path, device: str = "cpu", threads: int | None = None) -> Verification:
+def verify_model(path: Path, device: str = AUTO, threads: int | None = None) -> Verification:
     """Replays the golden crops stored with a model.
 
     Raises:

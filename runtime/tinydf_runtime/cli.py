@@ -12,6 +12,8 @@ from pathlib import Path
 import click
 
 from tinydf_runtime.bar import task
+from tinydf_runtime.command import device_option
+from tinydf_runtime.engine import AUTO
 from tinydf_runtime.errors import ExitCode, UsageError
 from tinydf_runtime.findings import InputReport
 from tinydf_runtime.inputs import expand_inputs
@@ -98,7 +100,7 @@ class Run:
     metavar="R",
     help="Share of real faces that may count as fake; takes the threshold that the model was measured at.",
 )
-@click.option("--device", default="cpu", show_default=True, help="Where the classifier computes.")
+@device_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of each network.")
 @click.option("--allow-fallback", is_flag=True, help="Use the CPU where the device is not there.")
 @click.option(
@@ -177,7 +179,7 @@ def main(
         engine, detector, device, threads, sample_fps, threshold, allow_fallback, annotate is not None, fpr
     )
     # Everywhere else the networks load while the first input is opened.
-    if device != "cpu" and analyzer.device != device and not quiet:
+    if device not in (AUTO, "cpu") and analyzer.device != device and not quiet:
         say_error(f"{device} is not available: using {analyzer.device}.")
     run = Run(quiet or json_lines or str(json_file) == "-")
     try:

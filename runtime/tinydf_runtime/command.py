@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from tinydf_runtime.engine import AUTO
 from tinydf_runtime.errors import ExitCode, TinyDFError
 from tinydf_runtime.files import write_atomically
 
@@ -24,6 +25,15 @@ json_option = click.option(
     help="Write the figures as JSON; print them where no file is named.",
 )
 """The option of every command that prints figures; its value goes to ``write_figures``."""
+
+device_option = click.option(
+    "--device",
+    default=AUTO,
+    show_default=True,
+    metavar="NAME",
+    help="Where networks compute; auto: cuda for a .plan, all that Core ML chooses for an .mlpackage, else the CPU.",
+)
+"""The option of every command that opens a model file; its value goes to ``open_engine``."""
 
 
 class OneLineCommand(click.Command):

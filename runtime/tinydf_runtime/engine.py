@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,33 @@ from tinydf_runtime.types import Scores
 
 _log = logging.getLogger(__name__)
 
-ENGINES: dict[str, tuple[str, str]] = {
-    ".onnx": ("onnxruntime_engine", "runtime"),
-    ".xml": ("openvino_engine", "openvino"),
-    ".mlpackage": ("coreml_engine", "coreml"),
-    ".plan": ("tensorrt_engine", "tensorrt"),
+AUTO = "auto"
+"""Stands for the device that a model's engine is made for."""
+
+
+class EngineRow(NamedTuple):
+    """One row of the table of engines.
+
+    Attributes:
+        module: In ``engines``.
+        extra: Installs its library.
+        device: What ``AUTO`` stands for.
+        takes_threads: Whether a number of threads means anything to it.
+    """
+
+    module: str
+    extra: str
+    device: str
+    takes_threads: bool = True
+
+
+ENGINES: dict[str, EngineRow] = {
+    ".onnx": EngineRow("onnxruntime_engine", "runtime", "cpu"),
+    ".xml": EngineRow("openvino_engine", "openvino", "cpu"),
+    ".mlpackage": EngineRow("coreml_engine", "coreml", "all", takes_threads=False),
+    ".plan": EngineRow("tensorrt_engine", "tensorrt", "cuda", takes_threads=False),
 }
-"""Ending of a model file -> (module in ``engines``, extra that installs its library)."""
+"""Ending of a model file -> its engine."""
 
 
 class Engine(Protocol):
@@ -67,14 +87,15 @@ class _OpenModel(Protocol):
 
 
 def open_engine(
-    path: Path, device: str = "cpu", threads: int | None = None, *, allow_fallback: bool = False
+    path: Path, device: str = AUTO, threads: int | None = None, *, allow_fallback: bool = False
 ) -> FileEngine:
     """Loads a model with the engine that its ending asks for. Only that engine's library is imported.
 
     Args:
         path: Model file.
-        device: "cpu", or another that the engine offers: "cuda" (.onnx, .plan), "cpu:bf16" and "gpu" (.xml). A device
-            that is not there is an error, never a silent change to another.
+        device: "auto" for what the engine is made for: "cuda" (.plan), "all" (.mlpackage), else "cpu". Or another that
+            it offers: "cuda" (.onnx), "cpu:bf16" and "gpu" (.xml), "cpu", "gpu" and "npu" (.mlpackage). A device that
+            is not there is an error, never a silent change to another.
         threads: Threads of the engine on the CPU, None for its own choice.
         allow_fallback: Uses the CPU where the device is not there, and logs a warning; the engine's ``device`` tells.
 
@@ -86,15 +107,11 @@ def open_engine(
         ModelFileError: The file is missing, damaged or no TinyDF model.
     """
     path = Path(path)
-    if path.suffix.lower() not in ENGINES:
-        raise UnknownFormatError(
-            f"{path.name}: expected one of {', '.join(ENGINES)}. Export the model to one of these."
-        )
+    row, device = find_engine(path), resolve_device(path, device)
     if threads is not None and threads < 1:
         raise UsageError(f"threads: found {threads}, expected 1 or more.")
-    module_name, extra = ENGINES[path.suffix.lower()]
-    with needs(extra):
-        module = import_module(f"tinydf_runtime.engines.{module_name}")
+    with needs(row.extra):
+        module = import_module(f"tinydf_runtime.engines.{row.module}")
     open_model = cast(_OpenModel, module.open_model)
     try:
         return open_model(path, device, threads)
@@ -107,6 +124,28 @@ def open_engine(
         except UsageError:
             # An engine without a CPU names no device to fall back on.
             raise error from None
+
+
+def find_engine(path: Path) -> EngineRow:
+    """Returns the engine that a model file's ending asks for.
+
+    Raises:
+        UnknownFormatError: There is none.
+    """
+    if path.suffix.lower() not in ENGINES:
+        raise UnknownFormatError(
+            f"{path.name}: expected one of {', '.join(ENGINES)}. Export the model to one of these."
+        )
+    return ENGINES[path.suffix.lower()]
+
+
+def resolve_device(path: Path, device: str) -> str:
+    """Returns the device itself, or what ``AUTO`` stands for with this model file.
+
+    Raises:
+        UnknownFormatError: No engine reads it.
+    """
+    return find_engine(path).device if device == AUTO else device
 
 
 def check_crops(crops: NDArray[np.uint8], side_px: int) -> None:

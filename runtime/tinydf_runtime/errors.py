@@ -89,6 +89,11 @@ class OutputError(TinyDFError, OSError):
     exit_code = ExitCode.OUTPUT
 
 
+def install_line(extra: str = "") -> str:
+    """Returns the command that installs an extra, in a clone: TinyDF is on no package index."""
+    return f"pip install -c constraints.txt '.[{extra}]'" if extra else "pip install -c constraints.txt ."
+
+
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
     """Turns the failed import of an optional library into the line that installs it.
@@ -100,5 +105,5 @@ def needs(extra: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise MissingExtraError(
-            f"{error.name or error}: is not installed. Install it with: pip install 'tinydf[{extra}]'"
+            f"{error.name or error}: is not installed. In the clone of TinyDF: {install_line(extra)}"
         ) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tinydf_runtime.detect import FaceDetector
-from tinydf_runtime.engine import Engine, open_engine
+from tinydf_runtime.engine import Engine, open_engine, resolve_device
 from tinydf_runtime.engine_cache import Loaned, borrow
 from tinydf_runtime.files import sha256_of
 from tinydf_runtime.findings import ModelInfo
@@ -65,7 +65,7 @@ def open_networks(
     Args:
         model: Classifier.
         detector: Face detector.
-        device: Where the classifier computes.
+        device: Where the classifier computes, as ``open_engine`` takes it.
         threads: Threads of each network, None for as many as the cores that are left beside decoding.
         allow_fallback: Use the CPU where ``device`` is not there.
 
@@ -87,6 +87,7 @@ def _open_classifier(
     if not isinstance(model, str | os.PathLike):
         return model, None, ()
     path = Path(model)
+    device = resolve_device(path, device)
     if threads is None and path.suffix.lower() == ".onnx":
         threads = _threads_beside_decoding()
     # A device that was fallen back from is shared only with those that allow that.

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
-from tinydf_runtime.engine import Engine
+from tinydf_runtime.engine import AUTO, Engine
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UnreadableInputError, UsageError
 from tinydf_runtime.file_frames import FileFrames
 from tinydf_runtime.findings import DetectorInfo, InputReport, Report, ToolInfo
@@ -46,7 +46,7 @@ class Analyzer:
         self,
         model: str | os.PathLike[str] | Engine | None = None,
         detector: str | os.PathLike[str] | Detector | None = None,
-        device: str = "cpu",
+        device: str = AUTO,
         threads: int | None = None,
         sample_fps: float | None = 5.0,
         threshold: float | None = None,
@@ -59,7 +59,8 @@ class Analyzer:
         Args:
             model: Exported classifier or an open engine, None for the embedded one.
             detector: Face detector or its file, None for the embedded one.
-            device: Where the classifier computes.
+            device: Where the classifier computes: "auto" for what its engine is made for (a plan: cuda; Core ML: all;
+                ONNX and OpenVINO: cpu), or one that the engine offers.
             threads: Threads of each network, None for what leaves cores to decode and find faces.
             sample_fps: Frames a second in which faces are scored, None for all.
             threshold: Probability from which a face counts as fake, None for the model's own.

@@ -83,15 +83,17 @@ def test_absent_engines_are_rows_that_say_how_to_install_them(
 
     def open_but_xml(path: Path, device: str, threads: int | None) -> object:
         if path.suffix == ".xml":
-            raise MissingExtraError("openvino: is not installed. Install it with: pip install 'tinydf[openvino]'")
+            raise MissingExtraError(
+                "openvino: is not installed. In the clone of TinyDF: pip install -c constraints.txt '.[openvino]'"
+            )
         return open_engine(path, device, threads)
 
     monkeypatch.setattr(bench, "open_engine", open_but_xml)
     code, shown = run_bench(tiny_classifier, tmp_path / "mine.xml", "--turns", 1, "--threads", "1,2")
     assert code == 0
     shown = " ".join(shown.split())
-    assert shown.count("pip install 'tinydf[openvino]'") == 1
-    assert "tinydf[tensorrt]" in shown
+    assert shown.count("pip install -c constraints.txt '.[openvino]'") == 1
+    assert ".[tensorrt]" in shown
     assert "mine.xml" in shown and "tiny.onnx" in shown
 
 
@@ -101,6 +103,16 @@ def test_a_device_that_is_not_there_leaves_rows_without_figures(tiny_classifier:
         assert rows[0].p50_ms is None and "cuda: not available" in rows[0].missing
     else:
         assert rows[0].device == "cuda"
+
+
+def test_each_model_is_measured_on_the_device_of_its_engine(
+    tiny_classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_process: None
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    rows = bench_models([tmp_path / "mine.plan", tiny_classifier], device="auto", threads=[1, 2], batches=[1], turns=1)
+    # A graphics card takes no number of threads.
+    found = [(row.model, row.device, row.threads) for row in rows if row.model]
+    assert found == [("tiny.onnx", "cpu", 1), ("tiny.onnx", "cpu", 2), ("mine.plan", "cuda", None)]
 
 
 def test_json_table_and_plot(tiny_classifier: Path, tmp_path: Path, no_process: None) -> None:
@@ -132,7 +144,7 @@ def test_all_files_of_a_model_count(tmp_path: Path) -> None:
 
 
 def test_the_table_of_engines_names_modules_by_engine() -> None:
-    assert all(module.endswith("_engine") for module, _ in ENGINES.values())
+    assert all(row.module.endswith("_engine") for row in ENGINES.values())
 
 
 def test_the_command_runs_without_torch(tiny_classifier: Path) -> None:

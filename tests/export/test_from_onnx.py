@@ -133,4 +133,4 @@ def test_building_on_the_device_imports_neither_torch_nor_onnx(ready: Path, tmp_
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     # It comes as far as TensorRT, which is not here.
     assert done.returncode == 4, done.stderr
-    assert "tensorrt" in done.stderr and "pip install 'tinydf[tensorrt]'" in done.stderr
+    assert "tensorrt" in done.stderr and "pip install -c constraints.txt '.[tensorrt]'" in done.stderr

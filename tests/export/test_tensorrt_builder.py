@@ -1,7 +1,8 @@
-"""The plan builder on doubles of TensorRT 10 and 11: the flags of each version, and clear ends of failed builds."""
+"""The plan builder on doubles of TensorRT 8.6, 10 and 11: the flags of each version, and clear ends of failed builds."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -29,20 +30,22 @@ def build(tensorrt_machine: Any, tiny_classifier: Path) -> Build:
 
 
 def test_version_10_is_asked_for_strong_types_and_11_has_them_anyway(tensorrt_machine: Any, build: Build) -> None:
-    import tensorrt
+    from tensorrt import NetworkDefinitionCreationFlag as Flag
 
-    strong = 1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    assert build()["network_flags"] == (strong if tensorrt_machine.version.startswith("10.") else 0)
+    asked = {"8": "EXPLICIT_BATCH", "10": "STRONGLY_TYPED", "11": None}[tensorrt_machine.version.split(".")[0]]
+    assert build()["network_flags"] == (0 if asked is None else 1 << int(Flag[asked]))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-def test_no_flag_changes_the_types_of_a_model(build: Build, precision: str) -> None:
+def test_no_flag_changes_the_types_of_a_model(tensorrt_machine: Any, build: Build, precision: str) -> None:
     # Neither FP16 and INT8, which 11 has no more, nor TF32, which is on where nobody clears it.
-    assert build(precision)["flags"] == []
+    allowed = {"fp16": ["FP16"], "int8": ["FP16", "INT8"]} if tensorrt_machine.version.startswith("8.") else {}
+    # Version 8 knows no strong types: there these flags let the model's own types be.
+    assert build(precision)["flags"] == allowed.get(precision, [])
 
 
 def test_flags_follow_the_options(build: Build) -> None:
-    plan = build(version_compatible=True, dla_core=1, max_batch=8)
+    plan = build("fp32", version_compatible=True, dla_core=1, max_batch=8)
     assert plan["flags"] == ["GPU_FALLBACK", "VERSION_COMPATIBLE"]
     assert (plan["device"], plan["dla_core"]) == ("DLA", 1)
     # An accelerator takes one number of crops only.
@@ -93,18 +96,38 @@ def test_failed_builds_give_the_library_s_first_error(tensorrt_machine: Any, bui
         build()
 
 
-def test_version_8_gets_the_flags_that_stand_for_strong_types_there(
-    tensorrt_machine: Any, build: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_call_that_a_version_does_not_take_fails_here_as_it_would_on_the_device(tensorrt_machine: Any) -> None:
     import tensorrt
 
-    from tinydf_export import tensorrt_builder
+    class Log(tensorrt.ILogger):  # type: ignore[misc]
+        pass
 
-    double = sys.modules["tensorrt_double"]
-    old = double.make_tensorrt(double.Machine("8.6.1"))
-    monkeypatch.setattr(tensorrt_builder, "tensorrt", old)
-    assert old.__version__ != tensorrt.__version__
-    plan = build("int8")
-    assert plan["network_flags"] == 1 << int(old.NetworkDefinitionCreationFlag.EXPLICIT_BATCH)
-    assert plan["flags"] == ["FP16", "INT8"]
-    assert build("fp32")["flags"] == []
+    builder = tensorrt.Builder(Log())
+    config = builder.create_builder_config()
+    flag = tensorrt.BuilderFlag.TF32
+    for call in (
+        lambda: tensorrt.Builder(),
+        lambda: tensorrt.Builder(config),
+        lambda: builder.create_network(flag),
+        lambda: builder.create_network(flag=1),
+        lambda: config.set_flag(int(flag)),
+        lambda: config.set_timing_cache(config.create_timing_cache(b"")),
+        lambda: config.create_timing_cache("text"),
+        lambda: builder.create_optimization_profile().set_shape("image", 1, 2, 3),
+    ):
+        with pytest.raises(AssertionError, match="which this version has"):
+            call()
+    config.set_flag(flag=flag)
+
+
+def test_the_log_takes_what_each_version_tells_it(tensorrt_machine: Any) -> None:
+    import tensorrt
+
+    from tinydf_runtime.engines.tensorrt_log import TensorRTLog
+
+    recorded = sys.modules["tensorrt_double"].NAMES[tensorrt_machine.version]["ILogger"]["calls"]["log"]
+    names = [part.split(":")[0] for part in recorded[0].removeprefix("(").split(")")[0].split(", ")]
+    assert [*inspect.signature(TensorRTLog.log).parameters][1:] == names
+    log = TensorRTLog()
+    log.log(tensorrt.ILogger.Severity.ERROR, "no kernel")
+    assert log.reason() == "no kernel"

@@ -106,15 +106,23 @@ def test_batches_equal_single_crops_in_order(package: Path) -> None:
 
 
 @pytest.mark.usefixtures("on_a_mac")
-@pytest.mark.parametrize(("device", "units"), [("cpu", "CPU_ONLY"), ("gpu", "CPU_AND_GPU"), ("npu", "CPU_AND_NE")])
+@pytest.mark.parametrize(
+    ("device", "units"), [("all", "ALL"), ("cpu", "CPU_ONLY"), ("gpu", "CPU_AND_GPU"), ("npu", "CPU_AND_NE")]
+)
 def test_engine_tells_what_the_package_says(package: Path, device: str, units: str) -> None:
     engine: Any = open_engine(package, device)
     assert engine.model.compute_units == coremltools.ComputeUnit[units]
     assert (engine.spec, engine.name, engine.device, engine.golden_text) == (SPEC, "coreml", device, "[]")
 
 
+@pytest.mark.usefixtures("on_a_mac")
+def test_core_ml_chooses_where_nobody_does(package: Path) -> None:
+    engine: Any = open_engine(package)
+    assert (engine.device, engine.model.compute_units) == ("all", coremltools.ComputeUnit.ALL)
+
+
 def test_unknown_devices_and_numbers_of_threads_are_refused(package: Path) -> None:
-    with pytest.raises(UsageError, match="cpu, gpu, npu"):
+    with pytest.raises(UsageError, match="all, cpu, gpu, npu"):
         open_engine(package, "cuda")
     with pytest.raises(UsageError, match="threads"):
         open_engine(package, threads=2)

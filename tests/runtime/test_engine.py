@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 
 from tinydf_runtime.crop import CropRecipe
-from tinydf_runtime.engine import ENGINES, open_engine
+from tinydf_runtime.engine import ENGINES, open_engine, resolve_device
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UnknownFormatError, UsageError
 from tinydf_runtime.spec import METADATA_KEY, ModelSpec
 
@@ -130,8 +130,14 @@ def test_model_with_side_files_is_refused(tmp_path: Path, tiny_classifier: Path)
         open_engine(path)
 
 
+def test_auto_is_the_device_that_each_engine_is_made_for() -> None:
+    found = {name: resolve_device(Path(name), "auto") for name in ("m.plan", "m.mlpackage", "m.onnx", "m.XML")}
+    assert found == {"m.plan": "cuda", "m.mlpackage": "all", "m.onnx": "cpu", "m.XML": "cpu"}
+    assert resolve_device(Path("m.onnx"), "cuda") == "cuda"
+
+
 def test_missing_device_is_an_error_and_never_the_cpu(tiny_classifier: Path) -> None:
-    with pytest.raises(UsageError, match="expected one of cpu, cuda"):
+    with pytest.raises(UsageError, match=r"found gpu, expected one of cpu, cuda\. Did you mean cuda\?"):
         open_engine(tiny_classifier, device="gpu")
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this machine's ONNX Runtime has CUDA")

@@ -11,18 +11,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from tinydf_runtime import Analyzer
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.engine import Engine, open_engine
 from tinydf_runtime.errors import MissingExtraError, ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.plan import PlanFacts, facts_path, read_facts, write_plan
 from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.types import Image
 
 SIDE = 32
 SPEC = ModelSpec(name="tiny-green", crop=CropRecipe(side_px=SIDE))
 PlanMaker = Callable[..., Path]
+ImageDrawer = Callable[..., Image]
 
 
 @pytest.fixture
@@ -135,7 +140,33 @@ def test_facts_survive_a_round_trip(make_plan: PlanMaker) -> None:
 
 def test_processor_is_no_device_for_a_plan(make_plan: PlanMaker) -> None:
     with pytest.raises(UsageError, match="expected cuda"):
-        open_engine(make_plan())
+        open_engine(make_plan(), "cpu")
+
+
+def test_plan_runs_where_nobody_names_a_device(
+    make_plan: PlanMaker, tiny_detector: Path, draw_squares: ImageDrawer, tmp_path: Path
+) -> None:
+    from tinydf_runtime.cli import main
+
+    plan, photo, out = make_plan(), tmp_path / "face.png", tmp_path / "report.json"
+    cv2.imwrite(str(photo), draw_squares((100, 60, 200, 160)))
+    arguments = [photo, "--engine", plan, "--detector", tiny_detector, "--json", out]
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    assert json.loads(out.read_text())["model"]["device"] == "cuda"
+    assert open_engine(plan).device == "cuda"
+    with Analyzer(plan, tiny_detector) as analyzer:
+        assert analyzer.device == "cuda"
+
+
+@pytest.mark.parametrize("allow_fallback", [False, True])
+def test_plan_without_a_gpu_is_an_error_and_never_the_cpu(
+    make_plan: PlanMaker, tensorrt_machine: Any, allow_fallback: bool
+) -> None:
+    path = make_plan()
+    tensorrt_machine.devices = 0
+    with pytest.raises(UnavailableError, match="no device found"):
+        open_engine(path, allow_fallback=allow_fallback)
 
 
 @pytest.mark.parametrize(
@@ -159,5 +190,5 @@ def test_missing_gpu_or_driver_is_told(
 
 def test_missing_library_says_what_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(MissingExtraError, match=r"tinydf\[tensorrt\]"):
+    with pytest.raises(MissingExtraError, match=r"\.\[tensorrt\]"):
         open_engine(tmp_path / "model.plan", "cuda")

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinydf_runtime.command import OneLineCommand, json_option, write_figures
+from tinydf_runtime.command import OneLineCommand, device_option, json_option, write_figures
 from tinydf_runtime.engine import ENGINES
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError, needs
 from tinydf_runtime.files import write_atomically
@@ -85,7 +85,7 @@ class _SeveralFolders(OneLineCommand):
 @json_option
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="One page with tables and plots.")
 @click.option("--seed", default=0, show_default=True, help="Of forgeries made by code, perturbations and intervals.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@device_option
 @click.option("--threads", type=click.IntRange(1), help="Threads on the CPU.")
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that read and crop.")
 @click.option("--quiet", is_flag=True, help="Print only errors.")

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from tinydf.checkpoint import load_checkpoint
 from tinydf.forgery import TinyDF
-from tinydf_runtime.engine import ENGINES, Engine, open_engine
-from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UsageError
+from tinydf_runtime.choices import check_choice
+from tinydf_runtime.engine import AUTO, ENGINES, Engine, open_engine
+from tinydf_runtime.errors import UnavailableError, UnknownFormatError
 from tinydf_runtime.files import sha256_of
 from tinydf_runtime.spec import ModelSpec
 
@@ -104,12 +105,12 @@ class EngineScorer:
         return np.asarray(np.log(inside / (1 - inside)))
 
 
-def open_scorer(path: Path, device: str = "cpu", threads: int | None = None) -> Scorer:
+def open_scorer(path: Path, device: str = AUTO, threads: int | None = None) -> Scorer:
     """Loads a model by its ending: a checkpoint in PyTorch, everything else in the runtime's engine for it.
 
     Args:
         path: ``.safetensors``, a training state ``.pt``, or an exported model.
-        device: "cpu" or "cuda".
+        device: "cpu" or "cuda", or "auto" for what the engine is made for, and the CPU for a checkpoint.
         threads: Threads on the CPU, None for the library's own choice.
 
     Raises:
@@ -124,8 +125,8 @@ def open_scorer(path: Path, device: str = "cpu", threads: int | None = None) -> 
     sha256 = sha256_of(path)
     if path.suffix.lower() in ENGINES:
         return EngineScorer(path, sha256, open_engine(path, device, threads))
-    if device not in ("cpu", "cuda"):
-        raise UsageError(f"device: found {device}, expected cpu or cuda.")
+    device = "cpu" if device == AUTO else device
+    check_choice("device", device, ("cpu", "cuda"))
     if device == "cuda" and not torch.cuda.is_available():
         raise UnavailableError("cuda: not available to PyTorch on this machine. Use the CPU.")
     if threads is not None:

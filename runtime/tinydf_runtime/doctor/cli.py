@@ -89,7 +89,7 @@ def show(found: Examination, console: Console) -> None:
     rows.add_row(YES if found.ffmpeg else NO, "ffmpeg", Text(found.ffmpeg or "", style="dim"))
     _show(rows, console)
     if found.missing:
-        _section(console, "To add")
+        _section(console, "To add, in the clone of TinyDF")
         for what, line_to_type in found.missing.items():
             console.print(Text(f"  {what}"))
             console.print(Text(f"      {line_to_type}", style="cyan"), soft_wrap=True)
@@ -102,7 +102,9 @@ def _conclusion(found: Examination) -> Text:
     if found.works:
         return Text("The base works: videos and pictures can be judged.", style="bold green")
     return Text(
-        "The base is broken: see above. Install it anew: pip install --force-reinstall tinydf", style="bold red"
+        "The base is broken: see above. Install it anew, in the clone of TinyDF: pip install --force-reinstall "
+        "-c constraints.txt .",
+        style="bold red",
     )
 
 

@@ -21,7 +21,7 @@ from tinydf_runtime.doctor.codecs import Codec, try_pictures, try_videos
 from tinydf_runtime.doctor.machine import Machine, read_machine
 from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.engine import open_engine
-from tinydf_runtime.errors import TinyDFError
+from tinydf_runtime.errors import TinyDFError, install_line
 from tinydf_runtime.golden import TOLERANCE, replay_golden
 from tinydf_runtime.reading.quiet import quiet
 
@@ -103,9 +103,9 @@ def examine() -> Examination:
     machine = read_machine()
     engines = (
         _engine("onnxruntime", _onnxruntime_devices, "pip install onnxruntime"),
-        _engine("openvino", _openvino_devices, "pip install 'tinydf[openvino]'"),
-        _engine("tensorrt", _cuda_devices, "pip install 'tinydf[tensorrt]'" if _has_nvidia() else None),
-        _engine("coremltools", _coreml_devices, "pip install 'tinydf[coreml]'" if _is_mac() else None),
+        _engine("openvino", _openvino_devices, install_line("openvino")),
+        _engine("tensorrt", _cuda_devices, install_line("tensorrt") if _has_nvidia() else None),
+        _engine("coremltools", _coreml_devices, install_line("coreml") if _is_mac() else None),
     )
     networks = (_try_classifier(), _try_detector())
     videos, pictures = try_videos(), try_pictures()
@@ -165,7 +165,7 @@ def _cuda_devices() -> tuple[str, ...]:
 
 def _coreml_devices() -> tuple[str, ...]:
     # Elsewhere the library converts models but cannot run them.
-    return ("cpu", "gpu", "ane") if _is_mac() else ()
+    return ("cpu", "gpu", "npu") if _is_mac() else ()
 
 
 def _try_classifier() -> NetworkState:
@@ -201,14 +201,14 @@ def _camera_backends() -> tuple[str, ...]:
 
 def _missing(engines: tuple[EngineState, ...], read: set[str], live_window: bool) -> dict[str, str]:
     """Returns what does not work here and the line that helps."""
-    video = "pip install 'tinydf[video]'"
+    video = install_line("video")
     found = {f"{engine.name} engine": engine.install for engine in engines if engine.install}
     if find_spec("av") is None:
         found["sound in drawn videos without the ffmpeg command; HDR without a delay"] = video
     if unread := sorted(name for name in ("AV1", "interlaced H.264") if name not in read):
         found[f"{' and '.join(unread)} video"] = video
     if "HEIC" not in read:
-        found["HEIC photos"] = "pip install 'tinydf[heic]'"
+        found["HEIC photos"] = install_line("heic")
     if "AVIF" not in read:
         found["AVIF pictures"] = "pip install -U opencv-python-headless"
     if not live_window:

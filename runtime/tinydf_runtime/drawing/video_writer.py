@@ -13,7 +13,7 @@ import cv2
 
 from tinydf_runtime.drawing.av_writer import AvWriter
 from tinydf_runtime.drawing.even_size import even_size, fit_picture
-from tinydf_runtime.errors import OutputError
+from tinydf_runtime.errors import OutputError, install_line
 from tinydf_runtime.reading.container import read_container
 from tinydf_runtime.reading.quiet import quiet
 from tinydf_runtime.types import Image
@@ -21,7 +21,7 @@ from tinydf_runtime.types import Image
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".m4v": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 """Ending of a video -> code of a codec that every OpenCV wheel can write."""
 
-_NO_SOUND = "the drawn video has no sound. For that, install PyAV: pip install 'tinydf[video]'"
+_NO_SOUND = f"the drawn video has no sound. For that, install PyAV, in the clone of TinyDF: {install_line('video')}"
 _AVI_NOTE = "an .avi is drawn without sound. Choose .mp4 or .mkv to keep it."
 _USUAL_FPS = 25.0
 _ONE_SECOND_FPS = 240.0

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tinydf_runtime.choices import check_choice
 from tinydf_runtime.engine import Engine, check_crops
 from tinydf_runtime.engines.coreml_package import check_signature, coremltools, read_description
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.types import Scores
 
-DEVICES = {"cpu": "CPU_ONLY", "gpu": "CPU_AND_GPU", "npu": "CPU_AND_NE"}
-"""Name of a device here -> Core ML's choice. Core ML leaves to the CPU what the others cannot compute."""
+DEVICES = {"all": "ALL", "cpu": "CPU_ONLY", "gpu": "CPU_AND_GPU", "npu": "CPU_AND_NE"}
+"""Name of a device here -> Core ML's choice, which is its own for "all". It leaves to the CPU what others cannot do."""
 
 FIRST_MACOS = {7: 13, 8: 14}
 """Number of a model's format -> first macOS that runs it: iOS 16's and iOS 17's."""
@@ -59,7 +60,7 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
 
     Args:
         path: An ``.mlpackage`` folder with a ModelSpec in its user-defined metadata.
-        device: "cpu", "gpu" or "npu", the Neural Engine.
+        device: "all", for Core ML to choose, or "cpu", "gpu" or "npu", the Neural Engine.
         threads: Must be None: Core ML has no such setting.
 
     Raises:
@@ -67,8 +68,7 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
         UnavailableError: This is no Mac, or its macOS is too old.
         ModelFileError: The folder is missing, damaged or no TinyDF classifier.
     """
-    if device not in DEVICES:
-        raise UsageError(f"device: found {device}, expected one of {', '.join(DEVICES)} for Core ML.")
+    check_choice("device", device, DEVICES, " for Core ML")
     if threads is not None:
         raise UsageError(f"threads: found {threads}, but Core ML chooses their number. Leave it out.")
     description = read_description(path)

@@ -9,8 +9,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from tinydf_runtime.choices import check_choice
 from tinydf_runtime.engine import Engine, check_crops
-from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
+from tinydf_runtime.errors import ModelFileError, UnavailableError
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 from tinydf_runtime.types import Scores
 
@@ -94,8 +95,7 @@ def open_session(path: Path, device: str, threads: int | None) -> onnxruntime.In
         UnavailableError: The device is not there.
         ModelFileError: The file is missing, damaged or refers to side files.
     """
-    if device not in PROVIDERS:
-        raise UsageError(f"device: found {device}, expected one of {', '.join(PROVIDERS)}.")
+    check_choice("device", device, PROVIDERS)
     try:
         model = path.read_bytes()
     except OSError as error:

@@ -13,8 +13,9 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
+from tinydf_runtime.choices import check_choice
 from tinydf_runtime.engine import Engine, check_crops
-from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
+from tinydf_runtime.errors import ModelFileError, UnavailableError
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 from tinydf_runtime.types import Scores
 
@@ -104,8 +105,7 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
         UnavailableError: The device is not there, or cannot compute in these numbers.
         ModelFileError: A file is missing, damaged or no TinyDF classifier, or the ``.bin`` is another model's.
     """
-    if device not in DEVICES:
-        raise UsageError(f"device: found {device}, expected one of {', '.join(DEVICES)}.")
+    check_choice("device", device, DEVICES)
     model = read_model(path)
     metadata = read_metadata(model)
     spec = ModelSpec.from_json(metadata[METADATA_KEY], path.name)

@@ -10,10 +10,11 @@ import numpy as np
 import tensorrt
 from numpy.typing import NDArray
 
+from tinydf_runtime.choices import check_choice
 from tinydf_runtime.engine import Engine, check_crops
 from tinydf_runtime.engines.cuda_memory import DeviceMemory, Stream, device_name, empty_rows
 from tinydf_runtime.engines.tensorrt_log import TensorRTLog
-from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
+from tinydf_runtime.errors import ModelFileError, UnavailableError
 from tinydf_runtime.plan import PlanFacts, read_plan
 from tinydf_runtime.spec import ModelSpec
 from tinydf_runtime.types import Scores
@@ -91,8 +92,7 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
         ModelFileError: The plan or its JSON file is missing or damaged, or was built by another version of TensorRT or
             for another GPU.
     """
-    if device != "cuda":
-        raise UsageError(f"device: found {device}, expected cuda: nothing else runs a TensorRT plan.")
+    check_choice("device", device, ("cuda",), ": nothing else runs a TensorRT plan")
     content, facts = read_plan(path)
     here = device_name()
     log = TensorRTLog()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
-from tinydf_runtime.errors import MissingExtraError, needs
+from tinydf_runtime.errors import MissingExtraError, install_line, needs
 
 _log = logging.getLogger(__name__)
 
@@ -52,10 +52,8 @@ def read_content_credentials(path: Path) -> ContentCredentials:
     try:
         return _verify(path)
     except MissingExtraError:
-        line = "pip install 'tinydf[c2pa]'"
-        return ContentCredentials(
-            "unverified", (), f"Whether its C2PA manifest is genuine is not known. To have it verified: {line}"
-        )
+        note = "Whether its C2PA manifest is genuine is not known. To have it verified, in the clone of TinyDF: "
+        return ContentCredentials("unverified", (), note + install_line("c2pa"))
 
 
 def has_manifest(path: Path) -> bool:

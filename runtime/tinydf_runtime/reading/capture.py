@@ -10,7 +10,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from tinydf_runtime.errors import UnreadableInputError
+from tinydf_runtime.errors import UnreadableInputError, install_line
 from tinydf_runtime.files import check_file
 from tinydf_runtime.reading.animation import AnimationCapture, is_animated
 from tinydf_runtime.reading.av_capture import AvCapture
@@ -139,7 +139,7 @@ def _open_film(path: Path, container: Container) -> Capture:
     if not _pictures_differ(path):
         raise UnreadableInputError(
             f"{path}: interlaced, which OpenCV {cv2.__version__} cannot convert. "
-            "Install PyAV: pip install 'tinydf[video]'"
+            f"Install PyAV, in the clone of TinyDF: {install_line('video')}"
         )
     return capture
 
@@ -173,5 +173,5 @@ def _undecodable(path: Path, capture: Capture, container: Container) -> str:
         return f"{path}: no frame could be decoded. Check that the file plays."
     return (
         f"{path}: no frame could be decoded; this OpenCV may have no decoder for {name}. "
-        "Check that the file plays, and install PyAV: pip install 'tinydf[video]'"
+        f"Check that the file plays, and install PyAV, in the clone of TinyDF: {install_line('video')}"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tinydf_runtime.errors import MissingExtraError, UnreadableInputError, needs
+from tinydf_runtime.errors import MissingExtraError, UnreadableInputError, install_line, needs
 from tinydf_runtime.files import check_file
 from tinydf_runtime.reading.animation import is_animated
 from tinydf_runtime.reading.quiet import quiet
@@ -96,7 +96,8 @@ def _read_heif(path: Path) -> Image:
             import pi_heif
     except MissingExtraError as error:
         raise MissingExtraError(
-            f"{path}: HEIC, which OpenCV cannot read. Save it as JPEG, or: pip install 'tinydf[heic]'"
+            f"{path}: HEIC, which OpenCV cannot read. Save it as JPEG, or, in the clone of TinyDF: "
+            + install_line("heic")
         ) from error
     try:
         # The library turns the picture upright by itself.

@@ -56,10 +56,10 @@ def test_what_is_not_installed_is_named_with_the_line_that_installs_it(monkeypat
     found = examine()
     assert found.works
     assert found.pyav is None
-    assert found.missing["openvino engine"] == "pip install 'tinydf[openvino]'"
-    assert found.missing["HEIC photos"] == "pip install 'tinydf[heic]'"
-    assert "pip install 'tinydf[video]'" in found.missing.values()
-    assert "pip install 'tinydf[openvino]'" in run().stdout
+    assert found.missing["openvino engine"] == "pip install -c constraints.txt '.[openvino]'"
+    assert found.missing["HEIC photos"] == "pip install -c constraints.txt '.[heic]'"
+    assert "pip install -c constraints.txt '.[video]'" in found.missing.values()
+    assert "pip install -c constraints.txt '.[openvino]'" in run().stdout
 
 
 def test_a_library_that_does_not_start_is_shown_and_the_rest_too(monkeypatch: pytest.MonkeyPatch) -> None:

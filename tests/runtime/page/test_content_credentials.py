@@ -73,7 +73,7 @@ def test_without_the_verifier_nothing_is_called_valid(tmp_path: Path, monkeypatc
     (tmp_path / "a.mp4").write_bytes(with_manifest()["a.mp4"])
     found = read_content_credentials(tmp_path / "a.mp4")
     assert (found.status, found.facts) == ("unverified", ())
-    assert "pip install 'tinydf[c2pa]'" in found.note
+    assert "pip install -c constraints.txt '.[c2pa]'" in found.note
 
 
 def test_the_verifier_refuses_a_manifest_that_is_none(tmp_path: Path) -> None:
