@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import torch
 from torch import Tensor, nn
 
 from tinydf.checkpoint import Checkpoint
 from tinydf_export.golden import draw_golden_crops
-from tinydf_export.rewrites import rewrite
+from tinydf_export.rewrites import exact_product, rewrite
 
 
 def images(checkpoint: Checkpoint) -> Tensor:
@@ -65,3 +67,16 @@ def test_trained_weight_times_scale_is_the_folded_weight_bit_for_bit(checkpoint:
             assert torch.equal(checkpoint.state[name] * scale[:, None, None, None], folded[name]), name
             compared += 1
     assert compared > 50
+
+
+def test_products_are_rounded_once_whatever_the_order_of_their_sums() -> None:
+    torch.manual_seed(2)
+    # Sizes far apart: sums in float64 differ with their order here.
+    left, right = torch.randn(3, 200) * 10 ** torch.randn(200).mul(6), torch.randn(200, 4)
+    found = exact_product(left, right)
+    for row in range(3):
+        for column in range(4):
+            terms = zip(left[row].tolist(), right[:, column].tolist(), strict=True)
+            assert found[row, column].item() == float(sum(Fraction(one) * Fraction(other) for one, other in terms))
+    order = torch.randperm(200)
+    assert torch.equal(exact_product(left[:, order], right[order]), found)

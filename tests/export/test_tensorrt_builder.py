@@ -1,4 +1,4 @@
-"""The plan builder on doubles of TensorRT 8.6, 10 and 11: the flags of each version, and clear ends of failed builds."""
+"""The plan builder on doubles of TensorRT 8.6, 10 and 11: flags of each version, and clear ends of failed builds."""
 
 from __future__ import annotations
 
