@@ -82,7 +82,8 @@ def main(
 
     Ranges come from split train, choices are judged on split val; split test is never touched. The table is valid for
     these very weights: exports refuse it for others. A folder of real photos alone is judged on forgeries that code
-    makes of them.
+    makes of them. With --rekey nothing is measured: a table keeps its ranges and gets the key of the graph that the
+    installed versions write for its checkpoint.
 
     Exit status: 0 done, 2 wrong usage, 3 no choice keeps to --max-auc-drop (the table is written), 5 faces cannot be
     read, 6 checkpoint damaged, 7 output could not be written, 130 interrupted (nothing is written).
@@ -96,23 +97,24 @@ def main(
         from tinydf_calibration.table import write_table
         from tinydf_export.calibrate import calibrate_checkpoint, rekey_table
     loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
-    if old is not None:
-        write_table(rekey_table(loaded, old), out)
-        return
-    assert data is not None
-    with _bar(quiet) as report:
-        table = calibrate_checkpoint(
-            loaded,
-            data,
-            samples=samples,
-            validation_pairs=pairs,
-            max_auc_drop=max_auc_drop,
-            seed=seed,
-            report=report,
-        ).table
+    if data is None:
+        assert old is not None
+        table = rekey_table(loaded, old)
+    else:
+        with _bar(quiet) as report:
+            table = calibrate_checkpoint(
+                loaded,
+                data,
+                samples=samples,
+                validation_pairs=pairs,
+                max_auc_drop=max_auc_drop,
+                seed=seed,
+                report=report,
+            ).table
     write_table(table, out)
     if html is not None:
-        title = f"{'the shipped checkpoint' if checkpoint is None else checkpoint.name} on {data.name}"
+        measured_on = "the faces of its table" if data is None else data.name
+        title = f"{'the shipped checkpoint' if checkpoint is None else checkpoint.name} on {measured_on}"
         write_atomically(html, render_page(table, title).encode())
     write_figures(to_json(table, out), json_path)
     if not quiet and json_path != STANDARD_OUTPUT:

@@ -34,7 +34,8 @@ def export(
 ) -> ExportedModel:
     """Exports a network, and leaves a file only if that file gives what the network gives.
 
-    The same checkpoint, table and versions give the same bytes.
+    The same checkpoint, table and versions give the same graph, bit for bit, on every processor. The metadata holds
+    what was measured, and so differs between processors: golden probabilities in their last bits, by less than 1e-5.
 
     Args:
         checkpoint: The network.

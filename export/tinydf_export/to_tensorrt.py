@@ -38,8 +38,8 @@ def export(
     """Exports a network as a plan for the GPU of this machine.
 
     The graph names each tensor's type and is proven on ONNX Runtime; the plan is then proven on the GPU with the golden
-    crops. The graph's bytes are the same for the same checkpoint, table and versions; a plan's are not, since its
-    kernels are chosen by the clock.
+    crops. The graph is the same for the same checkpoint, table and versions, on every processor. Its metadata holds
+    what was measured, and a plan's kernels are chosen by the clock.
 
     Args:
         checkpoint: The network.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,29 @@ def test_table_page_and_figures_are_written(run: Callable[..., Result], tmp_path
     assert "any.safetensors on" in html.read_text()
     assert f"ranges by {table.method}" in " ".join(result.stdout.split())
     assert "onnxruntime" in result.stdout
+
+
+def test_a_table_of_another_graph_is_keyed_anew_and_keeps_what_was_measured(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    assert run("--out", old, "--max-auc-drop", "1").exit_code == 0
+    measured = read_table(old)
+    old.write_text(replace(measured, graph_sha256="0" * 64).to_json())
+    words = ["any.safetensors", "--rekey", str(old), "--max-auc-drop", "1", "--out", str(new)]
+    result = CliRunner().invoke(calibrate_cli.main, words)
+    assert result.exit_code == 0, result.output
+    assert f"ranges by {measured.method}" in " ".join(result.stdout.split())
+    assert read_table(new) == measured
+    old.write_text(replace(measured, checkpoint_sha256="d" * 64).to_json())
+    assert_one_line_error(CliRunner().invoke(calibrate_cli.main, words), 6)
+
+
+def test_faces_and_an_old_table_exclude_each_other(run: Callable[..., Result], tmp_path: Path) -> None:
+    assert_one_line_error(run("--rekey", "old.json", "--out", tmp_path / "new.json"), 2)
+    alone = CliRunner().invoke(calibrate_cli.main, ["any.safetensors", "--out", str(tmp_path / "new.json")])
+    assert_one_line_error(alone, 2)
+    assert "--data, --rekey" in alone.stderr
 
 
 def test_json_stands_alone_on_standard_output(run: Callable[..., Result], tmp_path: Path) -> None:
