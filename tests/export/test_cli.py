@@ -52,6 +52,7 @@ def test_export_writes_a_model_that_verify_accepts(
     [
         (["--target", "tensorrt", "--out", "m.onnx"], "ends in .plan"),
         (["--target", "nonsense", "--out", "m.onnx"], "expected one of onnx"),
+        (["--target", "tensort", "--out", "m.plan"], "Did you mean tensorrt?"),
         (["--target", "onnx", "--out", "m.xyz"], "ends in .onnx"),
         (["--target", "onnx", "--out", "no/such/folder/m.onnx"], "folder"),
     ],
