@@ -20,7 +20,6 @@ from typing import Any, get_args
 
 import click
 import numpy as np
-import onnxruntime
 
 from tinydf.checkpoint import load_default
 from tinydf.data.manifest import Split
@@ -32,6 +31,7 @@ from tinydf_export.targets import TARGETS, export_model
 from tinydf_runtime.engine import open_engine
 from tinydf_runtime.errors import UnavailableError
 from tinydf_runtime.files import write_atomically
+from tinydf_runtime.ort import onnxruntime
 from tinydf_runtime.spec import ModelSpec, Precision
 
 EXPORTS: tuple[tuple[str, Precision], ...] = (

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from tinydf_runtime.engine import Engine, check_crops
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
+from tinydf_runtime.ort import onnxruntime
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 from tinydf_runtime.types import Scores
 
