@@ -27,8 +27,8 @@ from tinydf_export.golden import decode_crops
 from tinydf_export.plan_options import PlanOptions
 from tinydf_runtime.command import OneLineCommand
 from tinydf_runtime.engine import Engine, load_engine
+from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import QualityError
-from tinydf_runtime.ort import onnxruntime
 from tinydf_runtime.plan import read_plan
 
 MAX_BATCH = 16

@@ -29,9 +29,9 @@ from tinydf_export.inputs import SHIPPED_TABLE
 from tinydf_export.labelled_crops import read_labelled_crops
 from tinydf_export.targets import TARGETS, export_model
 from tinydf_runtime.engine import open_engine
+from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import UnavailableError
 from tinydf_runtime.files import write_atomically
-from tinydf_runtime.ort import onnxruntime
 from tinydf_runtime.spec import ModelSpec, Precision
 
 EXPORTS: tuple[tuple[str, Precision], ...] = (

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from tinydf_runtime.ort import onnxruntime
+from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 
 _SMALLEST = 1e-7
 """Nearer to 0 and 1 float32 holds no further probabilities."""

@@ -69,9 +69,7 @@ def pack(model: onnx.ModelProto, spec: ModelSpec, golden_text: str) -> bytes:
     """Returns a model's file content: graph, spec, golden crops and seal."""
     packed = onnx.ModelProto()
     packed.CopyFrom(model)
-    onnx.helper.set_model_props(
-        packed, {METADATA_KEY: spec.to_json(), GOLDEN_KEY: golden_text, SEAL_KEY: BLANK_SEAL}
-    )
+    onnx.helper.set_model_props(packed, {METADATA_KEY: spec.to_json(), GOLDEN_KEY: golden_text, SEAL_KEY: BLANK_SEAL})
     onnx.checker.check_model(packed, full_check=True)
     return seal(packed.SerializeToString(deterministic=True))
 

@@ -12,9 +12,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import onnx
-import openvino
-from openvino import opset13
-from openvino._offline_transformations import apply_moc_transformations
 
 from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.sampler import LabelledCrops
@@ -27,6 +24,7 @@ from tinydf_export.proof import MAX_AUC_DROP
 from tinydf_export.targets import ExportedModel
 from tinydf_runtime.engine import load_engine
 from tinydf_runtime.engines.openvino_engine import WEIGHTS_KEY
+from tinydf_runtime.engines.quiet_openvino import openvino
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec, Precision
@@ -108,6 +106,9 @@ def convert(model: onnx.ModelProto, *, half: bool) -> Pair:
         model: Float32, or with quantize/dequantize pairs.
         half: Stores weights in float16; they are computed with in float32.
     """
+    # Not above, where it would be imported before the telemetry is off.
+    from openvino._offline_transformations import apply_moc_transformations
+
     converted = openvino.Core().read_model(model.SerializeToString(deterministic=True))
     # What convert_model does too, but that sends statistics of use over the network.
     apply_moc_transformations(converted, cf=True)
@@ -157,8 +158,8 @@ def _halve_weights(converted: openvino.Model) -> None:
             continue
         values = node.get_data()
         if values.size >= MIN_SIZE:
-            stored = opset13.constant(values.astype(np.float16), name=f"{name}.half")
-            widened = opset13.convert(stored, "f32", name=name)
+            stored = openvino.opset13.constant(values.astype(np.float16), name=f"{name}.half")
+            widened = openvino.opset13.convert(stored, "f32", name=name)
             for user in node.output(0).get_target_inputs():
                 user.replace_source_output(widened.output(0))
 

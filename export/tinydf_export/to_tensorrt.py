@@ -18,9 +18,9 @@ from tinydf_export.plan_options import PlanOptions
 from tinydf_export.targets import ExportedModel
 from tinydf_export.to_onnx import pack
 from tinydf_export.typed import type_strongly
+from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import MissingExtraError, UnavailableError
 from tinydf_runtime.files import write_atomically
-from tinydf_runtime.ort import onnxruntime
 from tinydf_runtime.spec import Precision
 from tinydf_runtime.types import Scores
 

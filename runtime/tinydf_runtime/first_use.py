@@ -40,7 +40,7 @@ def check_first_use(engine: FileEngine, path: Path) -> None:
         QualityError: It computes something else.
         ModelFileError: The golden crops are damaged.
     """
-    if engine.golden_text is None or engine.spec.precision not in TOLERANCE:
+    if engine.golden_text is None or not engine.spec.golden_probability:
         return
     facts = _describe(engine, path)
     remembered = _remembered(facts)

@@ -40,5 +40,5 @@ def check_recorded(path: Path) -> None:
     expected = read_record(path.parent).get(path.name)
     if expected is not None and sha256_of(path) != expected:
         raise ModelFileError(
-            f"{path}: is not the file that {RECORD_NAME} beside it records. Install TinyDF again, or copy the file again."
+            f"{path}: is not the file that {RECORD_NAME} beside it records. Install TinyDF or copy the file again."
         )

@@ -50,8 +50,10 @@ def check_seal(path: Path) -> bool:
         return False
     found = _SEAL.findall(content)
     if len(found) == 1 and found[0] != _digest(content, tuple(beside)):
+        names = " or ".join(file.name for file in model_files(path))
         raise ModelFileError(
-            f"{path.name}: is damaged or was changed after its export: its seal is broken. Copy or export it again."
+            f"{path.name}: its seal is broken: {names} is damaged, was changed after the export, or belongs to another "
+            "model. Copy or export it again."
         )
     return len(found) == 1
 

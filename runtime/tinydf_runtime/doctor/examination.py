@@ -143,14 +143,14 @@ def _engine(name: str, devices: Callable[[], tuple[str, ...]], install: str | No
 
 def _onnxruntime_devices() -> tuple[str, ...]:
     from tinydf_runtime.engines.onnxruntime_engine import PROVIDERS
-    from tinydf_runtime.ort import onnxruntime
+    from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 
     there = onnxruntime.get_available_providers()
     return tuple(device for device, provider in PROVIDERS.items() if provider in there)
 
 
 def _openvino_devices() -> tuple[str, ...]:
-    import openvino
+    from tinydf_runtime.engines.quiet_openvino import openvino
 
     return tuple(device.lower() for device in openvino.Core().available_devices)
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.engine import Engine, check_crops
+from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
-from tinydf_runtime.ort import onnxruntime
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 from tinydf_runtime.types import Scores
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 
 from tinydf_runtime.engine import Engine, check_crops
+from tinydf_runtime.engines.quiet_openvino import openvino
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 from tinydf_runtime.types import Scores
@@ -106,8 +106,8 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
     """
     if device == "cpu:bf16":
         raise UsageError(
-            "device: found cpu:bf16, which is no longer offered: in bfloat16 the noise-residual energies lose what tells "
-            "a forgery, and probabilities were off by up to .45. Use cpu, which is exact."
+            "device: found cpu:bf16, which is no longer offered: bfloat16 takes from the log energies of the noise "
+            "residuals what tells a forgery, and probabilities were off by up to .45. Use cpu, which is exact."
         )
     if device not in DEVICES:
         raise UsageError(f"device: found {device}, expected one of {', '.join(DEVICES)}.")

@@ -58,7 +58,8 @@ def _split_user(rest: str) -> tuple[str, str]:
     # Of the same length, without those that end no password.
     telling = head.replace("/@", "/ ") + mark + re.sub(r"=[^&;]*", lambda value: " " * len(value[0]), query)
     if "@" not in authority and _HOST.fullmatch(authority) is None:
-        end = rest.rfind("@")
+        # No host at all: some @ must end the password.
+        end = telling.rfind("@") if "@" in telling else rest.rfind("@")
     elif ":" in authority or "@" in authority:
         end = max(telling.rfind("@"), authority.rfind("@"))
     else:
