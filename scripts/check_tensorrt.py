@@ -21,14 +21,14 @@ from typing import Any
 
 import click
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from tinydf_export.from_onnx import build_from_onnx
 from tinydf_export.golden import decode_crops
 from tinydf_export.plan_options import PlanOptions
 from tinydf_runtime.command import OneLineCommand
-from tinydf_runtime.engine import Engine, open_engine
+from tinydf_runtime.engine import Engine, load_engine
+from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.plan import read_plan
 
@@ -70,7 +70,7 @@ def check(model: Path, out: Path, dla_core: int | None) -> dict[str, Any]:
         build_s.append(time.perf_counter() - started)
     facts = read_plan(path)[1]
     started = time.perf_counter()
-    engine = open_engine(path, "cuda")
+    engine = load_engine(path, "cuda")
     load_s = time.perf_counter() - started
     crops = varied(decode_crops(facts.golden, facts.spec, path.name))
     found = engine.score(crops)

@@ -80,7 +80,7 @@ def main(run: Path, data: Path, limit: int, workers: int, split: str, ship: bool
     save_checkpoint(replace(checkpoint, spec=spec), DEFAULT_PATH, half=True)
     card = _describe(checkpoint, spec, photos, figures, sources, false_alarms, limit)
     write_atomically(DEFAULT_MODEL.with_suffix(".md"), card.encode())
-    click.echo(f"{DEFAULT_PATH}: calibrate it and embed the export, as the card says")
+    click.echo(f"{DEFAULT_PATH}: calibrate it, embed the export, as the card says, and run scripts/record_shipped.py")
 
 
 def _rounded(checkpoint: Checkpoint) -> TinyDF:

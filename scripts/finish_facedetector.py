@@ -168,6 +168,7 @@ def main(run: Path, data: Path, teacher: Path | None, split: str, limit: int, sh
         write_atomically(DEFAULT_DETECTOR, exported.read_bytes())
         card = describe(checkpoint.facts, figures, sizes, speed, exported, resumptions(run / "log.jsonl"))
         write_atomically(DEFAULT_DETECTOR.with_suffix(".md"), card.encode())
+        click.echo(f"{DEFAULT_DETECTOR}: written; now run scripts/record_shipped.py")
 
 
 def describe(

@@ -20,7 +20,6 @@ from typing import Any, get_args
 
 import click
 import numpy as np
-import onnxruntime
 
 from tinydf.checkpoint import load_default
 from tinydf.data.manifest import Split
@@ -30,6 +29,7 @@ from tinydf_export.labelled_crops import read_labelled_crops
 from tinydf_export.shipped import SHIPPED_TABLE
 from tinydf_export.targets import TARGETS, export_model
 from tinydf_runtime.engine import open_engine
+from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import UnavailableError
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.spec import ModelSpec, Precision

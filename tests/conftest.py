@@ -26,6 +26,15 @@ VideoWriter = Callable[..., Path]
 ImageDrawer = Callable[..., Image]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that stands for the user's cache, in this process and in those that tests start."""
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        yield cache
+
+
 @pytest.fixture(scope="session")
 def astronaut() -> Image:
     """A photo with one face, roughly x 165..275, y 70..225: 512 x 512 x 3, BGR, uint8."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -21,6 +22,8 @@ def fetch_imagenet_weights() -> Path:
         MissingExtraError: huggingface_hub is not installed.
         UnavailableError: The download failed.
     """
+    # The one download that a user asks for carries no account of the machine that it goes to.
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     with needs("train"):
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto
+
+from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 
 _SMALLEST = 1e-7
 """Nearer to 0 and 1 float32 holds no further probabilities."""

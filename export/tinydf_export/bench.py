@@ -16,7 +16,7 @@ from tinydf_calibration.agreement import auc, compare
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_export.fresh_process import measure_fresh
 from tinydf_export.golden import decode_crops
-from tinydf_runtime.engine import ENGINES, FileEngine, find_engine, open_engine, resolve_device
+from tinydf_runtime.engine import ENGINES, FileEngine, find_engine, load_engine, resolve_device
 from tinydf_runtime.errors import MissingExtraError, UnavailableError, needs
 
 WARM_CALLS = 1
@@ -96,7 +96,7 @@ def bench_models(
 
     Args:
         models: Files; the others are compared with the first.
-        device: As ``open_engine`` takes it.
+        device: As ``load_engine`` takes it.
         threads: Numbers of threads, None for the engine's choice.
         batches: Numbers of crops scored at once.
         turns: How often each row's turn comes.
@@ -152,7 +152,7 @@ def _open_all(
     for path, count in [(model, count) for model in models for count in _thread_counts(model, threads)]:
         name = _engine_name(path.suffix.lower())
         try:
-            engine = open_engine(path, device, count)
+            engine = load_engine(path, device, count)
         except (MissingExtraError, UnavailableError) as error:
             if not any(row.model == path.name for row in missing):
                 place = resolve_device(path, device)

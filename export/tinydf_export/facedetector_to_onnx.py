@@ -17,6 +17,7 @@ from tinydf.facedetector.model import FaceDetectorNet
 from tinydf.facedetector.weights import DetectorCheckpoint
 from tinydf_runtime.detect import METADATA_KEY, SCHEMA
 from tinydf_runtime.files import write_atomically
+from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal
 
 OPSET = 18
 INPUT = "image"
@@ -91,9 +92,10 @@ def export_detector(checkpoint: DetectorCheckpoint, out: Path) -> Path:
         )
     model = onnx.load_from_string(buffer.getvalue())
     model.producer_name = "tinydf"
-    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(_facts(checkpoint), sort_keys=True)})
+    facts = json.dumps(_facts(checkpoint), sort_keys=True)
+    onnx.helper.set_model_props(model, {METADATA_KEY: facts, SEAL_KEY: BLANK_SEAL})
     onnx.checker.check_model(model, full_check=True)
-    write_atomically(out, model.SerializeToString())
+    write_atomically(out, seal(model.SerializeToString(deterministic=True)))
     return out
 
 

@@ -55,11 +55,11 @@ def main() -> None:
     # NumPy is what a program has loaded that has pictures.
     import numpy as np
 
-    from tinydf_runtime.engine import open_engine
+    from tinydf_runtime.engine import load_engine
 
     started = time.perf_counter()
     try:
-        engine = open_engine(path, device, threads or None)
+        engine = load_engine(path, device, threads or None)
     except TinyDFError as error:
         sys.exit(str(error))
     side_px = engine.spec.crop.side_px

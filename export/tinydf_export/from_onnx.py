@@ -14,6 +14,7 @@ from tinydf_runtime.engines.onnxruntime_engine import open_session
 from tinydf_runtime.errors import ModelFileError, QualityError, needs
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.plan import PlanFacts, write_plan
+from tinydf_runtime.seal import check_seal
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 
 
@@ -92,6 +93,7 @@ def _read_metadata(source: Path) -> tuple[ModelSpec, str]:
     Raises:
         ModelFileError: It is damaged, or none that we wrote.
     """
+    check_seal(source)
     metadata = open_session(source, "cpu", 1).get_modelmeta().custom_metadata_map
     if METADATA_KEY not in metadata or GOLDEN_KEY not in metadata:
         raise ModelFileError(f"{source.name}: no TinyDF metadata found. Make the file with tinydf-export.")

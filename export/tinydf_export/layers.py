@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tinydf_calibration.layers import LayerDifference, compare_layers, first_bad
 from tinydf_export.golden import decode_crops
-from tinydf_runtime.engine import open_engine
+from tinydf_runtime.engine import load_engine
 from tinydf_runtime.errors import ModelFileError, UsageError
 
 CROPS = 2
@@ -36,7 +36,7 @@ def compare_files(model: Path, reference: Path) -> tuple[LayerDifference, ...]:
     for path in (model, reference):
         if path.suffix.lower() != ".onnx":
             raise UsageError(f"{path}: layers can be compared in .onnx files alone. Export the checkpoint to one.")
-    engines = [open_engine(path) for path in (model, reference)]
+    engines = [load_engine(path) for path in (model, reference)]
     hashes = [engine.spec.checkpoint_sha256 for engine in engines]
     if hashes[0] != hashes[1]:
         raise UsageError(

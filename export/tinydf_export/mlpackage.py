@@ -18,6 +18,7 @@ from typing import Any
 
 from tinydf_runtime.engines.coreml_package import DESCRIPTION, MANIFEST, WEIGHTS, coremltools
 from tinydf_runtime.errors import OutputError
+from tinydf_runtime.seal import SEAL_KEY, seal
 
 _FOLDER = Path("Data")
 
@@ -130,7 +131,6 @@ def write_package(package: Package, out: Path) -> int:
 
 def _files(package: Package) -> dict[Path, bytes]:
     description = package.description.SerializeToString(deterministic=True)
-    files = {DESCRIPTION: description, WEIGHTS: package.weights}
     digest = hashlib.sha256(description + package.weights).hexdigest()
     entries = {}
     for path, words in ((DESCRIPTION, "Specification"), (WEIGHTS.parent, "Weights")):
@@ -142,7 +142,10 @@ def _files(package: Package) -> dict[Path, bytes]:
         }
     root = next(iter(entries))
     manifest = {"fileFormatVersion": "1.0.0", "itemInfoEntries": entries, "rootModelIdentifier": root}
-    return {MANIFEST: json.dumps(manifest, indent=4).encode(), **files}
+    about = json.dumps(manifest, indent=4).encode()
+    if SEAL_KEY in package.description.description.metadata.userDefined:
+        description = seal(description, package.weights, about)
+    return {MANIFEST: about, DESCRIPTION: description, WEIGHTS: package.weights}
 
 
 def _write_synced(path: Path, content: bytes) -> None:

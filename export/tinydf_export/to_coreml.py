@@ -20,9 +20,10 @@ from tinydf_export.onnx_to_mil import build_program
 from tinydf_export.proof import MAX_AUC_DROP
 from tinydf_export.targets import ExportedModel
 from tinydf_export.weight_only import compress_weights
-from tinydf_runtime.engine import Engine, open_engine
+from tinydf_runtime.engine import Engine, load_engine
 from tinydf_runtime.engines.coreml_package import coremltools
 from tinydf_runtime.errors import UnavailableError
+from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec, Precision
 
 
@@ -84,14 +85,14 @@ def _write_graph(job: ExportJob) -> ModelProto:
 
 
 def _with_spec(package: Package, spec: ModelSpec, golden_text: str) -> Package:
-    return describe(package, {METADATA_KEY: spec.to_json(), GOLDEN_KEY: golden_text})
+    return describe(package, {METADATA_KEY: spec.to_json(), GOLDEN_KEY: golden_text, SEAL_KEY: BLANK_SEAL})
 
 
 def _open_trial(path: Path) -> Engine:
     """Returns Core ML where it is and runs this model, else the interpreter."""
     if sys.platform == "darwin":
         try:
-            return open_engine(path)
+            return load_engine(path)
         except UnavailableError:
             pass
     return open_interpreter(path)

@@ -15,9 +15,10 @@ from tinydf_export.float_graph import build_float_graph, build_model, compact_gr
 from tinydf_export.proof import MAX_AUC_DROP
 from tinydf_export.targets import ExportedModel
 from tinydf_export.typed import type_strongly
-from tinydf_runtime.engine import open_engine
+from tinydf_runtime.engine import load_engine
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.files import write_atomically
+from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec, Precision
 
 __all__ = ["build_float_graph", "build_model", "export"]
@@ -57,7 +58,7 @@ def export(
         trial = Path(folder) / "trial.onnx"
         trial.write_bytes(pack(model, job.spec, job.golden_text))
         try:
-            spec, proof = finish_export(job, open_engine(trial))
+            spec, proof = finish_export(job, load_engine(trial))
         except QualityError as error:
             raise QualityError(f"{error} {name_first_bad_layer(job, model)}") from error
     content = pack(model, spec, job.golden_text)
@@ -66,13 +67,12 @@ def export(
 
 
 def pack(model: onnx.ModelProto, spec: ModelSpec, golden_text: str) -> bytes:
-    """Returns a model's file content: graph, spec and golden crops."""
+    """Returns a model's file content: graph, spec, golden crops and seal."""
     packed = onnx.ModelProto()
     packed.CopyFrom(model)
-    onnx.helper.set_model_props(packed, {METADATA_KEY: spec.to_json(), GOLDEN_KEY: golden_text})
+    onnx.helper.set_model_props(packed, {METADATA_KEY: spec.to_json(), GOLDEN_KEY: golden_text, SEAL_KEY: BLANK_SEAL})
     onnx.checker.check_model(packed, full_check=True)
-    content: bytes = packed.SerializeToString(deterministic=True)
-    return content
+    return seal(packed.SerializeToString(deterministic=True))
 
 
 def _write_graph(job: ExportJob) -> onnx.ModelProto:

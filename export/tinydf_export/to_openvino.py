@@ -12,9 +12,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import onnx
-import openvino
-from openvino import opset13
-from openvino._offline_transformations import apply_moc_transformations
 
 from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.sampler import LabelledCrops
@@ -25,9 +22,11 @@ from tinydf_export.openvino_int8 import quantize
 from tinydf_export.openvino_layout import convolve_pictures
 from tinydf_export.proof import MAX_AUC_DROP
 from tinydf_export.targets import ExportedModel
-from tinydf_runtime.engine import open_engine
+from tinydf_runtime.engine import load_engine
 from tinydf_runtime.engines.openvino_engine import WEIGHTS_KEY
+from tinydf_runtime.engines.quiet_openvino import openvino
 from tinydf_runtime.files import write_atomically
+from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec, Precision
 
 
@@ -66,7 +65,7 @@ def export(
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.xml"
         write_pair(pair.describe(job.spec, job), pair.weights, trial)
-        spec, proof = finish_export(job, open_engine(trial))
+        spec, proof = finish_export(job, load_engine(trial))
     graph = pair.describe(spec, job)
     write_pair(graph, pair.weights, out)
     return ExportedModel(out, spec, proof, len(graph) + len(pair.weights))
@@ -85,7 +84,7 @@ class Pair:
     weights: bytes
 
     def describe(self, spec: ModelSpec, job: ExportJob) -> bytes:
-        """Returns the ``.xml`` file with spec, golden crops and the hash of the weights in ``rt_info``."""
+        """Returns the ``.xml`` file with spec, golden crops, hash of the weights and seal in ``rt_info``."""
         root = ElementTree.fromstring(self.graph)
         info = root.find("rt_info")
         assert info is not None
@@ -93,10 +92,11 @@ class Pair:
             METADATA_KEY: spec.to_json(),
             GOLDEN_KEY: job.golden_text,
             WEIGHTS_KEY: hashlib.sha256(self.weights).hexdigest(),
+            SEAL_KEY: BLANK_SEAL,
         }
         for key, text in metadata.items():
             ElementTree.SubElement(info, key, value=text)
-        return _write_xml(root)
+        return seal(_write_xml(root), self.weights)
 
 
 def convert(model: onnx.ModelProto, *, half: bool) -> Pair:
@@ -106,6 +106,9 @@ def convert(model: onnx.ModelProto, *, half: bool) -> Pair:
         model: Float32, or with quantize/dequantize pairs.
         half: Stores weights in float16; they are computed with in float32.
     """
+    # Not above, where it would be imported before the telemetry is off.
+    from openvino._offline_transformations import apply_moc_transformations
+
     converted = openvino.Core().read_model(model.SerializeToString(deterministic=True))
     # What convert_model does too, but that sends statistics of use over the network.
     apply_moc_transformations(converted, cf=True)
@@ -155,8 +158,8 @@ def _halve_weights(converted: openvino.Model) -> None:
             continue
         values = node.get_data()
         if values.size >= MIN_SIZE:
-            stored = opset13.constant(values.astype(np.float16), name=f"{name}.half")
-            widened = opset13.convert(stored, "f32", name=name)
+            stored = openvino.opset13.constant(values.astype(np.float16), name=f"{name}.half")
+            widened = openvino.opset13.convert(stored, "f32", name=name)
             for user in node.output(0).get_target_inputs():
                 user.replace_source_output(widened.output(0))
 

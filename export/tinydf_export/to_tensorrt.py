@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
 from tinydf.checkpoint import Checkpoint
@@ -18,10 +16,12 @@ from tinydf_export.export import finish_export, quantize_for, start_export
 from tinydf_export.from_onnx import build_from_onnx
 from tinydf_export.plan_options import PlanOptions
 from tinydf_export.targets import ExportedModel
+from tinydf_export.to_onnx import pack
 from tinydf_export.typed import type_strongly
+from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import MissingExtraError, UnavailableError
 from tinydf_runtime.files import write_atomically
-from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, Precision
+from tinydf_runtime.spec import Precision
 from tinydf_runtime.types import Scores
 
 
@@ -62,9 +62,7 @@ def export(
         model = type_strongly(model)
     spec, proof = finish_export(job, PlainScorer(open_plainly(model.SerializeToString())))
     spec = replace(spec, versions={**spec.versions, "opset": str(model.opset_import[0].version)})
-    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json(), GOLDEN_KEY: job.golden_text})
-    onnx.checker.check_model(model, full_check=True)
-    content = model.SerializeToString(deterministic=True)
+    content = pack(model, spec, job.golden_text)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / f"{out.stem}.onnx"
         source.write_bytes(content)

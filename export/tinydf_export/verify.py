@@ -7,10 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydf_runtime.engine import AUTO, open_engine
+from tinydf_runtime.detect import METADATA_KEY as DETECTOR_KEY
+from tinydf_runtime.detect import FaceDetector
+from tinydf_runtime.engine import AUTO, load_engine
+from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.files import sha256_of
 from tinydf_runtime.golden import TOLERANCE as TOLERANCE
 from tinydf_runtime.golden import replay_golden
+from tinydf_runtime.recorded import check_recorded
+from tinydf_runtime.seal import check_seal
 from tinydf_runtime.spec import Precision
 
 
@@ -50,15 +55,16 @@ def verify_model(path: Path, device: str = AUTO, threads: int | None = None) -> 
     """Replays the golden crops stored with a model.
 
     Raises:
-        ModelFileError: The file is missing, damaged or no TinyDF model, or holds no golden crops.
+        ModelFileError: The file is missing, damaged, changed or no TinyDF model, or holds no seal or golden crops.
         UnavailableError: The device is not there.
     """
-    engine = open_engine(path, device, threads)
+    sha256 = check_whole(path)
+    engine = load_engine(path, device, threads)
     found = replay_golden(engine, path.name)
     difference = np.abs(found - np.array(engine.spec.golden_probability, np.float32))
     return Verification(
         model=path.name,
-        sha256=sha256_of(path),
+        sha256=sha256,
         engine=engine.name,
         device=engine.device,
         precision=engine.spec.precision,
@@ -67,3 +73,53 @@ def verify_model(path: Path, device: str = AUTO, threads: int | None = None) -> 
         max_difference=float(difference.max()),
         tolerance=TOLERANCE[engine.spec.precision],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorVerification:
+    """A face detector's file that is as it was exported. It holds no golden crops.
+
+    Attributes:
+        model: File name.
+        sha256: Hash of the file.
+        name: Name of the network.
+    """
+
+    model: str
+    sha256: str
+    name: str
+
+
+def is_detector(path: Path) -> bool:
+    """Returns whether a file says that it is a face detector; False for one that cannot be read."""
+    try:
+        return path.suffix.lower() == ".onnx" and DETECTOR_KEY.encode() in path.read_bytes()
+    except OSError:
+        return False
+
+
+def verify_detector(path: Path) -> DetectorVerification:
+    """Accepts a face detector whose file is as it was exported.
+
+    Raises:
+        ModelFileError: The file was changed, is no face detector or holds no seal.
+    """
+    sha256 = check_whole(path)
+    return DetectorVerification(path.name, sha256, FaceDetector(path, threads=1).name)
+
+
+def check_whole(path: Path) -> str:
+    """Accepts a model whose bytes are those of its export, and returns its hash.
+
+    Raises:
+        ModelFileError: The file is missing or was changed, or nothing tells whether it was.
+    """
+    if not path.exists():
+        raise ModelFileError(f"{path}: No such file or directory. Check the path of the model.")
+    check_recorded(path)
+    if not check_seal(path):
+        raise ModelFileError(
+            f"{path.name}: no seal found, so that nothing tells whether it is whole: it is damaged, or no model that "
+            "tinydf-export of this version wrote. Copy or export it again."
+        )
+    return sha256_of(path)

@@ -12,6 +12,7 @@ import click
 from tinydf_runtime.engine import AUTO
 from tinydf_runtime.errors import ExitCode, TinyDFError
 from tinydf_runtime.files import write_atomically
+from tinydf_runtime.user_cache import keep_caches_together
 
 STANDARD_OUTPUT = Path("-")
 
@@ -46,6 +47,7 @@ class OneLineCommand(click.Command):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
         kwargs["standalone_mode"] = False
+        keep_caches_together()
         try:
             code = super().main(*args, **kwargs)
         except TinyDFError as error:

@@ -14,6 +14,7 @@ from tinydf_runtime.embedded import DEFAULT_DETECTOR
 from tinydf_runtime.engines.onnxruntime_engine import open_session
 from tinydf_runtime.errors import ModelFileError, UsageError
 from tinydf_runtime.files import sha256_of
+from tinydf_runtime.seal import check_seal
 from tinydf_runtime.types import Face, Image
 
 __all__ = ["DEFAULT_DETECTOR", "FaceDetector"]
@@ -52,6 +53,7 @@ class FaceDetector:
         if long_side_px < _COARSEST_STRIDE_PX:
             raise UsageError(f"long_side_px: found {long_side_px}, expected {_COARSEST_STRIDE_PX} or more.")
         path = DEFAULT_DETECTOR if path is None else Path(path)
+        check_seal(path)
         self._session = open_session(path, "cpu", threads)
         missing = {*_OUTPUTS} - {output.name for output in self._session.get_outputs()}
         facts = _read_metadata(self._session.get_modelmeta().custom_metadata_map, path.name)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UsageError, needs
+from tinydf_runtime.seal import check_seal
 from tinydf_runtime.spec import ModelSpec
 from tinydf_runtime.types import Scores
 
@@ -91,11 +92,13 @@ def open_engine(
 ) -> FileEngine:
     """Loads a model with the engine that its ending asks for. Only that engine's library is imported.
 
+    At the first use of a model on a machine its golden crops are replayed.
+
     Args:
         path: Model file.
         device: "auto" for what the engine is made for: "cuda" (.plan), "all" (.mlpackage), else "cpu". Or another that
-            it offers: "cuda" (.onnx), "cpu:bf16" and "gpu" (.xml), "cpu", "gpu" and "npu" (.mlpackage). A device that
-            is not there is an error, never a silent change to another.
+            it offers: "cuda" (.onnx), "gpu" (.xml), "cpu", "gpu" and "npu" (.mlpackage). A device that is not there is
+            an error, never a silent change to another.
         threads: Threads of the engine on the CPU, None for its own choice.
         allow_fallback: Uses the CPU where the device is not there, and logs a warning; the engine's ``device`` tells.
 
@@ -105,11 +108,25 @@ def open_engine(
         MissingExtraError: The engine's library is not installed.
         UnavailableError: The device is not there.
         ModelFileError: The file is missing, damaged or no TinyDF model.
+        QualityError: At its first use on this machine the device did not give what the checkpoint gives.
     """
+    # Only those that open a model need what it is made of.
+    from tinydf_runtime.first_use import check_first_use
+
+    engine = load_engine(path, device, threads, allow_fallback=allow_fallback)
+    check_first_use(engine, Path(path))
+    return engine
+
+
+def load_engine(
+    path: Path, device: str = AUTO, threads: int | None = None, *, allow_fallback: bool = False
+) -> FileEngine:
+    """Loads a model as ``open_engine`` does, for those who hold what it computes against its checkpoint themselves."""
     path = Path(path)
     row, device = find_engine(path), resolve_device(path, device)
     if threads is not None and threads < 1:
         raise UsageError(f"threads: found {threads}, expected 1 or more.")
+    check_seal(path)
     with needs(row.extra):
         module = import_module(f"tinydf_runtime.engines.{row.module}")
     open_model = cast(_OpenModel, module.open_model)

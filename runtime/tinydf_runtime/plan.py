@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.files import write_atomically
+from tinydf_runtime.model_files import facts_path
+from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 
 SCHEMA = "tinydf.plan/1"
@@ -39,9 +41,10 @@ class PlanFacts:
     dla_core: int | None = None
 
     def to_json(self) -> str:
-        """Returns the facts as one JSON object, keys sorted."""
+        """Returns the facts as one JSON object, keys sorted, with a blank seal."""
         values = {
             "schema": SCHEMA,
+            SEAL_KEY: BLANK_SEAL,
             METADATA_KEY: json.loads(self.spec.to_json()),
             GOLDEN_KEY: json.loads(self.golden),
             "plan_sha256": self.plan_sha256,
@@ -54,11 +57,6 @@ class PlanFacts:
         return json.dumps(values, indent=1, sort_keys=True) + "\n"
 
 
-def facts_path(plan: Path) -> Path:
-    """Returns where the facts of a plan are: ``model.plan.json`` for ``model.plan``."""
-    return plan.with_name(f"{plan.name}.json")
-
-
 def write_plan(path: Path, plan: bytes, facts: PlanFacts) -> None:
     """Writes a plan and the facts beside it.
 
@@ -67,7 +65,7 @@ def write_plan(path: Path, plan: bytes, facts: PlanFacts) -> None:
     Raises:
         OutputError: A file could not be written.
     """
-    write_atomically(facts_path(path), facts.to_json().encode())
+    write_atomically(facts_path(path), seal(facts.to_json().encode(), plan))
     write_atomically(path, plan)
 
 

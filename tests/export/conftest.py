@@ -22,6 +22,7 @@ from tinydf_calibration.table import CalibrationTable  # noqa: E402
 from tinydf_export import ExportedModel, export, float_graph, to_onnx  # noqa: E402
 from tinydf_export.golden import draw_golden_crops  # noqa: E402
 from tinydf_runtime.crop import CropRecipe  # noqa: E402
+from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal  # noqa: E402
 from tinydf_runtime.spec import METADATA_KEY, ModelSpec  # noqa: E402
 
 TEMPERATURE = 0.7
@@ -95,11 +96,10 @@ def with_spec(exported: ExportedModel, tmp_path: Path) -> Callable[[ModelSpec], 
 
     def write(spec: ModelSpec) -> Path:
         model = onnx.load(exported.path)
-        metadata = {item.key: item.value for item in model.metadata_props} | {METADATA_KEY: spec.to_json()}
-        del model.metadata_props[:]
-        onnx.helper.set_model_props(model, metadata)
+        metadata = {item.key: item.value for item in model.metadata_props}
+        onnx.helper.set_model_props(model, metadata | {METADATA_KEY: spec.to_json(), SEAL_KEY: BLANK_SEAL})
         path = tmp_path / "changed.onnx"
-        path.write_bytes(model.SerializeToString())
+        path.write_bytes(seal(model.SerializeToString()))
         return path
 
     return write

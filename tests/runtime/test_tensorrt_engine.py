@@ -121,7 +121,7 @@ def test_only_a_version_compatible_plan_may_run_its_own_code(make_plan: PlanMake
 def test_plan_and_facts_must_belong_together(make_plan: PlanMaker) -> None:
     path = make_plan()
     path.write_bytes(path.read_bytes() + b" ")
-    with pytest.raises(ModelFileError, match=r"is not the plan that model\.plan\.json describes"):
+    with pytest.raises(ModelFileError, match=r"its seal is broken: model\.plan\.json or model\.plan is damaged"):
         open_engine(path, "cuda")
     facts_path(path).write_text("{}")
     with pytest.raises(ModelFileError, match="expected schema"):

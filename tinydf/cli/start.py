@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 from tinydf_runtime.errors import MissingExtraError
+from tinydf_runtime.user_cache import keep_caches_together
 
 
 def prepare() -> None:
@@ -31,6 +32,7 @@ def evaluate() -> None:
 
 
 def _start(command: str, module: str) -> None:
+    keep_caches_together()
     try:
         main = import_module(module).main
     except MissingExtraError as error:

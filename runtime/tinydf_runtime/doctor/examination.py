@@ -20,7 +20,7 @@ from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.doctor.codecs import Codec, try_pictures, try_videos
 from tinydf_runtime.doctor.machine import Machine, read_machine
 from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
-from tinydf_runtime.engine import open_engine
+from tinydf_runtime.engine import load_engine
 from tinydf_runtime.errors import TinyDFError, install_line
 from tinydf_runtime.golden import TOLERANCE, replay_golden
 from tinydf_runtime.reading.quiet import quiet
@@ -142,16 +142,15 @@ def _engine(name: str, devices: Callable[[], tuple[str, ...]], install: str | No
 
 
 def _onnxruntime_devices() -> tuple[str, ...]:
-    import onnxruntime
-
     from tinydf_runtime.engines.onnxruntime_engine import PROVIDERS
+    from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 
     there = onnxruntime.get_available_providers()
     return tuple(device for device, provider in PROVIDERS.items() if provider in there)
 
 
 def _openvino_devices() -> tuple[str, ...]:
-    import openvino
+    from tinydf_runtime.engines.quiet_openvino import openvino
 
     return tuple(device.lower() for device in openvino.Core().available_devices)
 
@@ -171,7 +170,7 @@ def _coreml_devices() -> tuple[str, ...]:
 def _try_classifier() -> NetworkState:
     """Replays the golden crops of the embedded classifier."""
     try:
-        engine = open_engine(DEFAULT_MODEL, threads=1)
+        engine = load_engine(DEFAULT_MODEL, threads=1)
         found = replay_golden(engine, DEFAULT_MODEL.name)
     except (TinyDFError, ImportError) as error:
         return NetworkState("classifier", works=False, detail=_first_line(error))

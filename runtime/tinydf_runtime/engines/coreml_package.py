@@ -15,15 +15,12 @@ from coremltools.proto import Model_pb2  # noqa: E402
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # noqa: E402
 
 from tinydf_runtime.errors import ModelFileError  # noqa: E402
+from tinydf_runtime.model_files import DESCRIPTION, MANIFEST, WEIGHTS  # noqa: E402
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec  # noqa: E402
 
 _logger.setLevel(_level)
 
 __all__ = ["DESCRIPTION", "MANIFEST", "WEIGHTS", "check_signature", "coremltools", "read_description"]
-
-MANIFEST = Path("Manifest.json")
-DESCRIPTION = Path("Data/com.apple.CoreML/model.mlmodel")
-WEIGHTS = Path("Data/com.apple.CoreML/weights/weight.bin")
 
 
 def read_description(path: Path) -> Any:

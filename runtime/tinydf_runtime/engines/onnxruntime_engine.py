@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from tinydf_runtime.choices import check_choice
 from tinydf_runtime.engine import Engine, check_crops
+from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import ModelFileError, UnavailableError
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 from tinydf_runtime.types import Scores

@@ -81,7 +81,7 @@ def test_a_network_that_computes_something_else_breaks_the_base(monkeypatch: pyt
     def damaged(*arguments: object, **options: object) -> None:
         raise ModelFileError("tinydf.onnx: damaged.")
 
-    monkeypatch.setattr(doctor, "open_engine", damaged)
+    monkeypatch.setattr(doctor, "load_engine", damaged)
     assert "tinydf.onnx: damaged." in run().stdout
     assert run("--quiet").exit_code == 4
 
