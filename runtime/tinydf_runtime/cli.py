@@ -21,6 +21,7 @@ from tinydf_runtime.overlap import Task
 from tinydf_runtime.page.reproduce import typed_command
 from tinydf_runtime.pipeline import Analyzer
 from tinydf_runtime.report import EVIDENCE_NOTE
+from tinydf_runtime.sandbox.client import start_early
 from tinydf_runtime.source import kind_of
 from tinydf_runtime.streams.reconnect import GIVE_UP_S
 from tinydf_runtime.streams.wishes import LiveWishes
@@ -124,6 +125,7 @@ class Run:
     show_default=True,
     help="How long to try a stream that broke off again; 0: not at all.",
 )
+@click.option("--sandbox/--no-sandbox", default=True, help="Decode files in a child process (on), or in this one.")
 @click.option("--quiet", is_flag=True, help="Print errors alone.")
 @click.option(
     "--version",
@@ -152,6 +154,7 @@ def main(
     window: bool,
     max_latency_ms: float | None,
     reconnect_seconds: float,
+    sandbox: bool,
     quiet: bool,
 ) -> int:
     """Tells for every person in INPUT whether the face looks forged.
@@ -162,6 +165,8 @@ def main(
     6 model file damaged, 7 output could not be written, 130 interrupted.
     """
     sources = expand_inputs(inputs)
+    if sandbox and any(kind_of(source) != "stream" for source in sources):
+        start_early()
     if window and not any(kind_of(source) == "stream" for source in sources):
         raise UsageError("--show: shows cameras and streams, and there is none among the inputs. Use --annotate.")
     if json_lines and str(json_file) == "-":
@@ -174,7 +179,7 @@ def main(
     check_outputs([path for path in outputs if path is not None and str(path) != "-"], sources)
     targets = annotation_targets(annotate, sources)
     analyzer = Analyzer(
-        engine, detector, device, threads, sample_fps, threshold, allow_fallback, annotate is not None, fpr
+        engine, detector, device, threads, sample_fps, threshold, allow_fallback, annotate is not None, fpr, sandbox
     )
     # Everywhere else the networks load while the first input is opened.
     if device != "cpu" and analyzer.device != device and not quiet:

@@ -44,6 +44,7 @@ REASON_WORDS: dict[Reason, str] = {
     "mostly_unseen": "less than half of it was seen, and the rest may differ",
     "interrupted": "stopped before its end",
     "unreadable": "it could not be read",
+    "decoding_failed": "decoding failed before its end, and the rest may differ",
 }
 """Reason code -> words for people."""
 

@@ -61,7 +61,9 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
     )
 
 
-def summarize_unreadable(path: str, sha256: str | None, kind: Kind, message: str, total_s: float) -> InputReport:
+def summarize_unreadable(
+    path: str, sha256: str | None, kind: Kind, message: str, total_s: float, status: Status = "unreadable"
+) -> InputReport:
     """Returns the report of an input that could not be read: no probability, and never real.
 
     Args:
@@ -70,12 +72,13 @@ def summarize_unreadable(path: str, sha256: str | None, kind: Kind, message: str
         kind: What it is by its name.
         message: What is wrong with it and what to do, in one line.
         total_s: Wall clock spent on it.
+        status: "timeout" where it may be read in more time.
     """
     return InputReport(
         path=path,
         sha256=sha256,
         kind=kind,
-        status="unreadable",
+        status=status,
         width=None,
         height=None,
         fps=None,

@@ -25,6 +25,7 @@ Reason: TypeAlias = Literal[
     "mostly_unseen",
     "interrupted",
     "unreadable",
+    "decoding_failed",
 ]
 
 

@@ -21,7 +21,7 @@ from tinydf_runtime.reading.hdr import opencv_tone_maps, tone_map
 from tinydf_runtime.reading.interlace import is_combed, keep_one_field
 from tinydf_runtime.reading.quiet import quiet
 from tinydf_runtime.streams.address import mask_credentials, stream_address
-from tinydf_runtime.types import Frame, Image
+from tinydf_runtime.types import Frame, Image, Reason
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"}
@@ -71,6 +71,7 @@ class VideoReader:
         last_s: Time stamp of the last decoded frame.
         adjustments: What was done to the pictures seen so far, beside turning them upright.
         truncated: True when all frames were read and the file had promised clearly more.
+        caveats: What speaks against relying on the pictures seen so far.
     """
 
     def __init__(self, source: Path | int | str, sample_fps: float | None = None) -> None:
@@ -89,6 +90,7 @@ class VideoReader:
             raise UsageError(f"sample_fps: found {sample_fps}, expected a number above 0, or None for every frame.")
         self.frames_decoded: int = 0
         self.truncated: bool = False
+        self.caveats: tuple[Reason, ...] = ()
         self.kind: Literal["video", "stream"] = "video"
         self._source = source
         self._sample_fps = sample_fps

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -18,10 +17,10 @@ from tinydf_runtime.face_scores import FaceScores
 from tinydf_runtime.file_frames import FileFrames
 from tinydf_runtime.findings import Adjustment, Status
 from tinydf_runtime.overlap import Ahead
-from tinydf_runtime.reading.picture import read_image
+from tinydf_runtime.sandbox.client import ChildFrames
 from tinydf_runtime.scoring import crop_tracked, score_crops
 from tinydf_runtime.track import FaceTracker
-from tinydf_runtime.types import Face, FaceScore, Frame, Image
+from tinydf_runtime.types import Face, FaceScore, Frame, Image, Reason
 from tinydf_runtime.video import VideoInfo
 
 BATCH = 4
@@ -111,7 +110,10 @@ class Watch:
         info: What the input says about itself.
         status: "ok", or why it was not seen to its end.
         interrupted: Whether it was stopped from outside.
+        single_faces: Faces found so far where every face is a track of its own.
         scores: Track id -> its faces in order of time.
+        adjustments: See ``VideoReader``.
+        caveats: See ``VideoReader``.
         album: The few crops that are kept.
     """
 
@@ -122,6 +124,7 @@ class Watch:
     info: VideoInfo | None = None
     status: Status = "ok"
     interrupted: bool = False
+    single_faces: int = 0
     frames_decoded: int = 0
     frames_scored: int = 0
     last_s: float = 0.0
@@ -129,6 +132,7 @@ class Watch:
     detect_s: float = 0.0
     classify_s: float = 0.0
     adjustments: tuple[Adjustment, ...] = ()
+    caveats: tuple[Reason, ...] = ()
     scores: dict[int, FaceScores] = field(default_factory=dict)
     album: FaceAlbum = field(default_factory=FaceAlbum)
     _waiting: list[tuple[int, FaceScore, Image]] = field(default_factory=list)
@@ -141,7 +145,11 @@ class Watch:
         """Finds, follows and crops the faces of a frame. Frames come in order; another thread may score meanwhile."""
         started = time.perf_counter()
         faces = self.detector.detect(frame.image)
-        tracked = list(enumerate(faces, 1)) if self.tracker is None else self.tracker.update(frame, faces)
+        if self.tracker is None:
+            tracked = list(enumerate(faces, self.single_faces + 1))
+            self.single_faces += len(faces)
+        else:
+            tracked = self.tracker.update(frame, faces)
         found = time.perf_counter()
         crops = crop_tracked(frame, tracked, self.engine)
         return Sight(frame.index, frame.time_s, crops, found - started, time.perf_counter() - found)
@@ -196,7 +204,9 @@ def watch_video(
     stopped_at: int | None = None
     with ExitStack() as stack:
         found = _find_all(iter(frames), watch)
-        overlap = overlap and isinstance(frames, FileFrames)
+        overlap = overlap and isinstance(frames, FileFrames | ChildFrames)
+        if isinstance(frames, ChildFrames):
+            frames.bound(deadline, limits.stop)
         sights = stack.enter_context(Ahead(found, SIGHTS_AHEAD, "tinydf-find")) if overlap else found
         for sight in sights:
             watch.take(sight)
@@ -214,28 +224,44 @@ def watch_video(
     watch.info = frames.info
     # What was decoded ahead of a stop was not seen.
     watch.frames_decoded = frames.frames_decoded if stopped_at is None else stopped_at + 1
-    if isinstance(frames, FileFrames):
-        watch.decode_s = frames.decode_s
-        watch.adjustments = frames.adjustments
+    _note_facts(frames, watch)
     if stopped_at is None and frames.truncated:
         watch.status = "truncated"
 
 
-def watch_image(path: Path, watch: Watch) -> None:
-    """Shows one picture to ``watch``.
+def watch_image(frames: FrameSource, watch: Watch, limits: Limits) -> None:
+    """Shows the pictures of one image file to ``watch``: most hold a single one.
+
+    Args:
+        frames: Where they come from, entered.
+        watch: What remembers them.
+        limits: When to stop waiting for them.
 
     Raises:
-        UnreadableInputError: It cannot be decoded.
+        UnreadableInputError: None can be decoded.
     """
-    started = time.perf_counter()
-    image = read_image(path)
-    watch.decode_s = time.perf_counter() - started
-    watch.info = VideoInfo(
-        width=image.shape[1], height=image.shape[0], fps=None, duration_s=None, rotation_deg=0, frames_expected=1
-    )
-    watch.frames_decoded = 1
-    watch.look(Frame(0, 0.0, image))
+    if isinstance(frames, ChildFrames):
+        frames.bound(None if limits.max_seconds is None else time.monotonic() + limits.max_seconds, limits.stop)
+    for frame in frames:
+        watch.look(frame)
+        # Else it would stay in memory while the next one is waited for.
+        del frame
     watch.score_waiting()
+    watch.info = frames.info
+    watch.frames_decoded = frames.frames_decoded
+    _note_facts(frames, watch)
+    if frames.truncated:
+        watch.status = "truncated"
+
+
+def _note_facts(frames: FrameSource, watch: Watch) -> None:
+    """Notes what a decoder tells beside the pictures."""
+    if isinstance(frames, FileFrames | ChildFrames):
+        watch.decode_s = frames.decode_s
+        watch.adjustments = frames.adjustments
+        watch.caveats = frames.caveats
+    if isinstance(frames, ChildFrames) and frames.timed_out:
+        watch.status = "timeout"
 
 
 def _find_all(frames: Iterator[Frame], watch: Watch) -> Generator[Sight, None, None]:
