@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from tinydf_runtime.bar import task
+from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.errors import ExitCode, UsageError
 from tinydf_runtime.findings import InputReport
 from tinydf_runtime.inputs import expand_inputs
@@ -176,8 +177,9 @@ def main(
     if threshold is not None and fpr is not None:
         raise UsageError("--fpr: chooses a threshold, and --threshold gives one. Leave one out.")
     outputs = (json_file, csv_file, html_file)
-    check_outputs([path for path in outputs if path is not None and str(path) != "-"], sources)
-    targets = annotation_targets(annotate, sources)
+    models = [*network_files(engine, detector)]
+    check_outputs([path for path in outputs if path is not None and str(path) != "-"], sources, models)
+    targets = annotation_targets(annotate, sources, models)
     analyzer = Analyzer(
         engine, detector, device, threads, sample_fps, threshold, allow_fallback, annotate is not None, fpr, sandbox
     )
@@ -206,6 +208,12 @@ def main(
         return ExitCode.INTERRUPTED
     partly = any(item.status in ("unreadable", "truncated", "timeout") for item in run.done)
     return ExitCode.INPUT if partly else ExitCode.DONE
+
+
+def network_files(engine: Path | None, detector: Path | None) -> list[Path]:
+    """Returns the files of the networks, what lies beside them and belongs to them included."""
+    model = engine or DEFAULT_MODEL
+    return [model, model.with_suffix(".bin"), model.with_name(f"{model.name}.json"), detector or DEFAULT_DETECTOR]
 
 
 def judge_all(

@@ -10,8 +10,9 @@ from tinydf_runtime.types import FacePicture, FaceScore, Label, Reason, Segment
 
 Kind: TypeAlias = Literal["video", "image", "stream"]
 GapReason: TypeAlias = Literal["ended", "stalled"]
-Adjustment: TypeAlias = Literal["tone_mapped", "deinterlaced"]
-"""What was done to pictures before they were looked at: HDR brought to an ordinary screen; one half picture kept."""
+Adjustment: TypeAlias = Literal["tone_mapped", "deinterlaced", "square_pixels", "resized_midway", "on_white"]
+"""What was done to pictures before they were looked at: HDR brought to an ordinary screen; one half picture kept;
+pixels that are not square made so; pictures of several sizes; transparent parts shown on white."""
 Status: TypeAlias = Literal["ok", "truncated", "no_face", "unreadable", "timeout"]
 InputVerdict: TypeAlias = Literal["real", "fake", "inconclusive", "no_face", "error"]
 

@@ -45,6 +45,14 @@ REASON_WORDS: dict[Reason, str] = {
     "interrupted": "stopped before its end",
     "unreadable": "it could not be read",
     "decoding_failed": "decoding failed before its end, and the rest may differ",
+    "damaged_part": "a part of it is damaged and could not be looked at",
+    "more_tracks": "it holds more pictures or video tracks than were looked at",
+    "size_changes": "its pictures change size midway, and the rest was not looked at",
+    "few_colours": "so few colours are left that dither and steps hide what a forgery leaves, and look like it",
+    "over_exposed": "the face is too bright to show detail",
+    "under_exposed": "the face is too dark to show detail",
+    "smoothed": "the face has no fine detail: painted, smoothed or enlarged",
+    "screen_pattern": "a pattern lies over the face, as in a photo of a screen or of print",
 }
 """Reason code -> words for people."""
 

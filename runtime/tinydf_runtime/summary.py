@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tinydf_runtime.aggregate import MINIMUM_FACES, judge_input, judge_tracks, severity, strictness
 from tinydf_runtime.findings import InputReport, Kind, Status, Timing, TrackReport
+from tinydf_runtime.judging.caveats import weigh_caveats
 from tinydf_runtime.judging.recheck import is_unstable, pictures_behind
 from tinydf_runtime.types import FaceScore, Reason, Segment, Verdict
 from tinydf_runtime.watch import Watch
@@ -36,6 +37,7 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
     endless = _is_endless(kind, watch)
     coverage = _coverage(watch) if status in ("truncated", "timeout") and not endless else 1.0
     verdict, probability, reasons = judge_input(verdicts, coverage)
+    verdict, reasons = weigh_caveats(verdict, reasons, watch.caveats)
     return InputReport(
         path=path,
         sha256=sha256,

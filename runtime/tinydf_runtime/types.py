@@ -26,6 +26,14 @@ Reason: TypeAlias = Literal[
     "interrupted",
     "unreadable",
     "decoding_failed",
+    "damaged_part",
+    "more_tracks",
+    "size_changes",
+    "few_colours",
+    "over_exposed",
+    "under_exposed",
+    "smoothed",
+    "screen_pattern",
 ]
 
 

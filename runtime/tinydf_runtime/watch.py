@@ -135,6 +135,9 @@ class Watch:
     caveats: tuple[Reason, ...] = ()
     scores: dict[int, FaceScores] = field(default_factory=dict)
     album: FaceAlbum = field(default_factory=FaceAlbum)
+    _size: tuple[int, ...] = ()
+    _first_track: int = 0
+    _last_track: int = 0
     _waiting: list[tuple[int, FaceScore, Image]] = field(default_factory=list)
 
     def look(self, frame: Frame) -> None:
@@ -149,10 +152,20 @@ class Watch:
             tracked = list(enumerate(faces, self.single_faces + 1))
             self.single_faces += len(faces)
         else:
-            tracked = self.tracker.update(frame, faces)
+            tracked = self._follow(frame, faces)
         found = time.perf_counter()
         crops = crop_tracked(frame, tracked, self.engine)
         return Sight(frame.index, frame.time_s, crops, found - started, time.perf_counter() - found)
+
+    def _follow(self, frame: Frame, faces: list[Face]) -> list[tuple[int, Face]]:
+        """Returns whose each face is. Where a face was means nothing in a picture of another size."""
+        assert self.tracker is not None
+        if self._size not in ((), frame.image.shape):
+            self.tracker, self._first_track = FaceTracker(), self._last_track
+        self._size = frame.image.shape
+        tracked = [(self._first_track + track, face) for track, face in self.tracker.update(frame, faces)]
+        self._last_track = max([self._last_track, *(track for track, _ in tracked)])
+        return tracked
 
     def take(self, sight: Sight) -> None:
         """Takes the crops of a frame, and scores when a batch is full."""

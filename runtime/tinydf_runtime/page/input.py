@@ -26,6 +26,9 @@ CREDENTIAL_WORDS = {
 ADJUSTMENT_WORDS: dict[Adjustment, str] = {
     "tone_mapped": "HDR brought to the range of ordinary video",
     "deinterlaced": "half-pictures joined (deinterlaced)",
+    "square_pixels": "pixels that are not square made so, as players do",
+    "resized_midway": "pictures of several sizes",
+    "on_white": "transparent parts shown on white",
 }
 MOST_GAPS = 10
 

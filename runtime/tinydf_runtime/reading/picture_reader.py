@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 
 from tinydf_runtime.findings import Adjustment
-from tinydf_runtime.reading.picture import read_image
+from tinydf_runtime.reading.palette import has_few_colours
+from tinydf_runtime.reading.picture import read_more_pages, read_shown
 from tinydf_runtime.types import Frame, Reason
 from tinydf_runtime.video import VideoInfo
 
@@ -30,13 +31,14 @@ class PictureReader:
             UnreadableInputError: See ``read_image``.
             MissingExtraError: See ``read_image``.
         """
-        self._image = read_image(path)
+        self._path = path
+        self._image, transparent = read_shown(path)
         height, width = self._image.shape[:2]
         self.info: VideoInfo = VideoInfo(width, height, None, None, 0, 1)
         self.frames_decoded: int = 1
         self.truncated: bool = False
-        self.adjustments: tuple[Adjustment, ...] = ()
-        self.caveats: tuple[Reason, ...] = ()
+        self.adjustments: tuple[Adjustment, ...] = ("on_white",) if transparent else ()
+        self.caveats: tuple[Reason, ...] = ("few_colours",) if has_few_colours(self._image) else ()
 
     def __enter__(self) -> PictureReader:
         """Returns itself."""
@@ -50,3 +52,6 @@ class PictureReader:
     def __iter__(self) -> Iterator[Frame]:
         """Yields the pictures; the time between two is a second."""
         yield Frame(0, 0.0, self._image)
+        for image in read_more_pages(self._path):
+            yield Frame(self.frames_decoded, float(self.frames_decoded), image)
+            self.frames_decoded += 1

@@ -41,7 +41,8 @@ def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
         with open_reader(request["path"], request["kind"], request["sample_fps"]) as reader, _heart(reader, ring):
             _tell(channel, opened=asdict(reader.info))
             _send_frames(reader, channel, ring)
-            _tell(channel, end=True, **_facts(reader))
+            # Some facts, such as the true length, are known at the end alone.
+            _tell(channel, opened=asdict(reader.info), end=True, **_facts(reader))
     except OSError as error:
         _tell(channel, error=_one_line(error, request["path"]))
     # Whatever a library raises, it means that this input cannot be read.
