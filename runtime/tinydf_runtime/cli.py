@@ -21,6 +21,7 @@ from tinydf_runtime.outputs import annotation_targets, check_outputs, write_repo
 from tinydf_runtime.overlap import Task
 from tinydf_runtime.page.reproduce import typed_command
 from tinydf_runtime.pipeline import Analyzer
+from tinydf_runtime.plain_text import printable
 from tinydf_runtime.report import EVIDENCE_NOTE
 from tinydf_runtime.sandbox.client import start_early
 from tinydf_runtime.source import kind_of
@@ -234,7 +235,7 @@ def judge_all(
 
             item = follow_stream(source, analyzer, limits, wishes, run.silent)
         else:
-            with task(Path(source).name or source, run.silent) as progress:
+            with task(printable(Path(source).name or source), run.silent) as progress:
                 item = analyzer.analyze_input(source, progress, limits)
         run.done.append(item)
         if item.message is not None:
@@ -250,7 +251,7 @@ def judge_all(
 
             threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
             note: str | None = None
-            with task(f"drawing {targets[source].name}", run.silent) as progress:
+            with task(printable(f"drawing {targets[source].name}"), run.silent) as progress:
                 if item.kind == "image":
                     annotate_image(item, targets[source], threshold, margin)
                 else:
@@ -267,4 +268,4 @@ def import_display(silent: bool) -> None:
 
 def say_error(message: str) -> None:
     """Prints one line on stderr."""
-    click.echo(f"{NAME}: {' '.join(message.split())}", err=True)
+    click.echo(f"{NAME}: {printable(' '.join(message.split()))}", err=True)

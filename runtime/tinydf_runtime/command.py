@@ -11,6 +11,7 @@ import click
 
 from tinydf_runtime.errors import ExitCode, TinyDFError
 from tinydf_runtime.files import write_atomically
+from tinydf_runtime.plain_text import printable
 
 STANDARD_OUTPUT = Path("-")
 
@@ -50,7 +51,7 @@ class OneLineCommand(click.Command):
         sys.exit(int(code or 0))
 
     def _say(self, message: str) -> None:
-        click.echo(f"{self.name}: {' '.join(message.split())}", err=True)
+        click.echo(f"{self.name}: {printable(' '.join(message.split()))}", err=True)
 
 
 def write_figures(text: str, path: Path | None) -> None:

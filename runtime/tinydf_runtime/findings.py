@@ -78,6 +78,7 @@ class InputReport:
         pictures: The most suspicious and the best seen faces of each person, small enough to keep. Not part of the
             report's JSON.
         adjustments: What was done to the pictures before they were looked at, beside turning them upright.
+        smallest_face_px: Side of a face from which all were looked for; None where that is not known.
     """
 
     path: str
@@ -104,6 +105,7 @@ class InputReport:
     tracks_forgotten: int = 0
     pictures: tuple[FacePicture, ...] = field(default=(), repr=False, compare=False, metadata={"json": False})
     adjustments: tuple[Adjustment, ...] = ()
+    smallest_face_px: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

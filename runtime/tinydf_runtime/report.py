@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.findings import Report
+from tinydf_runtime.plain_text import as_cell
 from tinydf_runtime.types import Reason
 
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
@@ -50,7 +51,6 @@ REASON_WORDS: dict[Reason, str] = {
     "size_changes": "its pictures change size midway, and the rest was not looked at",
     "few_colours": "so few colours are left that dither and steps hide what a forgery leaves, and look like it",
     "over_exposed": "the face is too bright to show detail",
-    "under_exposed": "the face is too dark to show detail",
     "smoothed": "the face has no fine detail: painted, smoothed or enlarged",
     "screen_pattern": "a pattern lies over the face, as in a photo of a screen or of print",
 }
@@ -70,7 +70,10 @@ def report_json(report: Report) -> str:
 
 
 def report_csv(report: Report) -> str:
-    """Returns one row a scored face, under a row of ``CSV_COLUMNS``; times are in seconds."""
+    """Returns one row a scored face, under a row of ``CSV_COLUMNS``; times are in seconds.
+
+    A path that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(CSV_COLUMNS)
@@ -78,7 +81,7 @@ def report_csv(report: Report) -> str:
         for track in item.tracks:
             rows.writerows(
                 (
-                    item.path,
+                    as_cell(item.path),
                     track.id,
                     score.time_s,
                     score.frame,

@@ -117,6 +117,10 @@ def _why(item: InputReport) -> str:
     """Returns the reasons for a verdict, and what was not seen."""
     # "No face" says already why there is no verdict.
     words = [reason_words(item.reasons)] if item.reasons and item.verdict != "no_face" else []
+    if item.verdict == "no_face" and item.smallest_face_px is not None:
+        words.append(f"faces were looked for from {item.smallest_face_px} px on")
+    if item.verdict == "no_face" and (others := tuple(one for one in item.reasons if one != "no_face_found")):
+        words.append(reason_words(others))
     if item.status == "timeout":
         words.append("the time ran out before its end")
     if item.status == "truncated" and "interrupted" not in item.reasons:

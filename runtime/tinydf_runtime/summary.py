@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tinydf_runtime.aggregate import MINIMUM_FACES, judge_input, judge_tracks, severity, strictness
 from tinydf_runtime.findings import InputReport, Kind, Status, Timing, TrackReport
-from tinydf_runtime.judging.caveats import weigh_caveats
+from tinydf_runtime.judging.caveats import doubt_quality, weigh_caveats
 from tinydf_runtime.judging.recheck import is_unstable, pictures_behind
 from tinydf_runtime.types import FaceScore, Reason, Segment, Verdict
 from tinydf_runtime.watch import Watch
@@ -33,6 +33,7 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
     judged = judge_tracks(watch.scores, threshold, minimum_faces, stricter)
     segments = [segment for _, found in judged for segment in found]
     verdicts = _recheck([verdict for verdict, _ in judged], segments, watch, threshold)
+    verdicts = [doubt_quality(verdict, watch.scores[verdict.track]) for verdict in verdicts]
     status = _status(kind, watch)
     endless = _is_endless(kind, watch)
     coverage = _coverage(watch) if status in ("truncated", "timeout") and not endless else 1.0
@@ -60,6 +61,7 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
         timing=Timing(*(round(t, 3) for t in (total_s, watch.decode_s, watch.detect_s, watch.classify_s))),
         pictures=watch.album.finest(),
         adjustments=watch.adjustments,
+        smallest_face_px=watch.smallest_face_px,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from tinydf_runtime.album import FaceAlbum
+from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.face_scores import FaceScores
 from tinydf_runtime.file_frames import FileFrames
@@ -19,6 +20,7 @@ from tinydf_runtime.findings import Adjustment, Status
 from tinydf_runtime.overlap import Ahead
 from tinydf_runtime.sandbox.client import ChildFrames
 from tinydf_runtime.scoring import crop_tracked, score_crops
+from tinydf_runtime.search import FRAME_PARTS, PICTURE_PARTS, search_in_parts, smallest_face_px
 from tinydf_runtime.track import FaceTracker
 from tinydf_runtime.types import Face, FaceScore, Frame, Image, Reason
 from tinydf_runtime.video import VideoInfo
@@ -27,6 +29,10 @@ BATCH = 4
 """Crops scored at once. Eight take as long each on a CPU, and 60 MB more."""
 SIGHTS_AHEAD = 2 * BATCH
 """Frames whose faces are found and wait to be scored: as crops, some 150 KB a face."""
+SEARCH_STEP_S = 1.0
+"""Time between two searches in parts that find nothing."""
+LITTLE_FACE = 0.08
+"""A video whose largest face is narrower than this share of its long side may show smaller ones that one look misses."""
 
 Progress = Callable[[float, float | None], None]
 """Called with the seconds of the input done, and its length where known."""
@@ -110,6 +116,7 @@ class Watch:
         info: What the input says about itself.
         status: "ok", or why it was not seen to its end.
         interrupted: Whether it was stopped from outside.
+        smallest_face_px: Side of a face from which all were looked for, None where the detector does not say.
         single_faces: Faces found so far where every face is a track of its own.
         scores: Track id -> its faces in order of time.
         adjustments: See ``VideoReader``.
@@ -125,6 +132,7 @@ class Watch:
     status: Status = "ok"
     interrupted: bool = False
     single_faces: int = 0
+    smallest_face_px: int | None = None
     frames_decoded: int = 0
     frames_scored: int = 0
     last_s: float = 0.0
@@ -136,6 +144,7 @@ class Watch:
     scores: dict[int, FaceScores] = field(default_factory=dict)
     album: FaceAlbum = field(default_factory=FaceAlbum)
     _size: tuple[int, ...] = ()
+    _next_search_s: float = 0.0
     _first_track: int = 0
     _last_track: int = 0
     _waiting: list[tuple[int, FaceScore, Image]] = field(default_factory=list)
@@ -147,7 +156,7 @@ class Watch:
     def find(self, frame: Frame) -> Sight:
         """Finds, follows and crops the faces of a frame. Frames come in order; another thread may score meanwhile."""
         started = time.perf_counter()
-        faces = self.detector.detect(frame.image)
+        faces = self._search(frame)
         if self.tracker is None:
             tracked = list(enumerate(faces, self.single_faces + 1))
             self.single_faces += len(faces)
@@ -156,6 +165,30 @@ class Watch:
         found = time.perf_counter()
         crops = crop_tracked(frame, tracked, self.engine)
         return Sight(frame.index, frame.time_s, crops, found - started, time.perf_counter() - found)
+
+    def _search(self, frame: Frame) -> list[Face]:
+        """Returns the faces of a frame. One that shows none, or small ones alone, is searched in parts too.
+
+        In a video that is done once a second, and in every frame while it finds something.
+        """
+        faces = self.detector.detect(frame.image)
+        if not isinstance(self.detector, FaceDetector):
+            return faces
+        longest = max(frame.image.shape[:2])
+        scale = longest / self.detector.long_side_px
+        self.smallest_face_px = self.smallest_face_px or smallest_face_px(scale)
+        if scale <= 1:
+            return faces
+        if self.tracker is not None:
+            largest = max((box[2] - box[0] for box in (face.box_xyxy for face in faces)), default=0.0)
+            if largest >= LITTLE_FACE * longest or frame.time_s < self._next_search_s:
+                return faces
+        found = search_in_parts(
+            self.detector, frame.image, faces, PICTURE_PARTS if self.tracker is None else FRAME_PARTS
+        )
+        self.smallest_face_px = found.smallest_px
+        self._next_search_s = frame.time_s + (0.0 if len(found.faces) > len(faces) else SEARCH_STEP_S)
+        return found.faces
 
     def _follow(self, frame: Frame, faces: list[Face]) -> list[tuple[int, Face]]:
         """Returns whose each face is. Where a face was means nothing in a picture of another size."""

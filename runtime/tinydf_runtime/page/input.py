@@ -65,6 +65,8 @@ def more_facts_of(item: InputReport) -> list[tuple[str, str]]:
     if item.frames_decoded:
         expected = f" of {item.frames_expected:,}" if item.frames_expected else ""
         facts.append(("frames", f"{item.frames_decoded:,}{expected} read, {item.frames_scored:,} looked at"))
+    if item.smallest_face_px is not None:
+        facts.append(("faces looked for", f"from {item.smallest_face_px} px on"))
     if item.frames_dropped:
         facts.append(("passed over", f"{item.frames_dropped:,} frames, to keep up with the stream"))
     if item.tracks_forgotten:

@@ -67,13 +67,13 @@ class Container:
     sounds: tuple[str, ...] = ()
     may_interlace: bool = False
     videos: int | None = None
-    may_resize: bool = False
+    may_resize: bool = True
     resizes: bool = False
 
     @property
     def only_sound(self) -> bool:
         """Whether it holds sound and no video: what else a player shows is the cover."""
-        return bool(self.sounds) and not self.videos
+        return bool(self.sounds) and self.videos == 0
 
     @property
     def hdr(self) -> bool:
@@ -103,19 +103,18 @@ def read_container(path: Path) -> Container:
                     sounds=found.sounds,
                     may_interlace=found.may_interlace,
                     videos=found.videos,
-                    may_resize=True,
                 )
             file.seek(0)
             content = file.read(_SEARCHED_BYTES)
             if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
                 promised = 8 + int.from_bytes(start[4:8], "little")
-                return Container(promised > size, videos=avi_tracks(content).videos, may_resize=True)
+                return Container(promised > size, videos=avi_tracks(content).videos)
             if start[:4] == b"OggS":
                 file.seek(max(0, size - _LAST_BYTES))
                 tracks = ogg_tracks(content)
                 return Container(ogg_is_cut_off(file.read()), sounds=tracks.sounds, videos=tracks.videos)
             if start[:4] == b"GIF8":
-                return Container(not gif_is_whole(file))
+                return Container(not gif_is_whole(file), may_resize=False)
             if start[:8] == PNG_START:
                 file.seek(max(0, size - _LAST_BYTES))
                 return Container(PNG_END not in file.read())
@@ -127,9 +126,9 @@ def read_container(path: Path) -> Container:
         except (struct.error, ArithmeticError, LookupError, ValueError, MemoryError):
             return Container()
     if start[:4] == b"RIFF" and start[8:12] == b"WAVE":
-        return Container(sounds=("WAV",))
+        return Container(sounds=("WAV",), videos=0)
     sounds = tuple(name for magic, name in _SOUND_STARTS.items() if start.startswith(magic))
-    return Container(sounds=sounds, may_resize=not sounds)
+    return Container(sounds=sounds, videos=0 if sounds else None)
 
 
 def playlist_kind(path: Path) -> str | None:
@@ -149,7 +148,7 @@ def _of_mpeg_stream(content: bytes) -> Container:
     transport = _is_transport(content)
     tracks = transport_tracks(_plain_packets(content)) if transport else program_tracks(content)
     may_interlace = _MPEG2_START in joined or stream_may_interlace(joined)
-    return Container(may_interlace=may_interlace, videos=tracks.videos, may_resize=True)
+    return Container(may_interlace=may_interlace, videos=tracks.videos)
 
 
 def _of_mp4(found: mp4.Headers) -> Container:

@@ -35,7 +35,7 @@ def ogg_tracks(content: bytes) -> Tracks:
         videos += head.startswith(_OGG_VIDEO)
         sounds += [name for magic, name in _OGG_SOUND.items() if magic in content[start : start + 9]]
         at = start + sum(content[at + _OGG_HEAD_BYTES : start])
-    return Tracks(videos, tuple(sounds))
+    return Tracks(videos if videos or sounds else None, tuple(sounds) or ("Ogg",))
 
 
 def ogg_is_cut_off(tail: bytes) -> bool:
