@@ -190,7 +190,7 @@ def main(
     run = Run(quiet or json_lines or str(json_file) == "-")
     try:
         with stopping_on_interrupt(run.stop), Task(partial(import_display, run.silent), "tinydf-import"):
-            judge_all(sources, targets, analyzer, run, max_seconds, wishes)
+            judge_all(sources, targets, analyzer, run, max_seconds, wishes, sandbox)
     except KeyboardInterrupt:
         run.stop.set()
     finally:
@@ -224,6 +224,7 @@ def judge_all(
     run: Run,
     max_seconds: float | None,
     wishes: LiveWishes,
+    sandbox: bool,
 ) -> None:
     """Judges, draws and shows one input after the other."""
     limits = Limits(max_seconds, run.stop)
@@ -253,9 +254,9 @@ def judge_all(
             note: str | None = None
             with task(printable(f"drawing {targets[source].name}"), run.silent) as progress:
                 if item.kind == "image":
-                    annotate_image(item, targets[source], threshold, margin)
+                    annotate_image(item, targets[source], threshold, margin, sandbox)
                 else:
-                    note = annotate_video(item, targets[source], threshold, margin, progress=progress, stop=run.stop)
+                    note = annotate_video(item, targets[source], threshold, margin, progress, run.stop, sandbox)
             if note is not None and not run.silent:
                 say_error(f"{targets[source]}: {note}")
 

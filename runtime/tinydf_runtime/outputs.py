@@ -69,9 +69,7 @@ def check_folder(folder: Path) -> None:
         ) from error
 
 
-def annotation_targets(
-    annotate: str | None, sources: Sequence[str], models: Sequence[Path] = ()
-) -> dict[str, Path]:
+def annotation_targets(annotate: str | None, sources: Sequence[str], models: Sequence[Path] = ()) -> dict[str, Path]:
     """Returns which drawn file each input gets; makes the folder where one is named.
 
     Raises:

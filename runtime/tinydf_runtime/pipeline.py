@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tinydf_runtime.decoding import decode
 from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.errors import (
@@ -24,12 +25,9 @@ from tinydf_runtime.errors import (
     UnreadableInputError,
     UsageError,
 )
-from tinydf_runtime.file_frames import FileFrames
-from tinydf_runtime.findings import DetectorInfo, InputReport, Kind, Report, Status, ToolInfo
+from tinydf_runtime.findings import DetectorInfo, InputReport, Report, Status, ToolInfo
 from tinydf_runtime.overlap import Task
 from tinydf_runtime.own_frames import OwnFrames, checked_image
-from tinydf_runtime.sandbox.client import ChildFrames
-from tinydf_runtime.sandbox.start import AVAILABLE
 from tinydf_runtime.scoring import score_boxes
 from tinydf_runtime.source import Source, as_plain, hash_of, kind_of
 from tinydf_runtime.spec import ModelSpec
@@ -102,7 +100,7 @@ class Analyzer:
         self._allow_fallback = allow_fallback
         self._keep_maps = keep_maps
         self._fpr = fpr
-        self._sandbox = sandbox and AVAILABLE
+        self._sandbox = sandbox
         self._loading = threading.Lock()
         self._loaded: Networks | None = None
         self._closed = False
@@ -156,7 +154,7 @@ class Analyzer:
         with ExitStack() as stack:
             # The file is opened, hashed and decoded while the networks load.
             hashing = stack.enter_context(Task(lambda: hash_of(path), "tinydf-hash")) if kind != "stream" else None
-            frames = stack.enter_context(self._open(source, kind))
+            frames = stack.enter_context(decode(as_plain(source), kind, self._sample_fps, self._sandbox))
             networks = self._networks()
             watch = Watch(networks.engine, networks.detector, self._keep_maps)
             message: str | None = None
@@ -289,12 +287,6 @@ class Analyzer:
     def spec(self) -> ModelSpec:
         """What the classifier's file says about itself."""
         return self._networks().engine.spec
-
-    def _open(self, source: Source, kind: Kind) -> ChildFrames | FileFrames:
-        """Returns what reads an input, not yet started."""
-        if self._sandbox and kind != "stream":
-            return ChildFrames(str(source), self._sample_fps, kind)
-        return FileFrames(as_plain(source), self._sample_fps, kind)
 
     def _threshold_of(self, networks: Networks) -> float:
         """Returns the threshold given, or measured at the share of false positives given, else the model's."""

@@ -9,7 +9,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def printable(text: str) -> str:
-    """Returns a text with what moves a cursor, changes colours or turns its order round written out, as in ``\\x1b``."""
+    """Returns a text in which what moves a cursor, changes colours or turns the order round is written as its code."""
     return "".join(_written_out(letter) if _acts(letter) else letter for letter in text)
 
 

@@ -13,7 +13,7 @@ from tinydf_runtime.types import Face, Image
 LEAST_FACE_PX = 16
 """Side of a face in the detector's input from which it is found reliably."""
 PICTURE_PARTS = 96
-"""Parts of a picture that are searched at most: half a second on one core."""
+"""Parts of a picture that are searched at most: two thirds of a second on one core."""
 FRAME_PARTS = 24
 """Of a video's frame."""
 _OVERLAP = 0.25

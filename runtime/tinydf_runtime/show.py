@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tinydf_runtime.clock import clock
 from tinydf_runtime.findings import InputReport, TrackReport
+from tinydf_runtime.plain_text import printable
 from tinydf_runtime.report import reason_words
 
 STYLES = {"real": "cyan", "fake": "bold red", "inconclusive": "yellow", "no_face": "dim", "error": "red"}
@@ -110,7 +111,7 @@ def _headline(item: InputReport) -> Text:
     """Returns verdict, probability and path; the verdicts of a folder stand below one another."""
     share = "" if item.fake_probability is None else f"{item.fake_probability:.1%}"
     line = Text().append(f"{_words(item.verdict).upper():<12}", style=STYLES[item.verdict])
-    return line.append(f"  {share:>6}  ").append(item.path, style="bold")
+    return line.append(f"  {share:>6}  ").append(printable(item.path), style="bold")
 
 
 def _why(item: InputReport) -> str:

@@ -38,7 +38,7 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
     endless = _is_endless(kind, watch)
     coverage = _coverage(watch) if status in ("truncated", "timeout") and not endless else 1.0
     verdict, probability, reasons = judge_input(verdicts, coverage)
-    verdict, reasons = weigh_caveats(verdict, reasons, watch.caveats)
+    verdict, reasons = weigh_caveats(verdict, probability, reasons, watch.caveats)
     return InputReport(
         path=path,
         sha256=sha256,

@@ -15,10 +15,10 @@ import numpy as np
 
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError
 from tinydf_runtime.findings import Adjustment
+from tinydf_runtime.reading.av_capture import AvCapture
 from tinydf_runtime.reading.capture import Capture, open_file, open_source
 from tinydf_runtime.reading.container import Container
 from tinydf_runtime.reading.hdr import opencv_tone_maps, tone_map
-from tinydf_runtime.reading.av_capture import AvCapture
 from tinydf_runtime.reading.interlace import is_combed, keep_one_field
 from tinydf_runtime.reading.palette import has_few_colours
 from tinydf_runtime.reading.quiet import quiet

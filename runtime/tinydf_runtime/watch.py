@@ -32,7 +32,7 @@ SIGHTS_AHEAD = 2 * BATCH
 SEARCH_STEP_S = 1.0
 """Time between two searches in parts that find nothing."""
 LITTLE_FACE = 0.08
-"""A video whose largest face is narrower than this share of its long side may show smaller ones that one look misses."""
+"""A video whose largest face is narrower than this share of its long side may show smaller ones, missed so far."""
 
 Progress = Callable[[float, float | None], None]
 """Called with the seconds of the input done, and its length where known."""

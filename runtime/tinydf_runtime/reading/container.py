@@ -37,7 +37,7 @@ _PLAYLIST_STARTS = {
     b"rtsptext": "a QuickTime",
     b"smiltext": "a QuickTime",
 }
-"""How files begin that hold no pictures but name other files or addresses, in lower case but for their first letters."""
+"""How files begin that name other files or addresses and hold no pictures; compared without regard to case."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Motion JPEG without a container: pictures one after the other in a file, of which nothing says when they are shown."""
+"""Motion JPEG without a container: pictures one after the other, of which nothing says when they are shown."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Picture -> whether it is made of a palette. Dither and steps look like forgeries, and like interlacing, to a network."""
+"""Picture -> whether it is made of a palette. Dither and steps look like forgeries and interlacing."""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from tinydf_runtime.types import Image
@@ -13,9 +12,6 @@ _GREY_LEVELS = 24
 """A grey photo has a hundred and more."""
 _LOOKED_AT = 96
 """Rows and columns, evenly spread, that settle it for nearly every picture."""
-
-_DITHER_PX, _DITHER_LEVELS = 5, 40.0
-"""Reach and depth of the grain that is smoothed away."""
 
 
 def has_few_colours(image: Image) -> bool:
@@ -30,11 +26,6 @@ def has_few_colours(image: Image) -> bool:
     rows = np.linspace(0, height - 1, min(_LOOKED_AT, height)).astype(np.intp)
     columns = np.linspace(0, width - 1, min(_LOOKED_AT, width)).astype(np.intp)
     return _few(image[np.ix_(rows, columns)]) and _few(image)
-
-
-def soften_dither(image: Image) -> Image:
-    """Returns a picture without the grain by which a palette imitates further colours; edges stay."""
-    return np.asarray(cv2.bilateralFilter(image, _DITHER_PX, _DITHER_LEVELS, _DITHER_PX / 2), np.uint8)
 
 
 def _few(image: Image) -> bool:

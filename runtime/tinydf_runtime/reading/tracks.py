@@ -1,4 +1,4 @@
-"""The start of a file -> how many video tracks it holds, and whether it is sound alone, for what has no index to ask."""
+"""The start of a file -> how many video tracks it holds, and what kinds of sound, for formats without an index."""
 
 from __future__ import annotations
 

@@ -52,9 +52,9 @@ def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
 
 def _send_frames(reader: FrameReader, channel: socket.socket, ring: Ring) -> None:
     """Writes the pictures into the memory, as far ahead as there are places."""
-    sent = taken = 0
+    taken = 0
     started, decode_s = time.perf_counter(), 0.0
-    for frame in reader:
+    for sent, frame in enumerate(reader):
         decode_s += time.perf_counter() - started
         while sent > taken and not (ring.fits(frame.image) and sent - taken < ring.places):
             taken += _wait_taken(channel)
@@ -63,7 +63,6 @@ def _send_frames(reader: FrameReader, channel: socket.socket, ring: Ring) -> Non
         at = ring.write(sent, frame.image)
         height, width = frame.image.shape[:2]
         _tell(channel, frame=[frame.index, frame.time_s, at, height, width], decode_s=decode_s, **_facts(reader))
-        sent += 1
         del frame
         started = time.perf_counter()
 
