@@ -21,7 +21,7 @@ from tinydf_runtime.video import VideoInfo
 
 STALLED_S = 60.0
 """Wall clock without one more frame decoded, after which a decoder counts as hanging."""
-_TICK_S = 0.2
+_TICK_MS = 200
 _LONGEST_LINE = 1 << 16
 
 
@@ -54,6 +54,7 @@ class ChildFrames:
         self._stop: threading.Event | None = None
         self._channel: socket.socket | None = None
         self._ring: Ring | None = None
+        self._poll = select.poll()
         self._buffer = b""
         self._lent = self._over = self._some = False
         self._info: VideoInfo | None = None
@@ -74,6 +75,7 @@ class ChildFrames:
         try:
             self._ring = Ring(memory)
             self._channel = ask_server(self._request.encode(), memory)
+            self._poll.register(self._channel, select.POLLIN)
         finally:
             os.close(memory)
         return self
@@ -185,11 +187,15 @@ class ChildFrames:
         while b"\n" not in self._buffer:
             if self._ring.progress != progress:
                 moved_s, progress = time.monotonic(), self._ring.progress
-            if not select.select([self._channel], [], [], _TICK_S)[0]:
+            if not self._poll.poll(_TICK_MS):
                 if self._is_late(moved_s):
                     return None
                 continue
-            more = self._channel.recv(1 << 15)
+            try:
+                more = self._channel.recv(1 << 15)
+            except ConnectionResetError:
+                # It died with some of ours unread. What it and the server said before is still there.
+                continue
             self._buffer += more
             if not more or len(self._buffer) > _LONGEST_LINE:
                 return {"exit": None}
