@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,9 +31,8 @@ def test_no_input_ends_a_batch(tmp_path: Path, write_video: VideoWriter, analyze
     (zero := tmp_path / "zero.mp4").symlink_to("/dev/zero")
     huge = tmp_path / "huge.mkv"
     # A Segment's first element of 2^63 - 2 bytes: larger than what a file can be.
-    huge.write_bytes(
-        b"\x1a\x45\xdf\xa3\x80" + b"\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xfe" + b"\x16\x54\xae\x6b\x00" * 9
-    )
+    segment = b"\x18\x53\x80\x67\x01" + b"\xff" * 6 + b"\xfe"
+    huge.write_bytes(b"\x1a\x45\xdf\xa3\x80" + segment + b"\x16\x54\xae\x6b\x00" * 9)
     heic = tmp_path / "photo.heic"
     heic.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50))
     odd = [
@@ -48,11 +46,9 @@ def test_no_input_ends_a_batch(tmp_path: Path, write_video: VideoWriter, analyze
         Path(os.fsdecode(b"\xe9.mp4")),
     ]
     good = write_video([np.full((120, 160, 3), 60, np.uint8)] * 5)
-    started = time.monotonic()
     items = [*analyzer.analyze_many([*map(str, odd), good])]
     assert [item.verdict for item in items] == ["error"] * len(odd) + ["no_face"]
     assert all(item.message and "\n" not in item.message for item in items[:-1])
-    assert time.monotonic() - started < 60
 
 
 def test_devices_and_pipes_are_named(tmp_path: Path, analyzer: Analyzer) -> None:
