@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.crop import CropRecipe
+from tinydf_runtime.decoding import decode
 from tinydf_runtime.drawing.draw import (
     DOUBT_COLOUR,
     FAKE_COLOUR,
@@ -28,32 +29,39 @@ from tinydf_runtime.drawing.video_writer import CODECS, VideoWriter, open_writer
 from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.findings import InputReport, TrackReport
-from tinydf_runtime.reading.picture import read_image
 from tinydf_runtime.types import Image
-from tinydf_runtime.video import VideoReader
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 TIMELINE_ROWS = 4
 """Tracks in the timeline; more would be too thin to see."""
 
 
-def annotate_image(item: InputReport, out: Path, threshold: float = 0.5, margin: float = CropRecipe().margin) -> None:
-    """Draws a picture's faces and writes it.
+def annotate_image(
+    item: InputReport,
+    out: Path,
+    threshold: float = 0.5,
+    margin: float = CropRecipe().margin,
+    sandbox: bool = True,
+) -> None:
+    """Draws a picture's faces and writes it; of several pages the first.
 
     Args:
         item: What was found in it.
         out: File to write, ending in one of ``PICTURES``.
         threshold: Probability at which the colour turns.
         margin: The crop's border, over which forgery maps lie.
+        sandbox: Decode in a child process, see ``Analyzer``.
 
     Raises:
         UsageError: The ending is none of those.
         OutputError: The file cannot be written.
+        UnreadableInputError: The input is gone.
     """
     check_suffix(out, PICTURES)
-    image = read_image(Path(item.path))
+    with decode(item.path, "image", sandbox=sandbox) as frames:
+        image = next(frames).image.copy()
     for track in _shown(item):
-        if face := Trail.of_track(track).at(track.first_s, 0.0):
+        if track.first_s == 0 and (face := Trail.of_track(track).at(track.first_s, 0.0)):
             draw_face(image, face, threshold, margin)
     _draw_verdict(image, item, threshold)
     done, encoded = cv2.imencode(out.suffix.lower(), image)
@@ -69,6 +77,7 @@ def annotate_video(
     margin: float = CropRecipe().margin,
     progress: Callable[[float, float | None], None] | None = None,
     stop: threading.Event | None = None,
+    sandbox: bool = True,
 ) -> str | None:
     """Draws faces, scores, forgery maps and a timeline into every frame of a video and writes it.
 
@@ -81,6 +90,7 @@ def annotate_video(
         margin: The crop's border, over which forgery maps lie.
         progress: Called after each frame with the seconds done and the length.
         stop: Ends the drawing when set; then no file is left.
+        sandbox: Decode in a child process, see ``Analyzer``.
 
     Returns:
         What the video lacks and what to install for it, None where nothing is lost.
@@ -96,7 +106,7 @@ def annotate_video(
     try:
         with ExitStack() as opened:
             writer: VideoWriter | None = None
-            for time_s, image in _drawn_frames(item, threshold, margin, progress, stop):
+            for time_s, image in _drawn_frames(item, threshold, margin, progress, stop, sandbox):
                 if writer is None:
                     writer = open_writer(temporary, Path(item.path), item.fps, image.shape[1::-1])
                     opened.callback(writer.close)
@@ -130,6 +140,7 @@ def _drawn_frames(
     margin: float,
     progress: Callable[[float, float | None], None] | None,
     stop: threading.Event | None,
+    sandbox: bool,
 ) -> Iterator[tuple[float, Image]]:
     """Yields time and picture of every frame with what was found drawn into it, up to where the input was looked at."""
     trails = [Trail.of_track(track) for track in _shown(item)]
@@ -138,7 +149,7 @@ def _drawn_frames(
     duration_s = max(item.duration_s or 0.0, last_s)
     trails = [trail.held_to(duration_s, hold_s) for trail in trails]
     strip: Image | None = None
-    with VideoReader(item.path, None) as reader:
+    with decode(item.path, item.kind, sandbox=sandbox) as reader:
         for frame in reader:
             if stop is not None and stop.is_set():
                 return

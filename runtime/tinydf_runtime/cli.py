@@ -13,6 +13,7 @@ import click
 
 from tinydf_runtime.bar import task
 from tinydf_runtime.command import device_option
+from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.engine import AUTO
 from tinydf_runtime.errors import ExitCode, UsageError
 from tinydf_runtime.findings import InputReport
@@ -22,7 +23,9 @@ from tinydf_runtime.outputs import annotation_targets, check_outputs, write_repo
 from tinydf_runtime.overlap import Task
 from tinydf_runtime.page.reproduce import typed_command
 from tinydf_runtime.pipeline import Analyzer
+from tinydf_runtime.plain_text import printable
 from tinydf_runtime.report import EVIDENCE_NOTE
+from tinydf_runtime.sandbox.client import start_early
 from tinydf_runtime.source import kind_of
 from tinydf_runtime.streams.reconnect import GIVE_UP_S
 from tinydf_runtime.streams.wishes import LiveWishes
@@ -126,6 +129,7 @@ class Run:
     show_default=True,
     help="How long to try a stream that broke off again; 0: not at all.",
 )
+@click.option("--sandbox/--no-sandbox", default=True, help="Decode files in a child process (on), or in this one.")
 @click.option("--quiet", is_flag=True, help="Print errors alone.")
 @click.option(
     "--version",
@@ -154,6 +158,7 @@ def main(
     window: bool,
     max_latency_ms: float | None,
     reconnect_seconds: float,
+    sandbox: bool,
     quiet: bool,
 ) -> int:
     """Tells for every person in INPUT whether the face looks forged.
@@ -164,6 +169,8 @@ def main(
     6 model file damaged, 7 output could not be written, 130 interrupted.
     """
     sources = expand_inputs(inputs)
+    if sandbox and any(kind_of(source) != "stream" for source in sources):
+        start_early()
     if window and not any(kind_of(source) == "stream" for source in sources):
         raise UsageError("--show: shows cameras and streams, and there is none among the inputs. Use --annotate.")
     if json_lines and str(json_file) == "-":
@@ -173,10 +180,11 @@ def main(
     if threshold is not None and fpr is not None:
         raise UsageError("--fpr: chooses a threshold, and --threshold gives one. Leave one out.")
     outputs = (json_file, csv_file, html_file)
-    check_outputs([path for path in outputs if path is not None and str(path) != "-"], sources)
-    targets = annotation_targets(annotate, sources)
+    models = [*network_files(engine, detector)]
+    check_outputs([path for path in outputs if path is not None and str(path) != "-"], sources, models)
+    targets = annotation_targets(annotate, sources, models)
     analyzer = Analyzer(
-        engine, detector, device, threads, sample_fps, threshold, allow_fallback, annotate is not None, fpr
+        engine, detector, device, threads, sample_fps, threshold, allow_fallback, annotate is not None, fpr, sandbox
     )
     # Everywhere else the networks load while the first input is opened.
     if device not in (AUTO, "cpu") and analyzer.device != device and not quiet:
@@ -184,7 +192,7 @@ def main(
     run = Run(quiet or json_lines or str(json_file) == "-")
     try:
         with stopping_on_interrupt(run.stop), Task(partial(import_display, run.silent), "tinydf-import"):
-            judge_all(sources, targets, analyzer, run, max_seconds, wishes)
+            judge_all(sources, targets, analyzer, run, max_seconds, wishes, sandbox)
     except KeyboardInterrupt:
         run.stop.set()
     finally:
@@ -205,6 +213,12 @@ def main(
     return ExitCode.INPUT if partly else ExitCode.DONE
 
 
+def network_files(engine: Path | None, detector: Path | None) -> list[Path]:
+    """Returns the files of the networks, what lies beside them and belongs to them included."""
+    model = engine or DEFAULT_MODEL
+    return [model, model.with_suffix(".bin"), model.with_name(f"{model.name}.json"), detector or DEFAULT_DETECTOR]
+
+
 def judge_all(
     sources: Sequence[str],
     targets: dict[str, Path],
@@ -212,6 +226,7 @@ def judge_all(
     run: Run,
     max_seconds: float | None,
     wishes: LiveWishes,
+    sandbox: bool,
 ) -> None:
     """Judges, draws and shows one input after the other."""
     limits = Limits(max_seconds, run.stop)
@@ -223,7 +238,7 @@ def judge_all(
 
             item = follow_stream(source, analyzer, limits, wishes, run.silent)
         else:
-            with task(Path(source).name or source, run.silent) as progress:
+            with task(printable(Path(source).name or source), run.silent) as progress:
                 item = analyzer.analyze_input(source, progress, limits)
         run.done.append(item)
         if item.message is not None:
@@ -239,11 +254,11 @@ def judge_all(
 
             threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
             note: str | None = None
-            with task(f"drawing {targets[source].name}", run.silent) as progress:
+            with task(printable(f"drawing {targets[source].name}"), run.silent) as progress:
                 if item.kind == "image":
-                    annotate_image(item, targets[source], threshold, margin)
+                    annotate_image(item, targets[source], threshold, margin, sandbox)
                 else:
-                    note = annotate_video(item, targets[source], threshold, margin, progress=progress, stop=run.stop)
+                    note = annotate_video(item, targets[source], threshold, margin, progress, run.stop, sandbox)
             if note is not None and not run.silent:
                 say_error(f"{targets[source]}: {note}")
 
@@ -256,4 +271,4 @@ def import_display(silent: bool) -> None:
 
 def say_error(message: str) -> None:
     """Prints one line on stderr."""
-    click.echo(f"{NAME}: {' '.join(message.split())}", err=True)
+    click.echo(f"{NAME}: {printable(' '.join(message.split()))}", err=True)

@@ -12,6 +12,7 @@ import click
 from tinydf_runtime.engine import AUTO
 from tinydf_runtime.errors import ExitCode, TinyDFError
 from tinydf_runtime.files import write_atomically
+from tinydf_runtime.plain_text import printable
 from tinydf_runtime.user_cache import keep_caches_together
 
 STANDARD_OUTPUT = Path("-")
@@ -62,7 +63,7 @@ class OneLineCommand(click.Command):
         sys.exit(int(code or 0))
 
     def _say(self, message: str) -> None:
-        click.echo(f"{self.name}: {' '.join(message.split())}", err=True)
+        click.echo(f"{self.name}: {printable(' '.join(message.split()))}", err=True)
 
 
 def write_figures(text: str, path: Path | None) -> None:

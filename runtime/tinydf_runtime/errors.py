@@ -65,6 +65,10 @@ class UnreadableInputError(TinyDFError, OSError):
     exit_code = ExitCode.INPUT
 
 
+class InputTimeoutError(UnreadableInputError):
+    """Nothing of an input could be read in the time given."""
+
+
 class ModelFileError(TinyDFError, ValueError):
     """A model file or checkpoint is damaged, foreign or does not fit this version."""
 

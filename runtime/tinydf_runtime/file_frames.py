@@ -6,10 +6,12 @@ import time
 from collections.abc import Generator
 from types import TracebackType
 
-from tinydf_runtime.findings import Adjustment
+from tinydf_runtime.errors import TinyDFError, UnreadableInputError
+from tinydf_runtime.findings import Adjustment, Kind
 from tinydf_runtime.overlap import Ahead
-from tinydf_runtime.types import Frame
-from tinydf_runtime.video import VideoInfo, VideoReader
+from tinydf_runtime.reading.open import FrameReader, open_reader
+from tinydf_runtime.types import Frame, Reason
+from tinydf_runtime.video import VideoInfo
 
 LEAST_AHEAD, MOST_AHEAD = 2, 16
 """Decoded frames that wait: enough that neither side stands still; more are those of the time that networks load."""
@@ -23,16 +25,18 @@ class FileFrames:
     The file is opened in the thread, so that networks can load meanwhile; its errors are raised with the first frame.
     """
 
-    def __init__(self, source: str | int, sample_fps: float | None) -> None:
+    def __init__(self, source: str | int, sample_fps: float | None, kind: Kind = "video") -> None:
         """Takes what to read; opens nothing yet.
 
         Args:
-            source: Path or address of a video.
+            source: Path or address.
             sample_fps: Frames wanted a second, None for all.
+            kind: What it is, see ``kind_of``.
         """
         self._source = source
+        self._kind = kind
         self._sample_fps = sample_fps
-        self._reader: VideoReader | None = None
+        self._reader: FrameReader | None = None
         self._ahead = Ahead(self._read(), LEAST_AHEAD, "tinydf-decode")
         self.decode_s: float = 0.0
 
@@ -79,15 +83,35 @@ class FileFrames:
         """What was done to the pictures, beside turning them upright."""
         return self._opened().adjustments
 
-    def _opened(self) -> VideoReader:
+    @property
+    def caveats(self) -> tuple[Reason, ...]:
+        """What speaks against relying on the pictures."""
+        return self._opened().caveats
+
+    def _opened(self) -> FrameReader:
         """Returns the reader."""
         assert self._reader is not None
         return self._reader
 
     def _read(self) -> Generator[Frame, None, None]:
-        """Opens, decodes and closes, in the thread."""
+        """Opens, decodes and closes, in the thread.
+
+        Raises:
+            UnreadableInputError: Whatever a library raised.
+        """
+        try:
+            yield from self._decode()
+        except (TinyDFError, OSError, GeneratorExit):
+            raise
+        # Whatever it is, it means that this input cannot be read.
+        except Exception as error:
+            text = " ".join(str(error).split()) or type(error).__name__
+            raise UnreadableInputError(f"{self._source}: cannot be decoded ({text}). Check that it opens.") from error
+
+    def _decode(self) -> Generator[Frame, None, None]:
+        """Opens, decodes and closes."""
         started = time.perf_counter()
-        with VideoReader(self._source, self._sample_fps) as reader:
+        with open_reader(self._source, self._kind, self._sample_fps) as reader:
             self._reader = reader
             frame_bytes = max(1, 3 * reader.info.width * reader.info.height)
             self._ahead.depth = min(max(AHEAD_BYTES // frame_bytes, LEAST_AHEAD), MOST_AHEAD)

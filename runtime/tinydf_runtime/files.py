@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -77,17 +78,36 @@ def check_file(path: Path) -> None:
     """Refuses what is no file with something in it.
 
     Raises:
-        UnreadableInputError: It is missing, empty, a folder or may not be looked at.
+        UnreadableInputError: It is missing, empty, a folder, a pipe or device, or may not be looked at.
     """
     try:
-        if path.is_dir():
-            raise UnreadableInputError(f"{path}: is a folder, expected a file. Name the files in it.")
-        if not path.stat().st_size:
-            raise UnreadableInputError(f"{path}: the file is empty. Copy it again.")
-    except UnreadableInputError:
-        raise
-    except OSError as error:
-        raise UnreadableInputError(f"{path}: {error.strerror or error}. Check the path and its permissions.") from error
+        found = path.stat()
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UnreadableInputError(f"{path}: {reason}. Check the path and its permissions.") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise UnreadableInputError(f"{path}: is a folder, expected a file. Name the files in it.")
+    if not stat.S_ISREG(found.st_mode):
+        # To open it may wait for ever, and reading it may never end.
+        kind = "a named pipe or socket" if not stat.S_ISCHR(found.st_mode) else "a device"
+        raise UnreadableInputError(f"{path}: is {kind}, expected a file. Save what it gives to a file first.")
+    if not found.st_size:
+        raise UnreadableInputError(f"{path}: the file is empty. Copy it again.")
+
+
+def is_regular(path: Path) -> bool:
+    """Returns whether a path names a file that can be opened without waiting; never raises."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def exists(path: Path) -> bool:
+    """Returns whether there is something at a path; False, and no error, for a name that no file can have."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def real_path(path: Path) -> Path:
+    """Returns where a path leads to, links followed; one that leads in a circle stays as it is."""
+    return Path(os.path.realpath(path))
 
 
 def _fill(file: BinaryIO, write: Callable[[BinaryIO], None] | bytes) -> None:

@@ -10,8 +10,9 @@ from tinydf_runtime.types import FacePicture, FaceScore, Label, Reason, Segment
 
 Kind: TypeAlias = Literal["video", "image", "stream"]
 GapReason: TypeAlias = Literal["ended", "stalled"]
-Adjustment: TypeAlias = Literal["tone_mapped", "deinterlaced"]
-"""What was done to pictures before they were looked at: HDR brought to an ordinary screen; one half picture kept."""
+Adjustment: TypeAlias = Literal["tone_mapped", "deinterlaced", "square_pixels", "resized_midway", "on_white"]
+"""What was done to pictures before they were looked at: HDR brought to an ordinary screen; one half picture kept;
+pixels that are not square made so; pictures of several sizes; transparent parts shown on white."""
 Status: TypeAlias = Literal["ok", "truncated", "no_face", "unreadable", "timeout"]
 InputVerdict: TypeAlias = Literal["real", "fake", "inconclusive", "no_face", "error"]
 
@@ -77,6 +78,7 @@ class InputReport:
         pictures: The most suspicious and the best seen faces of each person, small enough to keep. Not part of the
             report's JSON.
         adjustments: What was done to the pictures before they were looked at, beside turning them upright.
+        smallest_face_px: Side of a face from which all were looked for; None where that is not known.
     """
 
     path: str
@@ -103,6 +105,7 @@ class InputReport:
     tracks_forgotten: int = 0
     pictures: tuple[FacePicture, ...] = field(default=(), repr=False, compare=False, metadata={"json": False})
     adjustments: tuple[Adjustment, ...] = ()
+    smallest_face_px: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

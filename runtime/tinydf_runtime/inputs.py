@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from tinydf_runtime.errors import UsageError
+from tinydf_runtime.files import is_regular
 from tinydf_runtime.reading.picture import IMAGE_SUFFIXES
 from tinydf_runtime.source import kind_of
 from tinydf_runtime.video import VIDEO_SUFFIXES
@@ -42,15 +44,15 @@ def _expand(name: str) -> list[str]:
     if kind_of(name) == "stream":
         return [name]
     path = Path(name)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112
         return [str(file) for file in _media_in(path)]
-    if path.exists() or not glob.has_magic(name):
+    if os.path.lexists(path) or not glob.has_magic(name):
         return [name]
     # Path.glob would need the fixed part of the pattern taken off first.
     matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]  # noqa: PTH207
     files: list[Path] = []
     for match in matches:
-        if match.is_dir():
+        if os.path.isdir(match):  # noqa: PTH112
             files += _media_in(match)
         elif match.suffix.lower() in MEDIA_SUFFIXES or match.suffix == path.suffix:
             files.append(match)
@@ -59,10 +61,10 @@ def _expand(name: str) -> list[str]:
 
 def _media_in(folder: Path) -> list[Path]:
     """Returns the videos and pictures in a folder and below it, hidden ones left out."""
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in MEDIA_SUFFIXES
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
+    found: list[Path] = []
+    # Links to folders are not followed: they may lead in a circle.
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files = (Path(parent, name) for name in names if not name.startswith("."))
+        found += [file for file in files if file.suffix.lower() in MEDIA_SUFFIXES and is_regular(file)]
+    return sorted(found)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
 from tinydf_runtime.errors import OutputError, UsageError
+from tinydf_runtime.files import exists, real_path
 from tinydf_runtime.findings import InputReport
 from tinydf_runtime.pipeline import Analyzer
 from tinydf_runtime.report import report_json, write_csv, write_json
@@ -16,18 +17,26 @@ from tinydf_runtime.streams.address import mask_credentials
 from tinydf_runtime.streams.moment_lines import print_line, report_line
 
 
-def check_outputs(outputs: Sequence[Path], sources: Sequence[str]) -> None:
+def check_outputs(outputs: Sequence[Path], sources: Sequence[str], models: Sequence[Path] = ()) -> None:
     """Refuses, before the work starts, what could not be written after it or would overwrite an input.
 
+    Args:
+        outputs: Files to be written.
+        sources: What is to be judged.
+        models: Files of the networks.
+
     Raises:
-        UsageError: Two outputs are one file, or an output is an input.
+        UsageError: Two outputs are one file, or an output is an input or a network.
         OutputError: The folder of an output is missing or may not be written to.
     """
-    inputs = {Path(source).resolve() for source in sources if kind_of(source) != "stream"}
-    resolved = [path.resolve() for path in outputs]
+    inputs = {real_path(Path(source)) for source in sources if kind_of(source) != "stream"}
+    resolved = [real_path(path) for path in outputs]
+    networks = {real_path(path) for path in models}
     for path, real in zip(outputs, resolved, strict=True):
-        if real in inputs:
+        if real in inputs or _is_same(path, inputs):
             raise UsageError(f"{path}: is an input too, and would be overwritten. Choose another name.")
+        if _is_same(path, networks) or any(folder in networks for folder in (real, *real.parents)):
+            raise UsageError(f"{path}: is a network's file, and would be overwritten. Choose another name.")
         if resolved.count(real) > 1:
             raise UsageError(f"{path}: named for two outputs. Choose another name for one.")
         if path.is_dir():
@@ -35,6 +44,11 @@ def check_outputs(outputs: Sequence[Path], sources: Sequence[str]) -> None:
         # Devices and pipes, such as /dev/stdout, are written straight.
         if path.is_file() or not path.exists():
             check_folder(real.parent)
+
+
+def _is_same(path: Path, others: Iterable[Path]) -> bool:
+    """Returns whether a path names one of some files, under another name (a hard link) too."""
+    return any(exists(path) and exists(other) and path.samefile(other) for other in others)
 
 
 def check_folder(folder: Path) -> None:
@@ -55,7 +69,7 @@ def check_folder(folder: Path) -> None:
         ) from error
 
 
-def annotation_targets(annotate: str | None, sources: Sequence[str]) -> dict[str, Path]:
+def annotation_targets(annotate: str | None, sources: Sequence[str], models: Sequence[Path] = ()) -> dict[str, Path]:
     """Returns which drawn file each input gets; makes the folder where one is named.
 
     Raises:
@@ -77,7 +91,7 @@ def annotation_targets(annotate: str | None, sources: Sequence[str]) -> dict[str
         from tinydf_runtime.drawing.video_writer import CODECS
 
         check_suffix(out, PICTURES if kind_of(sources[0]) == "image" else CODECS)
-        check_outputs([out], sources)
+        check_outputs([out], sources, models)
         return {sources[0]: out}
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -90,7 +104,7 @@ def annotation_targets(annotate: str | None, sources: Sequence[str]) -> dict[str
         stem = Path(source).stem
         names = (f"{stem}{number}.annotated{ending}" for number in ("", *(f"-{n}" for n in range(2, len(sources) + 2))))
         targets[source] = next(out / name for name in names if out / name not in targets.values())
-    check_outputs(list(targets.values()), sources)
+    check_outputs(list(targets.values()), sources, models)
     return targets
 
 

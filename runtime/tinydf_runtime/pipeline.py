@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -15,11 +14,18 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tinydf_runtime.decoding import decode
 from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.engine import AUTO, Engine
-from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UnreadableInputError, UsageError
-from tinydf_runtime.file_frames import FileFrames
-from tinydf_runtime.findings import DetectorInfo, InputReport, Report, ToolInfo
+from tinydf_runtime.errors import (
+    InputTimeoutError,
+    MissingExtraError,
+    UnavailableError,
+    UnknownFormatError,
+    UnreadableInputError,
+    UsageError,
+)
+from tinydf_runtime.findings import DetectorInfo, InputReport, Report, Status, ToolInfo
 from tinydf_runtime.overlap import Task
 from tinydf_runtime.own_frames import OwnFrames, checked_image
 from tinydf_runtime.scoring import score_boxes
@@ -53,6 +59,7 @@ class Analyzer:
         allow_fallback: bool = False,
         keep_maps: bool = False,
         fpr: float | None = None,
+        sandbox: bool = True,
     ) -> None:
         """Takes the settings; loads nothing yet.
 
@@ -68,6 +75,8 @@ class Analyzer:
             keep_maps: Keep each face's forgery map (some 200 bytes) in its ``FaceScore``, for drawing.
             fpr: Share of real faces that may count as fake: takes the threshold that the model was measured at, instead
                 of ``threshold``. A model that carries no such measurement is refused when it is loaded.
+            sandbox: Decode files in a child process, so that one that crashes or hangs a decoder, or makes it grow,
+                costs its own result alone. False for programs that must not start one. Linux alone has it.
 
         Raises:
             UsageError: A number is out of its range, or an object is no engine or detector.
@@ -92,6 +101,7 @@ class Analyzer:
         self._allow_fallback = allow_fallback
         self._keep_maps = keep_maps
         self._fpr = fpr
+        self._sandbox = sandbox
         self._loading = threading.Lock()
         self._loaded: Networks | None = None
         self._closed = False
@@ -145,22 +155,22 @@ class Analyzer:
         with ExitStack() as stack:
             # The file is opened, hashed and decoded while the networks load.
             hashing = stack.enter_context(Task(lambda: hash_of(path), "tinydf-hash")) if kind != "stream" else None
-            frames = None
-            if kind != "image":
-                frames = stack.enter_context(FileFrames(as_plain(source), self._sample_fps))
+            frames = stack.enter_context(decode(as_plain(source), kind, self._sample_fps, self._sandbox))
             networks = self._networks()
             watch = Watch(networks.engine, networks.detector, self._keep_maps)
-            message = None
+            message: str | None = None
+            status: Status = "unreadable"
             try:
-                if frames is None:
-                    watch_image(Path(path), watch)
+                if kind == "image":
+                    watch_image(frames, watch, limits or Limits())
                 else:
                     watch_video(frames, watch, progress, limits or Limits())
-            except (UnavailableError, UnknownFormatError, OSError, cv2.error) as error:
+            except (UnavailableError, UnknownFormatError, MissingExtraError, OSError, cv2.error) as error:
                 message = " ".join(str(error).split()) or type(error).__name__
+                status = "timeout" if isinstance(error, InputTimeoutError) else "unreadable"
             sha256 = hashing.result() if hashing else None
         if message is not None:
-            return summarize_unreadable(path, sha256, kind, message, time.perf_counter() - started)
+            return summarize_unreadable(path, sha256, kind, message, time.perf_counter() - started, status)
         return summarize(path, sha256, kind, watch, self._threshold_of(networks), time.perf_counter() - started)
 
     def analyze_frames(

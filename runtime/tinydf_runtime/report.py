@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.findings import Report
+from tinydf_runtime.plain_text import as_cell
 from tinydf_runtime.types import Reason
 
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
@@ -44,6 +45,14 @@ REASON_WORDS: dict[Reason, str] = {
     "mostly_unseen": "less than half of it was seen, and the rest may differ",
     "interrupted": "stopped before its end",
     "unreadable": "it could not be read",
+    "decoding_failed": "decoding failed before its end, and the rest may differ",
+    "damaged_part": "a part of it is damaged and could not be looked at",
+    "more_tracks": "it holds more pictures or video tracks than were looked at",
+    "size_changes": "its pictures change size midway, and the rest was not looked at",
+    "few_colours": "so few colours are left that dither and steps hide what a forgery leaves, and look like it",
+    "over_exposed": "the face is too bright to show detail",
+    "smoothed": "the face has no fine detail: painted, smoothed or enlarged",
+    "screen_pattern": "a pattern lies over the face, as in a photo of a screen or of print",
 }
 """Reason code -> words for people."""
 
@@ -61,7 +70,10 @@ def report_json(report: Report) -> str:
 
 
 def report_csv(report: Report) -> str:
-    """Returns one row a scored face, under a row of ``CSV_COLUMNS``; times are in seconds."""
+    """Returns one row a scored face, under a row of ``CSV_COLUMNS``; times are in seconds.
+
+    A path that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(CSV_COLUMNS)
@@ -69,7 +81,7 @@ def report_csv(report: Report) -> str:
         for track in item.tracks:
             rows.writerows(
                 (
-                    item.path,
+                    as_cell(item.path),
                     track.id,
                     score.time_s,
                     score.frame,

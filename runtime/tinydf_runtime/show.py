@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tinydf_runtime.clock import clock
 from tinydf_runtime.findings import InputReport, TrackReport
+from tinydf_runtime.plain_text import printable
 from tinydf_runtime.report import reason_words
 
 STYLES = {"real": "cyan", "fake": "bold red", "inconclusive": "yellow", "no_face": "dim", "error": "red"}
@@ -110,13 +111,17 @@ def _headline(item: InputReport) -> Text:
     """Returns verdict, probability and path; the verdicts of a folder stand below one another."""
     share = "" if item.fake_probability is None else f"{item.fake_probability:.1%}"
     line = Text().append(f"{_words(item.verdict).upper():<12}", style=STYLES[item.verdict])
-    return line.append(f"  {share:>6}  ").append(item.path, style="bold")
+    return line.append(f"  {share:>6}  ").append(printable(item.path), style="bold")
 
 
 def _why(item: InputReport) -> str:
     """Returns the reasons for a verdict, and what was not seen."""
     # "No face" says already why there is no verdict.
     words = [reason_words(item.reasons)] if item.reasons and item.verdict != "no_face" else []
+    if item.verdict == "no_face" and item.smallest_face_px is not None:
+        words.append(f"faces were looked for from {item.smallest_face_px} px on")
+    if item.verdict == "no_face" and (others := tuple(one for one in item.reasons if one != "no_face_found")):
+        words.append(reason_words(others))
     if item.status == "timeout":
         words.append("the time ran out before its end")
     if item.status == "truncated" and "interrupted" not in item.reasons:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tinydf_runtime.errors import UnreadableInputError, UsageError
-from tinydf_runtime.files import sha256_of
+from tinydf_runtime.files import is_regular, sha256_of
 from tinydf_runtime.findings import Kind
 from tinydf_runtime.reading.picture import is_image
 from tinydf_runtime.streams.address import stream_address
@@ -35,7 +35,7 @@ def kind_of(source: Source) -> Kind:
 
 def hash_of(path: str) -> str | None:
     """Returns the hash of an input file, None where it cannot be read: whoever decodes it says why."""
-    if not Path(path).is_file():
+    if not is_regular(Path(path)):
         return None
     with suppress(UnreadableInputError):
         return sha256_of(Path(path))

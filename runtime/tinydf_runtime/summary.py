@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tinydf_runtime.aggregate import MINIMUM_FACES, judge_input, judge_tracks, severity, strictness
 from tinydf_runtime.findings import InputReport, Kind, Status, Timing, TrackReport
+from tinydf_runtime.judging.caveats import doubt_quality, weigh_caveats
 from tinydf_runtime.judging.recheck import is_unstable, pictures_behind
 from tinydf_runtime.types import FaceScore, Reason, Segment, Verdict
 from tinydf_runtime.watch import Watch
@@ -32,10 +33,12 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
     judged = judge_tracks(watch.scores, threshold, minimum_faces, stricter)
     segments = [segment for _, found in judged for segment in found]
     verdicts = _recheck([verdict for verdict, _ in judged], segments, watch, threshold)
+    verdicts = [doubt_quality(verdict, watch.scores[verdict.track]) for verdict in verdicts]
     status = _status(kind, watch)
     endless = _is_endless(kind, watch)
     coverage = _coverage(watch) if status in ("truncated", "timeout") and not endless else 1.0
     verdict, probability, reasons = judge_input(verdicts, coverage)
+    verdict, reasons = weigh_caveats(verdict, probability, reasons, watch.caveats)
     return InputReport(
         path=path,
         sha256=sha256,
@@ -58,10 +61,13 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
         timing=Timing(*(round(t, 3) for t in (total_s, watch.decode_s, watch.detect_s, watch.classify_s))),
         pictures=watch.album.finest(),
         adjustments=watch.adjustments,
+        smallest_face_px=watch.smallest_face_px,
     )
 
 
-def summarize_unreadable(path: str, sha256: str | None, kind: Kind, message: str, total_s: float) -> InputReport:
+def summarize_unreadable(
+    path: str, sha256: str | None, kind: Kind, message: str, total_s: float, status: Status = "unreadable"
+) -> InputReport:
     """Returns the report of an input that could not be read: no probability, and never real.
 
     Args:
@@ -70,12 +76,13 @@ def summarize_unreadable(path: str, sha256: str | None, kind: Kind, message: str
         kind: What it is by its name.
         message: What is wrong with it and what to do, in one line.
         total_s: Wall clock spent on it.
+        status: "timeout" where it may be read in more time.
     """
     return InputReport(
         path=path,
         sha256=sha256,
         kind=kind,
-        status="unreadable",
+        status=status,
         width=None,
         height=None,
         fps=None,

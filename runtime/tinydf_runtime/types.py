@@ -25,6 +25,14 @@ Reason: TypeAlias = Literal[
     "mostly_unseen",
     "interrupted",
     "unreadable",
+    "decoding_failed",
+    "damaged_part",
+    "more_tracks",
+    "size_changes",
+    "few_colours",
+    "over_exposed",
+    "smoothed",
+    "screen_pattern",
 ]
 
 
@@ -85,6 +93,9 @@ class FaceQuality:
         head_pose_pitch: Of the nod.
         head_pose_roll: Of the tilt.
         inter_eye_distance: Distance of the eyes, against that at which the network sees all it can.
+        fine_steps: Share of the middle in which the next pixels differ: paint and few colours leave even patches. Not
+            in the standard, as the next.
+        pattern_prevention: How far the strongest regular pattern stays below that of a photo of a screen.
     """
 
     sharpness: float = 1.0
@@ -94,6 +105,8 @@ class FaceQuality:
     head_pose_pitch: float = 1.0
     head_pose_roll: float = 1.0
     inter_eye_distance: float = 1.0
+    fine_steps: float = 1.0
+    pattern_prevention: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

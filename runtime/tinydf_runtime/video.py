@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -15,13 +15,16 @@ import numpy as np
 
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError
 from tinydf_runtime.findings import Adjustment
+from tinydf_runtime.reading.av_capture import AvCapture
 from tinydf_runtime.reading.capture import Capture, open_file, open_source
 from tinydf_runtime.reading.container import Container
 from tinydf_runtime.reading.hdr import opencv_tone_maps, tone_map
 from tinydf_runtime.reading.interlace import is_combed, keep_one_field
+from tinydf_runtime.reading.palette import has_few_colours
 from tinydf_runtime.reading.quiet import quiet
+from tinydf_runtime.reading.square import make_square, pixel_aspect, square_size
 from tinydf_runtime.streams.address import mask_credentials, stream_address
-from tinydf_runtime.types import Frame, Image
+from tinydf_runtime.types import Frame, Image, Reason
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"}
@@ -30,6 +33,8 @@ VIDEO_SUFFIXES = frozenset(
 
 _UPRIGHT = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _USUAL_FPS = 25.0
+_FEW_FAILURES, _MOST_FAILURES = 8, 4096
+"""Packets in a row that may fail before a file counts as ended: where all promised frames came, and where not."""
 
 # Matroska rounds time stamps to a millisecond, so a frame may seem to come that much before its place.
 _TIME_ROUNDING_S = 0.001
@@ -71,6 +76,7 @@ class VideoReader:
         last_s: Time stamp of the last decoded frame.
         adjustments: What was done to the pictures seen so far, beside turning them upright.
         truncated: True when all frames were read and the file had promised clearly more.
+        caveats: What speaks against relying on the pictures seen so far.
     """
 
     def __init__(self, source: Path | int | str, sample_fps: float | None = None) -> None:
@@ -89,6 +95,7 @@ class VideoReader:
             raise UsageError(f"sample_fps: found {sample_fps}, expected a number above 0, or None for every frame.")
         self.frames_decoded: int = 0
         self.truncated: bool = False
+        self.caveats: tuple[Reason, ...] = ()
         self.kind: Literal["video", "stream"] = "video"
         self._source = source
         self._sample_fps = sample_fps
@@ -111,6 +118,12 @@ class VideoReader:
             self._first_waits = True
         info, self._count = self._read_info()
         self.info: VideoInfo = info
+        if (self._container.videos or 1) > 1:
+            self._note("more_tracks")
+        if self._container.resizes:
+            self._note("size_changes")
+        self._size: tuple[int, ...] = ()
+        self._of_palette = not self.live
         self._last_slot = -1
         self._uncombed = 0
         self._start_s = 0.0
@@ -151,11 +164,12 @@ class VideoReader:
                 raise UnavailableError(f"{shown}: delivers no pictures. Check the camera or address.")
             raise UnreadableInputError(f"{self._source}: no frame could be decoded. Check that the file plays.")
         self.truncated = self._ended_early()
+        self._conclude()
 
     def _next_wanted(self) -> Frame | None:
         """Returns the next frame that sampling wants, None at the end."""
         with quiet():
-            while self._first_waits or self._capture.grab():
+            while self._first_waits or self._grab():
                 self._first_waits = False
                 index = self.frames_decoded
                 self.frames_decoded += 1
@@ -168,11 +182,35 @@ class VideoReader:
                     return Frame(index, time_s, image)
         return None
 
+    def _grab(self) -> bool:
+        """Decodes the next frame; False at the end. What is damaged is passed over, as players do."""
+        if self._capture.grab():
+            return True
+        if self.kind == "stream" or not isinstance(self._capture, cv2.VideoCapture):
+            return False
+        promised = self._count > self.frames_decoded
+        for _ in range(_MOST_FAILURES if promised else _FEW_FAILURES):
+            if self._capture.grab():
+                self._note("damaged_part")
+                return True
+        return False
+
+    def _note(self, caveat: Reason) -> None:
+        """Notes what speaks against relying on the pictures."""
+        if caveat not in self.caveats:
+            self.caveats += (caveat,)
+
+    def _adjust(self, adjustment: Adjustment) -> None:
+        """Notes what was done to pictures."""
+        if adjustment not in self.adjustments:
+            self.adjustments += (adjustment,)
+
     def _read_info(self) -> tuple[VideoInfo, int]:
         """Returns the facts about the source, and the frame count that OpenCV gives, 0 for none."""
         capture = self._capture
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
         width, height = round(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), round(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        width, height = square_size(width, height, self._aspect())
         # OpenCV takes a mirrored picture for one that is turned by some other angle.
         turned = self._container.rotation_deg if self._container.mirrored else None
         rotation_deg = round(capture.get(cv2.CAP_PROP_ORIENTATION_META) if turned is None else turned) % 360
@@ -194,16 +232,26 @@ class VideoReader:
         if not found or image is None:
             return None
         picture: Image = np.asarray(image, np.uint8)
-        if self._may_be_combed() and is_combed(picture):
+        self._of_palette = self._of_palette and has_few_colours(picture)
+        if self._size not in ((), picture.shape):
+            self._adjust("resized_midway")
+        self._size = picture.shape
+        if not self._of_palette and self._may_be_combed() and is_combed(picture):
             picture = keep_one_field(picture)
             self._uncombed = 0
-            if "deinterlaced" not in self.adjustments:
-                self.adjustments += ("deinterlaced",)
+            self._adjust("deinterlaced")
         if self._tone_maps:
             picture = tone_map(picture, self._container.transfer or 0, self._as_bt601)
+        if (aspect := self._aspect()) != 1:
+            picture = make_square(picture, aspect)
+            self._adjust("square_pixels")
         if self.info.rotation_deg:
             picture = np.asarray(cv2.rotate(picture, _UPRIGHT[self.info.rotation_deg]), np.uint8)
         return np.asarray(cv2.flip(picture, 1), np.uint8) if self._container.mirrored else picture
+
+    def _aspect(self) -> float:
+        """Returns the width of a stored pixel as a share of its height."""
+        return pixel_aspect(self._capture.get(cv2.CAP_PROP_SAR_NUM), self._capture.get(cv2.CAP_PROP_SAR_DEN))
 
     def _may_be_combed(self) -> bool:
         """Returns whether to look for combs: in a file, and less often once a row of pictures had none."""
@@ -225,6 +273,17 @@ class VideoReader:
         """Returns how long after the container's start the first picture is shown, 0 where OpenCV does not say."""
         stamp = self._capture.get(getattr(cv2, "CAP_PROP_PTS", -1)) / (self.info.fps or _USUAL_FPS)
         return stamp if math.isfinite(stamp) and stamp > 0 else 0.0
+
+    def _conclude(self) -> None:
+        """Notes what only the end of the file tells."""
+        if self._of_palette and self._size:
+            self._note("few_colours")
+        if isinstance(self._capture, AvCapture) and self._capture.damaged:
+            self._note("damaged_part")
+        frame_s = 1 / (self.info.fps or _USUAL_FPS)
+        if not self.live and self.info.duration_s is not None and self.last_s > self.info.duration_s + frame_s:
+            # The frames know better than the header.
+            self.info = replace(self.info, duration_s=self.last_s + frame_s)
 
     def _ended_early(self) -> bool:
         """Returns whether clearly fewer frames came than the file promised."""

@@ -7,27 +7,32 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from tinydf_runtime.album import FaceAlbum
+from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.face_scores import FaceScores
 from tinydf_runtime.file_frames import FileFrames
 from tinydf_runtime.findings import Adjustment, Status
 from tinydf_runtime.overlap import Ahead
-from tinydf_runtime.reading.picture import read_image
+from tinydf_runtime.sandbox.client import ChildFrames
 from tinydf_runtime.scoring import crop_tracked, score_crops
+from tinydf_runtime.search import FRAME_PARTS, PICTURE_PARTS, search_in_parts, smallest_face_px
 from tinydf_runtime.track import FaceTracker
-from tinydf_runtime.types import Face, FaceScore, Frame, Image
+from tinydf_runtime.types import Face, FaceScore, Frame, Image, Reason
 from tinydf_runtime.video import VideoInfo
 
 BATCH = 4
 """Crops scored at once. Eight take as long each on a CPU, and 60 MB more."""
 SIGHTS_AHEAD = 2 * BATCH
 """Frames whose faces are found and wait to be scored: as crops, some 150 KB a face."""
+SEARCH_STEP_S = 1.0
+"""Time between two searches in parts that find nothing."""
+LITTLE_FACE = 0.08
+"""A video whose largest face is narrower than this share of its long side may show smaller ones, missed so far."""
 
 Progress = Callable[[float, float | None], None]
 """Called with the seconds of the input done, and its length where known."""
@@ -111,7 +116,11 @@ class Watch:
         info: What the input says about itself.
         status: "ok", or why it was not seen to its end.
         interrupted: Whether it was stopped from outside.
+        smallest_face_px: Side of a face from which all were looked for, None where the detector does not say.
+        single_faces: Faces found so far where every face is a track of its own.
         scores: Track id -> its faces in order of time.
+        adjustments: See ``VideoReader``.
+        caveats: See ``VideoReader``.
         album: The few crops that are kept.
     """
 
@@ -122,6 +131,8 @@ class Watch:
     info: VideoInfo | None = None
     status: Status = "ok"
     interrupted: bool = False
+    single_faces: int = 0
+    smallest_face_px: int | None = None
     frames_decoded: int = 0
     frames_scored: int = 0
     last_s: float = 0.0
@@ -129,8 +140,13 @@ class Watch:
     detect_s: float = 0.0
     classify_s: float = 0.0
     adjustments: tuple[Adjustment, ...] = ()
+    caveats: tuple[Reason, ...] = ()
     scores: dict[int, FaceScores] = field(default_factory=dict)
     album: FaceAlbum = field(default_factory=FaceAlbum)
+    _size: tuple[int, ...] = ()
+    _next_search_s: float = 0.0
+    _first_track: int = 0
+    _last_track: int = 0
     _waiting: list[tuple[int, FaceScore, Image]] = field(default_factory=list)
 
     def look(self, frame: Frame) -> None:
@@ -140,11 +156,49 @@ class Watch:
     def find(self, frame: Frame) -> Sight:
         """Finds, follows and crops the faces of a frame. Frames come in order; another thread may score meanwhile."""
         started = time.perf_counter()
-        faces = self.detector.detect(frame.image)
-        tracked = list(enumerate(faces, 1)) if self.tracker is None else self.tracker.update(frame, faces)
+        faces = self._search(frame)
+        if self.tracker is None:
+            tracked = list(enumerate(faces, self.single_faces + 1))
+            self.single_faces += len(faces)
+        else:
+            tracked = self._follow(frame, faces)
         found = time.perf_counter()
         crops = crop_tracked(frame, tracked, self.engine)
         return Sight(frame.index, frame.time_s, crops, found - started, time.perf_counter() - found)
+
+    def _search(self, frame: Frame) -> list[Face]:
+        """Returns the faces of a frame. One that shows none, or small ones alone, is searched in parts too.
+
+        In a video that is done once a second, and in every frame while it finds something.
+        """
+        faces = self.detector.detect(frame.image)
+        if not isinstance(self.detector, FaceDetector):
+            return faces
+        longest = max(frame.image.shape[:2])
+        scale = longest / self.detector.long_side_px
+        self.smallest_face_px = self.smallest_face_px or smallest_face_px(scale)
+        if scale <= 1:
+            return faces
+        if self.tracker is not None:
+            largest = max((box[2] - box[0] for box in (face.box_xyxy for face in faces)), default=0.0)
+            if largest >= LITTLE_FACE * longest or frame.time_s < self._next_search_s:
+                return faces
+        found = search_in_parts(
+            self.detector, frame.image, faces, PICTURE_PARTS if self.tracker is None else FRAME_PARTS
+        )
+        self.smallest_face_px = found.smallest_px
+        self._next_search_s = frame.time_s + (0.0 if len(found.faces) > len(faces) else SEARCH_STEP_S)
+        return found.faces
+
+    def _follow(self, frame: Frame, faces: list[Face]) -> list[tuple[int, Face]]:
+        """Returns whose each face is. Where a face was means nothing in a picture of another size."""
+        assert self.tracker is not None
+        if self._size not in ((), frame.image.shape):
+            self.tracker, self._first_track = FaceTracker(), self._last_track
+        self._size = frame.image.shape
+        tracked = [(self._first_track + track, face) for track, face in self.tracker.update(frame, faces)]
+        self._last_track = max([self._last_track, *(track for track, _ in tracked)])
+        return tracked
 
     def take(self, sight: Sight) -> None:
         """Takes the crops of a frame, and scores when a batch is full."""
@@ -196,7 +250,9 @@ def watch_video(
     stopped_at: int | None = None
     with ExitStack() as stack:
         found = _find_all(iter(frames), watch)
-        overlap = overlap and isinstance(frames, FileFrames)
+        overlap = overlap and isinstance(frames, FileFrames | ChildFrames)
+        if isinstance(frames, ChildFrames):
+            frames.bound(deadline, limits.stop)
         sights = stack.enter_context(Ahead(found, SIGHTS_AHEAD, "tinydf-find")) if overlap else found
         for sight in sights:
             watch.take(sight)
@@ -214,28 +270,44 @@ def watch_video(
     watch.info = frames.info
     # What was decoded ahead of a stop was not seen.
     watch.frames_decoded = frames.frames_decoded if stopped_at is None else stopped_at + 1
-    if isinstance(frames, FileFrames):
-        watch.decode_s = frames.decode_s
-        watch.adjustments = frames.adjustments
+    _note_facts(frames, watch)
     if stopped_at is None and frames.truncated:
         watch.status = "truncated"
 
 
-def watch_image(path: Path, watch: Watch) -> None:
-    """Shows one picture to ``watch``.
+def watch_image(frames: FrameSource, watch: Watch, limits: Limits) -> None:
+    """Shows the pictures of one image file to ``watch``: most hold a single one.
+
+    Args:
+        frames: Where they come from, entered.
+        watch: What remembers them.
+        limits: When to stop waiting for them.
 
     Raises:
-        UnreadableInputError: It cannot be decoded.
+        UnreadableInputError: None can be decoded.
     """
-    started = time.perf_counter()
-    image = read_image(path)
-    watch.decode_s = time.perf_counter() - started
-    watch.info = VideoInfo(
-        width=image.shape[1], height=image.shape[0], fps=None, duration_s=None, rotation_deg=0, frames_expected=1
-    )
-    watch.frames_decoded = 1
-    watch.look(Frame(0, 0.0, image))
+    if isinstance(frames, ChildFrames):
+        frames.bound(None if limits.max_seconds is None else time.monotonic() + limits.max_seconds, limits.stop)
+    for frame in frames:
+        watch.look(frame)
+        # Else it would stay in memory while the next one is waited for.
+        del frame
     watch.score_waiting()
+    watch.info = frames.info
+    watch.frames_decoded = frames.frames_decoded
+    _note_facts(frames, watch)
+    if frames.truncated:
+        watch.status = "truncated"
+
+
+def _note_facts(frames: FrameSource, watch: Watch) -> None:
+    """Notes what a decoder tells beside the pictures."""
+    if isinstance(frames, FileFrames | ChildFrames):
+        watch.decode_s = frames.decode_s
+        watch.adjustments = frames.adjustments
+        watch.caveats = frames.caveats
+    if isinstance(frames, ChildFrames) and frames.timed_out:
+        watch.status = "timeout"
 
 
 def _find_all(frames: Iterator[Frame], watch: Watch) -> Generator[Sight, None, None]:

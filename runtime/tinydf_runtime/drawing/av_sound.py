@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tinydf_runtime.errors import needs
+from tinydf_runtime.reading.names import readable_name
 
 if TYPE_CHECKING:
     import av
@@ -47,7 +48,8 @@ class Sound:
         self._tracks: dict[int, _Track] = {}
         self._source: av.container.InputContainer | None = None
         try:
-            self._source = av.open(str(source))
+            with readable_name(source) as name:
+                self._source = av.open(f"file:{name}")
         except (av.FFmpegError, OSError):
             self.note = f"the sound of {source.name} cannot be read and is left out."
             return

@@ -26,6 +26,9 @@ CREDENTIAL_WORDS = {
 ADJUSTMENT_WORDS: dict[Adjustment, str] = {
     "tone_mapped": "HDR brought to the range of ordinary video",
     "deinterlaced": "half-pictures joined (deinterlaced)",
+    "square_pixels": "pixels that are not square made so, as players do",
+    "resized_midway": "pictures of several sizes",
+    "on_white": "transparent parts shown on white",
 }
 MOST_GAPS = 10
 
@@ -62,6 +65,8 @@ def more_facts_of(item: InputReport) -> list[tuple[str, str]]:
     if item.frames_decoded:
         expected = f" of {item.frames_expected:,}" if item.frames_expected else ""
         facts.append(("frames", f"{item.frames_decoded:,}{expected} read, {item.frames_scored:,} looked at"))
+    if item.smallest_face_px is not None:
+        facts.append(("faces looked for", f"from {item.smallest_face_px} px on"))
     if item.frames_dropped:
         facts.append(("passed over", f"{item.frames_dropped:,} frames, to keep up with the stream"))
     if item.tracks_forgotten:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
 
 import cv2
 import numpy as np
 
 from tinydf_runtime.errors import UnreadableInputError
+from tinydf_runtime.reading.gif import count_pictures
+from tinydf_runtime.reading.names import readable_name
 from tinydf_runtime.reading.quiet import quiet
 from tinydf_runtime.types import Image
 
@@ -34,7 +35,7 @@ class AnimationCapture:
                 f"{path}: animated, which OpenCV {cv2.__version__} cannot read. "
                 "Install a newer one: pip install -U opencv-python-headless"
             )
-        self._path = str(path)
+        self._path = path
         self._pictures: list[Image] = []
         self._durations: list[int] = []
         self._first = 0
@@ -85,8 +86,8 @@ class AnimationCapture:
         """Decodes ``count`` pictures from number ``first`` on; none at the end or where the file is damaged."""
         self._first, self._pictures, self._durations = first, [], []
         try:
-            with quiet():
-                found, animation = cv2.imreadanimation(self._path, first, count)
+            with quiet(), readable_name(self._path) as name:
+                found, animation = cv2.imreadanimation(name, first, count)
         except cv2.error:
             return
         if found and (first == 0 or len(animation.frames)):
@@ -101,7 +102,7 @@ def is_animated(path: Path) -> bool:
         with path.open("rb") as file:
             start = file.read(_SEARCHED_BYTES)
             if start.startswith(b"GIF8"):
-                return _count_gif(file, most=2) > 1
+                return count_pictures(file, most=2) > 1
     except OSError:
         return False
     if start[:4] == b"RIFF" and start[8:16] == b"WEBPVP8X":
@@ -110,32 +111,3 @@ def is_animated(path: Path) -> bool:
         # APNG's control chunk comes before the first picture's data.
         return 0 < start.find(b"acTL") < start.find(b"IDAT") % (_SEARCHED_BYTES + 1)
     return start[4:12] == b"ftypavis"
-
-
-def _count_gif(file: BinaryIO, most: int) -> int:
-    """Returns how many pictures a GIF holds, counting no further than ``most``."""
-    file.seek(0)
-    screen = file.read(13)
-    if len(screen) < 13:
-        return 0
-    file.seek(_gif_palette_bytes(screen[10]), 1)
-    count = 0
-    while count < most and (kind := file.read(1)) in (b"\x21", b"\x2c"):
-        if kind == b"\x2c":
-            descriptor = file.read(9)
-            if len(descriptor) < 9:
-                break
-            count += 1
-            file.seek(_gif_palette_bytes(descriptor[8]), 1)
-        # An extension's label, or a picture's code size; then blocks until an empty one.
-        file.read(1)
-        while length := file.read(1)[:1]:
-            if length == b"\0":
-                break
-            file.seek(length[0], 1)
-    return count
-
-
-def _gif_palette_bytes(flags: int) -> int:
-    """Returns the length of the palette that follows a GIF's screen or picture descriptor."""
-    return 3 << (flags & 7) + 1 if flags & 0x80 else 0

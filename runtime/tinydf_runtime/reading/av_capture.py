@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,22 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.errors import UnreadableInputError, needs
+from tinydf_runtime.reading.names import readable_name
 from tinydf_runtime.types import Image
 
 if TYPE_CHECKING:
     import av
 
 
+_MOST_FAILURES = 100_000
+
+
 class AvCapture:
-    """Reads a file as ``cv2.VideoCapture`` does; what the headers say, it lets OpenCV say."""
+    """Reads a file as ``cv2.VideoCapture`` does; what the headers say, it lets OpenCV say.
+
+    Attributes:
+        damaged: Whether something could not be decoded and was passed over.
+    """
 
     def __init__(self, path: Path, headers: cv2.VideoCapture) -> None:
         """Opens the file.
@@ -34,14 +43,16 @@ class AvCapture:
             import av
         self._errors = (av.FFmpegError, EOFError)
         self._headers = headers
+        self.damaged: bool = False
         self._frame: av.VideoFrame | None = None
         try:
-            self._container = av.open(str(path))
+            with readable_name(path) as name:
+                self._container = av.open(f"file:{name}")
             self._stream = self._container.streams.video[0]
         except (av.FFmpegError, IndexError) as error:
             raise UnreadableInputError(f"{path}: cannot be opened ({error}). Check that the file plays.") from error
         self._stream.thread_type = "AUTO"
-        self._frames = self._container.decode(self._stream)
+        self._frames = self._decode()
         self._start = self._stream.start_time or 0
 
     def isOpened(self) -> bool:  # noqa: N802
@@ -49,12 +60,23 @@ class AvCapture:
         return True
 
     def grab(self) -> bool:
-        """Decodes the next frame; False at the end, and where the rest is damaged."""
-        try:
-            self._frame = next(self._frames, None)
-        except self._errors:
-            self._frame = None
+        """Decodes the next frame; False at the end."""
+        self._frame = next(self._frames, None)
         return self._frame is not None
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        """Yields the frames; packets that are damaged are passed over, as players do."""
+        packets = self._container.demux(self._stream)
+        failures = 0
+        while failures < _MOST_FAILURES:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                yield from packet.decode()
+            except self._errors:
+                failures += 1
+                self.damaged = True
 
     def retrieve(self) -> tuple[bool, Image | None]:
         """Returns the frame as BGR."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,9 +15,12 @@ from tinydf_runtime.errors import UnreadableInputError, install_line
 from tinydf_runtime.files import check_file
 from tinydf_runtime.reading.animation import AnimationCapture, is_animated
 from tinydf_runtime.reading.av_capture import AvCapture
-from tinydf_runtime.reading.container import Container, read_container
+from tinydf_runtime.reading.container import Container, playlist_kind, read_container
 from tinydf_runtime.reading.hdr import opencv_tone_maps
+from tinydf_runtime.reading.jpeg_film import JpegCapture, is_jpeg_film
+from tinydf_runtime.reading.names import readable_name
 from tinydf_runtime.reading.quiet import quiet
+from tinydf_runtime.reading.sizes import size_changes
 from tinydf_runtime.streams.address import stream_address
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -68,14 +72,22 @@ def open_file(path: Path) -> tuple[Capture, Container]:
         The reader, whose first frame waits for ``retrieve``, and what the file's headers say.
 
     Raises:
-        UnreadableInputError: The file is missing, empty, holds no video or none that can be decoded here.
+        UnreadableInputError: The file is missing, empty, holds no video or none that can be decoded here, or is a
+            playlist.
     """
     check_file(path)
     try:
-        container = read_container(path)
+        container, playlist = read_container(path), playlist_kind(path)
     except OSError as error:
         raise UnreadableInputError(f"{path}: {error.strerror or error}. Check the path and its permissions.") from error
-    capture = AnimationCapture(path) if _needs_image_codec(path) else _open_film(path, container)
+    if playlist is not None:
+        # Its makers decide what is opened: any file of this machine, any address.
+        raise UnreadableInputError(f"{path}: is {playlist} playlist, which names other files. Give those themselves.")
+    if container.only_sound:
+        raise UnreadableInputError(_only_sound(path, container))
+    capture = _open_frames(path, container)
+    if container.may_resize and isinstance(capture, cv2.VideoCapture) and not find_spec("av") and size_changes(path):
+        container = replace(container, resizes=True)
     with quiet():
         decoded = capture.grab()
     if not decoded and isinstance(capture, cv2.VideoCapture) and find_spec("av"):
@@ -92,6 +104,12 @@ def open_source(source: int | str) -> cv2.VideoCapture:
         use_ffmpeg = isinstance(source, str) and cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG)
         settings = _STREAM_SETTINGS if use_ffmpeg and stream_address(source) is not None else []
         return cv2.VideoCapture(source, cv2.CAP_FFMPEG if use_ffmpeg else cv2.CAP_ANY, settings)
+
+
+def open_named(path: Path) -> cv2.VideoCapture:
+    """Opens a file, whatever its name looks like."""
+    with readable_name(path) as name:
+        return open_source(name)
 
 
 def codec_of(capture: Capture) -> str:
@@ -113,23 +131,37 @@ def opencv_converts_interlaced() -> bool:
     return bool(found) and bool((np.abs(np.asarray(image, np.int16) - 190) < 8).all())
 
 
+def _open_frames(path: Path, container: Container) -> Capture:
+    """Opens a file with what reads its kind."""
+    if _needs_image_codec(path):
+        return AnimationCapture(path)
+    if is_jpeg_film(path):
+        return JpegCapture(path)
+    return _open_film(path, container)
+
+
+def _only_sound(path: Path, container: Container) -> str:
+    """Returns what to say of a file without video."""
+    return f"{path}: no video stream found, only sound ({', '.join(container.sounds)}). Check that the file plays."
+
+
 def _open_film(path: Path, container: Container) -> Capture:
     """Opens a file with FFmpeg.
 
     Raises:
         UnreadableInputError: It holds no video, or interlaced video that this OpenCV cannot convert.
     """
-    capture = open_source(str(path.absolute()))
+    capture = open_named(path)
     if not capture.isOpened() or not round(capture.get(cv2.CAP_PROP_FRAME_WIDTH)) or codec_of(capture) == _TEXT:
         if container.cut_off:
             found = "the file is cut off, and what is left cannot be played"
-        elif container.sounds:
-            found = f"no video stream found, only sound ({', '.join(container.sounds)})"
         else:
             found = "no video stream found"
         raise UnreadableInputError(f"{path}: {found}. Check that the file plays.")
     if container.hdr and opencv_tone_maps() and find_spec("av"):
         # OpenCV prepares for seconds.
+        return AvCapture(path, capture)
+    if container.may_resize and find_spec("av") and size_changes(path):
         return AvCapture(path, capture)
     may_interlace = container.may_interlace or codec_of(capture) in _INTERLACED_CODECS
     if not may_interlace or opencv_converts_interlaced():
@@ -146,7 +178,7 @@ def _open_film(path: Path, container: Container) -> Capture:
 
 def _pictures_differ(path: Path) -> bool:
     """Returns whether different frames give different pictures: what is left in memory is always the same."""
-    capture = open_source(str(path.absolute()))
+    capture = open_named(path)
     with quiet():
         _, first = capture.read()
         for _ in range(_COMPARED_FRAMES):

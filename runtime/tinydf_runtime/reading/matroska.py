@@ -27,12 +27,14 @@ class Headers:
         transfer: See ``Container``.
         sounds: See ``Container``.
         may_interlace: See ``Container``.
+        videos: Video tracks, None where the tracks were not found.
     """
 
     end: int = 0
     transfer: int | None = None
     sounds: tuple[str, ...] = ()
     may_interlace: bool = False
+    videos: int | None = None
 
 
 def read_headers(file: BinaryIO) -> Headers:
@@ -77,6 +79,7 @@ def _read_tracks(content: bytes) -> Headers:
     """Returns what a Tracks element says about the first video track and the sounds."""
     found: Headers | None = None
     sounds: list[str] = []
+    videos = 0
     for name, entry in _elements(content):
         if name != _TRACK:
             continue
@@ -85,6 +88,7 @@ def _read_tracks(content: bytes) -> Headers:
         codec = track.get(_CODEC, b"").decode("ascii", "replace").rstrip("\0")
         if kind == _SOUND_TYPE:
             sounds.append(codec)
+        videos += kind == _VIDEO_TYPE
         if kind == _VIDEO_TYPE and found is None:
             video = dict(_elements(track.get(_VIDEO, b"")))
             colour = dict(_elements(video.get(_COLOUR, b"")))
@@ -95,7 +99,7 @@ def _read_tracks(content: bytes) -> Headers:
                 or (codec == "V_MPEG4/ISO/AVC" and may_interlace(track.get(_CODEC_HEADER, b"")))
                 or codec == "V_MPEG2",
             )
-    return replace(found or Headers(), sounds=tuple(sounds))
+    return replace(found or Headers(), sounds=tuple(sounds), videos=videos if content else None)
 
 
 def _elements(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -29,6 +29,8 @@ class Headers:
         transfer: See ``Container``.
         sounds: See ``Container``.
         may_interlace: See ``Container``.
+        videos: Video tracks.
+        entries: Descriptions of the first one's pictures; more than one where size or codec change midway.
     """
 
     cut_off: bool = False
@@ -39,6 +41,8 @@ class Headers:
     transfer: int | None = None
     sounds: tuple[str, ...] = ()
     may_interlace: bool = False
+    videos: int = 0
+    entries: int = 0
 
 
 def read_headers(file: BinaryIO, size: int) -> Headers:
@@ -84,6 +88,8 @@ def _read_index(index: bytes) -> Headers:
         name, entry = _sample_entry(media)
         if handler == b"soun" and name:
             found = replace(found, sounds=(*found.sounds, name))
+        if handler == b"vide":
+            found = replace(found, videos=found.videos + 1)
         if handler == b"vide" and not seen_pictures:
             seen_pictures = True
             shown_s, stored_s = _durations(track, media, movie_scale)
@@ -94,6 +100,7 @@ def _read_index(index: bytes) -> Headers:
                 mirrored_deg=_mirrored_deg(track.get(b"tkhd", b"")),
                 transfer=_transfer(entry),
                 may_interlace=may_interlace(entry.get(b"avcC", b"")),
+                entries=_count_entries(media),
             )
     return found
 
@@ -155,6 +162,12 @@ def _sample_entry(media: dict[bytes, bytes]) -> tuple[str, dict[bytes, bytes]]:
     for kind, content in _boxes(table.get(b"stsd", b"")[8:]):
         return kind.decode("ascii", "replace").strip(), dict(_boxes(content[_VISUAL_ENTRY_BYTES:]))
     return "", {}
+
+
+def _count_entries(media: dict[bytes, bytes]) -> int:
+    """Returns how many descriptions of pictures a track has."""
+    table = dict(_boxes(dict(_boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
+    return int.from_bytes(table.get(b"stsd", b"")[4:8], "big")
 
 
 def _transfer(entry: dict[bytes, bytes]) -> int | None:

@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from tinydf_runtime.files import exists
+
 STREAM_STARTS = ("rtsp://", "rtsps://", "http://", "https://")
 """How an address starts that is opened as a stream."""
 
@@ -23,7 +25,7 @@ def stream_address(source: str | os.PathLike[str] | int) -> str | int | None:
     text = os.fspath(source)
     if isinstance(source, str) and text.lower().startswith(STREAM_STARTS):
         return text
-    return int(text) if text.isdecimal() and not Path(text).exists() else None
+    return int(text) if text.isdecimal() and not exists(Path(text)) else None
 
 
 def mask_credentials(source: str | os.PathLike[str] | int) -> str:

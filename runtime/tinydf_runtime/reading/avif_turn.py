@@ -1,0 +1,74 @@
+"""AVIF file -> how its picture is to be turned (``irot``) and mirrored (``imir``), which OpenCV's decoder ignores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from tinydf_runtime.types import Image
+
+_ANTICLOCKWISE = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
+
+
+def turn_avif(image: Image, content: bytes) -> Image:
+    """Returns a picture upright, as the properties of the file's primary item say (ISO/IEC 23008-12, 6.5.10, 6.5.12).
+
+    Args:
+        image: As decoded.
+        content: Of the file. One that is damaged leaves the picture as it is.
+    """
+    for kind, value in _transformations(content):
+        if kind == b"irot" and value & 3:
+            image = np.asarray(cv2.rotate(image, _ANTICLOCKWISE[value & 3]), np.uint8)
+        elif kind == b"imir":
+            # Axis 0 exchanges top and bottom, 1 left and right.
+            image = np.asarray(cv2.flip(image, value & 1), np.uint8)
+    return image
+
+
+def _transformations(content: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yields kind and value of the primary item's turns, in the order in which they apply."""
+    meta = dict(_boxes(content)).get(b"meta", b"")[4:]
+    found = dict(_boxes(meta))
+    primary, parts = found.get(b"pitm", b""), dict(_boxes(found.get(b"iprp", b"")))
+    if len(primary) < 6:
+        return
+    item = int.from_bytes(primary[4:6] if not primary[0] else primary[4:8], "big")
+    properties = list(_boxes(parts.get(b"ipco", b"")))
+    for index in _associations(parts.get(b"ipma", b""), item):
+        if 0 < index <= len(properties):
+            kind, value = properties[index - 1]
+            if kind in (b"irot", b"imir") and value:
+                yield kind, value[0]
+
+
+def _associations(content: bytes, item: int) -> list[int]:
+    """Returns which properties an item has, counted from 1."""
+    if len(content) < 8:
+        return []
+    id_bytes, wide = (4 if content[0] else 2), bool(content[3] & 1)
+    count, at = int.from_bytes(content[4:8], "big"), 8
+    for _ in range(min(count, 1 << 16)):
+        if at + id_bytes >= len(content):
+            break
+        found, many = int.from_bytes(content[at : at + id_bytes], "big"), content[at + id_bytes]
+        at += id_bytes + 1
+        step = 2 if wide else 1
+        if found == item:
+            places = (content[at + step * i : at + step * (i + 1)] for i in range(many))
+            return [int.from_bytes(place, "big") & (0x7FFF if wide else 0x7F) for place in places]
+        at += step * many
+    return []
+
+
+def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yields type and content of the boxes inside a box."""
+    at = 0
+    while at + 8 <= len(content):
+        length = int.from_bytes(content[at : at + 4], "big") or len(content) - at
+        if length < 8:
+            return
+        yield content[at + 4 : at + 8], content[at + 8 : at + length]
+        at += length

@@ -1,0 +1,242 @@
+"""A file -> its frames, decoded in a process of their own that may crash, hang or grow without harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from types import TracebackType
+from typing import Any, Literal
+
+from tinydf_runtime.errors import InputTimeoutError, UnavailableError, UnreadableInputError
+from tinydf_runtime.findings import Adjustment
+from tinydf_runtime.sandbox.ring import Ring, make_memory
+from tinydf_runtime.sandbox.start import AVAILABLE, ask_server, running
+from tinydf_runtime.types import Frame, Reason
+from tinydf_runtime.video import VideoInfo
+
+STALLED_S = 60.0
+"""Wall clock without one more frame decoded, after which a decoder counts as hanging."""
+_TICK_MS = 200
+_LONGEST_LINE = 1 << 16
+
+
+class ChildFrames:
+    """Reads a file's frames once, in order, in a child process. Like ``VideoReader`` in what it offers.
+
+    A picture is good until the next one is asked for: then its memory is used again. Decoding starts on entering, and
+    errors are raised with the first frame; what goes wrong after that ends the frames, and ``caveats`` says so.
+
+    Attributes:
+        frames_decoded: Frames decoded so far, those that sampling skipped included.
+        truncated: True when the file ended too early, or its decoding did.
+        timed_out: Whether the time ran out.
+        adjustments: What was done to the pictures, beside turning them upright.
+        caveats: What speaks against relying on them.
+        decode_s: Time that decoding took.
+    """
+
+    def __init__(self, source: str | int, sample_fps: float | None, kind: Literal["video", "image"] = "video") -> None:
+        """Takes what to read; starts nothing yet.
+
+        Args:
+            source: Path of a file.
+            sample_fps: Frames wanted a second, None for all.
+            kind: What the file is, see ``kind_of``.
+        """
+        self._path = str(source)
+        self._request = json.dumps({"path": self._path, "kind": kind, "sample_fps": sample_fps})
+        self._deadline_s: float | None = None
+        self._stop: threading.Event | None = None
+        self._channel: socket.socket | None = None
+        self._ring: Ring | None = None
+        self._poll = select.poll()
+        self._buffer = b""
+        self._lent = self._over = self._some = False
+        self._info: VideoInfo | None = None
+        self.frames_decoded: int = 0
+        self.truncated: bool = False
+        self.timed_out: bool = False
+        self.adjustments: tuple[Adjustment, ...] = ()
+        self.caveats: tuple[Reason, ...] = ()
+        self.decode_s: float = 0.0
+
+    def __enter__(self) -> ChildFrames:
+        """Starts to decode, and returns itself.
+
+        Raises:
+            UnavailableError: No process can be started.
+        """
+        memory = make_memory()
+        try:
+            self._ring = Ring(memory)
+            self._channel = ask_server(self._request.encode(), memory)
+            self._poll.register(self._channel, select.POLLIN)
+        finally:
+            os.close(memory)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Lets go of the child, which ends."""
+        if self._channel is not None:
+            self._channel.close()
+        self._ring = None
+
+    def bound(self, deadline_s: float | None, stop: threading.Event | None) -> None:
+        """Sets when waiting for a frame ends: at a time of ``time.monotonic``, and when the event is set."""
+        self._deadline_s, self._stop = deadline_s, stop
+
+    def __iter__(self) -> ChildFrames:
+        """Returns itself."""
+        return self
+
+    def __next__(self) -> Frame:
+        """Returns the next wanted frame.
+
+        Raises:
+            UnreadableInputError: The file cannot be opened, or not one frame could be decoded.
+            InputTimeoutError: The same, because it took too long.
+        """
+        if self._lent:
+            self._give_back()
+        while not self._over:
+            if self._ring is None or (message := self._receive()) is None:
+                break
+            if (frame := self._take(message)) is not None:
+                return frame
+        self._over = True
+        raise StopIteration
+
+    @property
+    def info(self) -> VideoInfo:
+        """What the file says about itself; known once there was a frame."""
+        assert self._info is not None
+        return self._info
+
+    def _take(self, message: dict[str, Any]) -> Frame | None:
+        """Returns the frame that a message brings, None where it brings something else.
+
+        Raises:
+            UnreadableInputError: It says that nothing can be read.
+        """
+        try:
+            self._note_facts(message)
+            if "opened" in message:
+                self._info = VideoInfo(**message["opened"])
+            if "frame" in message:
+                index, time_s, at, height, width = message["frame"]
+                assert self._ring is not None
+                image = self._ring.view(int(at), int(height), int(width))
+                self._lent = self._some = True
+                return Frame(int(index), float(time_s), image)
+        # What a captured child may say must not do more than end this input.
+        except (TypeError, ValueError, AttributeError) as error:
+            self._fail(f"{self._path}: its decoder gave no sense ({error}). Check the file; it may be hostile.")
+        if "error" in message:
+            self._fail(str(message["error"]))
+        if "exit" in message:
+            self._fail(f"{self._path}: {_ending(message['exit'])}. The file is damaged or hostile; convert it first.")
+        self._over = "end" in message
+        return None
+
+    def _note_facts(self, message: dict[str, Any]) -> None:
+        """Notes what is known beside the pictures."""
+        if "decoded" in message:
+            self.frames_decoded = int(message["decoded"])
+            self.adjustments = tuple(message["adjustments"])
+            self.caveats = tuple(message["caveats"])
+            self.truncated = bool(message["truncated"])
+        self.decode_s = float(message.get("decode_s", self.decode_s))
+
+    def _fail(self, reason: str) -> None:
+        """Ends the frames.
+
+        Raises:
+            UnreadableInputError: There was none.
+        """
+        self._over = True
+        if not self._some:
+            raise UnreadableInputError(reason)
+        self.truncated = True
+        self.caveats = (*self.caveats, "decoding_failed")
+
+    def _give_back(self) -> None:
+        """Lets the child use the memory of the picture before."""
+        self._lent = False
+        if self._channel is not None:
+            try:
+                self._channel.send(b".")
+            except OSError:
+                # It is gone; what it said before that is still to be read.
+                return
+
+    def _receive(self) -> dict[str, Any] | None:
+        """Returns the child's next message, None where waiting for it is over.
+
+        Raises:
+            InputTimeoutError: Time ran out before the first frame.
+        """
+        assert self._channel is not None and self._ring is not None
+        moved_s, progress = time.monotonic(), self._ring.progress
+        while b"\n" not in self._buffer:
+            if self._ring.progress != progress:
+                moved_s, progress = time.monotonic(), self._ring.progress
+            if not self._poll.poll(_TICK_MS):
+                if self._is_late(moved_s):
+                    return None
+                continue
+            try:
+                more = self._channel.recv(1 << 15)
+            except ConnectionResetError:
+                # It died with some of ours unread. What it and the server said before is still there.
+                continue
+            self._buffer += more
+            if not more or len(self._buffer) > _LONGEST_LINE:
+                return {"exit": None}
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        message = json.loads(line)
+        return message if isinstance(message, dict) else {}
+
+    def _is_late(self, moved_s: float) -> bool:
+        """Returns whether waiting is over.
+
+        Raises:
+            InputTimeoutError: It is, and there was no frame.
+        """
+        now_s = time.monotonic()
+        if self._stop is not None and self._stop.is_set():
+            return True
+        overdue = self._deadline_s is not None and now_s >= self._deadline_s
+        if not overdue and now_s - moved_s < STALLED_S:
+            return False
+        self.timed_out = True
+        if not self._some:
+            found = "no picture in the time given" if overdue else f"its decoder hangs for {STALLED_S:.0f} s"
+            raise InputTimeoutError(f"{self._path}: {found}. Check that the file plays, or allow more time.")
+        return True
+
+
+def _ending(code: object) -> str:
+    """Returns how a decoder ended, in words."""
+    if code == -signal.SIGXCPU:
+        return "decoding one picture takes more computing time than is allowed"
+    if isinstance(code, int) and code < 0:
+        return f"its decoder crashed ({signal.Signals(-code).name})"
+    return "its decoder ended without a word"
+
+
+def start_early() -> None:
+    """Starts the process that children come from, so that it is ready when the first file is to be read."""
+    if not AVAILABLE:
+        return
+    try:
+        running()
+    except UnavailableError:
+        # Said when a file is to be read.
+        return

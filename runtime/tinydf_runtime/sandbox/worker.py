@@ -1,0 +1,136 @@
+"""One input -> its pictures in shared memory, within limits on memory and computing time."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from tinydf_runtime.reading.open import FrameReader, open_reader
+from tinydf_runtime.sandbox.ring import Ring
+
+MEMORY_BYTES = 4 << 30
+"""Address space that decoding one input may take beside the libraries'."""
+STEP_CPU_S = 60
+"""Computing time in which at least one more picture must be decoded."""
+_OPEN_FILES = 64
+_BEAT_S = 0.25
+_LONGEST_MESSAGE = 2000
+
+
+def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
+    """Reads an input and tells about it on a socket, a line of JSON at a time. Each taken picture is one byte back.
+
+    The lines: ``opened``, a ``frame`` for each picture, then ``end`` or ``error``.
+
+    Args:
+        request: ``path``, ``kind`` ("video" or "image") and ``sample_fps`` as ``open_reader`` takes them.
+        channel: To the one who asks.
+        memory: Descriptor of the memory for pictures.
+    """
+    ring = Ring(memory)
+    _set_limits()
+    try:
+        with open_reader(request["path"], request["kind"], request["sample_fps"]) as reader, _heart(reader, ring):
+            _tell(channel, opened=asdict(reader.info))
+            _send_frames(reader, channel, ring)
+            # Some facts, such as the true length, are known at the end alone.
+            _tell(channel, opened=asdict(reader.info), end=True, **_facts(reader))
+    except OSError as error:
+        _tell(channel, error=_one_line(error, request["path"]))
+    # Whatever a library raises, it means that this input cannot be read.
+    except Exception as error:
+        _tell(channel, error=f"{request['path']}: cannot be decoded ({_one_line(error, '')}). Check that it opens.")
+
+
+def _send_frames(reader: FrameReader, channel: socket.socket, ring: Ring) -> None:
+    """Writes the pictures into the memory, as far ahead as there are places."""
+    taken = 0
+    started, decode_s = time.perf_counter(), 0.0
+    for sent, frame in enumerate(reader):
+        decode_s += time.perf_counter() - started
+        while sent > taken and not (ring.fits(frame.image) and sent - taken < ring.places):
+            taken += _wait_taken(channel)
+        if not ring.fits(frame.image):
+            ring.lay_out(frame.image)
+        at = ring.write(sent, frame.image)
+        height, width = frame.image.shape[:2]
+        _tell(channel, frame=[frame.index, frame.time_s, at, height, width], decode_s=decode_s, **_facts(reader))
+        del frame
+        started = time.perf_counter()
+
+
+def _wait_taken(channel: socket.socket) -> int:
+    """Returns how many more pictures were taken, waiting for one; ends the process where nobody takes any."""
+    taken = len(channel.recv(1 << 10))
+    if not taken:
+        os._exit(0)
+    return taken
+
+
+def _facts(reader: FrameReader) -> dict[str, Any]:
+    """Returns what is known so far beside the pictures; all of it only at the end."""
+    return {
+        "decoded": reader.frames_decoded,
+        "adjustments": reader.adjustments,
+        "caveats": reader.caveats,
+        "truncated": reader.truncated,
+    }
+
+
+def _tell(channel: socket.socket, **message: Any) -> None:
+    channel.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _one_line(error: BaseException, path: str) -> str:
+    """Returns an error in one line that names the file."""
+    text = " ".join(str(error).split())[:_LONGEST_MESSAGE] or type(error).__name__
+    return text if path in text else f"{path}: {text}"
+
+
+def _set_limits() -> None:
+    """Bounds memory, computing time and open files, and forbids writing any file."""
+    pages = int(open("/proc/self/statm").read().split()[0])  # noqa: PTH123, SIM115
+    bytes_now = pages * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (bytes_now + MEMORY_BYTES,) * 2)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _allow_step()
+
+
+def _allow_step() -> None:
+    """Gives the process some more computing time, after which the system ends it."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + STEP_CPU_S, most))
+
+
+@contextmanager
+def _heart(reader: FrameReader, ring: Ring) -> Iterator[None]:
+    """Notes in the memory how far reading is, and gives more computing time while it gets on."""
+    done = threading.Event()
+
+    def beat() -> None:
+        seen = 0
+        while not done.wait(_BEAT_S):
+            if reader.frames_decoded > seen:
+                seen = reader.frames_decoded
+                ring.note(seen)
+                _allow_step()
+
+    thread = threading.Thread(target=beat, name="tinydf-heart", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        ring.note(reader.frames_decoded)

@@ -1,0 +1,104 @@
+"""What a batch may meet: none of it ends the batch, waits for ever or is called real."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tinydf_runtime.cli import main, network_files
+from tinydf_runtime.errors import UsageError
+from tinydf_runtime.inputs import expand_inputs
+from tinydf_runtime.outputs import check_outputs
+from tinydf_runtime.pipeline import Analyzer
+
+VideoWriter = Callable[..., Path]
+
+
+@pytest.fixture
+def analyzer(tiny_classifier: Path, tiny_detector: Path) -> Analyzer:
+    return Analyzer(tiny_classifier, tiny_detector, threads=1)
+
+
+def test_no_input_ends_a_batch(tmp_path: Path, write_video: VideoWriter, analyzer: Analyzer) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe.mp4")
+    (loop := tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    (zero := tmp_path / "zero.mp4").symlink_to("/dev/zero")
+    huge = tmp_path / "huge.mkv"
+    # A Segment's first element of 2^63 - 2 bytes: larger than what a file can be.
+    segment = b"\x18\x53\x80\x67\x01" + b"\xff" * 6 + b"\xfe"
+    huge.write_bytes(b"\x1a\x45\xdf\xa3\x80" + segment + b"\x16\x54\xae\x6b\x00" * 9)
+    heic = tmp_path / "photo.heic"
+    heic.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50))
+    odd = [
+        pipe,
+        loop,
+        zero,
+        huge,
+        heic,
+        tmp_path / ("b" * 300 + ".mp4"),
+        tmp_path / "nul\0.mp4",
+        Path(os.fsdecode(b"\xe9.mp4")),
+    ]
+    good = write_video([np.full((120, 160, 3), 60, np.uint8)] * 5)
+    items = [*analyzer.analyze_many([*map(str, odd), good])]
+    assert [item.verdict for item in items] == ["error"] * len(odd) + ["no_face"]
+    assert all(item.message and "\n" not in item.message for item in items[:-1])
+
+
+def test_devices_and_pipes_are_named(tmp_path: Path, analyzer: Analyzer) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    assert stat.S_ISFIFO((tmp_path / "pipe.png").stat().st_mode)
+    for path, word in ((tmp_path / "pipe.png", "named pipe"), (Path("/dev/zero"), "device")):
+        assert word in (analyzer.analyze_input(path).message or "")
+
+
+@pytest.mark.parametrize("sandbox", [True, False])
+def test_both_ways_of_decoding_judge_alike(
+    write_video: VideoWriter, tiny_classifier: Path, tiny_detector: Path, sandbox: bool
+) -> None:
+    image = np.full((240, 320, 3), 90, np.uint8)
+    image[60:180, 60:180] = (0, 0, 255)
+    path = write_video([image] * 50)
+    item = Analyzer(tiny_classifier, tiny_detector, threads=1, sandbox=sandbox).analyze_input(path)
+    assert (item.status, len(item.tracks), item.frames_scored) == ("ok", 1, 10)
+
+
+def test_folders_that_lead_in_a_circle_are_walked_once(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").symlink_to(tmp_path)
+    (tmp_path / "a" / "face.png").write_bytes(b"x")
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    assert expand_inputs([str(tmp_path)]) == [str(tmp_path / "a" / "face.png")]
+
+
+def test_no_output_goes_onto_a_network_or_an_input(tmp_path: Path) -> None:
+    model = tmp_path / "model.onnx"
+    for path in (model, tmp_path / "model.bin", tmp_path / "clip.mp4"):
+        path.write_bytes(b"x")
+    os.link(model, hard := tmp_path / "other.json")
+    (soft := tmp_path / "soft.json").symlink_to(model)
+    models = network_files(model, None)
+    for out in (model, tmp_path / "model.bin", hard, soft):
+        with pytest.raises(UsageError, match="network"):
+            check_outputs([out], [], models)
+    os.link(tmp_path / "clip.mp4", same := tmp_path / "same.json")
+    with pytest.raises(UsageError, match="input"):
+        check_outputs([same], [str(tmp_path / "clip.mp4")], models)
+    check_outputs([tmp_path / "free.json"], [str(tmp_path / "clip.mp4")], models)
+    with pytest.raises(UsageError, match="network"):
+        check_outputs([network_files(None, None)[0]], [], network_files(None, None))
+
+
+def test_a_name_with_escape_sequences_is_shown_as_text(
+    tmp_path: Path, write_video: VideoWriter, tiny_classifier: Path, tiny_detector: Path
+) -> None:
+    path = write_video([np.full((120, 160, 3), 60, np.uint8)] * 5).rename(tmp_path / "a\x1b[31mb.mp4")
+    command = [str(path), str(tmp_path / "\x1b]0;none.mp4"), "--engine", str(tiny_classifier)]
+    done = CliRunner().invoke(main, [*command, "--detector", str(tiny_detector)])
+    assert "\x1b" not in done.output and r"a\x1b[31mb.mp4" in done.output
