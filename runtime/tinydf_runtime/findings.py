@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
-from tinydf_runtime.types import FacePicture, FaceScore, Label, Reason, Segment
+from tinydf_runtime.types import FacePicture, FaceScore, Label, Rarity, Reason, Segment, WholeFrame
 
 Kind: TypeAlias = Literal["video", "image", "stream"]
 GapReason: TypeAlias = Literal["ended", "stalled"]
@@ -24,6 +24,7 @@ class TrackReport:
 
     Attributes:
         interval: See ``Verdict``.
+        rarity: See ``Verdict``.
     """
 
     id: int
@@ -35,6 +36,7 @@ class TrackReport:
     reasons: tuple[Reason, ...]
     scores: Sequence[FaceScore]
     interval: tuple[float, float] | None = None
+    rarity: Rarity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,11 @@ class InputReport:
         pictures: The most suspicious and the best seen faces of each person, small enough to keep. Not part of the
             report's JSON.
         adjustments: What was done to the pictures before they were looked at, beside turning them upright.
+        interval: Of the person whose probability is the input's; see ``Verdict``.
+        rarity: Likewise.
+        deciding_track: Id of that person; None where there is no probability.
+        fake_threshold: Probability from which the worst of so many people is called fake; None where nobody was judged.
+        whole_frame: The picture in which that person's most suspicious face was seen. Not part of the report's JSON.
     """
 
     path: str
@@ -103,6 +110,11 @@ class InputReport:
     tracks_forgotten: int = 0
     pictures: tuple[FacePicture, ...] = field(default=(), repr=False, compare=False, metadata={"json": False})
     adjustments: tuple[Adjustment, ...] = ()
+    interval: tuple[float, float] | None = None
+    rarity: Rarity | None = None
+    deciding_track: int | None = None
+    fake_threshold: float | None = None
+    whole_frame: WholeFrame | None = field(default=None, repr=False, compare=False, metadata={"json": False})
 
 
 @dataclass(frozen=True, slots=True)
