@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
+from write_real_clips import card_section
 
 from tinydf.checkpoint import DEFAULT_PATH, Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.data.dataset import FixedPairs, collate
@@ -186,6 +187,7 @@ def _describe(
         ),
         commands="\n".join(commands),
         pairs=f"{sum(run['step'] * run['batch_pairs'] for run in runs):,}",
+        real_deepfakes=card_section(sha256_of(DEFAULT_PATH)),
         settings=json.dumps(dict(checkpoint.config), sort_keys=True),
     )
 

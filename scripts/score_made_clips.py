@@ -25,7 +25,6 @@ from tinydf.data.photos import Photo, read_photos
 from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.engine import Engine, open_engine
-from tinydf_runtime.files import sha256_of
 from tinydf_runtime.judging.evidence import to_logit, to_logits
 from tinydf_runtime.judging.recheck import reencode_crop
 from tinydf_runtime.own_frames import OwnFrames
@@ -33,7 +32,7 @@ from tinydf_runtime.types import FaceQuality, FaceScore
 from tinydf_runtime.watch import Limits, Watch, watch_image, watch_video
 
 SAMPLE_FPS = 5.0
-LONG_SECONDS = 16.0
+SECONDS, LONG_SECONDS = 4.0, 16.0
 COLUMNS = ("clip", "track", "time_s", "left", "top", "right", "bottom", "detection_score", "fake_probability")
 QUALITY = tuple(FaceQuality.__slots__)
 
@@ -88,17 +87,20 @@ def main(
         for place, photo in enumerate(people):
             person = photo.identities[0]
             for kind in ("real", *(["forged"] if place < forged else []), *(["long"] if place < longer else [])):
-                clip = make_clip(photo, place, forge if kind == "forged" else None, LONG_SECONDS if kind == "long" else 4)
+                clip = make_clip(
+                    photo, place, forge if kind == "forged" else None, LONG_SECONDS if kind == "long" else 4
+                )
                 watch = Watch(engine, finder)
                 watch_video(OwnFrames(clip, None, SAMPLE_FPS), watch, None, Limits())
                 scored.add(split, kind, person, watch)
             watch = Watch(engine, finder)
             watch_image(photo.path, watch)
             scored.add(split, "picture", person, watch)
-            if (place + 1) % 25 == 0:
+            if (place + 1) % 10 == 0:
+                # A run that is stopped leaves what it has.
+                scored.write(out, checkpoint_sha256=engine.spec.checkpoint_sha256, detector_sha256=finder.sha256)
                 click.echo(f"{split}: {place + 1} of {len(people)} people, {time.process_time():.0f} s of a core")
-    spec = engine.spec
-    scored.write(out, checkpoint_sha256=spec.checkpoint_sha256, detector_sha256=sha256_of(detector))
+    scored.write(out, checkpoint_sha256=engine.spec.checkpoint_sha256, detector_sha256=finder.sha256)
     click.echo(f"{out}: {len(scored.clips)} clips and pictures, {len(scored.rows):,} faces")
 
 

@@ -45,6 +45,10 @@ class RealScores:
             place = max(place + 1, round(place * RANK_STEP))
         return cls(len(ordered), tuple((p, round(ordered[p - 1], 4)) for p in (*places, len(ordered))))
 
+    def rescaled(self, factor: float) -> RealScores:
+        """Returns the table with all logits multiplied, as another temperature would give them."""
+        return RealScores(self.people, tuple((place, round(logit * factor, 4)) for place, logit in self.ranks))
+
     def rarity(self, logit: float) -> Rarity:
         """Returns the share of real people who score as high, with its 95 % interval (Wilson, 1927)."""
         share = self._reached_by(logit) / self.people

@@ -28,7 +28,7 @@ def faces_of(pictures: Sequence[FacePicture], person: str, verdict: Label, zones
     """
     words = ["As it was scored"] if len(pictures) == 1 else [_words(p, place) for place, p in enumerate(pictures)]
     figures = [
-        _figure(picture, what, person, zones, timed, mapped=verdict != "real" and _says_something(picture))
+        _figure(picture, what, person, zones, timed, mapped=verdict != "real" and _says_something(picture, zones))
         for picture, what in zip(pictures, words, strict=True)
     ]
     return f'<div class="faces">{"".join(figures)}</div>' if figures else ""
@@ -59,9 +59,10 @@ def _figure(picture: FacePicture, what: str, person: str, zones: Zones, timed: b
     )
 
 
-def _says_something(picture: FacePicture) -> bool:
-    """Tells whether a forgery map has anything on it that would be drawn."""
-    return float(picture.forgery_map.max()) >= CLEAR_HEAT * 255
+def _says_something(picture: FacePicture, zones: Zones) -> bool:
+    """Tells whether a forgery map has anything on it that would be drawn, on a face that does not look real."""
+    looks_real = zones.side(picture.record.fake_probability) == "real"
+    return not looks_real and float(picture.forgery_map.max()) >= CLEAR_HEAT * 255
 
 
 def _under_heat(image: Image, picture: FacePicture) -> bytes:
