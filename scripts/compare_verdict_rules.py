@@ -221,12 +221,26 @@ def compare(clips: Sequence[Clip], spec: ModelSpec) -> list[str]:
 @click.argument("scores", type=click.Path(path_type=Path, exists=True))
 @click.option("--model", type=click.Path(path_type=Path), default=DEFAULT_MODEL, help="What scored them.")
 @click.option("--out", type=click.Path(path_type=Path), default=OUT)
-def main(scores: Path, model: Path, out: Path) -> None:
+@click.option("--test-data", type=click.Path(path_type=Path), help="Also keep the real clips' scores for the tests.")
+def main(scores: Path, model: Path, out: Path, test_data: Path | None) -> None:
     """Writes the page."""
     text = [Path(__file__).with_suffix(".md.in").read_text(encoding="utf-8").strip(), "", "## What came out", ""]
     text += compare(read_clips(scores), open_engine(model, threads=1).spec)
     out.write_text("\n".join(text) + "\n", encoding="utf-8")
     click.echo("\n".join(text))
+    if test_data is not None:
+        write_test_data(read_clips(scores), test_data)
+
+
+def write_test_data(clips: Sequence[Clip], path: Path) -> None:
+    """Writes the main track of real clips: clip, whether it is a long one, time, side, detection, probability."""
+    rows = [
+        (number, clip.kind == "long", score.time_s, side, score.detection_score, score.fake_probability)
+        for number, clip in enumerate(clip for clip in clips if clip.kind in ("real", "long"))
+        for score in clip.main()
+        for side in (max(score.box_xyxy[2] - score.box_xyxy[0], score.box_xyxy[3] - score.box_xyxy[1]),)
+    ]
+    np.savez_compressed(path, rows=np.round(np.array(rows, np.float64), 4).astype(np.float32))
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def colour_of(side: str) -> Colour:
     """Returns the colour of a verdict or zone, BGR."""
     if side not in COLOURS:
         return NO_COLOUR
-    number = int(COLOURS[side].removeprefix("#"), 16)  # type: ignore[index]
+    number = int(COLOURS[side].removeprefix("#"), 16)
     return number & 255, number >> 8 & 255, number >> 16
 
 

@@ -19,8 +19,10 @@ CONFIDENCE_Z = 1.96
 """Standard errors on either side of a share: 19 in 20 such intervals hold it."""
 TAIL_SHARE = 0.1
 """The highest tenth shows how fast people become rare."""
-LEAST_TAIL = 0.5
-"""Logits; a shorter tail than this would be trusted from a few people who happen to lie close together."""
+LEAST_TAIL = 1.0
+"""Logits over which the share of people falls by a factor e beyond the highest of all, at least. One person far above
+the others is rare enough to be missing among those measured: with less, more crowds of made clips were called fake than
+is allowed (``tests/runtime/judging/test_made_clips.py``)."""
 
 
 @dataclass(frozen=True, slots=True)
