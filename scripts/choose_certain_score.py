@@ -17,9 +17,9 @@ import click
 import cv2
 import numpy as np
 import onnx
+
 from made_clips import make_clip
 from scored_clips import read_clips
-
 from tinydf.data.photos import Photo
 from tinydf_runtime.detect import METADATA_KEY, FaceDetector
 from tinydf_runtime.embedded import DEFAULT_DETECTOR

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import click
 import numpy as np
+
 from measure_real_people import measured_spec
 from scored_clips import Clip, read_clips
-
 from tinydf.intervals import wilson
 from tinydf.metrics import auc
 from tinydf_runtime.aggregate import judge_input, judge_track, judge_tracks

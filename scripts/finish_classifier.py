@@ -18,13 +18,12 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from measure_real_people import measured_spec
 from numpy.typing import NDArray
-from scored_clips import read_clips
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
-from write_real_clips import card_section
 
+from measure_real_people import measured_spec
+from scored_clips import read_clips
 from tinydf.checkpoint import DEFAULT_PATH, Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.data.dataset import FixedPairs, collate
 from tinydf.data.families.blending import Forger
@@ -39,6 +38,7 @@ from tinydf.train_state import STATE_NAME
 from tinydf_runtime.embedded import DEFAULT_MODEL
 from tinydf_runtime.files import sha256_of, write_atomically
 from tinydf_runtime.spec import ModelSpec
+from write_real_clips import card_section
 
 TEMPLATE = Path(__file__).with_name("classifier_card.md.in")
 THRESHOLD_FPR = 0.1

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from tinydf.data.families.blending import Forger
+from tinydf.data.families.table import Mixture
 from tinydf.data.photometry import add_noise, as_image
 from tinydf.data.photos import Photo
 from tinydf_runtime.reading.picture import read_image
@@ -31,7 +31,7 @@ SECOND_ENCODE = 0.5
 """Share of the clips that were passed on: made smaller, encoded again, and brought back."""
 
 
-def make_clip(photo: Photo, seed: int, forge: Forger | None = None, seconds: float = 4.0) -> list[Frame]:
+def make_clip(photo: Photo, seed: int, forge: Mixture | None = None, seconds: float = 4.0) -> list[Frame]:
     """Returns a clip of one person.
 
     The same seed gives the same movement, light, size and coding, so that a real and a forged clip differ in nothing

@@ -17,8 +17,8 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from scored_clips import Clip, read_clips
 
+from scored_clips import Clip, read_clips
 from tinydf.checkpoint import load_checkpoint, save_checkpoint
 from tinydf.evaluation.operating_point import DIGITS, FPR_SHARES
 from tinydf.metrics import fit_temperature
@@ -69,7 +69,8 @@ def measured_spec(clips: Sequence[Clip], spec: ModelSpec, fit: bool = True) -> M
 
 def _probability(logit: float) -> float:
     """Returns a threshold, rounded up, so that no more people reach it than were measured."""
-    return math.ceil(10**DIGITS / (1 + math.exp(-logit))) / 10**DIGITS
+    scale = float(10**DIGITS)
+    return math.ceil(scale / (1 + math.exp(-logit))) / scale
 
 
 @click.command()

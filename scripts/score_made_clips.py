@@ -16,9 +16,9 @@ from typing import get_args
 import click
 import cv2
 import numpy as np
-from made_clips import make_clip
 from numpy.typing import NDArray
 
+from made_clips import make_clip
 from tinydf.data.families.table import Mixture
 from tinydf.data.manifest import Split
 from tinydf.data.photos import Photo, read_photos
@@ -53,15 +53,16 @@ class Scored:
         self.clips.append((split, kind, person))
         self.shift.append(_shift(watch) if kind != "picture" else 0.0)
 
-    def write(self, path: Path, **facts: str) -> None:
-        """Writes it all."""
+    def write(self, path: Path, checkpoint_sha256: str, detector_sha256: str) -> None:
+        """Writes it all, with what scored it."""
         np.savez_compressed(
             path,
             rows=np.array(self.rows, np.float32),
             clips=np.array(self.clips),
             shift=np.array(self.shift, np.float32),
             columns=(*COLUMNS, *QUALITY),
-            **facts,
+            checkpoint_sha256=checkpoint_sha256,
+            detector_sha256=detector_sha256,
         )
 
 
@@ -98,9 +99,9 @@ def main(
             scored.add(split, "picture", person, watch)
             if (place + 1) % 10 == 0:
                 # A run that is stopped leaves what it has.
-                scored.write(out, checkpoint_sha256=engine.spec.checkpoint_sha256, detector_sha256=finder.sha256)
+                scored.write(out, engine.spec.checkpoint_sha256, finder.sha256)
                 click.echo(f"{split}: {place + 1} of {len(people)} people, {time.process_time():.0f} s of a core")
-    scored.write(out, checkpoint_sha256=engine.spec.checkpoint_sha256, detector_sha256=finder.sha256)
+    scored.write(out, engine.spec.checkpoint_sha256, finder.sha256)
     click.echo(f"{out}: {len(scored.clips)} clips and pictures, {len(scored.rows):,} faces")
 
 

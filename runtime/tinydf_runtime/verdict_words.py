@@ -70,6 +70,7 @@ def summary_of(item: InputReport) -> str:
     if len(judged) == 1:
         words = {"fake": "The person scores", "people": "The person scores"}
     else:
+        everybody = "Both people" if len(judged) == 2 else f"All {len(judged)} people"
         who = f"{fake} of {len(judged)} people score" + ("s" if fake == 1 else "")
-        words = {"fake": who, "people": f"All {len(judged)} people score"}
+        words = {"fake": who, "people": f"{everybody} score"}
     return VERDICT_WORDS[item.verdict].summary.format(**words)

@@ -50,16 +50,20 @@ def trail_of(times: list[float], verdict: Label = "fake") -> Trail:
 
 
 def test_boxes_scores_and_maps_between_two_looks_lie_between_theirs() -> None:
-    face = trail_of([1.0, 1.2]).at(1.05, 0.1)
+    face = trail_of([7.0, 7.2]).at(7.05, 0.1)
     assert face is not None and face.forgery_map is not None
-    assert face.box_xyxy == pytest.approx((105.0, 0.0, 155.0, 50.0))
-    assert face.fake_probability == pytest.approx(0.105)
+    assert face.box_xyxy == pytest.approx((705.0, 0.0, 755.0, 50.0))
+    assert face.fake_probability == pytest.approx(0.705)
     assert (face.forgery_map == 1).all()
 
 
-def test_who_is_judged_real_gets_no_forgery_map() -> None:
-    face = trail_of([1.0, 1.2], "real").at(1.05, 0.1)
-    assert face is not None and face.forgery_map is None
+@pytest.mark.parametrize(
+    ("time_s", "verdict", "mapped"), [(7.0, "fake", True), (1.0, "fake", False), (7.0, "real", False)]
+)
+def test_what_looks_real_gets_no_forgery_map(time_s: float, verdict: Label, mapped: bool) -> None:
+    # A score is a tenth of the time.
+    face = trail_of([time_s, time_s + 0.2], verdict).at(time_s, 0.1)
+    assert face is not None and (face.forgery_map is not None) == mapped
 
 
 @pytest.mark.parametrize("time_s", [0.8, 1.35, 3.0, 4.8, 5.15])
@@ -152,6 +156,12 @@ def test_reports_without_maps_are_drawn_without_an_overlay(
     write_video: Fixture, tiny_classifier: Path, tiny_detector: Path, tmp_path: Path
 ) -> None:
     item = analyze(write_video(moving_square(10)), tiny_classifier, tiny_detector)
+    # What looks real gets none.
+    hot = tuple(
+        replace(track, verdict="fake", scores=tuple(replace(score, fake_probability=0.9) for score in track.scores))
+        for track in item.tracks
+    )
+    item = replace(item, tracks=hot)
     bare = tuple(
         replace(track, scores=tuple(replace(score, forgery_map=None) for score in track.scores))
         for track in item.tracks

@@ -25,7 +25,7 @@ class Trail:
         boxes: N x 4, xyxy in pixels.
         probability: N, 0..1.
         zones: Where a score gets which colour.
-        maps: N x h x w, 0..1, or None where they were not kept, or say nothing: on a person who was judged real.
+        maps: N x h x w, 0..1, or None where they were not kept, or the person was judged real.
     """
 
     track: int
@@ -83,8 +83,9 @@ class Trail:
             return mixed
 
         left, top, right, bottom = (float(value) for value in between(self.boxes))
-        mixed_map = None
-        if self.maps is not None:
-            mixed_map = self.maps[first] + (self.maps[last] - self.maps[first]) * np.float32(share)
         probability = float(between(self.probability))
-        return DrawnFace(self.track, (left, top, right, bottom), probability, self.zones.side(probability), mixed_map)
+        side = self.zones.side(probability)
+        mixed_map = None
+        if self.maps is not None and side != "real":
+            mixed_map = self.maps[first] + (self.maps[last] - self.maps[first]) * np.float32(share)
+        return DrawnFace(self.track, (left, top, right, bottom), probability, side, mixed_map)

@@ -31,11 +31,7 @@ def test_a_share_is_the_measured_one_or_hardly_more(logit: float) -> None:
 def test_the_interval_is_wilsons() -> None:
     # 10 of 100: 5.5 % to 17.4 % (Wilson, 1927).
     found = RealScores.of_logits([1.0] * 10 + [-1.0] * 90).rarity(0.5)
-    assert (found.share, found.low, found.high) == (
-        0.1,
-        pytest.approx(0.0552, abs=1e-4),
-        pytest.approx(0.1744, abs=1e-4),
-    )
+    assert [found.share, found.low, found.high] == pytest.approx([0.1, 0.0552, 0.1744], abs=1e-4)
     nobody = RealScores.of_logits([-1.0] * 100).rarity(0.5)
     assert (nobody.share, nobody.low) == (0.0, 0.0) and nobody.high == pytest.approx(0.037, abs=1e-3)
 
