@@ -29,7 +29,7 @@ from tinydf_runtime.reading.picture import read_image
 from tinydf_runtime.track import FaceTracker
 from tinydf_runtime.types import Face
 
-LOST = 0.03
+LOST = 0.01
 """Share of the people in made clips, small and coarsely coded ones among them, that may go unjudged."""
 STEPS = tuple(round(0.7 + step / 100, 2) for step in range(29))
 SAMPLED = 2

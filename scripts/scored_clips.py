@@ -11,7 +11,7 @@ import numpy as np
 
 from tinydf_runtime.aggregate import judge_input, judge_tracks
 from tinydf_runtime.judging.evidence import to_logit
-from tinydf_runtime.judging.rule import DecisionRule
+from tinydf_runtime.judging.rule import MINIMUM_FACES, DecisionRule
 from tinydf_runtime.types import FaceQuality, FaceScore
 
 Tracks = Mapping[int, Sequence[FaceScore]]
@@ -38,6 +38,10 @@ class Clip:
     def main(self) -> Sequence[FaceScore]:
         """Returns the scores of the track that fills most of it, nothing where nobody was found."""
         return max(self.tracks.values(), key=lambda scores: sum(map(_area, scores)), default=())
+
+    def people(self) -> int:
+        """Returns how many tracks were seen often enough to be judged: a photo may show more than its main face."""
+        return sum(len(scores) >= MINIMUM_FACES for scores in self.tracks.values())
 
     def logit(self, rule: DecisionRule) -> float | None:
         """Returns the logit of its probability, None where it gets none."""

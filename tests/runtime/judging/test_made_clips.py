@@ -19,7 +19,7 @@ from tinydf_runtime.types import FaceScore
 
 STORED = Path(__file__).with_name("made_clips.npz")
 Clip = Sequence[FaceScore]
-SPLITS, DRAWS = 40, 25
+SPLITS, DRAWS = 200, 20
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +49,10 @@ def judged(clips: dict[bool, list[Clip]]) -> tuple[list[Clip], list[float]]:
     return [clip for clip, _ in kept], [logit for _, logit in kept]
 
 
-@pytest.mark.parametrize("people", [1, 5, 20])
+# Up to three people the bar lies among those measured; beyond them it is a guess, and allowed to be off by half.
+@pytest.mark.parametrize(("people", "factor"), [(1, 1.1), (3, 1.1), (5, 1.5), (20, 1.5)])
 def test_no_more_inputs_of_real_people_are_called_fake_than_is_allowed(
-    judged: tuple[list[Clip], list[float]], people: int
+    judged: tuple[list[Clip], list[float]], people: int, factor: float
 ) -> None:
     logits, rng, alarms = np.array(judged[1]), np.random.default_rng(0), 0
     for _ in range(SPLITS):
@@ -60,7 +61,7 @@ def test_no_more_inputs_of_real_people_are_called_fake_than_is_allowed(
         rule = DecisionRule(0.6, 0.6, RealScores.of_logits(logits[measured].tolist()))
         bar = to_logit(rule.fake_threshold(people))
         alarms += sum(logits[rng.choice(others, people, replace=False)].max() >= bar for _ in range(DRAWS))
-    assert alarms / (SPLITS * DRAWS) <= 1.5 * ALLOWED_FALSE_ALARMS
+    assert alarms / (SPLITS * DRAWS) <= factor * ALLOWED_FALSE_ALARMS
 
 
 def test_the_verdicts_of_those_who_were_not_measured_keep_to_the_bar(judged: tuple[list[Clip], list[float]]) -> None:
