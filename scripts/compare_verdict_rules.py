@@ -1,105 +1,193 @@
 """Judges the same scored clips by several rules, and writes which rule errs how often: docs/verdicts.md.
 
-Run: python scripts/compare_verdict_rules.py SCORES.npz (made by score_made_clips.py). Rules are compared on whole
-clips, on clips spliced from a real and a forged version of one person, and on crowds of real people.
+Run: python scripts/compare_verdict_rules.py SCORES.npz (made by score_made_clips.py). What the runtime knows of real
+people is measured on every second person, and tried on the others, so that what is promised is what came out. Rules are
+compared on whole clips, on clips spliced from a real and a forged version of one person, and on crowds of real people.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import numpy as np
 
+from measure_real_people import measured_spec
+from scored_clips import Clip, read_clips
+from tinydf.intervals import wilson
 from tinydf.metrics import auc
 from tinydf_runtime.aggregate import judge_input, judge_track, judge_tracks
 from tinydf_runtime.embedded import DEFAULT_MODEL
 from tinydf_runtime.engine import open_engine
-from tinydf_runtime.judging.evidence import clarity, to_logit, to_probability
+from tinydf_runtime.judging.evidence import collect_evidence, interval, to_logit, to_probability, trimmed_mean
+from tinydf_runtime.judging.real_people import RealScores
 from tinydf_runtime.judging.recheck import REACH
-from tinydf_runtime.types import FaceQuality, FaceScore
+from tinydf_runtime.judging.rule import ALLOWED_FALSE_ALARMS, DecisionRule
+from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.types import FaceScore
 
 OUT = Path(__file__).parent.parent / "docs" / "verdicts.md"
 CROWDS = (1, 2, 5, 10, 30)
-DRAWS = 200
+SPLITS, DRAWS = 200, 20
+PART_S = 4.0
+FEWEST_FORGED = 5
+"""With fewer forged clips that the network sees, nothing is said about clips forged in part."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A scored clip: person, whether it is forged, its faces, and how far encoding again moves its mean logit."""
-
-    person: str
-    forged: bool
-    scores: tuple[FaceScore, ...]
-    shift: float
+def mean_of(scores: Sequence[FaceScore]) -> float:
+    """Returns the plain mean logit."""
+    return float(np.mean([to_logit(score.fake_probability) for score in scores]))
 
 
-def read_clips(path: Path, split: str) -> list[Clip]:
-    """Returns the clips of one split."""
-    with np.load(path) as stored:
-        rows, names, columns = stored["rows"].astype(np.float64), stored["clips"], list(stored["columns"])
-    quality = columns.index("sharpness")
-    clips = []
-    for number, (own_split, label, person) in enumerate(names):
-        if own_split != split:
-            continue
-        own = rows[rows[:, 0] == number]
-        scores = tuple(
-            FaceScore(
-                row[1],
-                round(row[1] * 5),
-                (0.0, 0.0, row[2], row[2]),
-                row[3],
-                to_probability(row[4]),
-                quality=FaceQuality(*row[quality:]),
-            )
-            for row in own
-        )
-        shift = float(np.nanmean(own[:, 5] - own[:, 4].clip(-5, 5)))
-        clips.append(Clip(str(person), label == "fake", scores, shift))
-    return clips
+def percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
 
 
-def mean_of(clip: Clip, weight: Callable[[FaceScore], float]) -> float:
-    """Returns the weighted mean logit of a clip."""
-    logit = [to_logit(score.fake_probability) for score in clip.scores]
-    return float(np.average(logit, weights=[weight(score) for score in clip.scores]))
+def share(count: int, total: int) -> str:
+    """Returns a share with its 95 % interval."""
+    low, high = wilson(count / total, total)
+    return f"{percent(count / total)} ({percent(low)} to {percent(high)})"
 
 
-WEIGHTS: dict[str, Callable[[FaceScore], float]] = {
-    "all alike": lambda score: 1.0,
-    "size": lambda score: min(1.0, score.box_xyxy[2] / 112),
-    "size and detection": lambda score: min(1.0, score.box_xyxy[2] / 112) * score.detection_score,
-    "and pose, exposure, sharpness": lambda score: (
-        min(1.0, score.box_xyxy[2] / 112) * score.detection_score * (clarity(score.quality) if score.quality else 1.0)
-    ),
-}
+def labels_row(name: str, labels: Sequence[str]) -> str:
+    """Returns a row of a table: how often each label was given."""
+    counts = Counter(labels)
+    return f"| {name} | " + " | ".join(share(counts[x], len(labels)) for x in ("real", "inconclusive", "fake")) + " |"
 
 
-def rescored(clip: Clip, threshold: float) -> str:
-    """Returns the label of a clip alone, after its crops are encoded once more."""
-    verdict = judge_track(1, clip.scores, threshold)[0]
-    if verdict.label == "inconclusive" or verdict.fake_probability is None:
-        return verdict.label
-    distance = to_logit(verdict.fake_probability) - to_logit(threshold)
+def verdict_of(clip: Clip, rule: DecisionRule) -> str:
+    """Returns a clip's verdict."""
+    return judge_input([verdict for verdict, _ in judge_tracks(clip.tracks, rule)])[0]
+
+
+def rescored(clip: Clip, rule: DecisionRule) -> str:
+    """Returns a clip's verdict after its crops are encoded once more."""
+    label, logit = verdict_of(clip, rule), clip.logit(rule)
+    if label not in ("real", "fake") or logit is None:
+        return label
+    distance = logit - to_logit(rule.threshold)
     turned = abs(distance) <= REACH and (distance + clip.shift >= 0) != (distance >= 0)
-    return "inconclusive" if turned else verdict.label
+    return "inconclusive" if turned else label
 
 
-def spliced(real: Clip, forged: Clip, share: float) -> tuple[FaceScore, ...]:
+def compare_scores(real: Sequence[Clip], forged: Sequence[Clip], rule: DecisionRule) -> list[str]:
+    """Returns the AUC of several scores of a clip, on those clips that all of them answer."""
+    scorers: dict[str, Callable[[Clip], float | None]] = {
+        "plain mean logit of the largest track": lambda clip: mean_of(clip.main()),
+        "weighted, trimmed mean of the largest track": lambda clip: trimmed_mean(collect_evidence(clip.main())),
+        "the runtime's probability": lambda clip: clip.logit(rule),
+    }
+    answered = [[clip for clip in part if clip.logit(rule) is not None] for part in (real, forged)]
+    alone = [[clip for clip in part if clip.people() == 1] for part in answered]
+    columns = [
+        f"{name}: {len(part[0])} real, {len(part[1])} forged"
+        for name, part in (("all", answered), ("one person", alone))
+    ]
+    lines = [f"| AUC of a score over clips | {' | '.join(columns)} |", "| --- | --- | --- |"]
+    for name, score in scorers.items():
+        values = (
+            auc(*(np.array([score(clip) for clip in kind], np.float64) for kind in part)) for part in (answered, alone)
+        )
+        lines.append(f"| {name} | {' | '.join(f'{value:.3f}' for value in values)} |")
+    return lines
+
+
+def compare_verdicts(real: Sequence[Clip], forged: Sequence[Clip], rule: DecisionRule) -> list[str]:
+    """Returns which rule gives which verdict how often."""
+    lines = ["| rule | called real | inconclusive | called fake |", "| --- | --- | --- | --- |"]
+    limit = to_logit(rule.threshold)
+    rules: dict[str, Callable[[Clip], str]] = {
+        "mean against the threshold": lambda clip: "fake" if clip.tracks and mean_of(clip.main()) >= limit else "real",
+        "runtime": lambda clip: verdict_of(clip, rule),
+        "and encoded again": lambda clip: rescored(clip, rule),
+    }
+    for name, judge in rules.items():
+        for kind, part in (("real", real), ("forged", forged)):
+            lines.append(labels_row(f"{name}: {len(part)} {kind} clips", [judge(clip) for clip in part]))
+    return lines
+
+
+def compare_crowds(clips: Sequence[Clip], rule: DecisionRule, rng: np.random.Generator) -> list[str]:
+    """Returns how often crowds of real people are called fake, each time with other people measured."""
+    found = (clip.logit(rule) for clip in clips if clip.kind == "real" and clip.people() == 1)
+    logits = np.array([logit for logit in found if logit is not None])
+    lines = [f"| real people in a clip ({len(logits) // 2} measured) | called fake | allowed |", "| --- | --- | --- |"]
+    for count in CROWDS:
+        fake = 0
+        for _ in range(SPLITS):
+            measured, others = np.split(rng.permutation(len(logits)), [len(logits) // 2])
+            own = replace(rule, real_people=RealScores.of_logits(logits[measured].tolist()))
+            bar = to_logit(rule.threshold) + own.margin(count)
+            fake += sum(logits[rng.choice(others, count, replace=False)].max() >= bar for _ in range(DRAWS))
+        lines.append(f"| {count} | {percent(fake / SPLITS / DRAWS)} | {percent(ALLOWED_FALSE_ALARMS)} |")
+    return lines
+
+
+def compare_intervals(longer: Sequence[Clip]) -> list[str]:
+    """Returns how often the interval of a part of a long clip holds the mean of all of it."""
+    held = total = 0
+    widths = []
+    for clip in longer:
+        scores = clip.main()
+        if not scores:
+            continue
+        whole = trimmed_mean(collect_evidence(scores))
+        for start in np.arange(0, scores[-1].time_s - PART_S / 2, PART_S):
+            part = collect_evidence([score for score in scores if start <= score.time_s < start + PART_S])
+            if len(part.logit) >= PART_S:
+                low, high = interval(trimmed_mean(part), part)
+                held += low <= to_probability(whole) <= high
+                total += 1
+                widths.append(high - low)
+    if not total:
+        return []
+    return [
+        "| intervals of 4 s | hold the mean of 16 s | median width |",
+        "| --- | --- | --- |",
+        f"| {total} of {len(longer)} clips | {share(held, total)} | {np.median(widths):.3f} |",
+    ]
+
+
+def compare_stretches(real: Sequence[Clip], forged: Sequence[Clip], rule: DecisionRule) -> list[str]:
+    """Returns how clips that are forged in part are called."""
+    by_person = {clip.person: clip for clip in real}
+    limit = to_logit(rule.threshold)
+    # Only forgeries that the network sees can be found in part.
+    seen = [clip for clip in forged if clip.person in by_person and clip.tracks and mean_of(clip.main()) > limit + 1.5]
+    seen = [clip for clip in seen if by_person[clip.person].tracks]
+    if len(seen) < FEWEST_FORGED:
+        return []
+    lines = [f"| forged share of 16 s ({len(seen)} clips) | called fake by the mean | by the runtime | overlap |"]
+    lines += ["| --- | --- | --- | --- |"]
+    for part in (0.1, 0.2, 0.4, 0.7):
+        by_mean, by_rule, overlaps = 0, 0, []
+        for clip in seen:
+            scores = spliced(by_person[clip.person].main(), clip.main(), part)
+            verdict, segments = judge_track(1, scores, rule)
+            by_mean += mean_of(scores) >= limit
+            by_rule += verdict.label == "fake"
+            length = scores[-1].time_s
+            true = (length * (0.5 - part / 2), length * (0.5 + part / 2))
+            overlaps += [max(overlap((s.start_s, s.end_s), true) for s in segments)] if segments else []
+        middle = f"{np.median(overlaps):.2f}" if overlaps else "none"
+        lines.append(f"| {part:.0%} | {percent(by_mean / len(seen))} | {percent(by_rule / len(seen))} | {middle} |")
+    return lines
+
+
+def spliced(real: Sequence[FaceScore], forged: Sequence[FaceScore], part: float) -> list[FaceScore]:
     """Returns four rounds of a clip, forged for a share of the time in the middle."""
-    length = real.scores[-1].time_s + 0.2
+    length = real[-1].time_s + 0.2
     scores = []
     for turn in range(4):
         for source in (real, forged):
-            for score in source.scores:
+            for score in source:
                 place = (turn * length + score.time_s) / (4 * length)
-                if (abs(place - 0.5) < share / 2) == source.forged:
+                if (abs(place - 0.5) < part / 2) == (source is forged):
                     scores.append(replace(score, time_s=score.time_s + turn * length))
-    return tuple(sorted(scores, key=lambda score: score.time_s))
+    return sorted(scores, key=lambda score: score.time_s)
 
 
 def overlap(found: tuple[float, float], true: tuple[float, float]) -> float:
@@ -108,72 +196,55 @@ def overlap(found: tuple[float, float], true: tuple[float, float]) -> float:
     return shared / (max(found[1], true[1]) - min(found[0], true[0]))
 
 
-def percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def labels_row(name: str, labels: list[str]) -> str:
-    """Returns a row of a table: how often each label was given."""
-    counts = Counter(labels)
-    return (
-        f"| {name} | " + " | ".join(percent(counts[x] / len(labels)) for x in ("real", "inconclusive", "fake")) + " |"
+def compare(clips: Sequence[Clip], spec: ModelSpec) -> list[str]:
+    """Returns all tables: people in the even places are measured, those in the odd places are judged."""
+    order = list(dict.fromkeys(clip.person for clip in clips))
+    measured = {person for place, person in enumerate(order) if place % 2 == 0}
+    own = measured_spec([clip for clip in clips if clip.person in measured], spec, fit=False)
+    rule = DecisionRule(own.threshold, own.threshold, own.real_people)
+    real, forged = (
+        [clip for clip in clips if clip.kind == kind and clip.person not in measured] for kind in ("real", "forged")
     )
-
-
-def compare(clips: list[Clip], threshold: float, rng: np.random.Generator) -> list[str]:
-    """Returns the tables of one split."""
-    real, forged = [clip for clip in clips if not clip.forged], [clip for clip in clips if clip.forged]
-    lines = ["| faces weigh by | AUC of clips |", "| --- | --- |"]
-    for name, weight in WEIGHTS.items():
-        of_real, of_forged = (np.array([mean_of(clip, weight) for clip in part]) for part in (real, forged))
-        lines.append(f"| {name} | {auc(of_real, of_forged):.3f} |")
-    limit = to_logit(threshold)
-    plain = [["fake" if mean_of(c, WEIGHTS["all alike"]) >= limit else "real" for c in part] for part in (real, forged)]
-    alone = [[judge_track(1, clip.scores, threshold)[0].label for clip in part] for part in (real, forged)]
-    again = [[rescored(clip, threshold) for clip in part] for part in (real, forged)]
-    lines += ["", "| rule | called real | inconclusive | called fake |", "| --- | --- | --- | --- |"]
-    for name, labels in (("mean against the threshold", plain), ("runtime", alone), ("and encoded again", again)):
-        lines.append(labels_row(f"{name}: {len(real)} real clips", list(labels[0])))
-        lines.append(labels_row(f"{name}: {len(forged)} forged clips", list(labels[1])))
-    lines += ["", "| real people in a clip | called real | inconclusive | called fake |", "| --- | --- | --- | --- |"]
-    for people in CROWDS:
-        given: list[str] = []
-        for _ in range(DRAWS):
-            chosen = rng.choice(len(real), people, replace=False)
-            verdicts = [v for v, _ in judge_tracks({n: real[i].scores for n, i in enumerate(chosen)}, threshold)]
-            given.append(judge_input(verdicts)[0])
-        lines.append(labels_row(str(people), given))
-    # Only forgeries that the network sees can be found in part.
-    by_person = {clip.person: clip for clip in real}
-    seen = [clip for clip in forged if clip.person in by_person and mean_of(clip, WEIGHTS["all alike"]) > limit + 1.5]
-    lines += ["", f"| forged share of 16 s ({len(seen)} clips) | called fake by the mean | by the runtime | overlap |"]
-    lines += ["| --- | --- | --- | --- |"]
-    for share in (0.1, 0.2, 0.4, 0.7):
-        by_mean, by_rule, overlaps = 0, 0, []
-        for clip in seen:
-            scores = spliced(by_person[clip.person], clip, share)
-            verdict, segments = judge_track(1, scores, threshold)
-            by_mean += mean_of(Clip("", True, scores, 0.0), WEIGHTS["all alike"]) >= limit
-            by_rule += verdict.label == "fake"
-            length = scores[-1].time_s
-            true = (length * (0.5 - share / 2), length * (0.5 + share / 2))
-            overlaps += [max(overlap((s.start_s, s.end_s), true) for s in segments)] if segments else []
-        middle = f"{np.median(overlaps):.2f}" if overlaps else "none"
-        lines.append(f"| {share:.0%} | {percent(by_mean / len(seen))} | {percent(by_rule / len(seen))} | {middle} |")
-    return lines
+    assert own.real_people is not None
+    head = (
+        f"{own.real_people.people} people were measured: threshold {own.threshold:g}, fake from "
+        f"{rule.fake_threshold(1):.3f} for one person, {rule.fake_threshold(10):.3f} for one of ten. "
+        f"{len(real)} others are judged."
+    )
+    tables = (
+        compare_scores(real, forged, rule),
+        compare_verdicts(real, forged, rule),
+        compare_crowds(clips, rule, np.random.default_rng(0)),
+        compare_intervals([clip for clip in clips if clip.kind == "long"]),
+        compare_stretches(real, forged, rule),
+    )
+    return [head, *(line for table in tables if table for line in ("", *table))]
 
 
 @click.command()
 @click.argument("scores", type=click.Path(path_type=Path, exists=True))
+@click.option("--model", type=click.Path(path_type=Path), default=DEFAULT_MODEL, help="What scored them.")
 @click.option("--out", type=click.Path(path_type=Path), default=OUT)
-def main(scores: Path, out: Path) -> None:
-    threshold = open_engine(DEFAULT_MODEL, threads=1).spec.threshold
-    text = [Path(__file__).with_suffix(".md.in").read_text(encoding="utf-8").strip()]
-    for split in ("test", "val"):
-        text += ["", f"## Split {split}", ""]
-        text += compare(read_clips(scores, split), threshold, np.random.default_rng(0))
+@click.option("--test-data", type=click.Path(path_type=Path), help="Also keep the real clips' scores for the tests.")
+def main(scores: Path, model: Path, out: Path, test_data: Path | None) -> None:
+    """Writes the page."""
+    text = [Path(__file__).with_suffix(".md.in").read_text(encoding="utf-8").strip(), "", "## What came out", ""]
+    text += compare(read_clips(scores), open_engine(model, threads=1).spec)
     out.write_text("\n".join(text) + "\n", encoding="utf-8")
     click.echo("\n".join(text))
+    if test_data is not None:
+        write_test_data(read_clips(scores), test_data)
+
+
+def write_test_data(clips: Sequence[Clip], path: Path) -> None:
+    """Writes the main track of real clips: clip, whether it is a long one, time, side, detection, probability."""
+    rows = [
+        (number, clip.kind == "long", score.time_s, side, score.detection_score, score.fake_probability)
+        for number, clip in enumerate(clip for clip in clips if clip.kind in ("real", "long"))
+        for score in clip.main()
+        for side in (max(score.box_xyxy[2] - score.box_xyxy[0], score.box_xyxy[3] - score.box_xyxy[1]),)
+    ]
+    np.savez_compressed(path, rows=np.round(np.array(rows, np.float64), 4).astype(np.float32))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 """A trained classifier -> the shipped checkpoint and a model card whose figures are measured here.
 
-python scripts/finish_classifier.py --run runs/tinydf --data faces
+python scripts/finish_classifier.py --run runs/tinydf --data faces --scores scores.npz
+
+SCORES are what ``score_made_clips.py`` stored for an export of that very run: temperature, threshold and the tables of
+real people are then measured on video, where verdicts are given; without them on single crops, and no verdict says how
+rare its score is.
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
+from measure_real_people import measured_spec
+from scored_clips import read_clips
 from tinydf.checkpoint import DEFAULT_PATH, Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.data.dataset import FixedPairs, collate
 from tinydf.data.families.blending import Forger
@@ -32,6 +38,7 @@ from tinydf.train_state import STATE_NAME
 from tinydf_runtime.embedded import DEFAULT_MODEL
 from tinydf_runtime.files import sha256_of, write_atomically
 from tinydf_runtime.spec import ModelSpec
+from write_real_clips import card_section
 
 TEMPLATE = Path(__file__).with_name("classifier_card.md.in")
 THRESHOLD_FPR = 0.1
@@ -42,37 +49,33 @@ Logits = tuple[NDArray[np.float64], NDArray[np.float64]]
 @click.command()
 @click.option("--run", type=click.Path(path_type=Path), required=True, help="Checkpoint to ship.")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with faces.csv.")
+@click.option("--scores", type=click.Path(path_type=Path, exists=True), help="By score_made_clips.py.")
 @click.option("--limit", default=0, help="Use only so many photos of a split; 0: all.")
 @click.option("--workers", default=1, show_default=True, help="Processes that make samples.")
 @click.option("--split", default="test", show_default=True, help="Split to measure; test once, for what is shipped.")
 @click.option("--ship/--no-ship", default=True, help="Write the shipped files; else only print the figures.")
-def main(run: Path, data: Path, limit: int, workers: int, split: str, ship: bool) -> None:
+def main(run: Path, data: Path, scores: Path | None, limit: int, workers: int, split: str, ship: bool) -> None:
     """Calibrates, measures and describes a trained classifier."""
     checkpoint = load_checkpoint(run)
     model = _rounded(checkpoint)
-    validation = _thinned(colour_reals(read_photos(data, "val")), limit)
-    real, fake = _score(model, validation, VALIDATION_SEED, Mixture(validation), workers)
-    temperature = fit_temperature(real, fake)
-    threshold = 1 / (1 + np.exp(-threshold_at_fpr(real, THRESHOLD_FPR) / temperature))
-    spec = replace(
-        checkpoint.spec,
-        temperature=round(temperature, 4),
-        threshold=round(float(threshold), 4),
-        fpr_thresholds=tabulate_fpr(1 / (1 + np.exp(-real / temperature))),
-    )
+    if scores is None:
+        spec = _fitted(checkpoint.spec, model, _thinned(colour_reals(read_photos(data, "val")), limit), workers)
+    else:
+        spec = measured_spec([clip for clip in read_clips(scores) if clip.split == "val"], checkpoint.spec)
+    temperature, threshold = spec.temperature, spec.threshold
     click.echo(f"temperature {spec.temperature}, threshold {spec.threshold}")
 
     photos = _thinned(colour_reals(read_photos(data, split)), limit)  # type: ignore[arg-type]
-    scores = {
+    judged = {
         family: _score(model, photos, TEST_SEED, forge, workers) for family, forge in forgery_families(photos).items()
     }
-    figures = {family: auc_with_interval(*score) for family, score in scores.items()}
+    figures = {family: auc_with_interval(*score) for family, score in judged.items()}
     for family, figure in figures.items():
         click.echo(f"{split}, {family}: {figure}")
-    real, fake = (np.concatenate(part) for part in zip(*scores.values(), strict=True))
-    sources = _by_source(photos * len(scores), real, fake)
+    real, fake = (np.concatenate(part) for part in zip(*judged.values(), strict=True))
+    sources = _by_source(photos * len(judged), real, fake)
     false_alarms = float(
-        (np.concatenate([part for part, _ in scores.values()]) / temperature >= _logit(threshold)).mean()
+        (np.concatenate([part for part, _ in judged.values()]) / temperature >= _logit(threshold)).mean()
     )
     click.echo(f"{split}, false alarms on single real crops: {false_alarms:.3f}; {sources}")
     if not ship:
@@ -81,6 +84,33 @@ def main(run: Path, data: Path, limit: int, workers: int, split: str, ship: bool
     card = _describe(checkpoint, spec, photos, figures, sources, false_alarms, limit)
     write_atomically(DEFAULT_MODEL.with_suffix(".md"), card.encode())
     click.echo(f"{DEFAULT_PATH}: calibrate it, embed the export, as the card says, and run scripts/record_shipped.py")
+
+
+def _fitted(spec: ModelSpec, model: TinyDF, validation: list[Photo], workers: int) -> ModelSpec:
+    """Returns a spec with temperature, threshold and fpr table of single crops."""
+    real, fake = _score(model, validation, VALIDATION_SEED, Mixture(validation), workers)
+    temperature = fit_temperature(real, fake)
+    threshold = 1 / (1 + np.exp(-threshold_at_fpr(real, THRESHOLD_FPR) / temperature))
+    return replace(
+        spec,
+        temperature=round(temperature, 4),
+        threshold=round(float(threshold), 4),
+        fpr_thresholds=tabulate_fpr(1 / (1 + np.exp(-real / temperature))),
+    )
+
+
+def _operating_words(spec: ModelSpec, false_alarms: float) -> str:
+    """Returns how temperature and threshold were found, and what single crops make of the threshold."""
+    if spec.real_people is None:
+        found, who = "fitted on forgeries of the validation people", "of their real crops"
+    else:
+        found = "fitted on clips made of photos of the validation people, real and forged, coded as video"
+        who = f"of {spec.real_people.people} real people in such clips"
+    return (
+        f"Logits are divided by a temperature of {spec.temperature}, {found}; below a probability of {spec.threshold}, "
+        f"which {THRESHOLD_FPR:.0%} {who} reach, a person is real, and fake is said from a margin above it on. Of the "
+        f"test people's real single crops {false_alarms:.1%} reach it."
+    )
 
 
 def _rounded(checkpoint: Checkpoint) -> TinyDF:
@@ -173,10 +203,7 @@ def _describe(
         checkpoint_sha256=sha256_of(DEFAULT_PATH),
         parameters=f"{sum(parameter.numel() for parameter in TinyDF().parameters()):,}",
         multiply_adds=f"{_multiply_adds() / 1e6:.0f}",
-        temperature=spec.temperature,
-        threshold=spec.threshold,
-        false_alarms=f"{false_alarms:.1%}",
-        fpr=f"{THRESHOLD_FPR:.0%}",
+        operating=_operating_words(spec, false_alarms),
         photos=len(photos),
         limit=limit,
         people=len({photo.identities for photo in photos}),
@@ -186,6 +213,7 @@ def _describe(
         ),
         commands="\n".join(commands),
         pairs=f"{sum(run['step'] * run['batch_pairs'] for run in runs):,}",
+        real_deepfakes=card_section(sha256_of(DEFAULT_PATH)),
         settings=json.dumps(dict(checkpoint.config), sort_keys=True),
     )
 

@@ -1,137 +1,136 @@
-"""Makes small clips of real and of forged faces, and stores what the shipped network says about every frame.
+"""Makes small clips of real and of forged faces and stores every score that the runtime gives them.
 
 Run: python scripts/score_made_clips.py FACES SCORES.npz (needs the extra "train"). FACES is a folder of photos as
-tinydf-train reads it. A clip is one photo under a moving camera, in changing light, through H.264; where it is forged,
-the photo was forged before, so that a real and a forged clip differ in nothing else. What is stored is what
-``compare_verdict_rules.py`` judges by one rule after the other.
+tinydf-train reads it; each person gives one photo, which is shown as a clip (``made_clips.py``) and judged by the
+runtime's own detector, tracks and crops. The photo itself is judged as a picture. What is stored is read by
+``measure_real_people.py`` and by ``compare_verdict_rules.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from fractions import Fraction
+import time
+from dataclasses import astuple
 from pathlib import Path
+from typing import get_args
 
-import av
 import click
 import cv2
 import numpy as np
-from numpy.random import Generator
 from numpy.typing import NDArray
 
+from made_clips import make_clip
 from tinydf.data.families.table import Mixture
-from tinydf.data.photometry import add_noise, as_image
+from tinydf.data.manifest import Split
 from tinydf.data.photos import Photo, read_photos
-from tinydf_runtime.crop import crop_face
 from tinydf_runtime.detect import FaceDetector
-from tinydf_runtime.embedded import DEFAULT_MODEL
+from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.engine import Engine, open_engine
-from tinydf_runtime.judging.quality import measure_quality
+from tinydf_runtime.judging.evidence import to_logit, to_logits
 from tinydf_runtime.judging.recheck import reencode_crop
-from tinydf_runtime.reading.picture import read_image
-from tinydf_runtime.types import Face, FaceQuality, Image
+from tinydf_runtime.own_frames import OwnFrames
+from tinydf_runtime.types import FaceQuality, FaceScore
+from tinydf_runtime.watch import Limits, Watch, watch_image, watch_video
 
-FPS = 5
-WIDTH, HEIGHT = 480, 360
-COLUMNS = ("clip", "time_s", "side_px", "detection_score", "logit", "logit_again", *FaceQuality.__slots__)
-AGAIN = 6
-"""Crops of a clip that are scored once more after being encoded again."""
+SAMPLE_FPS = 5.0
+SECONDS, LONG_SECONDS = 4.0, 16.0
+COLUMNS = ("clip", "track", "time_s", "left", "top", "right", "bottom", "detection_score", "fake_probability")
+QUALITY = tuple(FaceQuality.__slots__)
+
+
+class Scored:
+    """What was stored so far: rows of scores, and what each clip is."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[float]] = []
+        self.clips: list[tuple[str, str, str]] = []
+        self.shift: list[float] = []
+
+    def add(self, split: str, kind: str, person: str, watch: Watch) -> None:
+        """Takes the scores of one clip or picture."""
+        number = len(self.clips)
+        for track, scores in watch.scores.items():
+            self.rows += [[number, track, *_values(score)] for score in scores]
+        self.clips.append((split, kind, person))
+        self.shift.append(_shift(watch) if kind != "picture" else 0.0)
+
+    def write(self, path: Path, checkpoint_sha256: str, detector_sha256: str) -> None:
+        """Writes it all, with what scored it."""
+        np.savez_compressed(
+            path,
+            rows=np.array(self.rows, np.float32),
+            clips=np.array(self.clips),
+            shift=np.array(self.shift, np.float32),
+            columns=(*COLUMNS, *QUALITY),
+            checkpoint_sha256=checkpoint_sha256,
+            detector_sha256=detector_sha256,
+        )
 
 
 @click.command()
 @click.argument("faces", type=click.Path(path_type=Path, exists=True))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--real", default=400, show_default=True, help="Real clips of each split.")
-@click.option("--forged", default=150, show_default=True, help="Forged clips of each split.")
-@click.option("--frames", default=24, show_default=True, help="Frames of a clip, at 5 a second.")
-def main(faces: Path, out: Path, real: int, forged: int, frames: int) -> None:
-    engine, detector = open_engine(DEFAULT_MODEL, threads=1), FaceDetector(threads=1)
-    rows: list[NDArray[np.float64]] = []
-    clips: list[tuple[str, str, str]] = []
-    for split in ("val", "test"):
-        photos = [photo for photo in read_photos(faces, split) if not photo.grey]
-        order = np.random.default_rng(0).permutation(len(photos))[:real]
-        forge = Mixture(photos)
-        for place, index in enumerate(order):
-            for label in ("real", "fake")[: 1 + (place < forged)]:
-                # The same seed: the forged clip moves, is lit and is encoded as the real one is.
-                found = score_clip(photos[index], forge if label == "fake" else None, place, frames, engine, detector)
-                if len(found) >= frames // 2:
-                    rows.append(np.column_stack([np.full(len(found), len(clips)), found]))
-                    clips.append((split, label, photos[index].identities[0]))
-    np.savez_compressed(out, rows=np.concatenate(rows).astype(np.float32), clips=np.array(clips), columns=COLUMNS)
-    click.echo(f"{out}: {len(clips)} clips, {sum(map(len, rows)):,} faces")
+@click.option("--model", type=click.Path(path_type=Path), default=DEFAULT_MODEL, help="Exported classifier.")
+@click.option("--detector", type=click.Path(path_type=Path), default=DEFAULT_DETECTOR, help="Face detector.")
+@click.option("--split", "splits", multiple=True, type=click.Choice(get_args(Split)), default=("val", "test"))
+@click.option("--real", default=400, show_default=True, help="People of each split whose clip stays real.")
+@click.option("--forged", default=120, show_default=True, help="How many of them are also shown forged.")
+@click.option("--long", "longer", default=25, show_default=True, help="How many of them are also shown for 16 s.")
+def main(
+    faces: Path, out: Path, model: Path, detector: Path, splits: tuple[Split, ...], real: int, forged: int, longer: int
+) -> None:
+    """Makes the clips, scores them and stores the scores."""
+    cv2.setNumThreads(1)
+    engine, finder = open_engine(model, threads=1), FaceDetector(detector, threads=1)
+    scored = Scored()
+    for split in splits:
+        people = one_photo_each(read_photos(faces, split), real)
+        forge = Mixture(people)
+        for place, photo in enumerate(people):
+            person = photo.identities[0]
+            for kind in ("real", *(["forged"] if place < forged else []), *(["long"] if place < longer else [])):
+                clip = make_clip(
+                    photo, place, forge if kind == "forged" else None, LONG_SECONDS if kind == "long" else 4
+                )
+                watch = Watch(engine, finder)
+                watch_video(OwnFrames(clip, None, SAMPLE_FPS), watch, None, Limits())
+                scored.add(split, kind, person, watch)
+            watch = Watch(engine, finder)
+            watch_image(photo.path, watch)
+            scored.add(split, "picture", person, watch)
+            if (place + 1) % 10 == 0:
+                # A run that is stopped leaves what it has.
+                scored.write(out, engine.spec.checkpoint_sha256, finder.sha256)
+                click.echo(f"{split}: {place + 1} of {len(people)} people, {time.process_time():.0f} s of a core")
+    scored.write(out, engine.spec.checkpoint_sha256, finder.sha256)
+    click.echo(f"{out}: {len(scored.clips)} clips and pictures, {len(scored.rows):,} faces")
 
 
-def score_clip(
-    photo: Photo, forge: Mixture | None, seed: int, frames: int, engine: Engine, detector: FaceDetector
-) -> NDArray[np.float64]:
-    """Returns a row of ``COLUMNS``, without the first, for each frame in which the face was found."""
-    rng, movement = np.random.default_rng((seed, 0)), np.random.default_rng((seed, 1))
-    picture, face = read_image(photo.path), photo.faces[0]
-    face_px, crf, noise = rng.uniform(60, 200), int(rng.integers(18, 36)), rng.uniform(0, 3)
-    if forge is not None:
-        picture, _ = forge(picture, np.array(face.landmarks), rng)
-    views = move_camera(picture, face, frames, face_px, noise, movement)
-    records, crops = [], []
-    for index, image in enumerate(through_codec(views, crf)):
-        near = [found for found in detector.detect(image) if is_in_middle(found)]
-        if near:
-            crops.append(crop_face(image, near[0].box_xyxy, engine.spec.crop)[..., ::-1])
-            left, top, right, bottom = near[0].box_xyxy
-            quality = measure_quality(crops[-1], near[0])
-            values = [getattr(quality, name) for name in FaceQuality.__slots__]
-            records.append([index / FPS, max(right - left, bottom - top), near[0].score, 0.0, np.nan, *values])
-    if not records:
-        return np.empty((0, len(COLUMNS) - 1))
-    table = np.array(records)
-    table[:, 3] = logits(engine, crops)
-    again = np.unique(np.linspace(0, len(crops) - 1, AGAIN).round().astype(int))
-    table[again, 4] = logits(engine, [reencode_crop(crops[i]) for i in again])
-    return table
+def one_photo_each(photos: list[Photo], count: int) -> list[Photo]:
+    """Returns the first colour photo of each of some people, drawn at random but always the same."""
+    by_person = {photo.identities[0]: photo for photo in reversed(photos) if not photo.grey}
+    people = sorted(by_person)
+    order = np.random.default_rng(0).permutation(len(people))[:count]
+    return [by_person[people[place]] for place in order]
 
 
-def move_camera(
-    picture: Image, face: Face, frames: int, face_px: float, noise: float, rng: Generator
-) -> Iterator[Image]:
-    """Yields views of a photo: the camera sways, turns and zooms, the light changes, and the sensor is noisy."""
-    left, top, right, bottom = face.box_xyxy
-    centre = ((left + right) / 2, (top + bottom) / 2)
-    speed, start = rng.uniform(0.1, 0.6, 5), rng.uniform(0, 2 * np.pi, 5)
-    for index in range(frames):
-        zoom_by, tilt, x, y, light = np.sin(2 * np.pi * speed * index / FPS + start)
-        zoom = face_px / max(right - left, bottom - top) * (1 + 0.12 * zoom_by)
-        matrix = cv2.getRotationMatrix2D(centre, 5 * tilt, zoom)
-        matrix[:, 2] += (WIDTH / 2 - centre[0] + 30 * x, HEIGHT / 2 - centre[1] + 15 * y)
-        view = cv2.warpAffine(picture, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101)
-        yield add_noise(as_image(np.clip(view * (1 + 0.15 * light), 0, 255)), noise, rng)
+def _values(score: FaceScore) -> list[float]:
+    """Returns a face's row, without its first two columns."""
+    quality = FaceQuality() if score.quality is None else score.quality
+    return [score.time_s, *score.box_xyxy, score.detection_score, score.fake_probability, *astuple(quality)]
 
 
-def through_codec(images: Iterator[Image], crf: int) -> list[Image]:
-    """Returns pictures as H.264 keeps them."""
-    encoder = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = WIDTH, HEIGHT, "yuv420p", Fraction(1, FPS)
-    encoder.thread_count = 1
-    encoder.options = {"crf": str(crf), "preset": "veryfast", "tune": "zerolatency"}
-    packets = [p for image in images for p in encoder.encode(av.VideoFrame.from_ndarray(image, format="bgr24"))]
-    decoder = av.CodecContext.create("h264", "r")
-    decoder.thread_count = 1
-    frames = [f for packet in (*packets, *encoder.encode(None)) for f in decoder.decode(packet)] + decoder.decode(None)
-    return [as_image(frame.to_ndarray(format="bgr24")) for frame in frames]
+def _shift(watch: Watch) -> float:
+    """Returns how far encoding its pictures again moves the mean logit of the person that is seen most."""
+    track = max(watch.scores, key=lambda one: len(watch.scores[one]), default=None)
+    pictures = [] if track is None else watch.album.pictures(track)[:4]
+    if not pictures:
+        return 0.0
+    before = [to_logit(picture.record.fake_probability) for picture in pictures]
+    return float((_logits(watch.engine, [reencode_crop(picture.crop) for picture in pictures]) - before).mean())
 
 
-def is_in_middle(face: Face) -> bool:
-    """Tells whether a face lies over the middle of the picture, where the photo's own is shown."""
-    left, top, right, bottom = face.box_xyxy
-    return left < WIDTH / 2 + 40 and right > WIDTH / 2 - 40 and top < HEIGHT / 2 + 20 and bottom > HEIGHT / 2 - 20
-
-
-def logits(engine: Engine, crops: list[Image]) -> NDArray[np.float64]:
-    """Returns the network's logit for each crop."""
-    batches = [np.stack(crops[i : i + 8]) for i in range(0, len(crops), 8)]
-    probability = np.concatenate([engine.score(batch).fake_probability for batch in batches]).astype(np.float64)
-    probability = probability.clip(1e-6, 1 - 1e-6)
-    return np.log(probability / (1 - probability))
+def _logits(engine: Engine, crops: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    return to_logits(engine.score(np.stack(crops)).fake_probability.astype(np.float64))
 
 
 if __name__ == "__main__":

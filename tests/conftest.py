@@ -171,6 +171,7 @@ def make_detector(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
                 "name": "tiny-squares",
                 "score_threshold": 0.5,
                 "nms_iou": 0.45,
+                "certain_score": 0.5,
                 "checkpoint_sha256": "",
                 "versions": {},
             }

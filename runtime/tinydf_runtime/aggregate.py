@@ -1,18 +1,19 @@
 """Evidence of the tracks -> verdict of each; verdicts of the tracks -> verdict of the input.
 
-A track says what its worst credible stretch says, so that a clip forged in its second half is not diluted by its first.
-What cannot be told is `inconclusive`, with a reason, and never a number in the middle. Why the numbers are what they
-are: docs/verdicts.md.
+A track says what its mean says; a stretch of it decides in its place only where it alone suffices for `fake`, so that a
+clip forged in its second half is not diluted by its first, and no other clip is judged by its worst moment. What cannot
+be told is `inconclusive`, with a reason, and never a number in the middle. Why the numbers are what they are:
+docs/verdicts.md.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
 from tinydf_runtime.findings import InputVerdict
 from tinydf_runtime.judging.evidence import (
+    FULL_SIDE_PX,
     Evidence,
     collect_evidence,
     count_looks,
@@ -22,60 +23,45 @@ from tinydf_runtime.judging.evidence import (
     to_probability,
     trimmed_mean,
 )
+from tinydf_runtime.judging.rule import BAND, DecisionRule
 from tinydf_runtime.judging.segments import find_forged, temper
 from tinydf_runtime.types import FaceScore, Reason, Segment, Verdict
 
-CERTAIN_FACE = 0.7
-"""Half of a track's detections must be this sure. What merely resembles a face is foreign to the classifier, whose
-score for it means nothing, and no video may be called fake for a pattern on a wall."""
-MINIMUM_FACES = 5
-"""The fewest looks at a person in a video, a second of them at the default rate: two of three may be one blink."""
-BAND = 0.2
-"""Logits below the threshold (about .05 of probability at .5) in which a verdict would be a coin's."""
 DOUBT_Z = 1.0
 """Standard errors that a mean must lie away from the threshold. Errors larger than a single person's margin come from
 frames that contradict each other."""
-THRESHOLD_FALSE_ALARMS = 0.1
-"""Share of real faces that reach the threshold of the shipped networks."""
-ALLOWED_FALSE_ALARMS = 0.03
-"""Share of inputs with real people only that may be called fake."""
-TAIL = 0.75
-"""Logits above the threshold over which the share of real people that score as high falls by a factor e. It is people
-who differ: no number of frames of one person averages that out."""
+SIDE_SHARE = 0.15
+"""Who fills less than this share of what the most prominent person fills is not judged: beside a face of 112 px that
+is seen for 4 s, one of 45 px seen as long, or one as large seen for half a second."""
+FULL_LOOKS = 20
+"""Looks, 4 s of them at the default rate, from which more of a person add nothing to what the person fills."""
 MINIMUM_COVERAGE = 0.5
 """With less of a video read than this share, the unseen part may hold the forgery: not finding it says nothing."""
 
 
 def judge_track(
-    track: int,
-    scores: Sequence[FaceScore],
-    threshold: float,
-    minimum_faces: int = MINIMUM_FACES,
-    people: int = 1,
-    stricter: float = 0.0,
+    track: int, scores: Sequence[FaceScore], rule: DecisionRule, people: int = 1
 ) -> tuple[Verdict, tuple[Segment, ...]]:
-    """Returns a track's verdict and the time spans in which it looks forged.
-
-    The track's probability is the larger of its mean and of its tempered segments.
+    """Returns a track's verdict and, where it is fake, the time spans in which it looks forged.
 
     Args:
         track: Its id.
         scores: Its faces, in any order.
-        threshold: Probability that few real faces reach, above 0 and below 1: below it a track is real, and fake from
-            ``alarm_margin`` above it.
-        minimum_faces: 1 for a single picture.
+        rule: What they are held against.
         people: Tracks of the same input that are judged, this one among them.
-        stricter: See ``strictness``.
     """
     evidence = collect_evidence(scores)
-    if thin := thin_reasons(scores, evidence, minimum_faces):
-        return Verdict(track, "inconclusive", None, thin, len(evidence.logit)), ()
-    threshold_logit = to_logit(threshold)
-    forged = [evidence.part(*span) for span in find_forged(evidence, threshold_logit, minimum_faces)]
-    # The whole comes first, so that a segment must pass it to decide.
-    candidates = [(trimmed_mean(evidence), evidence), *((temper(part, evidence), part) for part in forged)]
+    if thin := thin_reasons(scores, evidence, rule):
+        return _not_judged(track, evidence, thin), ()
+    threshold_logit, bar = to_logit(rule.threshold), to_logit(rule.threshold) + rule.margin(people)
+    forged = [evidence.part(*span) for span in find_forged(evidence, threshold_logit, rule.minimum_faces)]
+    whole = trimmed_mean(evidence)
+    # The whole comes first, so that a stretch must pass it to decide.
+    candidates = [(whole, evidence), *((temper(part, evidence), part) for part in forged)]
     logit, deciding = max(candidates, key=lambda candidate: candidate[0])
-    doubts = doubt_reasons(logit, deciding, threshold_logit, people, stricter)
+    if logit < bar:
+        logit, deciding = whole, evidence
+    doubts = doubt_reasons(logit, deciding, rule, people)
     fake = logit >= threshold_logit
     segmental = fake and len(deciding.logit) < len(evidence.logit)
     verdict = Verdict(
@@ -85,71 +71,61 @@ def judge_track(
         ("forged_segment", *doubts) if segmental else doubts,
         len(deciding.logit),
         interval(logit, deciding),
+        None if rule.real_people is None else rule.real_people.rarity(logit),
     )
-    segments = tuple(
+    if verdict.label != "fake":
+        return verdict, ()
+    return verdict, tuple(
         Segment(track, float(part.time_s[0]), float(part.time_s[-1]), to_probability(trimmed_mean(part)))
         for part in forged
     )
-    return verdict, segments
 
 
 def judge_tracks(
-    scores: Mapping[int, Sequence[FaceScore]],
-    threshold: float,
-    minimum_faces: int = MINIMUM_FACES,
-    stricter: float = 0.0,
+    scores: Mapping[int, Sequence[FaceScore]], rule: DecisionRule
 ) -> list[tuple[Verdict, tuple[Segment, ...]]]:
     """Returns ``judge_track`` of every track of one input, by id, each knowing how many there are to go wrong.
 
+    Who is hardly seen beside the others is not judged: see ``SIDE_SHARE``.
+
     Args:
         scores: Track -> its faces.
-        threshold: Probability from which a face counts as fake.
-        minimum_faces: 1 for a single picture.
-        stricter: See ``strictness``.
+        rule: What they are held against.
     """
-    people = sum(not thin_reasons(faces, collect_evidence(faces), minimum_faces) for faces in scores.values())
+    evidence = {track: collect_evidence(faces) for track, faces in scores.items()}
+    credible = {track for track in scores if not thin_reasons(scores[track], evidence[track], rule)}
+    filled = {track: filled_by(scores[track], evidence[track]) for track in credible}
+    most = max(filled.values(), default=0.0)
+    people = {track for track in credible if filled[track] >= SIDE_SHARE * most}
     return [
-        judge_track(track, faces, threshold, minimum_faces, people, stricter) for track, faces in sorted(scores.items())
+        (_not_judged(track, evidence[track], ("side_person",)), ())
+        if track in credible - people
+        else judge_track(track, scores[track], rule, len(people))
+        for track in sorted(scores)
     ]
 
 
-def thin_reasons(scores: Sequence[FaceScore], evidence: Evidence, minimum_faces: int) -> tuple[Reason, ...]:
+def count_people(verdicts: Sequence[Verdict]) -> int:
+    """Returns how many of an input's tracks were judged."""
+    return sum(verdict.fake_probability is not None for verdict in verdicts)
+
+
+def thin_reasons(scores: Sequence[FaceScore], evidence: Evidence, rule: DecisionRule) -> tuple[Reason, ...]:
     """Returns why there is too little to judge, or nothing."""
-    if scores and median(score.detection_score for score in scores) < CERTAIN_FACE:
+    if scores and median(score.detection_score for score in scores) < rule.certain_score:
         return ("uncertain_face",)
-    if count_looks(evidence) >= minimum_faces:
+    if count_looks(evidence) >= rule.minimum_faces:
         return ()
-    return ("faces_too_small",) if len(evidence.logit) < minimum_faces <= len(scores) else ("too_few_faces",)
+    return ("faces_too_small",) if len(evidence.logit) < rule.minimum_faces <= len(scores) else ("too_few_faces",)
 
 
-def strictness(threshold: float, usual: float) -> float:
-    """Returns the logits by which a threshold lies above the usual one, 0 where it does not.
-
-    Args:
-        threshold: Probability from which a face counts as fake.
-        usual: The same where ``THRESHOLD_FALSE_ALARMS`` of real faces reach it: the model's own.
-    """
-    return max(0.0, to_logit(threshold) - to_logit(usual))
+def filled_by(scores: Sequence[FaceScore], evidence: Evidence) -> float:
+    """Returns what a track fills of an input: its looks times its usual area, each up to where more shows no more."""
+    sides = (max(right - left, bottom - top) for left, top, right, bottom in (score.box_xyxy for score in scores))
+    return min(count_looks(evidence), FULL_LOOKS) * min(median(sides), FULL_SIDE_PX) ** 2
 
 
-def alarm_margin(people: int, stricter: float = 0.0) -> float:
-    """Returns the logits by which the worst of so many people must pass the threshold to be called fake.
-
-    The worst of thirty real people scores higher than any one of them is expected to. Each person may give a false
-    alarm so rarely that all together do in ``ALLOWED_FALSE_ALARMS`` of the inputs (Sidak's correction); how far up that
-    is follows from the tail of real people's scores. A threshold that few of them reach needs the less above it.
-
-    Args:
-        people: Tracks that are judged.
-        stricter: See ``strictness``.
-    """
-    each = 1 - (1 - ALLOWED_FALSE_ALARMS) ** (1 / max(1, people))
-    return max(BAND, TAIL * math.log(THRESHOLD_FALSE_ALARMS / each) - stricter)
-
-
-def doubt_reasons(
-    logit: float, evidence: Evidence, threshold_logit: float, people: int = 1, stricter: float = 0.0
-) -> tuple[Reason, ...]:
+def doubt_reasons(logit: float, evidence: Evidence, rule: DecisionRule, people: int = 1) -> tuple[Reason, ...]:
     """Returns why a probability cannot be called real or fake, or nothing.
 
     Above the threshold a track must pass the margin. Below it a single person must keep some distance; a crowd, of whom
@@ -158,12 +134,11 @@ def doubt_reasons(
     Args:
         logit: Of the track, or its worst segment.
         evidence: That it rests on.
-        threshold_logit: From which a face counts as fake.
-        people: See ``alarm_margin``.
-        stricter: See ``strictness``.
+        rule: What it is held against.
+        people: Tracks of the input that are judged.
     """
-    single, margin = alarm_margin(1, stricter), alarm_margin(people, stricter)
-    above, crowd = logit - threshold_logit, margin - single
+    single, margin = rule.margin(1), rule.margin(people)
+    above, crowd = logit - to_logit(rule.threshold), margin - single
     error = DOUBT_Z * standard_error(evidence)
     uncertain = (above if above >= 0 else crowd - above) < error
     if uncertain and error > single:
@@ -198,3 +173,8 @@ def severity(verdict: Verdict) -> tuple[int, float]:
     if verdict.fake_probability is None:
         return -1, float(verdict.faces_used)
     return ("real", "inconclusive", "fake").index(verdict.label), verdict.fake_probability
+
+
+def _not_judged(track: int, evidence: Evidence, reasons: tuple[Reason, ...]) -> Verdict:
+    """Returns the verdict of a track that gets no number and never decides."""
+    return Verdict(track, "inconclusive", None, reasons, len(evidence.logit))

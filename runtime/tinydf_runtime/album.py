@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.types import FacePicture, FaceScore, Image
+from tinydf_runtime.types import FacePicture, FaceScore, Image, SmallFrame, WholeFrame
 
 WhyKept: TypeAlias = Literal["suspicious", "best", "spread"]
 _Key: TypeAlias = Callable[[FaceScore], float]
@@ -29,6 +29,8 @@ TOTAL_PLACES = 96
 """Crops of all people together: some 14 MB, however long the video."""
 APART_S = 1.0
 """Two suspicious or two good pictures lie at least this far apart: neighbouring frames show the same."""
+FRAME_SIDE_PX = 640
+"""Longer side at which a whole picture is kept: some 40 kB, one for each person in the album."""
 FULL_SIDE_PX = 224.0
 """A face this large fills its crop with own pixels; a larger one is not seen better."""
 
@@ -84,6 +86,7 @@ class FaceAlbum:
     def __init__(self) -> None:
         self._pages: dict[int, _Page] = {}
         self._peaks: dict[int, list[float]] = {}
+        self._frames: dict[int, WholeFrame] = {}
         self._taken = 0
         self._floor = -1.0
 
@@ -103,8 +106,17 @@ class FaceAlbum:
         """Returns the few pictures of each track that are worth showing, the most suspicious first, as JPEG."""
         return tuple(picture for track in self.tracks for picture in _finest(track, self.pictures(track)))
 
+    def whole_frame(self, track: int) -> WholeFrame | None:
+        """Returns the picture in which a track's most suspicious face was seen, None where none was offered."""
+        return self._frames.get(track)
+
     def offer(
-        self, track: int, record: FaceScore, crop: Image, forgery_map: NDArray[np.float32] | NDArray[np.uint8]
+        self,
+        track: int,
+        record: FaceScore,
+        crop: Image,
+        forgery_map: NDArray[np.float32] | NDArray[np.uint8],
+        frame: SmallFrame | None = None,
     ) -> None:
         """Takes a scored face in, if it is worth a place. Faces of a track come in order of time.
 
@@ -113,6 +125,7 @@ class FaceAlbum:
             record: When and where, with its score.
             crop: side x side x 3, RGB, uint8; copied where it is kept.
             forgery_map: h x w over the crop: 0..1, or 0..255 as uint8.
+            frame: The whole picture; None where it is not to be shown.
         """
         peaks = self._peaks.setdefault(track, [])
         _raise_peaks(peaks, record.fake_probability)
@@ -120,6 +133,9 @@ class FaceAlbum:
         if track not in self._pages and sum(peaks) <= self._floor:
             return
         page = self._pages.setdefault(track, _Page())
+        shown = self._frames.get(track)
+        if frame is not None and (shown is None or record.fake_probability > shown.record.fake_probability):
+            self._frames[track] = _keep_frame(track, record, frame)
         number, page.offered = page.offered, page.offered + 1
         for_spread = number % page.stride == 0
         for_best = _finds_place(page.best, record, BEST_PLACES, _view)
@@ -150,7 +166,22 @@ class FaceAlbum:
         self._taken -= 1
         if not page.taken():
             del self._pages[least]
+            self._frames.pop(least, None)
             self._floor = sum(self._peaks[least])
+
+
+def shrink_frame(image: Image) -> SmallFrame:
+    """Returns a copy of a picture, H x W x 3, BGR, uint8, small enough to wait until its faces are scored."""
+    height, width = image.shape[:2]
+    share = min(1.0, FRAME_SIDE_PX / max(height, width))
+    size = (max(1, round(width * share)), max(1, round(height * share)))
+    return SmallFrame(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8), width, height)
+
+
+def _keep_frame(track: int, record: FaceScore, frame: SmallFrame) -> WholeFrame:
+    """Returns a picture as it is kept, with the face that it is kept for."""
+    _, data = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return WholeFrame(track, record, frame.width, frame.height, data.tobytes())
 
 
 def _finest(track: int, pictures: Sequence[AlbumPicture]) -> Iterator[FacePicture]:

@@ -15,10 +15,8 @@ import numpy as np
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.decoding import decode
 from tinydf_runtime.drawing.draw import (
-    DOUBT_COLOUR,
-    FAKE_COLOUR,
-    REAL_COLOUR,
     Sizes,
+    colour_of,
     draw_face,
     draw_plate,
     draw_timeline,
@@ -30,6 +28,7 @@ from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.findings import InputReport, TrackReport
 from tinydf_runtime.types import Image
+from tinydf_runtime.zones import Zones
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 TIMELINE_ROWS = 4
@@ -48,7 +47,7 @@ def annotate_image(
     Args:
         item: What was found in it.
         out: File to write, ending in one of ``PICTURES``.
-        threshold: Probability at which the colour turns.
+        threshold: Probability below which a person is real; the report names the one from which fake is said.
         margin: The crop's border, over which forgery maps lie.
         sandbox: Decode in a child process, see ``Analyzer``.
 
@@ -60,10 +59,11 @@ def annotate_image(
     check_suffix(out, PICTURES)
     with decode(item.path, "image", sandbox=sandbox) as frames:
         image = next(frames).image.copy()
+    zones = Zones.of(item, threshold)
     for track in _shown(item):
-        if track.first_s == 0 and (face := Trail.of_track(track).at(track.first_s, 0.0)):
-            draw_face(image, face, threshold, margin)
-    _draw_verdict(image, item, threshold)
+        if track.first_s == 0 and (face := Trail.of_track(track, zones).at(track.first_s, 0.0)):
+            draw_face(image, face, margin)
+    _draw_verdict(image, item)
     done, encoded = cv2.imencode(out.suffix.lower(), image)
     if not done:
         raise OutputError(f"{out}: OpenCV cannot encode this format. Use one of {', '.join(PICTURES)}.")
@@ -86,7 +86,7 @@ def annotate_video(
     Args:
         item: What was found in it; its file is read again.
         out: File to write, ending in one of ``CODECS``.
-        threshold: Probability at which the colour turns.
+        threshold: Probability below which a person is real; the report names the one from which fake is said.
         margin: The crop's border, over which forgery maps lie.
         progress: Called after each frame with the seconds done and the length.
         stop: Ends the drawing when set; then no file is left.
@@ -143,7 +143,8 @@ def _drawn_frames(
     sandbox: bool,
 ) -> Iterator[tuple[float, Image]]:
     """Yields time and picture of every frame with what was found drawn into it, up to where the input was looked at."""
-    trails = [Trail.of_track(track) for track in _shown(item)]
+    zones = Zones.of(item, threshold)
+    trails = [Trail.of_track(track, zones) for track in _shown(item)]
     hold_s = _half_step_s(trails)
     last_s = max((float(trail.time_s[-1]) for trail in trails), default=0.0)
     duration_s = max(item.duration_s or 0.0, last_s)
@@ -156,12 +157,12 @@ def _drawn_frames(
             # The reader may hand out a view of its own buffer.
             image = frame.image.copy()
             if strip is None:
-                strip = _timeline(trails, duration_s, hold_s, threshold, image)
+                strip = _timeline(trails, duration_s, hold_s, zones, image)
             for trail in trails:
                 if face := trail.at(frame.time_s, hold_s):
-                    draw_face(image, face, threshold, margin)
+                    draw_face(image, face, margin)
             draw_timeline(image, strip, frame.time_s, duration_s)
-            _draw_verdict(image, item, threshold)
+            _draw_verdict(image, item)
             if progress:
                 progress(frame.time_s, item.duration_s)
             yield frame.time_s, image
@@ -174,24 +175,23 @@ def _half_step_s(trails: Sequence[Trail]) -> float:
 
 
 def _shown(item: InputReport) -> list[TrackReport]:
-    """Returns the tracks to draw: a score beside what may not be a face would be read as evidence."""
-    return [track for track in item.tracks if "uncertain_face" not in track.reasons]
+    """Returns the tracks to draw: a score beside who was not judged would be read as evidence."""
+    return [track for track in item.tracks if not {"uncertain_face", "side_person"} & set(track.reasons)]
 
 
-def _timeline(trails: Sequence[Trail], duration_s: float, hold_s: float, threshold: float, image: Image) -> Image:
+def _timeline(trails: Sequence[Trail], duration_s: float, hold_s: float, zones: Zones, image: Image) -> Image:
     """Paints the timeline of the longest tracks to fit a picture."""
     shown = sorted(sorted(trails, key=lambda trail: -len(trail.time_s))[:TIMELINE_ROWS], key=lambda trail: trail.track)
     sizes = Sizes.for_picture(*image.shape[:2])
     size = (max(1, image.shape[1] - 2 * sizes.pad_px), max(2, sizes.text_px // 2) * max(1, len(shown)))
     rows = [(trail.time_s, trail.probability) for trail in shown]
-    return paint_timeline(rows, max(duration_s, 1e-3), hold_s, threshold, size)
+    return paint_timeline(rows, max(duration_s, 1e-3), hold_s, zones, size)
 
 
-def _draw_verdict(image: Image, item: InputReport, threshold: float) -> None:
-    """Writes the verdict and the threshold into the upper left corner: "real" beside 52 % alone would puzzle."""
+def _draw_verdict(image: Image, item: InputReport) -> None:
+    """Writes the verdict and the threshold that counts into the upper left corner."""
     sizes = Sizes.for_picture(*image.shape[:2])
     text = item.verdict.replace("_", " ").upper()
-    if item.fake_probability is not None:
-        text += f" (fake {item.fake_probability:.0%}, limit {threshold:.0%})"
-    colour = {"fake": FAKE_COLOUR, "real": REAL_COLOUR}.get(item.verdict, DOUBT_COLOUR)
-    draw_plate(image, text, (sizes.pad_px, sizes.pad_px), colour, sizes)
+    if item.fake_probability is not None and item.fake_threshold is not None:
+        text += f" (fake {item.fake_probability:.0%}, threshold {item.fake_threshold:.0%})"
+    draw_plate(image, text, (sizes.pad_px, sizes.pad_px), colour_of(item.verdict), sizes)

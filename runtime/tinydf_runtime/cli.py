@@ -95,13 +95,13 @@ class Run:
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="P",
-    help="Probability below which a face is real; fake is said well above it. Default: the model's.",
+    help="Probability below which a person is real; fake is said well above it. Default: the model's.",
 )
 @click.option(
     "--fpr",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="R",
-    help="Share of real faces that may count as fake; takes the threshold that the model was measured at.",
+    help="Takes the threshold that at most this share of real people reached when the model was measured.",
 )
 @device_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of each network.")
@@ -204,7 +204,7 @@ def main(
         from tinydf_runtime.show import show_counts
 
         show_counts(run.done, Console())
-    if run.done and not run.silent:
+    if any(item.verdict not in ("error", "no_face") for item in run.done) and not run.silent:
         click.secho(EVIDENCE_NOTE, dim=True)
     if run.stop.is_set():
         say_error("interrupted; what was done is written.")

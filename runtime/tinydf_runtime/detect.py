@@ -14,6 +14,7 @@ from tinydf_runtime.embedded import DEFAULT_DETECTOR
 from tinydf_runtime.engines.onnxruntime_engine import open_session
 from tinydf_runtime.errors import ModelFileError, UsageError
 from tinydf_runtime.files import sha256_of
+from tinydf_runtime.judging.rule import CERTAIN_SCORE
 from tinydf_runtime.seal import check_seal
 from tinydf_runtime.types import Face, Image
 
@@ -34,6 +35,8 @@ class FaceDetector:
         sha256: Hash of its file.
         score_threshold: Detection score from which a face counts, 0..1, as the file says.
         nms_iou: Overlap above which the weaker of two boxes is dropped, as the file says.
+        certain_score: Median detection score from which a track counts as a person; ``CERTAIN_SCORE`` where the file
+            says nothing.
         long_side_px: Larger pictures are shrunk to this before they are searched. At 640 the embedded detector takes
             three times as long, finds fewer of the large faces and mistakes more patterns for faces.
     """
@@ -62,6 +65,7 @@ class FaceDetector:
         self.name: str = facts[0]
         self.score_threshold: float = facts[1]
         self.nms_iou: float = facts[2]
+        self.certain_score: float = facts[3]
         self.sha256: str = sha256_of(path)
         self.long_side_px: int = long_side_px
 
@@ -135,8 +139,8 @@ def _whole_cells(length_px: int) -> int:
     return -(-length_px // _COARSEST_STRIDE_PX) * _COARSEST_STRIDE_PX
 
 
-def _read_metadata(metadata: dict[str, str], source: str) -> tuple[str, float, float]:
-    """Returns name, score threshold and suppression overlap from a detector file's metadata.
+def _read_metadata(metadata: dict[str, str], source: str) -> tuple[str, float, float, float]:
+    """Returns name, score threshold, suppression overlap and certain score from a detector file's metadata.
 
     Raises:
         ModelFileError: They are missing or of another schema.
@@ -147,7 +151,8 @@ def _read_metadata(metadata: dict[str, str], source: str) -> tuple[str, float, f
         facts = json.loads(metadata[METADATA_KEY])
         if facts["schema"] != SCHEMA:
             raise ModelFileError(f"{source}: schema {facts['schema']}, expected {SCHEMA}. Update TinyDF or the file.")
-        return str(facts["name"]), float(facts["score_threshold"]), float(facts["nms_iou"])
+        certain_score = float(facts.get("certain_score", CERTAIN_SCORE))
+        return str(facts["name"]), float(facts["score_threshold"]), float(facts["nms_iou"]), certain_score
     except ModelFileError:
         raise
     except (ValueError, KeyError, TypeError) as error:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
-from tinydf_runtime.types import FacePicture, FaceScore, Label, Reason, Segment
+from tinydf_runtime.types import FacePicture, FaceScore, Label, Rarity, Reason, Segment, WholeFrame
 
 Kind: TypeAlias = Literal["video", "image", "stream"]
 GapReason: TypeAlias = Literal["ended", "stalled"]
@@ -25,6 +25,7 @@ class TrackReport:
 
     Attributes:
         interval: See ``Verdict``.
+        rarity: See ``Verdict``.
     """
 
     id: int
@@ -36,6 +37,7 @@ class TrackReport:
     reasons: tuple[Reason, ...]
     scores: Sequence[FaceScore]
     interval: tuple[float, float] | None = None
+    rarity: Rarity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,11 @@ class InputReport:
             report's JSON.
         adjustments: What was done to the pictures before they were looked at, beside turning them upright.
         smallest_face_px: Side of a face from which all were looked for; None where that is not known.
+        interval: Of the person whose probability is the input's; see ``Verdict``.
+        rarity: Likewise.
+        deciding_track: Id of that person; None where there is no probability.
+        fake_threshold: Probability from which the worst of so many people is called fake; None where nobody was judged.
+        whole_frame: The picture in which that person's most suspicious face was seen. Not part of the report's JSON.
     """
 
     path: str
@@ -106,6 +113,11 @@ class InputReport:
     pictures: tuple[FacePicture, ...] = field(default=(), repr=False, compare=False, metadata={"json": False})
     adjustments: tuple[Adjustment, ...] = ()
     smallest_face_px: int | None = None
+    interval: tuple[float, float] | None = None
+    rarity: Rarity | None = None
+    deciding_track: int | None = None
+    fake_threshold: float | None = None
+    whole_frame: WholeFrame | None = field(default=None, repr=False, compare=False, metadata={"json": False})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from pathlib import Path
 
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.findings import Report
 from tinydf_runtime.plain_text import as_cell
-from tinydf_runtime.types import Reason
+from tinydf_runtime.types import Rarity, Reason
 
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 """JSON Schema of ``tinydf.report/1``."""
@@ -30,6 +31,13 @@ CSV_COLUMNS = (
     "track_fake_probability",
     "input_verdict",
     "input_fake_probability",
+    "track_interval_low",
+    "track_interval_high",
+    "track_rarity",
+    "input_interval_low",
+    "input_interval_high",
+    "input_rarity",
+    "input_fake_threshold",
 )
 
 REASON_WORDS: dict[Reason, str] = {
@@ -37,7 +45,8 @@ REASON_WORDS: dict[Reason, str] = {
     "too_few_faces": "the face was seen too few times to judge",
     "faces_too_small": "the faces are too small to judge",
     "uncertain_face": "it may not be a face at all",
-    "near_threshold": "the score is too close to the threshold to call",
+    "side_person": "the face is too small or seen too briefly beside the others",
+    "near_threshold": "the score lies between what is called real and what is called fake",
     "frames_disagree": "the frames agree too little to be sure",
     "many_people": "among so many people, one real face may score this high",
     "unstable_under_compression": "encoding the faces once more turns the verdict round",
@@ -56,12 +65,37 @@ REASON_WORDS: dict[Reason, str] = {
 }
 """Reason code -> words for people."""
 
+MOST = 0.5
+"""From this share of real people on, "1 in so many" says less than a percentage."""
+
 EVIDENCE_NOTE = "A verdict is statistical evidence, not proof."
 
 
 def reason_words(reasons: tuple[Reason, ...]) -> str:
     """Returns reasons as one phrase."""
     return "; ".join(REASON_WORDS[reason] for reason in reasons)
+
+
+def rarity_words(rarity: Rarity) -> str:
+    """Returns how rare a score is among real people, with its interval, as one phrase."""
+    if rarity.share >= MOST:
+        return f"most real people score this high ({rarity.low:.0%} to {rarity.high:.0%})"
+    if rarity.share == 0:
+        return f"none of {rarity.people} real people scored this high (fewer than {_one_in(rarity.high)})"
+    ends = f"{_one_in(rarity.high)} to {_one_in(rarity.low)}"
+    return f"about {_one_in(rarity.share)} real people scores this high ({ends})"
+
+
+def _one_in(share: float) -> str:
+    """Returns a share as "1 in 70", to two digits."""
+    count = 1 / share
+    digits = max(0, math.floor(math.log10(count)) - 1)
+    return f"1 in {round(count, -digits):.0f}" if count >= 10 else f"1 in {count:.1f}".removesuffix(".0")
+
+
+def _certainty(interval: tuple[float, float] | None, rarity: Rarity | None) -> tuple[float | None, ...]:
+    """Returns the ends of an interval and the share of real people who score as high, empty where not known."""
+    return (*(interval or (None, None)), None if rarity is None else rarity.share)
 
 
 def report_json(report: Report) -> str:
@@ -78,7 +112,9 @@ def report_csv(report: Report) -> str:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(CSV_COLUMNS)
     for item in report.inputs:
+        of_input = (*_certainty(item.interval, item.rarity), item.fake_threshold)
         for track in item.tracks:
+            of_track = _certainty(track.interval, track.rarity)
             rows.writerows(
                 (
                     as_cell(item.path),
@@ -92,6 +128,8 @@ def report_csv(report: Report) -> str:
                     track.fake_probability,
                     item.verdict,
                     item.fake_probability,
+                    *of_track,
+                    *of_input,
                 )
                 for score in track.scores
             )

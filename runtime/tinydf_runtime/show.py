@@ -13,7 +13,8 @@ from rich.text import Text
 from tinydf_runtime.clock import clock
 from tinydf_runtime.findings import InputReport, TrackReport
 from tinydf_runtime.plain_text import printable
-from tinydf_runtime.report import reason_words
+from tinydf_runtime.report import rarity_words, reason_words
+from tinydf_runtime.zones import Zones
 
 STYLES = {"real": "cyan", "fake": "bold red", "inconclusive": "yellow", "no_face": "dim", "error": "red"}
 """Verdict -> colours that are told apart with every common kind of colour blindness; the words say the same."""
@@ -21,10 +22,10 @@ BARS = "▁▂▃▄▅▆▇█"
 PLAIN_BARS = ".:-=+*%#"
 """For terminals and files that cannot hold the blocks."""
 SHORTEST_TIMELINE, LONGEST_TIMELINE = 12, 72
-NARROW = 72
+NARROW = 88
 """Below this width the table goes without the number of looks."""
-WIDE = 96
-"""From this width on it has room for the interval of each probability."""
+NARROWER = 76
+"""Below this one it goes without the interval of each probability too."""
 MAXIMUM_PERSONS = 20
 """A crowd's table would hide the verdict above it; the JSON holds everyone."""
 MAXIMUM_GAPS = 5
@@ -42,12 +43,15 @@ def show_input(item: InputReport, threshold: float, console: Console) -> None:
     else:
         # Programs that search the output find a file and its verdict with its reasons in one line.
         _print(headline + Text(f"  ({why})" if why else ""), console, indent=0)
+    zones = Zones.of(item, threshold)
     judged = [track for track in item.tracks if track.fake_probability is not None]
     judged.sort(key=_severity, reverse=True)
+    if item.fake_probability is not None and not (item.kind == "image" and item.verdict == "real"):
+        _print(Text(_meaning(item, zones, len(judged)), style="dim"), console)
     if item.kind == "image" and len(judged) > 1:
         _print(_faces(judged[:MAXIMUM_PERSONS]), console)
     if item.kind != "image" and judged:
-        console.print(Padding(_persons(judged[:MAXIMUM_PERSONS], item, threshold, console), (0, 0, 0, INDENT)))
+        console.print(Padding(_persons(judged[:MAXIMUM_PERSONS], item, zones, console), (0, 0, 0, INDENT)))
     if len(judged) > MAXIMUM_PERSONS:
         _print(Text(f"and {len(judged) - MAXIMUM_PERSONS} more", style="dim"), console)
     for segment in item.segments if item.kind != "image" else ():
@@ -61,7 +65,8 @@ def show_input(item: InputReport, threshold: float, console: Console) -> None:
     passed_over = Counter(track.reasons for track in item.tracks if track.fake_probability is None)
     # Where nobody was judged, the reasons above say why.
     for reasons, count in passed_over.items() if judged else ():
-        _print(Text(f"not judged: {count}, because {reason_words(reasons)}", style="dim"), console)
+        who = "1 more face was" if count == 1 else f"{count} more faces were"
+        _print(Text(f"{who} not judged: {reason_words(reasons)}", style="dim"), console)
     if item.kind != "image" and console.is_terminal:
         console.print()
 
@@ -74,13 +79,13 @@ def show_counts(items: Sequence[InputReport], console: Console) -> None:
     console.print(line + Text(", ").join(parts), soft_wrap=True)
 
 
-def timeline(track: TrackReport, duration_s: float, threshold: float, width: int, plain: bool = False) -> Text:
-    """Returns a track's scores over time: height is the fake probability, colour the side of the threshold.
+def timeline(track: TrackReport, duration_s: float, zones: Zones, width: int, plain: bool = False) -> Text:
+    """Returns a track's scores over time: height is the fake probability, colour the zone that it lies in.
 
     Args:
         track: The person.
         duration_s: Time at the right end.
-        threshold: Probability from which a score is red.
+        zones: Where a score gets which colour.
         width: Columns that it takes.
         plain: Use ASCII alone.
     """
@@ -94,7 +99,7 @@ def timeline(track: TrackReport, duration_s: float, threshold: float, width: int
         # With fewer looks than columns a look fills the columns up to the next one.
         cell = cell or (cells[i - 1] if i and len(track.scores) < width else [])
         mean = sum(cell) / len(cell) if cell else 0.0
-        style = STYLES["fake" if mean >= threshold else "real"].removeprefix("bold ")
+        style = STYLES[zones.side(mean)].removeprefix("bold ")
         text.append(bars[min(int(mean * len(bars)), len(bars) - 1)] if cell else " ", style=style)
     return text
 
@@ -112,6 +117,13 @@ def _headline(item: InputReport) -> Text:
     share = "" if item.fake_probability is None else f"{item.fake_probability:.1%}"
     line = Text().append(f"{_words(item.verdict).upper():<12}", style=STYLES[item.verdict])
     return line.append(f"  {share:>6}  ").append(printable(item.path), style="bold")
+
+
+def _meaning(item: InputReport, zones: Zones, people: int) -> str:
+    """Returns from where a score counts as what, and how rare this one is among real people."""
+    among = "" if people == 1 else f" of {people} people"
+    words = f"threshold{among}: fake from {zones.fake_threshold:.1%}, real below {zones.threshold:.1%}"
+    return words if item.rarity is None else f"{rarity_words(item.rarity)}; {words}"
 
 
 def _why(item: InputReport) -> str:
@@ -151,13 +163,13 @@ def _faces(tracks: Sequence[TrackReport]) -> Text:
     return Text(", ").join(parts)
 
 
-def _persons(tracks: Sequence[TrackReport], item: InputReport, threshold: float, console: Console) -> Table:
+def _persons(tracks: Sequence[TrackReport], item: InputReport, zones: Zones, console: Console) -> Table:
     """Returns one row a person, as wide as the terminal lets it."""
     duration_s = max([item.duration_s or 0.0, *(track.last_s for track in item.tracks)])
     rows = [("person", "seen", "looks", "fake", "interval", "verdict"), *(_cells(track) for track in tracks)]
     known = any(track.interval is not None for track in tracks)
     hidden = {"looks"} if console.width < NARROW else set()
-    hidden |= {"interval"} if console.width < WIDE or not known else set()
+    hidden |= {"interval"} if console.width < NARROWER or not known else set()
     shown = [place for place, name in enumerate(rows[0]) if name not in hidden]
     widths = [max(len(row[place]) for row in rows) for place in shown]
     left = console.width - INDENT - sum(widths) - GAP * len(widths)
@@ -166,11 +178,11 @@ def _persons(tracks: Sequence[TrackReport], item: InputReport, threshold: float,
     for place, width in zip(shown, widths, strict=True):
         numeric = rows[0][place] in ("person", "looks", "fake", "interval")
         table.add_column(rows[0][place], justify="right" if numeric else "left", no_wrap=True, min_width=width)
-    table.add_column(f"fake over {clock(duration_s)}", no_wrap=True, min_width=columns)
+    table.add_column(f"over {clock(duration_s)}", no_wrap=True, min_width=columns)
     for track, row in zip(tracks, rows[1:], strict=True):
         style = STYLES[track.verdict]
         cells = [Text(row[place], style=style if rows[0][place] == "verdict" else "") for place in shown]
-        table.add_row(*cells, timeline(track, duration_s, threshold, columns, console.options.ascii_only))
+        table.add_row(*cells, timeline(track, duration_s, zones, columns, console.options.ascii_only))
     return table
 
 

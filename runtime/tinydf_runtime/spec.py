@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import ModelFileError, UsageError
+from tinydf_runtime.judging.real_people import RealScores
 
 SCHEMA = "tinydf.model/1"
 METADATA_KEY = "tinydf"
@@ -33,8 +34,10 @@ class ModelSpec:
         golden_sha256: Hash over the golden crops' files.
         golden_probability: Fake probability of each golden crop, from the checkpoint.
         proof: How far the exported model was found to be from the checkpoint; empty where nothing was exported.
-        fpr_thresholds: Share of single real faces, rising, that reached a threshold when that was measured, and the
+        fpr_thresholds: Share of real people, rising, that reached a threshold when that was measured, and the
             threshold; empty where nobody measured.
+        real_people: Scores of real people in video; None where nobody measured.
+        real_pictures: The same in single pictures.
     """
 
     name: str
@@ -49,6 +52,8 @@ class ModelSpec:
     golden_probability: tuple[float, ...] = ()
     proof: dict[str, Any] = field(default_factory=dict)
     fpr_thresholds: tuple[tuple[float, float], ...] = ()
+    real_people: RealScores | None = None
+    real_pictures: RealScores | None = None
 
     def threshold_at(self, fpr: float) -> float:
         """Returns the threshold with the largest measured share of false positives that is no larger than ``fpr``.
@@ -88,7 +93,11 @@ class ModelSpec:
             crop_sha256 = values.pop("crop_sha256")
             values["crop"] = CropRecipe(**values["crop"])
             values["golden_probability"] = tuple(values["golden_probability"])
-            values["fpr_thresholds"] = tuple((share, limit) for share, limit in values.get("fpr_thresholds", ()))
+            values["fpr_thresholds"] = tuple((share, value) for share, value in values.get("fpr_thresholds", ()))
+            for name in ("real_people", "real_pictures"):
+                if (measured := values.get(name)) is not None:
+                    ranks = tuple((int(place), float(logit)) for place, logit in measured["ranks"])
+                    values[name] = RealScores(int(measured["people"]), ranks)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelFileError(
                 f"{source}: its TinyDF metadata cannot be read ({error}). Export the model again."

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tinydf_runtime.aggregate import MINIMUM_FACES, judge_input, judge_tracks, severity, strictness
+from tinydf_runtime.aggregate import count_people, judge_input, judge_tracks, severity
 from tinydf_runtime.findings import InputReport, Kind, Status, Timing, TrackReport
 from tinydf_runtime.judging.caveats import doubt_quality, weigh_caveats
 from tinydf_runtime.judging.recheck import is_unstable, pictures_behind
+from tinydf_runtime.judging.rule import MINIMUM_FACES, DecisionRule
 from tinydf_runtime.types import FaceScore, Reason, Segment, Verdict
 from tinydf_runtime.watch import Watch
 
@@ -28,12 +29,15 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
         total_s: Wall clock spent on it.
     """
     assert watch.info is not None
-    minimum_faces = 1 if kind == "image" else MINIMUM_FACES
-    stricter = strictness(threshold, watch.engine.spec.threshold)
-    judged = judge_tracks(watch.scores, threshold, minimum_faces, stricter)
+    rule = rule_of(watch, threshold, kind)
+    judged = judge_tracks(watch.scores, rule)
     segments = [segment for _, found in judged for segment in found]
     verdicts = _recheck([verdict for verdict, _ in judged], segments, watch, threshold)
     verdicts = [doubt_quality(verdict, watch.scores[verdict.track]) for verdict in verdicts]
+    fake = {verdict.track for verdict in verdicts if verdict.label == "fake"}
+    segments = [segment for segment in segments if segment.track in fake]
+    deciding = _deciding(verdicts)
+    people = count_people(verdicts)
     status = _status(kind, watch)
     endless = _is_endless(kind, watch)
     coverage = _coverage(watch) if status in ("truncated", "timeout") and not endless else 1.0
@@ -62,6 +66,29 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
         pictures=watch.album.finest(),
         adjustments=watch.adjustments,
         smallest_face_px=watch.smallest_face_px,
+        interval=None if deciding is None else deciding.interval,
+        rarity=None if deciding is None else deciding.rarity,
+        deciding_track=None if deciding is None else deciding.track,
+        fake_threshold=rule.fake_threshold(people) if people else None,
+        whole_frame=None if deciding is None else watch.album.whole_frame(deciding.track),
+    )
+
+
+def rule_of(watch: Watch, threshold: float, kind: Kind) -> DecisionRule:
+    """Returns what the scores of an input are held against: what model and detector carry, at a threshold.
+
+    Args:
+        watch: Its networks. A detector of the user's own that has no ``certain_score`` is believed.
+        threshold: Probability below which a person is real.
+        kind: In a picture one face is enough for a verdict.
+    """
+    spec, picture = watch.engine.spec, kind == "image"
+    return DecisionRule(
+        threshold,
+        spec.threshold,
+        spec.real_pictures if picture else spec.real_people,
+        getattr(watch.detector, "certain_score", 0.0),
+        1 if picture else MINIMUM_FACES,
     )
 
 
@@ -124,6 +151,12 @@ def _coverage(watch: Watch) -> float:
     return min(1.0, watch.last_s / watch.info.duration_s) if watch.info.duration_s else 0.0
 
 
+def _deciding(verdicts: Sequence[Verdict]) -> Verdict | None:
+    """Returns the verdict whose number is the input's, None where nobody got one."""
+    worst = max(verdicts, key=severity, default=None)
+    return None if worst is None or worst.fake_probability is None else worst
+
+
 def _recheck(verdicts: Sequence[Verdict], segments: Sequence[Segment], watch: Watch, threshold: float) -> list[Verdict]:
     """Returns verdicts of which the worst stands when its faces are encoded once more; else it is inconclusive.
 
@@ -156,4 +189,5 @@ def _track_report(verdict: Verdict, scores: Sequence[FaceScore]) -> TrackReport:
         verdict.reasons,
         scores,
         verdict.interval,
+        verdict.rarity,
     )

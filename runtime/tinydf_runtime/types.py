@@ -17,6 +17,7 @@ Reason: TypeAlias = Literal[
     "too_few_faces",
     "faces_too_small",
     "uncertain_face",
+    "side_person",
     "near_threshold",
     "frames_disagree",
     "many_people",
@@ -151,6 +152,57 @@ class FacePicture:
     best: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SmallFrame:
+    """A whole picture, shrunk.
+
+    Attributes:
+        image: h x w x 3, BGR, uint8.
+        width: Of the picture as it was, in pixels.
+        height: Likewise.
+    """
+
+    image: Image = field(repr=False)
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WholeFrame:
+    """The picture in which a person's most suspicious face was seen, small enough to keep.
+
+    Attributes:
+        track: Whose face it is.
+        record: The face, with its box in pixels of the picture as it was.
+        width: Of the picture as it was, in pixels.
+        height: Likewise.
+        jpeg: The picture, shrunk, as a JPEG file.
+    """
+
+    track: int
+    record: FaceScore
+    width: int
+    height: int
+    jpeg: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rarity:
+    """How many real people score as high, as measured when the model was made.
+
+    Attributes:
+        share: 0..1; 0 where none of those measured did.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        people: How many were measured.
+    """
+
+    share: float
+    low: float
+    high: float
+    people: int
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the scores of one track say.
@@ -162,6 +214,7 @@ class Verdict:
         reasons: Codes that say why, empty for a plain real or fake.
         faces_used: Scores that the probability rests on.
         interval: Lowest and highest probability that as many independent looks may give, nine times in ten.
+        rarity: How many real people score as high; None where the model does not carry what was measured.
     """
 
     track: int
@@ -170,6 +223,7 @@ class Verdict:
     reasons: tuple[Reason, ...]
     faces_used: int
     interval: tuple[float, float] | None = None
+    rarity: Rarity | None = None
 
 
 @dataclass(frozen=True, slots=True)

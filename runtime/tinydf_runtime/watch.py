@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tinydf_runtime.album import FaceAlbum
+from tinydf_runtime.album import FaceAlbum, shrink_frame
 from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.face_scores import FaceScores
@@ -22,7 +22,7 @@ from tinydf_runtime.sandbox.client import ChildFrames
 from tinydf_runtime.scoring import crop_tracked, score_crops
 from tinydf_runtime.search import FRAME_PARTS, PICTURE_PARTS, search_in_parts, smallest_face_px
 from tinydf_runtime.track import FaceTracker
-from tinydf_runtime.types import Face, FaceScore, Frame, Image, Reason
+from tinydf_runtime.types import Face, FaceScore, Frame, Image, Reason, SmallFrame
 from tinydf_runtime.video import VideoInfo
 
 BATCH = 4
@@ -93,6 +93,7 @@ class Sight:
         index: Of the frame.
         time_s: Of the frame.
         crops: Track, record with its probability still to come, and RGB crop of each face.
+        frame: The whole picture, shrunk; None where nobody is in it.
         detect_s: Time that finding and following them took.
         crop_s: Time that cutting them out took.
     """
@@ -100,6 +101,7 @@ class Sight:
     index: int
     time_s: float
     crops: list[tuple[int, FaceScore, Image]]
+    frame: SmallFrame | None
     detect_s: float
     crop_s: float
 
@@ -147,7 +149,7 @@ class Watch:
     _next_search_s: float = 0.0
     _first_track: int = 0
     _last_track: int = 0
-    _waiting: list[tuple[int, FaceScore, Image]] = field(default_factory=list)
+    _waiting: list[tuple[int, FaceScore, Image, SmallFrame | None]] = field(default_factory=list)
 
     def look(self, frame: Frame) -> None:
         """Finds and crops the faces of a frame, so that the frame can go, and scores when a batch is full."""
@@ -164,7 +166,8 @@ class Watch:
             tracked = self._follow(frame, faces)
         found = time.perf_counter()
         crops = crop_tracked(frame, tracked, self.engine)
-        return Sight(frame.index, frame.time_s, crops, found - started, time.perf_counter() - found)
+        small = shrink_frame(frame.image) if crops else None
+        return Sight(frame.index, frame.time_s, crops, small, found - started, time.perf_counter() - found)
 
     def _search(self, frame: Frame) -> list[Face]:
         """Returns the faces of a frame. One that shows none, or small ones alone, is searched in parts too.
@@ -206,7 +209,7 @@ class Watch:
         self.last_s = sight.time_s
         self.detect_s += sight.detect_s
         self.classify_s += sight.crop_s
-        self._waiting += sight.crops
+        self._waiting += [(*cropped, sight.frame) for cropped in sight.crops]
         while len(self._waiting) >= BATCH:
             self._score(BATCH)
 
@@ -219,14 +222,14 @@ class Watch:
         """Scores the crops that have waited longest."""
         started = time.perf_counter()
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
-        scores = score_crops(self.engine, np.stack([crop for _, _, crop in batch]))
+        scores = score_crops(self.engine, np.stack([crop for _, _, crop, _ in batch]))
         maps = np.rint(scores.forgery_map * 255).clip(0, 255).astype(np.uint8)
-        for (track, record, crop), value, forgery_map in zip(batch, scores.fake_probability, maps, strict=True):
+        for (track, record, crop, frame), value, forgery_map in zip(batch, scores.fake_probability, maps, strict=True):
             probability = round(min(max(float(value), 0.0), 1.0), 6)
             kept_map = forgery_map.copy() if self.keep_maps else None
             record = replace(record, fake_probability=probability, forgery_map=kept_map)
             self.scores.setdefault(track, FaceScores()).append(record)
-            self.album.offer(track, record, crop, forgery_map)
+            self.album.offer(track, record, crop, forgery_map, frame)
         self.classify_s += time.perf_counter() - started
 
 

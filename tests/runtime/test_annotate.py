@@ -16,8 +16,9 @@ from tinydf_runtime.drawing.trail import Trail
 from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.findings import InputReport, TrackReport
 from tinydf_runtime.pipeline import Analyzer
-from tinydf_runtime.types import FaceScore, Image
+from tinydf_runtime.types import FaceScore, Image, Label
 from tinydf_runtime.video import VideoReader
+from tinydf_runtime.zones import Zones
 
 Fixture = Callable[..., Path]
 
@@ -40,20 +41,29 @@ def moving_square(count: int, width: int = 320, height: int = 240) -> list[Image
     return frames
 
 
-def trail_of(times: list[float]) -> Trail:
+def trail_of(times: list[float], verdict: Label = "fake") -> Trail:
     scores = tuple(
         FaceScore(t, round(t * 25), (100 * t, 0.0, 100 * t + 50, 50.0), 0.9, t / 10, np.full((2, 2), 255, np.uint8))
         for t in times
     )
-    return Trail.of_track(TrackReport(7, times[0], times[-1], "real", 0.1, len(times), (), scores))
+    return Trail.of_track(TrackReport(7, times[0], times[-1], verdict, 0.1, len(times), (), scores), Zones(0.5, 0.8))
 
 
 def test_boxes_scores_and_maps_between_two_looks_lie_between_theirs() -> None:
-    face = trail_of([1.0, 1.2]).at(1.05, 0.1)
+    face = trail_of([7.0, 7.2]).at(7.05, 0.1)
     assert face is not None and face.forgery_map is not None
-    assert face.box_xyxy == pytest.approx((105.0, 0.0, 155.0, 50.0))
-    assert face.fake_probability == pytest.approx(0.105)
+    assert face.box_xyxy == pytest.approx((705.0, 0.0, 755.0, 50.0))
+    assert face.fake_probability == pytest.approx(0.705)
     assert (face.forgery_map == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("time_s", "verdict", "mapped"), [(7.0, "fake", True), (1.0, "fake", False), (7.0, "real", False)]
+)
+def test_what_looks_real_gets_no_forgery_map(time_s: float, verdict: Label, mapped: bool) -> None:
+    # A score is a tenth of the time.
+    face = trail_of([time_s, time_s + 0.2], verdict).at(time_s, 0.1)
+    assert face is not None and (face.forgery_map is not None) == mapped
 
 
 @pytest.mark.parametrize("time_s", [0.8, 1.35, 3.0, 4.8, 5.15])
@@ -146,6 +156,12 @@ def test_reports_without_maps_are_drawn_without_an_overlay(
     write_video: Fixture, tiny_classifier: Path, tiny_detector: Path, tmp_path: Path
 ) -> None:
     item = analyze(write_video(moving_square(10)), tiny_classifier, tiny_detector)
+    # What looks real gets none.
+    hot = tuple(
+        replace(track, verdict="fake", scores=tuple(replace(score, fake_probability=0.9) for score in track.scores))
+        for track in item.tracks
+    )
+    item = replace(item, tracks=hot)
     bare = tuple(
         replace(track, scores=tuple(replace(score, forgery_map=None) for score in track.scores))
         for track in item.tracks

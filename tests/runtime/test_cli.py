@@ -69,8 +69,14 @@ def test_a_clip_gets_a_verdict_a_table_and_a_note(tool: Tool, clip: Path) -> Non
     result = tool(clip)
     assert result.exit_code == 0
     assert result.stderr == ""
-    for words in ("REAL", "0:00-0:02.8", "15", "statistical evidence, not proof"):
+    for words in ("REAL", "0:00-0:02.8", "interval", "threshold: fake from", "statistical evidence, not proof"):
         assert words in result.stdout
+
+
+def test_nothing_is_said_about_verdicts_where_there_is_none(tool: Tool, tmp_path: Path) -> None:
+    (tmp_path / "bad.mp4").write_bytes(b"")
+    result = tool(tmp_path / "bad.mp4")
+    assert result.exit_code == 5 and "statistical evidence" not in result.stdout
 
 
 def test_a_half_forged_clip_is_fake_and_says_where(tool: Tool, write_video: VideoWriter, tmp_path: Path) -> None:

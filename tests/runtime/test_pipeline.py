@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tinydf_runtime.aggregate import MINIMUM_FACES
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.engine import Engine
 from tinydf_runtime.errors import ModelFileError, OutsideImageError, UnavailableError, UsageError
 from tinydf_runtime.findings import Report
+from tinydf_runtime.judging.rule import MINIMUM_FACES
 from tinydf_runtime.pipeline import Analyzer
 from tinydf_runtime.report import SCHEMA_FILE
 from tinydf_runtime.source import kind_of

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from tinydf_runtime.findings import Gap, InputReport, Timing, TrackReport
 from tinydf_runtime.show import BARS, MAXIMUM_GAPS, PLAIN_BARS, show_counts, show_input, timeline
-from tinydf_runtime.types import FaceScore, Segment
+from tinydf_runtime.types import FaceScore, Rarity, Segment
+from tinydf_runtime.zones import Zones
 
 
 def track(number: int, probabilities: list[float], verdict: str = "fake", step_s: float = 0.2) -> TrackReport:
@@ -39,6 +40,7 @@ VIDEO = InputReport(
     reasons=("forged_segment",),
     message=None,
     tracks=(track(1, [0.2] * 60, "real"), track(2, [0.3] * 30 + [0.95] * 30)),
+    fake_threshold=0.912,
     segments=(Segment(2, 6.0, 11.8, 0.95),),
     timing=Timing(),
 )
@@ -48,6 +50,9 @@ PICTURE = replace(
     VIDEO, path="group.jpg", kind="image", reasons=(), tracks=(track(1, [0.1], "real"), track(2, [0.9])), segments=()
 )
 NO_FACE = replace(VIDEO, verdict="no_face", fake_probability=None, reasons=("no_face_found",), tracks=(), segments=())
+
+
+ZONES = Zones(0.5, 0.8)
 
 
 class AsciiText(io.StringIO):
@@ -72,8 +77,9 @@ def test_nothing_is_cut_off_or_wider_than_the_terminal(item: InputReport, width:
 def test_the_verdict_comes_first_and_the_worst_person_leads() -> None:
     lines = shown(VIDEO).splitlines()
     assert lines[0] == f"{'FAKE':<12}   98.7%  clips/interview.mp4  (one stretch looks forged, the rest less so)"
-    assert [line.split()[0] for line in lines[2:4]] == ["2", "1"]
-    assert "person 2 looks forged from 0:06 to 0:11.8 (95.0%)" in lines[4]
+    assert lines[1] == "  threshold of 2 people: fake from 91.2%, real below 50.0%"
+    assert [line.split()[0] for line in lines[3:5]] == ["2", "1"]
+    assert "person 2 looks forged from 0:06 to 0:11.8 (95.0%)" in lines[5]
 
 
 def test_where_programs_read_a_verdict_and_its_reasons_share_a_line() -> None:
@@ -86,10 +92,24 @@ def test_a_wider_terminal_gets_a_longer_timeline() -> None:
     assert max(map(len, shown(VIDEO, 120).splitlines())) > max(map(len, shown(VIDEO, 60).splitlines()))
 
 
-def test_a_wide_terminal_shows_the_interval() -> None:
+def test_eighty_columns_show_the_interval() -> None:
     item = replace(VIDEO, tracks=(replace(VIDEO.tracks[1], interval=(0.5, 0.75)),))
-    assert "50.0%-75.0%" in shown(item, 120) and "50.0%-75.0%" not in shown(item, 80)
+    assert "50.0%-75.0%" in shown(item, 80) and "50.0%-75.0%" not in shown(item, 60)
     assert "interval" not in shown(VIDEO, 120)
+
+
+@pytest.mark.parametrize(
+    ("rarity", "words"),
+    [
+        (Rarity(1 / 70, 1 / 150, 1 / 40, 420), "about 1 in 70 real people scores this high (1 in 40 to 1 in 150)"),
+        (Rarity(0.0, 0.0, 0.0094, 420), "none of 420 real people scored this high (fewer than 1 in 110)"),
+        (Rarity(0.8, 0.756, 0.844, 420), "most real people score this high (76% to 84%)"),
+        (Rarity(0.2, 0.16, 0.24, 420), "about 1 in 5 real people scores this high (1 in 4.2 to 1 in 6.2)"),
+    ],
+)
+def test_it_is_said_how_rare_a_score_is_among_real_people(rarity: Rarity, words: str) -> None:
+    assert words in shown(replace(VIDEO, rarity=rarity), 120)
+    assert "real people" not in shown(VIDEO, 120)
 
 
 def test_a_terminal_without_the_blocks_gets_ascii() -> None:
@@ -98,9 +118,9 @@ def test_a_terminal_without_the_blocks_gets_ascii() -> None:
 
 
 def test_a_picture_takes_a_line_and_its_faces_another() -> None:
-    assert len(shown(PICTURE).splitlines()) == 2
+    assert len(shown(PICTURE).splitlines()) == 3
     assert "face 2: 90.0%, face 1: 10.0%" in shown(PICTURE)
-    assert len(shown(replace(PICTURE, tracks=PICTURE.tracks[:1])).splitlines()) == 1
+    assert len(shown(replace(PICTURE, verdict="real", tracks=PICTURE.tracks[:1])).splitlines()) == 1
 
 
 def test_a_crowd_is_cut_short_and_counted() -> None:
@@ -110,7 +130,7 @@ def test_a_crowd_is_cut_short_and_counted() -> None:
 def test_people_who_were_not_judged_are_counted_with_the_reason() -> None:
     unjudged = replace(track(3, [0.5] * 2, "inconclusive"), fake_probability=None, reasons=("too_few_faces",))
     text = shown(replace(VIDEO, tracks=(*VIDEO.tracks, unjudged)))
-    assert "not judged: 1, because the face was seen too few times to judge" in text
+    assert "1 more face was not judged: the face was seen too few times to judge" in text
 
 
 def test_no_colour_is_used_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,14 +143,14 @@ def test_no_colour_is_used_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_height_of_the_timeline_is_the_probability() -> None:
     person = track(1, [0.0, 0.5, 1.0, 0.2], step_s=1.0)
-    text = timeline(person, 4.0, 0.5, 4)
+    text = timeline(person, 4.0, ZONES, 4)
     assert text.plain == BARS[0] + BARS[4] + BARS[7] + BARS[1]
-    assert [str(span.style) for span in text.spans] == ["cyan", "red", "red", "cyan"]
-    assert timeline(person, 4.0, 0.5, 4, plain=True).plain == "".join(PLAIN_BARS[i] for i in (0, 4, 7, 1))
+    assert [str(span.style) for span in text.spans] == ["cyan", "yellow", "red", "cyan"]
+    assert timeline(person, 4.0, ZONES, 4, plain=True).plain == "".join(PLAIN_BARS[i] for i in (0, 4, 7, 1))
 
 
 def test_the_timeline_is_empty_where_the_person_was_not_seen() -> None:
-    assert timeline(track(1, [0.9] * 10), 4.0, 0.5, 8).plain == BARS[7] * 4 + " " * 4
+    assert timeline(track(1, [0.9] * 10), 4.0, ZONES, 8).plain == BARS[7] * 4 + " " * 4
 
 
 def test_verdicts_are_counted() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ with needs("train"):
     from tinydf.evaluation.operating_point import fit_operating_point, store_operating_point
     from tinydf.evaluation.page import render_page
     from tinydf.evaluation.perturbations import LADDER, UNCHANGED
+    from tinydf.evaluation.plain_photos import as_table
+    from tinydf.evaluation.real_clips import read_real_clips, real_clips_of, write_real_clips
     from tinydf.evaluation.result import Settings, to_json
     from tinydf.evaluation.scores import score_faces
     from tinydf.evaluation.scoring import CHECKPOINTS, Scorer, open_scorer
@@ -63,7 +66,7 @@ class _SeveralFolders(OneLineCommand):
     required=True,
     type=click.Path(path_type=Path),
     metavar="FACES...",
-    help="Folders with faces.parquet or faces.csv.",
+    help="Folders with faces.parquet or faces.csv, or of photos of real people.",
 )
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
 @click.option(
@@ -82,6 +85,12 @@ class _SeveralFolders(OneLineCommand):
     metavar="OUT",
     help="Checkpoint to write them to, with the weights of MODEL, which may be the same file.",
 )
+@click.option(
+    "--real-clips",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also keep figures and shares of verdicts on sets of real deepfakes in this file, by checkpoint.",
+)
 @json_option
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="One page with tables and plots.")
 @click.option("--seed", default=0, show_default=True, help="Of forgeries made by code, perturbations and intervals.")
@@ -97,6 +106,7 @@ def main(
     robustness: bool,
     fpr: float | None,
     fit: Path | None,
+    real_clips: Path | None,
     json_path: Path | None,
     html: Path | None,
     seed: int,
@@ -116,22 +126,28 @@ def main(
         raise UsageError("--fpr P and --fit OUT go together: what is fitted is stored in a checkpoint.")
     if fit is not None and (len(models) > 1 or models[0].suffix != ".safetensors"):
         raise UsageError("--fit: expected one MODEL that ends in .safetensors, whose weights are kept.")
-    _check_outputs([path for path in (json_path, html) if path is not None and str(path) != "-"], fit)
+    _check_outputs([path for path in (real_clips, json_path, html) if path is not None and str(path) != "-"], fit)
     console = Console(quiet=quiet or str(json_path) == "-")
     scorers = [open_scorer(path, device, threads) for path in models]
     if fpr is not None and fit is not None:
         _fit(scorers[0], folders, fpr, fit, limit, seed, workers, quiet)
         scorers = [open_scorer(fit, device, threads)]
+    known = {} if real_clips is None else read_real_clips(real_clips)
     done: list[Evaluation] = []
     ladder = LADDER if robustness else ()
     interrupted = False
     try:
-        for scorer in scorers:
-            for folder in folders:
-                faces = open_faces(folder, split, scorer.spec.crop, limit, seed)
-                with _bar(f"{scorer.path.name} on {folder.name}", quiet) as report:
-                    done.append(evaluate(scorer, faces, ladder, seed, workers, report))
-                show_evaluation(done[-1], console)
+        with ExitStack() as stack:
+            tables = [(folder, _table_of(folder, split, limit, quiet, stack)) for folder in folders]
+            for scorer in scorers:
+                for folder, table in tables:
+                    faces = replace(open_faces(table, split, scorer.spec.crop, limit, seed), folder=folder)
+                    with _bar(f"{scorer.path.name} on {folder.name}", quiet) as report:
+                        done.append(evaluate(scorer, faces, ladder, seed, workers, report))
+                    show_evaluation(done[-1], console)
+                if real_clips is not None:
+                    known[_checkpoint_of(scorer)] = real_clips_of(done[-len(folders) :], seed)
+                    write_real_clips(known, real_clips)
     except KeyboardInterrupt:
         interrupted = True
     if len(done) > 1:
@@ -141,6 +157,20 @@ def main(
         click.echo("tinydf-evaluate: interrupted; what was done is written.", err=True)
         return ExitCode.INTERRUPTED
     return _list_failures(done)
+
+
+def _table_of(folder: Path, split: Split, limit: int | None, quiet: bool, stack: ExitStack) -> Path:
+    """Returns a folder with a table: this one, or for plain photos one that goes with ``stack``."""
+    with _bar(f"faces of {folder.name}", quiet) as report:
+        table, without = stack.enter_context(as_table(folder, split, limit, report))
+    if without and not quiet:
+        click.echo(f"tinydf-evaluate: {folder}: {without} photos show no face, or cannot be read.", err=True)
+    return table
+
+
+def _checkpoint_of(scorer: Scorer) -> str:
+    """Returns the hash of the checkpoint that a model is, or was exported from."""
+    return scorer.sha256 if scorer.path.suffix in CHECKPOINTS else scorer.spec.checkpoint_sha256
 
 
 def _fit(

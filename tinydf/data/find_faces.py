@@ -13,12 +13,12 @@ from tinydf.data.layouts.listing import Clip
 from tinydf.data.parts import PartStatus, StoredFace, write_file
 from tinydf.data.sequences import read_sequence
 from tinydf.data.windows import Window, cut_window
-from tinydf_runtime.aggregate import CERTAIN_FACE, MINIMUM_FACES
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.files import sha256_of
 from tinydf_runtime.judging.evidence import MINIMUM_SIDE_PX
+from tinydf_runtime.judging.rule import MINIMUM_FACES
 from tinydf_runtime.reading.picture import read_image
 from tinydf_runtime.track import FaceTracker
 from tinydf_runtime.types import Face, Image
@@ -104,7 +104,7 @@ def find_in_video(clip: Clip, detector: FaceDetector, out: Path, place: str, cou
                     track.kept, track.every = track.kept[::2], 2 * track.every
         cut_short = reader.truncated
         decoded, expected = reader.frames_decoded, reader.info.frames_expected
-    faces = _choose(tracks, count)
+    faces = _choose(tracks, count, detector.certain_score)
     _drop({face for track in tracks.values() for face in track.kept} - set(faces), out)
     cut = ""
     if cut_short:
@@ -123,7 +123,7 @@ def find_in_photo(clip: Clip, detector: FaceDetector, out: Path, place: str) -> 
         OutputError: The window cannot be written.
     """
     image = read_image(clip.path)
-    faces = [face for face in detector.detect(image) if face.score >= CERTAIN_FACE]
+    faces = [face for face in detector.detect(image) if face.score >= detector.certain_score]
     window = _largest(image, faces)
     if window is None:
         return Found("no_face", f"no face of {MINIMUM_SIDE_PX:.0f} px or more found", ())
@@ -160,12 +160,12 @@ def find_in_sequence(clip: Clip, detector: FaceDetector, out: Path, place: str, 
     return Found("truncated" if cut else "ok", cut, tuple(sorted(faces, key=lambda face: face.frame)))
 
 
-def _choose(tracks: dict[int, _Track], count: int) -> tuple[StoredFace, ...]:
+def _choose(tracks: dict[int, _Track], count: int, certain_score: float) -> tuple[StoredFace, ...]:
     """Returns the windows that stay: an equal share of each credible track, evenly spread over it."""
     credible = [
         (number, track)
         for number, track in tracks.items()
-        if len(track.scores) >= MINIMUM_FACES and median(track.scores) >= CERTAIN_FACE and track.kept
+        if len(track.scores) >= MINIMUM_FACES and median(track.scores) >= certain_score and track.kept
     ]
     longest = sorted(credible, key=lambda pair: (-len(pair[1].scores), pair[0]))[:count]
     share = count // max(1, len(longest))

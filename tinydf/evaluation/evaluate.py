@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from tinydf.evaluation.faces import MADE_BY_CODE, FaceSet
 from tinydf.evaluation.perturbations import KINDS, UNCHANGED, Perturbation
-from tinydf.evaluation.result import Counts, DataFacts, Evaluation, ModelFacts, Rung, SliceResult
+from tinydf.evaluation.result import Counts, DataFacts, Evaluation, ModelFacts, Rung, SliceResult, VerdictCounts
 from tinydf.evaluation.scores import Failure, Report, ScoredFaces, score_faces
 from tinydf.evaluation.scoring import Scorer
 from tinydf.evaluation.slices import Slice, cut_slices
-from tinydf.evaluation.videos import video_logits
+from tinydf.evaluation.videos import JudgedVideos, judge_videos
 from tinydf.metrics import FEW_CLUSTERS, measure
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.spec import ModelSpec
@@ -57,11 +57,11 @@ def measure_scored(
     """Measures scores that are there already; see ``evaluate``. The threshold and temperature are those of ``spec``."""
     if not scored.faces:
         raise UnreadableInputError(f"{face_set.folder}: not one picture could be measured. First: {failures[0].reason}")
-    judged = video_logits(scored, spec.threshold)
+    judged = judge_videos(scored, spec)
     everything = Slice("whole", "all videos", np.ones(len(scored.videos), bool))
     groups = [_measure_slice(one, scored, judged, spec.threshold, seed) for one in [everything, *cut_slices(scored)]]
     rungs = [
-        _rung(perturbation, video_logits(scored, spec.threshold, place), scored, spec.threshold, seed)
+        _rung(perturbation, judge_videos(scored, spec, place).logit, scored, spec.threshold, seed)
         for place, perturbation in enumerate((UNCHANGED, *ladder))
         if ladder
     ]
@@ -84,6 +84,7 @@ def measure_scored(
         failures=failures,
         notes=tuple(_notes(data, groups[0], failures, bool(ladder))),
         scored=scored if not ladder else replace(scored, logit=scored.logit[:, :1]),
+        judged=judged,
     )
 
 
@@ -98,14 +99,12 @@ def forged_videos(scored: ScoredFaces) -> NDArray[np.bool_]:
     return np.array([video.forged for video in scored.videos], bool)
 
 
-def _measure_slice(
-    group: Slice, scored: ScoredFaces, judged: NDArray[np.float64], threshold: float, seed: int
-) -> SliceResult:
+def _measure_slice(group: Slice, scored: ScoredFaces, judged: JudgedVideos, threshold: float, seed: int) -> SliceResult:
     forged, cluster = forged_videos(scored), clusters(scored)
     chosen_faces = group.chosen[scored.video]
-    answered = group.chosen & ~np.isnan(judged)
+    answered = group.chosen & ~np.isnan(judged.logit)
     face_video = scored.video[chosen_faces]
-    silent = group.chosen & np.isnan(judged)
+    silent = group.chosen & np.isnan(judged.logit)
     counts = Counts(
         real_faces=int((~forged[face_video]).sum()),
         fake_faces=int(forged[face_video].sum()),
@@ -119,9 +118,17 @@ def _measure_slice(
         group.name,
         counts,
         measure(scored.logit[chosen_faces, 0], forged[face_video], cluster[face_video], threshold, seed),
-        measure(judged[answered], forged[answered], cluster[answered], threshold, seed),
+        measure(judged.logit[answered], forged[answered], cluster[answered], threshold, seed),
         _note(*(len(np.unique(cluster[answered & (forged == side)])) for side in (False, True))),
+        real_verdicts=_count(judged, group.chosen & ~forged),
+        fake_verdicts=_count(judged, group.chosen & forged),
     )
+
+
+def _count(judged: JudgedVideos, chosen: NDArray[np.bool_]) -> VerdictCounts:
+    """Returns how many of the chosen videos got which verdict."""
+    labels = [label for label, wanted in zip(judged.label, chosen, strict=True) if wanted]
+    return VerdictCounts(*(labels.count(label) for label in ("fake", "inconclusive", "real")))
 
 
 def _note(reals: int, fakes: int) -> str:

@@ -15,10 +15,11 @@ from tinydf.checkpoint import load_checkpoint, save_checkpoint
 from tinydf.evaluation.evaluate import forged_videos
 from tinydf.evaluation.faces import FaceSet
 from tinydf.evaluation.scores import ScoredFaces
-from tinydf.evaluation.videos import video_logits
+from tinydf.evaluation.videos import judge_videos
 from tinydf.metrics import fit_temperature, threshold_at_fpr
 from tinydf_runtime.errors import UnknownFormatError, UsageError
 from tinydf_runtime.judging.evidence import LOGIT_LIMIT
+from tinydf_runtime.judging.real_people import RealScores
 from tinydf_runtime.spec import ModelSpec
 
 DIGITS = 4
@@ -116,6 +117,8 @@ def store_operating_point(point: OperatingPoint, checkpoint: Path, out: Path, se
         temperature=point.temperature,
         threshold=point.threshold,
         fpr_thresholds=point.fpr_thresholds,
+        real_people=_rescaled(loaded.spec.real_people, loaded.spec.temperature / point.temperature),
+        real_pictures=_rescaled(loaded.spec.real_pictures, loaded.spec.temperature / point.temperature),
     )
     record = {
         "fpr": point.fpr,
@@ -130,9 +133,16 @@ def store_operating_point(point: OperatingPoint, checkpoint: Path, out: Path, se
     return spec
 
 
+def _rescaled(measured: RealScores | None, factor: float) -> RealScores | None:
+    """Returns what was measured of real people at another temperature."""
+    return None if measured is None else measured.rescaled(factor)
+
+
 def _passing(parts: Sequence[ScoredFaces], threshold: float) -> tuple[float, int]:
     """Returns the share of the real videos that reach a threshold, and how many real videos were judged."""
-    judged = np.concatenate([video_logits(part, threshold)[~forged_videos(part)] for part in parts])
+    judged = np.concatenate(
+        [judge_videos(part, ModelSpec("", threshold=threshold)).logit[~forged_videos(part)] for part in parts]
+    )
     known = judged[~np.isnan(judged)]
     return float((known >= math.log(threshold / (1 - threshold))).mean()) if len(known) else 1.0, len(known)
 

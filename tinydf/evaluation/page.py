@@ -15,7 +15,7 @@ from tinydf.evaluation.perturbations import KINDS
 from tinydf.evaluation.plots import draw_ladder, draw_reliability, draw_roc, draw_scores
 from tinydf.evaluation.result import Evaluation, Settings, matrix, set_name
 from tinydf.evaluation.tables import METRIC_WORDS
-from tinydf.evaluation.videos import RULE, video_logits
+from tinydf.evaluation.videos import RULE
 from tinydf.metrics import ECE_BINS, FEW_CLUSTERS, METRICS, RESAMPLINGS
 from tinydf_runtime import __version__
 from tinydf_runtime.report import EVIDENCE_NOTE
@@ -82,7 +82,7 @@ def _section(number: int, one: Evaluation) -> Section:
 
 def _plots(key: str, one: Evaluation) -> list[Markup]:
     scored = one.scored
-    judged = video_logits(scored, one.model.threshold)
+    judged = one.judged.logit
     answered, forged = ~np.isnan(judged), forged_videos(scored)
     by_video = judged[answered], forged[answered]
     by_frame = scored.logit[:, 0], forged[scored.video]

@@ -11,7 +11,7 @@ from typing import Any
 from tinydf.data.manifest import Split
 from tinydf.evaluation.faces import MADE_BY_CODE
 from tinydf.evaluation.scores import Failure, ScoredFaces
-from tinydf.evaluation.videos import RULE
+from tinydf.evaluation.videos import RULE, JudgedVideos
 from tinydf.metrics import RESAMPLINGS, Estimate, Measures
 from tinydf_runtime import __version__
 
@@ -67,6 +67,20 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class VerdictCounts:
+    """How many videos of one class got which verdict; those without an answer are inconclusive."""
+
+    fake: int
+    inconclusive: int
+    real: int
+
+    def shares(self) -> dict[str, float] | None:
+        """Returns each as a share of all; None where there are none."""
+        total = self.fake + self.inconclusive + self.real
+        return {name: count / total for name, count in asdict(self).items()} if total else None
+
+
+@dataclass(frozen=True, slots=True)
 class SliceResult:
     """Figures of one group of videos.
 
@@ -77,6 +91,8 @@ class SliceResult:
         frames: Metrics over faces.
         videos: Metrics over videos.
         note: Why there is no AUC, or why its interval is wide; empty where nothing need be said.
+        real_verdicts: Verdicts on the real videos, as ``tinydf-run`` gives them.
+        fake_verdicts: On the forged ones.
     """
 
     kind: str
@@ -85,6 +101,8 @@ class SliceResult:
     frames: Measures
     videos: Measures
     note: str
+    real_verdicts: VerdictCounts
+    fake_verdicts: VerdictCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +127,7 @@ class Evaluation:
         failures: Pictures that could not be measured.
         notes: What a reader must know about these figures.
         scored: The scores themselves, for plots; no part of the JSON.
+        judged: Verdict and score of each video; no part of the JSON.
     """
 
     model: ModelFacts
@@ -119,6 +138,7 @@ class Evaluation:
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
     scored: ScoredFaces
+    judged: JudgedVideos
 
     def worst_method(self) -> SliceResult | None:
         """Returns the method with the highest APCER over videos, by which ISO/IEC 30107-3 judges a system."""
@@ -195,6 +215,8 @@ def _slice(one: SliceResult) -> dict[str, Any]:
         "frames": _measures(one.frames),
         "videos": _measures(one.videos),
         "note": one.note,
+        "real_verdicts": asdict(one.real_verdicts),
+        "fake_verdicts": asdict(one.fake_verdicts),
     }
 
 

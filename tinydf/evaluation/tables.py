@@ -39,6 +39,7 @@ def show_evaluation(one: Evaluation, console: Console) -> None:
     for note in one.notes:
         console.print(Text(f"  {note}", style="yellow"), soft_wrap=True)
     console.print(_metrics(one))
+    console.print(_verdicts(one))
     if one.slices:
         console.print(_slices(one))
     worst = one.worst_method()
@@ -83,6 +84,16 @@ def _metrics(one: Evaluation) -> Table:
     for name in METRICS:
         levels = (one.whole.videos,) if one.one_face_each() else (one.whole.videos, one.whole.frames)
         table.add_row(METRIC_WORDS[name], *(show(level[name]) for level in levels))
+    return table
+
+
+def _verdicts(one: Evaluation) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("verdicts of tinydf-run", "fake", "inconclusive", "real"):
+        table.add_column(heading, justify="left" if len(table.columns) == 0 else "right", no_wrap=True)
+    for words, counts in (("real videos", one.whole.real_verdicts), ("forged videos", one.whole.fake_verdicts)):
+        shares = counts.shares()
+        table.add_row(words, *(["-"] * 3 if shares is None else [f"{share:.1%}" for share in shares.values()]))
     return table
 
 

@@ -10,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.crop import crop_square_xyxy
-from tinydf_runtime.types import BoxXYXY, Image
+from tinydf_runtime.types import BoxXYXY, Image, Label
+from tinydf_runtime.zones import COLOURS, Zones
 
 Colour = tuple[int, int, int]
 
-REAL_COLOUR: Colour = (164, 176, 38)
-MIDDLE_COLOUR: Colour = (62, 190, 250)
-FAKE_COLOUR: Colour = (66, 62, 235)
-"""BGR teal, amber and red: told apart with every common kind of colour blindness."""
 HEAT_COLOUR: Colour = (200, 20, 255)
 """Magenta: neither skin nor hair nor any light comes near it."""
-DOUBT_COLOUR: Colour = (170, 170, 170)
+NO_COLOUR: Colour = (170, 170, 170)
+"""For what has no verdict."""
 PLATE_COLOUR: Colour = (28, 24, 22)
 TEXT_COLOUR: Colour = (245, 245, 245)
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_HEAT_OPACITY = 0.55
+_HEAT_OPACITY = 0.6
+CLEAR_HEAT = 0.25
+"""Below this a forgery map says nothing, and nothing is drawn; from here on it is the more magenta the higher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,14 @@ class DrawnFace:
         track: Its id.
         box_xyxy: In pixels.
         fake_probability: 0..1.
+        side: The zone that the probability lies in, whose colour the face gets.
         forgery_map: h x w, float32, 0..1, over the crop; None draws no overlay.
     """
 
     track: int
     box_xyxy: BoxXYXY
     fake_probability: float
+    side: Label
     forgery_map: NDArray[np.float32] | None
 
 
@@ -60,29 +62,26 @@ class Sizes:
         return cls(max(1, round(short / 360)), max(11, round(short / 30)), max(3, round(short / 100)))
 
 
-def colour_of(probability: float, threshold: float) -> Colour:
-    """Returns teal for real through amber at the threshold to red for fake, BGR."""
-    if probability < threshold:
-        share, start, end = probability / threshold, REAL_COLOUR, MIDDLE_COLOUR
-    else:
-        share, start, end = (probability - threshold) / (1 - threshold), MIDDLE_COLOUR, FAKE_COLOUR
-    b, g, r = (round(a + (z - a) * share) for a, z in zip(start, end, strict=True))
-    return b, g, r
+def colour_of(side: str) -> Colour:
+    """Returns the colour of a verdict or zone, BGR."""
+    if side not in COLOURS:
+        return NO_COLOUR
+    number = int(COLOURS[side].removeprefix("#"), 16)
+    return number & 255, number >> 8 & 255, number >> 16
 
 
-def draw_face(image: Image, face: DrawnFace, threshold: float, margin: float) -> None:
+def draw_face(image: Image, face: DrawnFace, margin: float) -> None:
     """Draws one face's forgery map, box and label into ``image``.
 
     Args:
         image: H x W x 3, BGR, uint8; changed in place.
         face: What to draw.
-        threshold: Probability at which the colour turns.
         margin: The crop's border, as a share of the box's longer side.
     """
     if face.forgery_map is not None:
         draw_heat(image, crop_square_xyxy(face.box_xyxy, margin), face.forgery_map)
     sizes = Sizes.for_picture(*image.shape[:2])
-    colour = colour_of(face.fake_probability, threshold)
+    colour = colour_of(face.side)
     left, top, right, bottom = (round(value) for value in face.box_xyxy)
     draw_corners(image, (left, top, right, bottom), colour, sizes)
     text = f"#{face.track} fake {face.fake_probability:.0%}"
@@ -92,7 +91,7 @@ def draw_face(image: Image, face: DrawnFace, threshold: float, margin: float) ->
 
 
 def draw_heat(image: Image, square: tuple[int, int, int, int], forgery_map: NDArray[np.float32]) -> None:
-    """Lays a forgery map over its crop's square: the hotter, the more magenta."""
+    """Lays a forgery map over its crop's square, on one scale for all faces: the hotter, the more magenta."""
     x0, y0, x1, y1 = square
     height, width = image.shape[:2]
     left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
@@ -100,7 +99,7 @@ def draw_heat(image: Image, square: tuple[int, int, int, int], forgery_map: NDAr
         return
     heat = cv2.resize(forgery_map, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
     heat = heat[top - y0 : bottom - y0, left - x0 : right - x0].clip(0, 1)
-    opacity = (heat * _HEAT_OPACITY)[..., None]
+    opacity = (((heat - CLEAR_HEAT) / (1 - CLEAR_HEAT)).clip(0, 1) * _HEAT_OPACITY)[..., None]
     part = image[top:bottom, left:right]
     part[:] = np.rint(part + (np.array(HEAT_COLOUR, np.float32) - part) * opacity).astype(np.uint8)
 
@@ -154,7 +153,7 @@ def paint_timeline(
     rows: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
     duration_s: float,
     hold_s: float,
-    threshold: float,
+    zones: Zones,
     size: tuple[int, int],
 ) -> Image:
     """Returns one row of coloured scores a track, grey where it was not seen.
@@ -163,7 +162,7 @@ def paint_timeline(
         rows: For each track its times in seconds and probabilities, both N, in order of time.
         duration_s: Time at the right end.
         hold_s: How long a score is shown before and after its time.
-        threshold: Probability at which the colour turns.
+        zones: Where a score gets which colour.
         size: Width and height in pixels.
     """
     width, height = size
@@ -173,7 +172,7 @@ def paint_timeline(
         top, bottom = round(i * height / len(rows)), round((i + 1) * height / len(rows))
         nearest = np.abs(times[None, :] - middles[:, None]).argmin(axis=1)
         for x in np.flatnonzero(np.abs(times[nearest] - middles) <= max(hold_s, duration_s / width)):
-            strip[top : max(top + 1, bottom - 1), x] = colour_of(float(probabilities[nearest[x]]), threshold)
+            strip[top : max(top + 1, bottom - 1), x] = colour_of(zones.side(float(probabilities[nearest[x]])))
     return strip
 
 

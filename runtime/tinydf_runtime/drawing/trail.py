@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tinydf_runtime.drawing.draw import DrawnFace
 from tinydf_runtime.findings import TrackReport
+from tinydf_runtime.zones import Zones
 
 LONGEST_GAP_S = 1.0
 """A face missed for longer than this is not drawn: nobody knows where it was."""
@@ -23,17 +24,19 @@ class Trail:
         time_s: N, in seconds, rising.
         boxes: N x 4, xyxy in pixels.
         probability: N, 0..1.
-        maps: N x h x w, 0..1, or None where they were not kept.
+        zones: Where a score gets which colour.
+        maps: N x h x w, 0..1, or None where they were not kept, or the person was judged real.
     """
 
     track: int
     time_s: NDArray[np.float64]
     boxes: NDArray[np.float64]
     probability: NDArray[np.float64]
+    zones: Zones
     maps: NDArray[np.float32] | None
 
     @classmethod
-    def of_track(cls, track: TrackReport) -> Trail:
+    def of_track(cls, track: TrackReport, zones: Zones) -> Trail:
         """Returns a track's trail."""
         maps = [score.forgery_map for score in track.scores]
         kept = [item.astype(np.float32) / 255 for item in maps if item is not None]
@@ -42,7 +45,8 @@ class Trail:
             np.array([score.time_s for score in track.scores]),
             np.array([score.box_xyxy for score in track.scores]),
             np.array([score.fake_probability for score in track.scores]),
-            np.stack(kept) if len(kept) == len(maps) else None,
+            zones,
+            np.stack(kept) if len(kept) == len(maps) and track.verdict != "real" else None,
         )
 
     def held_to(self, end_s: float, hold_s: float) -> Trail:
@@ -54,6 +58,7 @@ class Trail:
             np.append(self.time_s, end_s),
             np.concatenate([self.boxes, self.boxes[-1:]]),
             np.concatenate([self.probability, self.probability[-1:]]),
+            self.zones,
             None if self.maps is None else np.concatenate([self.maps, self.maps[-1:]]),
         )
 
@@ -78,7 +83,9 @@ class Trail:
             return mixed
 
         left, top, right, bottom = (float(value) for value in between(self.boxes))
+        probability = float(between(self.probability))
+        side = self.zones.side(probability)
         mixed_map = None
-        if self.maps is not None:
+        if self.maps is not None and side != "real":
             mixed_map = self.maps[first] + (self.maps[last] - self.maps[first]) * np.float32(share)
-        return DrawnFace(self.track, (left, top, right, bottom), float(between(self.probability)), mixed_map)
+        return DrawnFace(self.track, (left, top, right, bottom), probability, side, mixed_map)

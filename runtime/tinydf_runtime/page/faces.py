@@ -11,24 +11,26 @@ import numpy as np
 
 from tinydf_runtime.album import JPEG_QUALITY
 from tinydf_runtime.clock import clock
-from tinydf_runtime.drawing.draw import draw_heat
-from tinydf_runtime.types import FacePicture, Image
-
-CLEAR_HEAT = 0.25
-"""Below this a forgery map shows nothing that the eye would find."""
+from tinydf_runtime.drawing.draw import CLEAR_HEAT, draw_heat
+from tinydf_runtime.types import FacePicture, Image, Label
+from tinydf_runtime.zones import Zones
 
 
-def faces_of(pictures: Sequence[FacePicture], person: str, threshold: float, timed: bool) -> str:
-    """Returns figures of a person's faces.
+def faces_of(pictures: Sequence[FacePicture], person: str, verdict: Label, zones: Zones, timed: bool) -> str:
+    """Returns figures of a person's faces, beside their forgery maps where these say something.
 
     Args:
         pictures: Those of the person, the most suspicious first.
         person: How the person is called in the page.
-        threshold: Probability from which a face counts as fake.
+        verdict: Of the person. Who is judged real has nothing to be marked.
+        zones: Where a score counts as what.
         timed: Say when each face was seen; a picture has no time.
     """
     words = ["As it was scored"] if len(pictures) == 1 else [_words(p, place) for place, p in enumerate(pictures)]
-    figures = [_figure(picture, what, person, threshold, timed) for picture, what in zip(pictures, words, strict=True)]
+    figures = [
+        _figure(picture, what, person, zones, timed, mapped=verdict != "real" and _says_something(picture, zones))
+        for picture, what in zip(pictures, words, strict=True)
+    ]
     return f'<div class="faces">{"".join(figures)}</div>' if figures else ""
 
 
@@ -39,20 +41,29 @@ def _words(picture: FacePicture, place: int) -> str:
     return "Most suspicious, best seen" if picture.best else "Most suspicious"
 
 
-def _figure(picture: FacePicture, what: str, person: str, threshold: float, timed: bool) -> str:
-    """Returns one face twice with a line below."""
+def _figure(picture: FacePicture, what: str, person: str, zones: Zones, timed: bool, mapped: bool) -> str:
+    """Returns one face, twice where it has a map to show, with a line below."""
     record = picture.record
-    kind = "fake" if record.fake_probability >= threshold else "real"
+    kind = zones.side(record.fake_probability)
     image = np.asarray(cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)
     size = f'width="{image.shape[1]}" height="{image.shape[0]}"'
     when = f", {clock(record.time_s)}" if timed else ""
     plain_words = f"{person} at {clock(record.time_s)}" if timed else person
+    under = ""
+    if mapped:
+        under = _image(_under_heat(image, picture), size, f"The same face under its forgery map: {_where(picture)}")
     return (
-        f'<figure class="face"><div class="pair">{_image(picture.jpeg, size, plain_words)}'
-        f"{_image(_under_heat(image, picture), size, f'The same face under its forgery map: {_where(picture)}')}</div>"
+        f'<figure class="face"><div class="{"pair" if mapped else "pair one"}">'
+        f"{_image(picture.jpeg, size, plain_words)}{under}</div>"
         f'<figcaption><span>{what}{when}</span> <b class="{kind}">{record.fake_probability:.1%} fake</b>'
         "</figcaption></figure>"
     )
+
+
+def _says_something(picture: FacePicture, zones: Zones) -> bool:
+    """Tells whether a forgery map has anything on it that would be drawn, on a face that does not look real."""
+    looks_real = zones.side(picture.record.fake_probability) == "real"
+    return not looks_real and float(picture.forgery_map.max()) >= CLEAR_HEAT * 255
 
 
 def _under_heat(image: Image, picture: FacePicture) -> bytes:
@@ -71,8 +82,6 @@ def _image(jpeg: bytes, size: str, words: str) -> str:
 def _where(picture: FacePicture) -> str:
     """Returns in words where a forgery map is strongest."""
     heat = picture.forgery_map
-    if heat.max() < CLEAR_HEAT * 255:
-        return "nothing stands out."
     row, column = np.unravel_index(int(heat.argmax()), heat.shape)
     rows, columns = ("upper", "middle", "lower"), ("left", "centre", "right")
     place = f"{rows[int(row) * 3 // heat.shape[0]]} {columns[int(column) * 3 // heat.shape[1]]}"

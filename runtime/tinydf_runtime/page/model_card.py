@@ -14,6 +14,8 @@ from tinydf_runtime.findings import ModelInfo
 CARD = Path(__file__).parent.parent / "models" / "tinydf.md"
 LIMITS = "What it does not do"
 FIGURES = "Figures"
+REAL_DEEPFAKES = "Real deepfakes"
+NO_CARD = "On what this network was tested is not known here: it has no model card."
 
 
 def card_sections(model: ModelInfo) -> dict[str, str]:
@@ -27,6 +29,12 @@ def card_sections(model: ModelInfo) -> dict[str, str]:
     start, *parts = re.split(r"^## +", text, flags=re.MULTILINE)
     titled = (part.partition("\n") for part in parts)
     return {"": start.partition("\n")[2]} | {title.strip(): body for title, _, body in titled}
+
+
+def tested_words(model: ModelInfo) -> str:
+    """Returns what a model was tested on and what not, in a sentence or two, from the start of its card's section."""
+    text = card_sections(model).get(REAL_DEEPFAKES, "").strip()
+    return " ".join(text.split("\n\n")[0].replace("**", "").split()) or NO_CARD
 
 
 def to_html(markdown: str) -> str:

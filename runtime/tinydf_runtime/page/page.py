@@ -9,12 +9,14 @@ from string import Template
 
 from tinydf_runtime.clock import clock
 from tinydf_runtime.files import write_atomically
-from tinydf_runtime.findings import InputReport, ModelInfo, Report, TrackReport
+from tinydf_runtime.findings import InputReport, ModelInfo, Report
+from tinydf_runtime.page.frame import frame_of
 from tinydf_runtime.page.input import facts_of, more_facts_of, name_of, to_facts
-from tinydf_runtime.page.model_card import FIGURES, LIMITS, card_sections, to_html
-from tinydf_runtime.page.person import interval_words, people_of, pill
+from tinydf_runtime.page.model_card import FIGURES, LIMITS, REAL_DEEPFAKES, card_sections, tested_words, to_html
+from tinydf_runtime.page.person import interval_words, people_of, pill, rarity_of
 from tinydf_runtime.report import EVIDENCE_NOTE, reason_words
-from tinydf_runtime.verdict_words import VERDICT_WORDS
+from tinydf_runtime.verdict_words import VERDICT_WORDS, summary_of
+from tinydf_runtime.zones import COLOURS, Zones
 
 TEMPLATES = Path(__file__).parent / "page_templates"
 ICONS = {
@@ -56,6 +58,7 @@ def _input(item: InputReport, model: ModelInfo, number: int) -> str:
         number: Place of the input in the page, from 1.
     """
     words, anchor = VERDICT_WORDS[item.verdict], f"input-{number}"
+    zones = Zones.of(item, model.threshold)
     reasons = [escape(reason_words((reason,))) for reason in item.reasons if reason != "unreadable"]
     if item.message is not None:
         reasons.append(escape(item.message))
@@ -66,12 +69,14 @@ def _input(item: InputReport, model: ModelInfo, number: int) -> str:
         icon=_icon(item.verdict),
         name=escape(name_of(item)),
         title=words.title,
-        summary=words.summary,
-        meter=_meter(item, model.threshold),
+        summary=summary_of(item),
+        meter=_meter(item, zones),
+        frame=frame_of(item),
+        tested=f'<p class="tested">{escape(tested_words(model))}</p>' if item.fake_probability is not None else "",
         reasons=f'<ul class="reasons">{"".join(f"<li>{reason}</li>" for reason in reasons)}</ul>' if reasons else "",
         means=words.means,
         means_not=words.means_not,
-        people=people_of(item, model.threshold, anchor),
+        people=people_of(item, zones, anchor),
         facts=to_facts(facts_of(item)),
         more_facts=to_facts(more_facts_of(item)),
     )
@@ -92,7 +97,7 @@ def render_page(report: Report, command: str | None, created: datetime) -> str:
         "page.html",
         title=escape(f"Face forgery report: {names}"),
         version=escape(report.tool.version),
-        style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        style=_marks() + (TEMPLATES / "page.css").read_text(encoding="utf-8"),
         created_iso=utc.isoformat(timespec="seconds"),
         created=f"{utc:%Y-%m-%d %H:%M} UTC",
         overview=_overview(report, shown) if len(report.inputs) > 1 else "",
@@ -110,6 +115,11 @@ def _fill(template: str, **values: str) -> str:
     return Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(values)
 
 
+def _marks() -> str:
+    """Returns the colours of the zones as CSS."""
+    return ":root {" + "".join(f" --mark-{side}: {colour};" for side, colour in COLOURS.items()) + " }\n"
+
+
 def _icon(verdict: str) -> str:
     """Returns a verdict's sign; the words beside it say the same, so it is hidden from screen readers."""
     return (
@@ -118,29 +128,35 @@ def _icon(verdict: str) -> str:
     )
 
 
-def _meter(item: InputReport, threshold: float) -> str:
-    """Returns the probability as a number and as a bar with the threshold."""
+def _meter(item: InputReport, zones: Zones) -> str:
+    """Returns the probability as a number, how rare it is, and as a bar with the threshold that counts."""
     if item.fake_probability is None:
         return ""
     probability = item.fake_probability
-    deciding = next((track for track in item.tracks if track.fake_probability == probability), None)
     # The words stay inside the box even where the mark is close to its end.
-    words_at = min(max(threshold, 0.25), 0.75)
+    words_at = min(max(zones.fake_threshold, 0.25), 0.75)
+    real, fake = zones.threshold, zones.fake_threshold
     return (
         f'<div class="meter"><p class="number"><b>{probability:.1%}</b> fake probability, '
-        f'of the most suspicious person{interval_words(deciding)}</p><div class="rail" aria-hidden="true">'
-        f'<span class="fill" style="width:{max(probability, 0.015):.2%}"></span>{_range(deciding)}'
-        f'<span class="mark" style="left:{threshold:.2%}"></span></div>'
+        f'of the most suspicious person{interval_words(item.interval)}</p><p class="rarity">{rarity_of(item)}</p>'
+        f'<div class="rail" aria-hidden="true">{_zone("real", 0, real)}{_zone("inconclusive", real, fake)}'
+        f'{_zone("fake", fake, 1)}<span class="fill" style="width:{max(probability, 0.015):.2%}"></span>'
+        f'{_range(item.interval)}<span class="mark" style="left:{fake:.2%}"></span></div>'
         f'<div class="rail-words"><span class="wide">0%</span><span class="at" style="left:{words_at:.2%}">'
-        f'threshold {threshold:.1%}</span><span class="wide">100%</span></div></div>'
+        f'threshold {fake:.1%}</span><span class="wide">100%</span></div></div>'
     )
 
 
-def _range(track: TrackReport | None) -> str:
-    """Returns the interval of a person's probability as a mark on the bar."""
-    if track is None or track.interval is None:
+def _zone(side: str, low: float, high: float) -> str:
+    """Returns one zone of the bar."""
+    return f'<span class="zone {side}" style="left:{low:.2%};width:{high - low:.2%}"></span>'
+
+
+def _range(interval: tuple[float, float] | None) -> str:
+    """Returns the interval of a probability as a mark on the bar."""
+    if interval is None:
         return ""
-    low, high = track.interval
+    low, high = interval
     return f'<span class="range" style="left:{low:.2%};width:{max(high - low, 0.004):.2%}"></span>'
 
 
@@ -185,7 +201,7 @@ def _model_facts(model: ModelInfo) -> list[tuple[str, str]]:
         *([("from checkpoint", model.checkpoint_sha256)] if model.checkpoint_sha256 else []),
         ("precision", model.precision),
         ("engine", f"{model.engine} on {model.device}"),
-        ("threshold", f"{model.threshold:g}{chosen}"),
+        ("threshold", f"real below {model.threshold:g}{chosen}; fake well above it, where each input says"),
         ("temperature", f"{model.temperature:g}"),
     ]
 
@@ -207,6 +223,7 @@ def _card(model: ModelInfo) -> str:
         )
     return (
         f"<h3>{LIMITS}</h3>{to_html(sections.get(LIMITS, ''))}"
+        f"<h3>{REAL_DEEPFAKES}</h3>{to_html(sections.get(REAL_DEEPFAKES, ''))}"
         f"<h3>In short</h3>{to_html(sections[''])}"
         f"<h3>{FIGURES}</h3>{to_html(sections.get(FIGURES, ''))}"
         '<p class="note">From the model card that comes with TinyDF; it also names the training data and its terms.</p>'

@@ -11,7 +11,8 @@ from tinydf_runtime.clock import clock
 from tinydf_runtime.findings import InputReport, TrackReport
 from tinydf_runtime.page.faces import faces_of
 from tinydf_runtime.page.timeline import timeline_of
-from tinydf_runtime.report import reason_words
+from tinydf_runtime.report import rarity_words, reason_words
+from tinydf_runtime.zones import Zones
 
 MOST_CARDS = 12
 """Cards of one input, the most suspicious people first; each takes some 100 kB, and nobody reads a crowd's."""
@@ -30,12 +31,12 @@ QUALITY_WORDS = {
 """Component of ``FaceQuality`` -> what a face is called that has little of it."""
 
 
-def people_of(item: InputReport, threshold: float, anchor: str) -> str:
+def people_of(item: InputReport, zones: Zones, anchor: str) -> str:
     """Returns table and cards of the people in an input, the most suspicious first.
 
     Args:
         item: What was found in it.
-        threshold: Probability from which a face counts as fake.
+        zones: Where a score counts as what.
         anchor: Id of the input in the page.
     """
     judged = sorted(
@@ -48,21 +49,25 @@ def people_of(item: InputReport, threshold: float, anchor: str) -> str:
         parts.append(f"<h3>{'Person' if len(judged) == 1 else f'{len(judged)} people'}</h3>")
     if len(judged) > 1:
         parts.append(_table(judged, item, anchor))
-    parts += [_card(track, item, threshold, f"{anchor}-person-{track.id}") for track in judged[:MOST_CARDS]]
+    parts += [_card(track, item, zones, f"{anchor}-person-{track.id}") for track in judged[:MOST_CARDS]]
     if len(judged) > MOST_CARDS:
         parts.append(f'<p class="note">{len(judged) - MOST_CARDS} more people are in the JSON report alone.</p>')
     left_out = Counter(track.reasons for track in item.tracks if track.fake_probability is None)
     for reasons, count in left_out.items():
-        faces = "1 more face was" if count == 1 else f"{count} more faces were"
-        parts.append(f'<p class="note">{faces} not judged, because {escape(reason_words(reasons))}.</p>')
+        who = "1 more face was" if count == 1 else f"{count} more faces were"
+        parts.append(f'<p class="note">{who} not judged: {escape(reason_words(reasons))}.</p>')
     return "".join(parts)
 
 
-def interval_words(track: TrackReport | None) -> str:
-    """Returns the interval of a person's probability in words, or nothing."""
-    if track is None or track.interval is None:
-        return ""
-    return f" (90% interval {track.interval[0]:.1%} to {track.interval[1]:.1%})"
+def interval_words(interval: tuple[float, float] | None) -> str:
+    """Returns the interval of a probability in words, or nothing."""
+    return "" if interval is None else f" (90% interval {interval[0]:.1%} to {interval[1]:.1%})"
+
+
+def rarity_of(found: TrackReport | InputReport) -> str:
+    """Returns how rare a person's or an input's score is among real people, as a sentence, or nothing."""
+    words = "" if found.rarity is None else rarity_words(found.rarity)
+    return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
 def pill(verdict: str) -> str:
@@ -94,7 +99,7 @@ def _table(tracks: Sequence[TrackReport], item: InputReport, anchor: str) -> str
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def _card(track: TrackReport, item: InputReport, threshold: float, anchor: str) -> str:
+def _card(track: TrackReport, item: InputReport, zones: Zones, anchor: str) -> str:
     """Returns one person's verdict, timeline, faces and quality."""
     timed = item.kind != "image"
     name = f"Person {track.id}"
@@ -107,15 +112,15 @@ def _card(track: TrackReport, item: InputReport, threshold: float, anchor: str) 
     ]
     found += [escape(reason_words((reason,))) for reason in track.reasons]
     pictures = [picture for picture in item.pictures if picture.track == track.id]
-    curve = f'<p class="plot-title">Fake probability over time</p>{timeline_of(track, item, threshold, anchor)}'
+    curve = f'<p class="plot-title">Fake probability over time</p>{timeline_of(track, item, zones, anchor)}'
     return (
         f'<article class="person" id="{anchor}" aria-labelledby="{anchor}-name"><header>'
         f'<h4 id="{anchor}-name">{name}</h4>{pill(track.verdict)}'
-        f"<span><b>{track.fake_probability:.1%}</b> fake probability{interval_words(track)}</span></header>"
-        f'<p class="seen">{seen}</p>'
+        f"<span><b>{track.fake_probability:.1%}</b> fake probability{interval_words(track.interval)}</span></header>"
+        f'<p class="seen">{" ".join(filter(None, (rarity_of(track), seen)))}</p>'
         + (f'<ul class="found">{"".join(f"<li>{words}</li>" for words in found)}</ul>' if found else "")
         + (curve if timed else "")
-        + faces_of(pictures, name, threshold, timed)
+        + faces_of(pictures, name, track.verdict, zones, timed)
         + f'<p class="quality">{_quality(track)}</p></article>'
     )
 

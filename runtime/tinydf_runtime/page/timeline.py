@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tinydf_runtime.clock import clock
 from tinydf_runtime.findings import InputReport, TrackReport
+from tinydf_runtime.zones import Zones
 
 WIDTH, HEIGHT = 1000, 100
 """Units of the drawing; up is more forged, so that y = HEIGHT * (1 - probability)."""
@@ -29,13 +30,13 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Times in seconds and probabilities, both N, in order of time."""
 
 
-def timeline_of(track: TrackReport, item: InputReport, threshold: float, name: str) -> str:
+def timeline_of(track: TrackReport, item: InputReport, zones: Zones, name: str) -> str:
     """Returns a track's scores over the time of its input, as HTML.
 
     Args:
         track: The person.
         item: What the person was seen in; gives the length, the segments and the gaps.
-        threshold: Probability from which a face counts as fake.
+        zones: Where a score counts as what.
         name: Prefix of the ids in the drawing, unique in the page.
     """
     end_s = length_s(item)
@@ -45,20 +46,22 @@ def timeline_of(track: TrackReport, item: InputReport, threshold: float, name: s
     curve = _bin(time_s, probability, max(SHORTEST_BIN_S, end_s / MOST_POINTS))
     step_s = max(LONGEST_STEP_S, 2.5 * end_s / MOST_POINTS)
     parts = [
-        _gradient(name, threshold),
+        _gradient(name, zones),
+        _between(zones),
         *(_band(gap.start_s * x, gap.end_s * x, "gap", HEIGHT) for gap in item.gaps),
         *(_band(s.start_s * x, s.end_s * x, "forged", HEIGHT) for s in item.segments if s.track == track.id),
         *(_band(s.start_s * x, s.end_s * x, "forged-bar", 5, -9) for s in item.segments if s.track == track.id),
-        f'<path class="rule" d="M0,{HEIGHT * (1 - threshold):.1f}H{WIDTH}"/>',
+        f'<path class="rule" d="M0,{HEIGHT * (1 - zones.fake_threshold):.1f}H{WIDTH}"/>',
         _dots((time_s, probability), x, end_s, name),
         *(_line(run, x, name) for run in _runs(curve, step_s)),
     ]
-    label = _label(track, item, threshold)
+    label = _label(track, item, zones)
     ticks = "".join(f'<li style="left:{t * x / WIDTH:.2%}">{clock(t)}</li>' for t in _ticks(end_s))
     return (
         f'<div class="plot"><svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" '
         f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
-        f'<span class="rule-label" style="bottom:{threshold:.2%}">threshold {threshold:.0%}</span></div>'
+        f'<span class="rule-label" style="bottom:{zones.fake_threshold:.2%}">'
+        f"threshold {zones.fake_threshold:.0%}</span></div>"
         f'<ol class="ticks" aria-hidden="true">{ticks}</ol>'
     )
 
@@ -106,13 +109,20 @@ def _dots(scores: Curve, x: float, end_s: float, name: str) -> str:
     return f'<path class="dots" stroke="url(#{name}-ink)" d="{body}"/>'
 
 
-def _gradient(name: str, threshold: float) -> str:
-    """Returns a paint that changes its colour at the threshold."""
-    share = f"{1 - threshold:.4f}"
+def _gradient(name: str, zones: Zones) -> str:
+    """Returns a paint that changes its colour where a score begins to count as something else."""
+    fake, real = f"{1 - zones.fake_threshold:.4f}", f"{1 - zones.threshold:.4f}"
     return (
         f'<defs><linearGradient id="{name}-ink" gradientUnits="userSpaceOnUse" x1="0" y1="0" x2="0" y2="{HEIGHT}">'
-        f'<stop offset="{share}" class="stop-fake"/><stop offset="{share}" class="stop-real"/></linearGradient></defs>'
+        f'<stop offset="{fake}" class="stop-fake"/><stop offset="{fake}" class="stop-doubt"/>'
+        f'<stop offset="{real}" class="stop-doubt"/><stop offset="{real}" class="stop-real"/></linearGradient></defs>'
     )
+
+
+def _between(zones: Zones) -> str:
+    """Draws the heights at which a score counts neither as real nor as fake."""
+    top, bottom = HEIGHT * (1 - zones.fake_threshold), HEIGHT * (1 - zones.threshold)
+    return f'<rect class="between" x="0" y="{top:.1f}" width="{WIDTH}" height="{bottom - top:.1f}"/>'
 
 
 def _band(left: float, right: float, kind: str, height: int, top: int = 0) -> str:
@@ -126,13 +136,13 @@ def _ticks(end_s: float) -> Sequence[float]:
     return [float(t) for t in np.arange(0, end_s * 0.97, step)]
 
 
-def _label(track: TrackReport, item: InputReport, threshold: float) -> str:
+def _label(track: TrackReport, item: InputReport, zones: Zones) -> str:
     """Returns what the drawing shows, for who cannot see it."""
     values = [score.fake_probability for score in track.scores]
-    above = sum(value >= threshold for value in values) / len(values)
+    above = sum(value >= zones.fake_threshold for value in values) / len(values)
     forged = [f"from {clock(s.start_s)} to {clock(s.end_s)}" for s in item.segments if s.track == track.id]
     return (
         f"Fake probability of person {track.id} over time: between {min(values):.0%} and {max(values):.0%}, "
-        f"{above:.0%} of the looks at or above the threshold of {threshold:.0%}"
+        f"{above:.0%} of the looks at or above the threshold of {zones.fake_threshold:.0%}"
         + (f"; looks forged {', '.join(forged)}." if forged else "; no forged segment.")
     )

@@ -10,7 +10,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from tinydf_runtime.aggregate import strictness
+from tinydf_runtime.album import shrink_frame
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError
 from tinydf_runtime.face_scores import FaceScores
 from tinydf_runtime.findings import InputReport, Kind
@@ -19,7 +19,7 @@ from tinydf_runtime.streams.address import mask_credentials, stream_address
 from tinydf_runtime.streams.reconnect import GIVE_UP_S
 from tinydf_runtime.streams.stream_memory import StreamMemory
 from tinydf_runtime.streams.stream_reader import StreamReader
-from tinydf_runtime.summary import summarize, summarize_unreadable
+from tinydf_runtime.summary import rule_of, summarize, summarize_unreadable
 from tinydf_runtime.track import FaceTracker
 from tinydf_runtime.types import Frame, Moment, ScoredFace
 from tinydf_runtime.video import VideoReader
@@ -60,8 +60,7 @@ class LiveStream(Iterator[Moment]):
             settings: See there.
         """
         self._source, self._watch, self._settings = source, watch, settings
-        usual = watch.engine.spec.threshold
-        self._memory = StreamMemory(settings.threshold, strictness(settings.threshold, usual))
+        self._memory = StreamMemory(rule_of(watch, settings.threshold, "stream"))
         self._tracker = FaceTracker()
         self._first_track = 0
         self._last_track = 0
@@ -175,10 +174,11 @@ class LiveStream(Iterator[Moment]):
         if cropped:
             scores = score_crops(watch.engine, np.stack([crop for _, _, crop in cropped]))
             maps = np.rint(scores.forgery_map * 255).clip(0, 255).astype(np.uint8)
+            small = shrink_frame(frame.image)
             for i, (track, record, crop) in enumerate(cropped):
                 probability = round(min(max(float(scores.fake_probability[i]), 0.0), 1.0), 6)
                 record = replace(record, fake_probability=probability)
-                watch.album.offer(track, record, crop, maps[i])
+                watch.album.offer(track, record, crop, maps[i], small)
                 verdict = self._memory.add(track, record)
                 scored.append(ScoredFace(track, faces[track], probability, scores.forgery_map[i], verdict))
         self._memory.tidy(frame.time_s)

@@ -30,7 +30,7 @@ def follow_stream(source: str, analyzer: Analyzer, limits: Limits, wishes: LiveW
     with ExitStack() as stack:
         window = None
         if wishes.window:
-            window = stack.enter_context(LiveWindow(f"TinyDF {name}", threshold, analyzer.spec.crop.margin))
+            window = stack.enter_context(LiveWindow(f"TinyDF {name}", analyzer.spec.crop.margin))
         lines = stack.enter_context(LiveShow(name, threshold, Console(quiet=silent)))
         live = stack.enter_context(analyzer.stream(source, limits, wishes.max_latency_s, wishes.give_up_s))
         # Its report says what is wrong.

@@ -34,7 +34,7 @@ class LiveShow:
 
         Args:
             name: What the source is called.
-            threshold: Probability from which a score is red.
+            threshold: Probability from which a score gets the colour of the verdict, and not that of real.
             console: A terminal gets lines in place, anything else a line a change.
         """
         self._name, self._threshold, self._console = name, threshold, console
@@ -123,7 +123,8 @@ class LiveShow:
         if time_s is None:
             for value in self._history[face.track]:
                 bar = self._bars[min(int(value * len(self._bars)), len(self._bars) - 1)]
-                line.append(bar, style=STYLES["fake" if value >= self._threshold else "real"].removeprefix("bold "))
+                side = verdict.label if value >= self._threshold else "real"
+                line.append(bar, style=STYLES[side].removeprefix("bold "))
         if verdict.label == "inconclusive" and verdict.reasons:
             line.append("  " + "; ".join(REASON_WORDS[reason] for reason in verdict.reasons), style="dim")
         return line

@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from tinydf_runtime.aggregate import judge_track, severity
+from tinydf_runtime.judging.rule import DecisionRule
 from tinydf_runtime.types import FaceScore, Verdict
 
 MEMORY_S = 10.0
@@ -39,7 +40,7 @@ class TrackMemory:
     step: int = 1
     seen: int = 0
 
-    def add(self, record: FaceScore, threshold: float, stricter: float = 0.0) -> Verdict:
+    def add(self, record: FaceScore, rule: DecisionRule) -> Verdict:
         """Takes one more score and returns the verdict of the last seconds."""
         self.last_s = record.time_s
         self.recent.append(record)
@@ -51,7 +52,7 @@ class TrackMemory:
                 del self.spread[1::2]
                 self.step *= 2
         self.seen += 1
-        verdict, _ = judge_track(self.track, self.recent, threshold, stricter=stricter)
+        verdict, _ = judge_track(self.track, self.recent, rule)
         rank = severity(verdict)
         if verdict.label == "fake" and rank > self.worst_rank:
             self.worst, self.worst_rank = tuple(self.recent), rank
@@ -68,14 +69,12 @@ class StreamMemory:
     """What is kept of everybody in a stream.
 
     Attributes:
-        threshold: Probability from which a face counts as fake.
-        stricter: See ``strictness``.
+        rule: What scores are held against.
         endless: Whether the source has no end.
         forgotten: Tracks that were let go of.
     """
 
-    threshold: float
-    stricter: float = 0.0
+    rule: DecisionRule
     endless: bool = True
     forgotten: int = 0
     _present: dict[int, TrackMemory] = field(default_factory=dict)
@@ -85,7 +84,7 @@ class StreamMemory:
         """Takes one more score of a person and returns the verdict of the last seconds."""
         memory = self._present.get(track) or self._left.pop(track, None) or TrackMemory(track, self.endless)
         self._present[track] = memory
-        return memory.add(record, self.threshold, self.stricter)
+        return memory.add(record, self.rule)
 
     def tidy(self, now_s: float) -> None:
         """Moves those who were not seen for ``MEMORY_S`` to those who left, and forgets the least suspicious."""
@@ -94,7 +93,7 @@ class StreamMemory:
         for track in [track for track, memory in self._present.items() if memory.last_s < now_s - MEMORY_S]:
             memory = self._left[track] = self._present.pop(track)
             memory.recent.clear()
-            verdict, _ = judge_track(track, memory.records(), self.threshold, stricter=self.stricter)
+            verdict, _ = judge_track(track, memory.records(), self.rule)
             memory.final_rank = severity(verdict)
             if len(self._left) > MAXIMUM_TRACKS:
                 del self._left[min(self._left.values(), key=lambda memory: memory.final_rank).track]

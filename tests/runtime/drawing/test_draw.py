@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.drawing.draw import (
-    FAKE_COLOUR,
-    MIDDLE_COLOUR,
-    REAL_COLOUR,
+    CLEAR_HEAT,
+    NO_COLOUR,
     DrawnFace,
     Sizes,
     clock,
@@ -19,13 +18,18 @@ from tinydf_runtime.drawing.draw import (
     paint_timeline,
     plate_size,
 )
+from tinydf_runtime.zones import COLOURS, Zones
 
 
-@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.9])
-def test_the_colour_turns_at_the_threshold(threshold: float) -> None:
-    assert colour_of(0.0, threshold) == REAL_COLOUR
-    assert colour_of(threshold, threshold) == MIDDLE_COLOUR
-    assert colour_of(1.0, threshold) == FAKE_COLOUR
+def test_each_zone_has_the_colour_of_the_page() -> None:
+    zones = Zones(0.5, 0.8)
+    assert [zones.side(p) for p in (0.0, 0.49, 0.5, 0.79, 0.8, 1.0)] == [
+        *("real", "real", "inconclusive", "inconclusive", "fake", "fake")
+    ]
+    for side, colour in COLOURS.items():
+        blue, green, red = colour_of(side)
+        assert f"#{red:02x}{green:02x}{blue:02x}" == colour
+    assert colour_of("no_face") == NO_COLOUR
 
 
 @pytest.mark.parametrize("size", [(16, 16), (120, 160), (480, 854), (1080, 1920), (1920, 1080)])
@@ -34,7 +38,7 @@ def test_faces_are_drawn_into_any_picture_wherever_they_lie(
     size: tuple[int, int], box: tuple[float, float, float, float]
 ) -> None:
     image = np.zeros((*size, 3), np.uint8)
-    draw_face(image, DrawnFace(1, box, 0.7, np.ones((14, 14), np.float32)), 0.5, 0.1)
+    draw_face(image, DrawnFace(1, box, 0.7, "fake", np.ones((14, 14), np.float32)), 0.1)
     assert image.any()
 
 
@@ -51,6 +55,9 @@ def test_the_forgery_map_shows_where_it_is_hot_and_nothing_where_it_is_cold() ->
     draw_heat(image, (0, 0, 100, 100), forgery_map)
     assert (image[:, :40] == 120).all()
     assert (np.abs(image[:, 60:].astype(int) - 120).max(axis=2) > 20).all()
+    image[:] = 120
+    draw_heat(image, (0, 0, 100, 100), np.full((14, 14), CLEAR_HEAT - 0.01, np.float32))
+    assert (image == 120).all()
 
 
 @pytest.mark.parametrize(("height", "width"), [(480, 854), (720, 1280), (1080, 1920)])
@@ -63,19 +70,19 @@ def test_letters_are_legible_and_their_plate_is_small(height: int, width: int) -
 
 def test_text_has_soft_edges() -> None:
     image = np.zeros((200, 400, 3), np.uint8)
-    draw_plate(image, "#1 fake 87%", (20, 20), FAKE_COLOUR, Sizes.for_picture(480, 640))
+    draw_plate(image, "#1 fake 87%", (20, 20), colour_of("fake"), Sizes.for_picture(480, 640))
     assert len(np.unique(image.max(axis=2))) > 10
 
 
 def test_the_timeline_is_grey_where_a_face_was_not_seen() -> None:
     times, probabilities = np.arange(5, 10, 0.2), np.full(25, 1.0)
-    strip = paint_timeline([(times, probabilities)], 10.0, 0.1, 0.5, (100, 8))
+    strip = paint_timeline([(times, probabilities)], 10.0, 0.1, Zones(0.5, 0.8), (100, 8))
     assert len(np.unique(strip[0, :49], axis=0)) == 1
-    assert (strip[0, 51:97] == FAKE_COLOUR).all()
+    assert (strip[0, 51:97] == colour_of("fake")).all()
 
 
 def test_a_timeline_without_tracks_is_grey() -> None:
-    assert len(np.unique(paint_timeline([], 10.0, 0.1, 0.5, (100, 8)).reshape(-1, 3), axis=0)) == 1
+    assert len(np.unique(paint_timeline([], 10.0, 0.1, Zones(0.5, 0.8), (100, 8)).reshape(-1, 3), axis=0)) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from tinydf_runtime.album import FaceAlbum
+from tinydf_runtime.album import FaceAlbum, shrink_frame
+from tinydf_runtime.embedded import DEFAULT_MODEL
+from tinydf_runtime.engine import open_engine
 from tinydf_runtime.findings import (
     Adjustment,
     DetectorInfo,
@@ -27,7 +29,7 @@ from tinydf_runtime.findings import (
 from tinydf_runtime.page.input import ADJUSTMENT_WORDS
 from tinydf_runtime.page.page import render_page, write_html
 from tinydf_runtime.report import REASON_WORDS
-from tinydf_runtime.types import FaceQuality, FaceScore, Segment
+from tinydf_runtime.types import FaceQuality, FaceScore, Rarity, Segment
 
 VOID = {"meta", "img", "br", "hr", "path", "circle", "rect", "stop", "link", "input"}
 CREATED = datetime(2026, 3, 4, 12, 30, tzinfo=timezone(timedelta(hours=2)))
@@ -81,11 +83,12 @@ def scores(count: int, step_s: float = 0.2, shift: float = 0.0) -> tuple[FaceSco
 def clip(tracks: int = 1, count: int = 60, step_s: float = 0.2) -> InputReport:
     album = FaceAlbum()
     noise = np.random.default_rng(0).integers(0, 255, (224, 224, 3), np.uint8)
+    frame = shrink_frame(np.full((720, 1280, 3), 90, np.uint8))
     found = []
     for track in range(1, tracks + 1):
         seen = scores(count, step_s, track)
         for score in seen:
-            album.offer(track, score, noise, np.full((14, 14), score.fake_probability, np.float32))
+            album.offer(track, score, noise, np.full((14, 14), score.fake_probability, np.float32), frame)
         found.append(
             TrackReport(track, 0.0, seen[-1].time_s, "fake", 0.8125, count, ("forged_segment",), seen, (0.7011, 0.9022))
         )
@@ -110,11 +113,19 @@ def clip(tracks: int = 1, count: int = 60, step_s: float = 0.2) -> InputReport:
         segments=(Segment(1, 2.0, 6.4, 0.9312),),
         timing=Timing(1.0, 0.2, 0.3, 0.5),
         pictures=album.finest(),
+        interval=(0.7011, 0.9022),
+        rarity=Rarity(0.01, 0.004, 0.025, 400),
+        deciding_track=1,
+        fake_threshold=0.7654,
+        whole_frame=album.whole_frame(1),
     )
 
 
 def empty(**changes: object) -> InputReport:
-    values: dict[str, object] = {"tracks": (), "segments": (), "pictures": (), "fake_probability": None}
+    nothing = dict.fromkeys(
+        ("fake_probability", "interval", "rarity", "deciding_track", "fake_threshold", "whole_frame")
+    )
+    values: dict[str, object] = {"tracks": (), "segments": (), "pictures": (), **nothing}
     return replace(clip(count=2), **(values | changes))  # type: ignore[arg-type]
 
 
@@ -224,7 +235,8 @@ def test_the_page_holds_the_figures_of_the_json() -> None:
         *("1,234 of 1,250 read, 60 looked at", "25.00 a second", "12.00 s", "81.2%", "93.1%", "0:02 to 0:06.4"),
         *("tiny-green", "fp32", "onnxruntime on cpu", "0.5", "1.25", "squares", "TinyDF 1.2.3", "2026-03-04 10:30 UTC"),
         *("judged by 60 looks", REASON_WORDS["forged_segment"], "tinydf-run a.mp4", "41 frames", "The face is blurred"),
-        "90% interval 70.1% to 90.2%",
+        *("90% interval 70.1% to 90.2%", "threshold 76.5%", "threshold 77%"),
+        "About 1 in 100 real people scores this high (1 in 40 to 1 in 250).",
     ):
         assert figure in words, figure
 
@@ -254,12 +266,51 @@ def test_each_verdict_says_what_it_does_not_mean() -> None:
 
 def test_faces_are_shown_beside_their_maps_with_words() -> None:
     page = Page(page_of(clip()))
-    alts = page.all("alt")
-    assert len(alts) == page.tags.count("img") >= 4
+    whole, *alts = page.all("alt")
+    assert whole.startswith("The whole picture")
+    assert len(alts) + 1 == page.tags.count("img") >= 5
     assert all(alts)
     assert alts[0].startswith("Person 1 at 0:") and alts[1].startswith("The same face under its forgery map")
     images = page.all("src")
-    assert images[0] != images[1]
+    assert images[1] != images[2]
+
+
+def test_a_map_is_shown_only_where_it_says_something_and_nobody_was_judged_real() -> None:
+    cold = replace(clip(), pictures=tuple(replace(p, forgery_map=p.forgery_map // 8) for p in clip().pictures))
+    real = replace(clip(), tracks=tuple(replace(track, verdict="real") for track in clip().tracks))
+    for item in (cold, real):
+        alts = Page(page_of(item)).all("alt")
+        assert len(alts) >= 3 and not [words for words in alts if "forgery map" in words]
+
+
+def test_the_whole_picture_has_a_box_where_the_face_is() -> None:
+    text = page_of(clip())
+    (box,) = re.findall(r'<span class="box fake" style="([^"]*)">', text)
+    # 10 to 130 of 1280 and 10 to 140 of 720 pixels.
+    assert box == "left:0.78%;top:1.39%;width:9.38%;height:18.06%"
+    assert 'class="box' not in page_of(replace(clip(), whole_frame=None))
+
+
+def test_what_the_network_was_not_tested_on_stands_in_the_box_of_the_verdict() -> None:
+    text = page_of(clip())
+    box = text[text.index('<div class="verdict fake">') : text.index('<div class="two reading">')]
+    assert "it has no model card" in box
+    shipped = replace(MODEL, checkpoint_sha256=open_engine(DEFAULT_MODEL).spec.checkpoint_sha256)
+    text = page_of(clip(), model=shipped)
+    box = text[text.index('<div class="verdict fake">') : text.index('<div class="two reading">')]
+    assert "real deepfakes" in box
+
+
+def test_the_headline_counts_who_scores_above_the_threshold() -> None:
+    assert (
+        "2 of 3 people score above the threshold."
+        in Page(
+            page_of(replace(clip(3), tracks=(*clip(3).tracks[:2], replace(clip(3).tracks[2], verdict="real"))))
+        ).words
+    )
+    assert "The person scores above the threshold." in Page(page_of(clip())).words
+    inconclusive = Page(page_of(replace(clip(), verdict="inconclusive", reasons=("near_threshold",)))).words
+    assert "above the threshold." not in inconclusive
 
 
 def test_a_streams_gaps_and_a_pictures_lack_of_time_are_said() -> None:

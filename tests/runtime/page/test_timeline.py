@@ -10,6 +10,7 @@ import pytest
 from tinydf_runtime.findings import Gap, InputReport, Timing, TrackReport
 from tinydf_runtime.page.timeline import MOST_POINTS, timeline_of
 from tinydf_runtime.types import FaceScore, Segment
+from tinydf_runtime.zones import Zones
 
 
 def item_of(
@@ -45,7 +46,7 @@ def item_of(
 
 
 def drawn(item: InputReport, threshold: float = 0.6) -> str:
-    return timeline_of(item.tracks[0], item, threshold, "p")
+    return timeline_of(item.tracks[0], item, Zones(0.4, threshold), "p")
 
 
 def paths(text: str, kind: str) -> list[str]:
@@ -64,7 +65,7 @@ def test_time_runs_to_the_right_and_forged_is_up() -> None:
 def test_the_threshold_lies_at_its_height_and_the_paint_changes_there() -> None:
     text = drawn(item_of(every(0.2, 10)), threshold=0.7)
     assert paths(text, "rule") == ["M0,30.0H1000"]
-    assert re.findall(r'offset="([^"]*)"', text) == ["0.3000", "0.3000"]
+    assert re.findall(r'offset="([^"]*)"', text) == ["0.3000", "0.3000", "0.6000", "0.6000"]
     assert "bottom:70.00%" in text and "threshold 70%" in text
 
 

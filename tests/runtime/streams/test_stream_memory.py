@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from tinydf_runtime.judging.rule import DecisionRule
 from tinydf_runtime.streams import stream_memory
 from tinydf_runtime.streams.stream_memory import MAXIMUM_SPREAD, MAXIMUM_TRACKS, MEMORY_S, StreamMemory, TrackMemory
 from tinydf_runtime.types import FaceScore, Verdict
@@ -23,7 +24,7 @@ def test_hours_are_kept_as_scores_spread_over_them(monkeypatch: pytest.MonkeyPat
     memory = TrackMemory(1, endless=True)
     count = 3 * 3600 * 5
     for number in range(count):
-        memory.add(record(number, REAL), 0.5)
+        memory.add(record(number, REAL), DecisionRule(0.5))
     kept = memory.records()
     assert len(kept) <= MAXIMUM_SPREAD
     assert len(kept) >= MAXIMUM_SPREAD // 2
@@ -40,21 +41,21 @@ def real_verdict(track: int) -> Verdict:
 def test_a_short_forged_stretch_stays_in_the_records_however_much_follows() -> None:
     memory = TrackMemory(1, endless=True)
     for number in range(2000):
-        memory.add(record(number, FAKE if 100 <= number < 150 else REAL), 0.5)
+        memory.add(record(number, FAKE if 100 <= number < 150 else REAL), DecisionRule(0.5))
     kept = memory.records()
     assert sum(score.fake_probability == FAKE for score in kept) >= 45
     assert [score.frame for score in kept] == sorted({score.frame for score in kept})
 
 
 def test_a_running_verdict_follows_a_change() -> None:
-    memory = StreamMemory(0.5)
+    memory = StreamMemory(DecisionRule(0.5))
     labels = [memory.add(1, record(number, FAKE if number >= 100 else REAL)).label for number in range(200)]
     assert labels[90] == "real"
     assert labels[-1] == "fake"
 
 
 def test_a_source_with_an_end_keeps_all() -> None:
-    memory = StreamMemory(0.5, endless=False)
+    memory = StreamMemory(DecisionRule(0.5), endless=False)
     for number in range(MAXIMUM_SPREAD + 200):
         memory.add(1, record(number, REAL))
         memory.tidy(record(number, REAL).time_s)
@@ -62,7 +63,7 @@ def test_a_source_with_an_end_keeps_all() -> None:
 
 
 def test_of_those_who_left_the_most_suspicious_are_kept_and_the_rest_counted() -> None:
-    memory = StreamMemory(0.5)
+    memory = StreamMemory(DecisionRule(0.5))
     for track in range(1, MAXIMUM_TRACKS + 31):
         for number in range(8):
             at = record(track * 100 + number, FAKE if track == 3 else REAL)
@@ -75,7 +76,7 @@ def test_of_those_who_left_the_most_suspicious_are_kept_and_the_rest_counted() -
 
 
 def test_who_comes_back_under_the_same_number_goes_on() -> None:
-    memory = StreamMemory(0.5)
+    memory = StreamMemory(DecisionRule(0.5))
     memory.add(1, record(0, REAL))
     memory.tidy(2 * MEMORY_S)
     memory.add(1, record(500, REAL))

@@ -53,7 +53,7 @@ class Screen:
 
 def test_moments_are_drawn_into_a_window_that_closes_with_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen(monkeypatch)
-    with LiveWindow("camera", 0.5, 0.3) as window:
+    with LiveWindow("camera", 0.3) as window:
         assert window.show(moment())
         assert window.show(moment())
     assert len(screen.shown) == 2
@@ -63,14 +63,14 @@ def test_moments_are_drawn_into_a_window_that_closes_with_the_block(monkeypatch:
 @pytest.mark.parametrize("key", [27, ord("q")])
 def test_a_key_ends_it(monkeypatch: pytest.MonkeyPatch, key: int) -> None:
     screen = Screen(monkeypatch)
-    with LiveWindow("camera", 0.5, 0.3) as window:
+    with LiveWindow("camera", 0.3) as window:
         screen.key = key
         assert not window.show(moment())
 
 
 def test_closing_the_window_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen(monkeypatch)
-    with LiveWindow("camera", 0.5, 0.3) as window:
+    with LiveWindow("camera", 0.3) as window:
         screen.open.clear()
         monkeypatch.setattr(cv2, "imshow", lambda *_: None, raising=False)
         assert not window.show(moment())
@@ -82,17 +82,17 @@ def test_an_opencv_without_windows_is_told_with_the_line_that_helps(monkeypatch:
 
     monkeypatch.setattr(cv2, "namedWindow", refuse, raising=False)
     with pytest.raises(MissingExtraError, match="pip install opencv-python"):
-        LiveWindow("camera", 0.5, 0.3)
+        LiveWindow("camera", 0.3)
     monkeypatch.delattr(cv2, "namedWindow")
     with pytest.raises(MissingExtraError, match="pip install opencv-python"):
-        LiveWindow("camera", 0.5, 0.3)
+        LiveWindow("camera", 0.3)
 
 
 def test_drawing_leaves_the_frame_alone_and_shows_the_running_verdict() -> None:
     fake, real = moment(), moment(Verdict(1, "real", 0.1, (), 9))
-    drawn = draw_moment(fake, 0.5, 0.3)
+    drawn = draw_moment(fake, 0.3)
     assert (fake.frame.image == 90).all()
     assert drawn.shape == fake.frame.image.shape and drawn.dtype == np.uint8
     assert (drawn != 90).any()
-    assert (drawn != draw_moment(real, 0.5, 0.3)).any()
-    assert (draw_moment(replace(fake, faces=(), latency_s=None), 0.5, 0.3) == 90).all()
+    assert (drawn != draw_moment(real, 0.3)).any()
+    assert (draw_moment(replace(fake, faces=(), latency_s=None), 0.3) == 90).all()

@@ -17,7 +17,7 @@ from tinydf.evaluation.operating_point import (
 from tinydf.evaluation.perturbations import UNCHANGED
 from tinydf.evaluation.scores import ScoredFaces, score_faces
 from tinydf.evaluation.scoring import Scorer
-from tinydf.evaluation.videos import video_logits
+from tinydf.evaluation.videos import judge_videos
 from tinydf.forgery import TinyDF
 from tinydf_runtime.errors import UnknownFormatError, UsageError
 from tinydf_runtime.spec import ModelSpec
@@ -40,7 +40,9 @@ def validation(write_set: Callable[..., Path], flat: Callable[..., Any], scorer:
 @pytest.mark.parametrize("fpr", [0.1, 0.25, 0.5])
 def test_threshold_lets_just_the_asked_share_of_real_videos_through(validation: ScoredFaces, fpr: float) -> None:
     point = fit_operating_point([validation], ModelSpec("tiny"), fpr)
-    judged = video_logits(validation.rescaled(1 / point.temperature), point.threshold)[:20]
+    judged = judge_videos(
+        validation.rescaled(1 / point.temperature), ModelSpec("tiny", threshold=point.threshold)
+    ).logit[:20]
     assert (judged >= np.log(point.threshold / (1 - point.threshold))).mean() == fpr
     assert (point.found_fpr, point.real_videos) == (fpr, 20)
     assert point.threshold == round(point.threshold, 4)
