@@ -35,7 +35,6 @@ class Progress:
         total: float | None = None,
         *,
         unit: str = "",
-        start: float = 0,
         quiet: bool = False,
         every_s: float = EVERY_S,
         now: Callable[[], float] = time.monotonic,
@@ -46,15 +45,14 @@ class Progress:
             name: What is being done.
             total: Units of work in all, None while that is not known.
             unit: What is counted, in the plural: "steps".
-            start: Units that an earlier run did, which the rate leaves out.
             quiet: Shows nothing.
             every_s: Seconds between two lines where stderr is no terminal.
             now: Clock, in seconds.
         """
-        self._name, self._total, self._unit, self._quiet = name, total, unit, quiet
+        self._name, self._total, self._unit, self._quiet = _printable(name), total, unit, quiet
         self._every_s, self._now = every_s, now
         self._began_s = now()
-        self._points = deque([(self._began_s, float(start))])
+        self._points: deque[tuple[float, float]] = deque()
         self._figures: dict[str, float | str] = {}
         self._lock = threading.Lock()
         self._shown = ExitStack()
@@ -82,17 +80,17 @@ class Progress:
         """Tells how far the work is.
 
         Args:
-            done: Units of work done so far.
+            done: Units of work done so far, those of an earlier run included: the rate counts from the first call on.
             total: Units in all, where that was not known or has changed.
-            stage: What is being done now; a new stage counts, and is timed, from 0 again.
+            stage: What is being done now; a new stage is counted and timed anew.
             figures: What is worth showing beside it, such as ``loss=0.41``; a figure stays until the next one of its
                 name comes, and None changes nothing.
         """
         with self._lock:
             now_s = self._now()
-            if stage is not None and stage != self._name:
-                self._name, self._total = stage, total
-                self._points = deque([(now_s, 0.0)])
+            if stage is not None and _printable(stage) != self._name:
+                self._name, self._total = _printable(stage), total
+                self._points.clear()
             if total is not None:
                 self._total = total
             self._points.append((now_s, float(done)))
@@ -108,7 +106,7 @@ class Progress:
             return f"[{time.strftime('%H:%M:%S')}] {self._name}: {self._counts()}{self._tail()}"
 
     def _counts(self) -> str:
-        done = self._points[-1][1]
+        done = self._done()
         if self._total is None:
             return f"{done:.0f} {self._unit}".rstrip()
         share = f" ({done / self._total:.0%})" if self._total else ""
@@ -116,16 +114,18 @@ class Progress:
 
     def _tail(self) -> str:
         """Returns the rate, the time that has passed, the time left and the figures."""
-        (first_s, first), (_, done) = self._points[0], self._points[-1]
-        figures = [f"{name} {_figure(value)}" for name, value in self._figures.items()]
         now_s = self._now()
-        passed_s = now_s - first_s
-        rate = (done - first) / passed_s if passed_s > 0 else 0.0
+        first_s, first = self._points[0] if self._points else (now_s, 0.0)
+        rate = (self._done() - first) / (now_s - first_s) if now_s > first_s else 0.0
         words = [f"{rate:.3g} {self._unit}".rstrip() + "/s"] if rate > 0 else []
         words.append(f"{clock(round(now_s - self._began_s))} so far")
         if rate > 0 and self._total is not None:
-            words.append(f"ETA {clock(round(max(0.0, self._total - done) / rate))}")
-        return "".join(f", {word}" for word in words + figures)
+            words.append(f"ETA {clock(round(max(0.0, self._total - self._done()) / rate))}")
+        words += [f"{name} {_figure(value)}" for name, value in self._figures.items()]
+        return "".join(f", {word}" for word in words)
+
+    def _done(self) -> float:
+        return self._points[-1][1] if self._points else 0.0
 
     def _open_bar(self) -> Callable[[], None]:
         """Puts a bar on the terminal and returns what draws it anew."""
@@ -150,7 +150,7 @@ class Progress:
             bar.update(
                 task,
                 description=self._name,
-                completed=self._points[-1][1],
+                completed=self._done(),
                 total=self._total,
                 words=self._counts() + self._tail(),
             )
@@ -186,6 +186,11 @@ class _Lines:
             self._printed = True
         except (OSError, ValueError):
             self._closed.set()
+
+
+def _printable(name: str) -> str:
+    """Returns a name, often a file's, without what would move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def _figure(value: float | str) -> str:
