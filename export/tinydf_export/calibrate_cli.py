@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tinydf_runtime import __version__
 from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
-from tinydf_runtime.errors import OutputError, QualityError, UsageError, needs
+from tinydf_runtime.errors import ExitCode, OutputError, QualityError, UsageError, needs
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.progress import Progress
 
@@ -67,23 +67,26 @@ def main(
     html: Path | None,
     json_path: Path | None,
     quiet: bool,
-) -> None:
+) -> int:
     """Measures what INT8 needs to know about CHECKPOINT, or about the shipped one where none is named.
 
     Ranges come from split train, choices are judged on split val; split test is never touched. The table is valid for
     these very weights: exports refuse it for others. A folder of real photos alone is judged on forgeries that code
     makes of them.
 
-    Exit status: 0 done, 2 wrong usage, 3 no choice keeps to --max-auc-drop (the table is written), 5 faces cannot be
-    read, 6 checkpoint damaged, 7 output could not be written, 130 interrupted (nothing is written).
+    Exit status: 0 done, 2 wrong usage, 3 no choice keeps to --max-auc-drop (the table is written), 5 pictures cannot be
+    read (the table is written if enough can be), 6 checkpoint damaged, 7 output could not be written, 130 interrupted
+    (nothing is written).
     """
     _check_outputs([path for path in (out, html, json_path) if path is not None and path != STANDARD_OUTPUT])
     with needs("export"):
         from tinydf.checkpoint import load_checkpoint, load_default
+        from tinydf.data.skipped import Skipped
         from tinydf_calibration.report import render_page, to_json
         from tinydf_calibration.table import write_table
         from tinydf_export.calibrate import calibrate_checkpoint
     loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
+    skipped = Skipped()
     with Progress("calibrating", quiet=quiet) as progress:
         table = calibrate_checkpoint(
             loaded,
@@ -93,6 +96,7 @@ def main(
             max_auc_drop=max_auc_drop,
             seed=seed,
             report=lambda stage, done, total: progress.advance(done, total, stage=stage),
+            skip=skipped.note,
         ).table
     write_table(table, out)
     if html is not None:
@@ -101,7 +105,10 @@ def main(
     write_figures(to_json(table, out), json_path)
     if not quiet and json_path != STANDARD_OUTPUT:
         Console().print(_outcome(table, out))
+    if (line := skipped.line()) is not None:
+        click.echo(f"tinydf-calibrate: {line}", err=True)
     _require(table, max_auc_drop)
+    return ExitCode.INPUT if skipped.reasons() else ExitCode.DONE
 
 
 def _check_outputs(paths: list[Path]) -> None:

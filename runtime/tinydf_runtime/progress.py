@@ -103,26 +103,27 @@ class Progress:
     def line(self) -> str:
         """Returns the time of day, what is done of what, the rate, the time left and the figures, as one line."""
         with self._lock:
-            return f"[{time.strftime('%H:%M:%S')}] {self._name}: {self._counts()}{self._tail()}"
+            return f"[{time.strftime('%H:%M:%S')}] {self._name}: {self._words()}"
 
-    def _counts(self) -> str:
-        done = self._done()
-        if self._total is None:
-            return f"{done:.0f} {self._unit}".rstrip()
-        share = f" ({done / self._total:.0%})" if self._total else ""
-        return f"{done:.0f}/{self._total:.0f} {self._unit}".rstrip() + share
-
-    def _tail(self) -> str:
-        """Returns the rate, the time that has passed, the time left and the figures."""
+    def _words(self) -> str:
+        """Returns what is done, the rate, the time that has passed, the time left and the figures."""
         now_s = self._now()
         first_s, first = self._points[0] if self._points else (now_s, 0.0)
         rate = (self._done() - first) / (now_s - first_s) if now_s > first_s else 0.0
-        words = [f"{rate:.3g} {self._unit}".rstrip() + "/s"] if rate > 0 else []
+        words = [count] if (count := self._count()) else []
+        words += [f"{rate:.3g} {self._unit}".rstrip() + "/s"] if rate > 0 else []
         words.append(f"{clock(round(now_s - self._began_s))} so far")
         if rate > 0 and self._total is not None:
             words.append(f"ETA {clock(round(max(0.0, self._total - self._done()) / rate))}")
         words += [f"{name} {_figure(value)}" for name, value in self._figures.items()]
-        return "".join(f", {word}" for word in words)
+        return ", ".join(words)
+
+    def _count(self) -> str:
+        done = self._done()
+        if self._total is None:
+            return f"{done:.0f} {self._unit}".rstrip() if done else ""
+        share = f" ({done / self._total:.0%})" if self._total else ""
+        return f"{done:.0f}/{self._total:.0f} {self._unit}".rstrip() + share
 
     def _done(self) -> float:
         return self._points[-1][1] if self._points else 0.0
@@ -152,7 +153,7 @@ class Progress:
                 description=self._name,
                 completed=self._done(),
                 total=self._total,
-                words=self._counts() + self._tail(),
+                words=self._words(),
             )
 
         return draw

@@ -90,7 +90,7 @@ def test_a_name_cannot_move_the_cursor() -> None:
 
 def test_without_a_total_or_a_first_step_nothing_is_made_up() -> None:
     line = Progress("loading", now=Clock()).line()
-    assert line.endswith("loading: 0, 0:00 so far")
+    assert line.endswith("loading: 0:00 so far")
 
 
 def test_work_that_does_not_come_back_is_spoken_of_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import click
 
 from tinydf_runtime.command import OneLineCommand
-from tinydf_runtime.errors import UnavailableError, needs
+from tinydf_runtime.errors import ExitCode, UnavailableError, needs
+from tinydf_runtime.interrupt import stopping_on_interrupt
 from tinydf_runtime.progress import Progress
 
 with needs("train"):
@@ -75,8 +77,12 @@ def main(
     workers: int,
     resume: bool,
     quiet: bool,
-) -> None:
-    """Trains the face detector on photos with labelled faces."""
+) -> int:
+    """Trains the face detector on photos with labelled faces.
+
+    Exit status: 0 done, 2 wrong usage, 4 device missing, 5 the table cannot be read, 6 the state is damaged, 7 output
+    could not be written, 130 interrupted (the state is saved; --resume goes on).
+    """
     # OpenCV's own threads would compete with the network's, and a worker forked while they run never gets its locks.
     cv2.setNumThreads(1)
     if threads:
@@ -98,7 +104,8 @@ def main(
     if teacher is not None:
         photos = add_second_look(photos, look_again_cached(photos, teacher, out / "second_look.json"))
     origin = {"photos": len(photos), "second_look": teacher is not None}
-    with Progress("train", steps, unit="steps", quiet=quiet) as progress:
+    stop = threading.Event()
+    with Progress("train", steps, unit="steps", quiet=quiet) as progress, stopping_on_interrupt(stop):
 
         def show(step: int, loss: float, average_precision: float | None) -> None:
             progress.advance(step, loss=loss, AP=average_precision)
@@ -110,10 +117,15 @@ def main(
             workers=workers,
             origin=origin,
             report=show,
+            stop=stop,
         )
+    if stop.is_set():
+        click.echo(f"tinydf-train-detector: interrupted; the state is saved. --resume --out {out} goes on.", err=True)
+        return ExitCode.INTERRUPTED
     threshold = set_threshold(best, held_out, validation_pictures, seed)
     if not quiet:
         click.echo(f"{best} score threshold {threshold:.2f}")
+    return ExitCode.DONE
 
 
 def _device(name: str) -> str:

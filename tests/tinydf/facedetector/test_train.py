@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,30 @@ def test_a_run_that_is_taken_up_again_ends_like_one_in_one_piece(photos: list[Ph
         torch.testing.assert_close(tensor, two[name], msg=name)
     log = [json.loads(line) for line in (tmp_path / "halves" / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [3, 6]
+
+
+def test_a_run_that_is_stopped_saves_its_state_and_goes_on_as_if_it_had_not_been(
+    photos: list[Photo], tmp_path: Path
+) -> None:
+    stop = threading.Event()
+
+    def interrupt(step: int, loss: float, precision: float | None) -> None:
+        if step == 2:
+            stop.set()
+
+    steps: list[int] = []
+    train(photos, photos, tmp_path / "one", SHORT, workers=0)
+    train(photos, photos, tmp_path / "halves", SHORT, workers=0, report=interrupt, stop=stop)
+    train(
+        *(photos, photos, tmp_path / "halves", SHORT),
+        resume=True,
+        workers=0,
+        report=lambda step, loss, precision: steps.append(step),
+    )
+    assert steps[0] == 3
+    one, two = (load_file(tmp_path / name / "facedetector.safetensors") for name in ("one", "halves"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, two[name], msg=name)
 
 
 def test_the_kept_weights_can_be_loaded_and_say_how_they_came_about(photos: list[Photo], tmp_path: Path) -> None:
