@@ -10,25 +10,16 @@ import click
 from rich.console import Console
 
 from tinydf_runtime.command import OneLineCommand, json_option, write_figures
+from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.engine import ENGINES
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError, needs
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.progress import Progress
 
-with needs("train"):
-    from tinydf.evaluation.evaluate import evaluate
-    from tinydf.evaluation.faces import open_faces
-    from tinydf.evaluation.operating_point import fit_operating_point, store_operating_point
-    from tinydf.evaluation.page import render_page
-    from tinydf.evaluation.perturbations import LADDER, UNCHANGED
-    from tinydf.evaluation.result import Settings, to_json
-    from tinydf.evaluation.scores import score_faces
-    from tinydf.evaluation.scoring import CHECKPOINTS, Scorer, open_scorer
-    from tinydf.evaluation.tables import show_evaluation, show_matrix
-
 if TYPE_CHECKING:
     from tinydf.data.manifest import Split
-    from tinydf.evaluation.result import Evaluation
+    from tinydf.evaluation.result import Evaluation, Settings
+    from tinydf.evaluation.scoring import Scorer
 
 FAILURES_SHOWN = 20
 
@@ -53,7 +44,15 @@ class _SeveralFolders(OneLineCommand):
     epilog="Example: tinydf-evaluate mine.onnx --data faces/ff++ faces/celeb-df --html report.html",
 )
 @click.version_option(package_name="tinydf")
-@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
+@click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="MODEL...")
+@click.option(
+    "--scorer",
+    "functions",
+    multiple=True,
+    metavar="FILE.py:FUNCTION",
+    help="Also measure a detector of your own: a function of crops, N x 224 x 224 x 3 RGB uint8, that returns N fake "
+    "probabilities.",
+)
 @click.option(
     "--data",
     "folders",
@@ -89,6 +88,7 @@ class _SeveralFolders(OneLineCommand):
 @click.option("--quiet", is_flag=True, help="Print only errors.")
 def main(
     models: tuple[Path, ...],
+    functions: tuple[str, ...],
     folders: tuple[Path, ...],
     split: Split,
     limit: int | None,
@@ -103,23 +103,36 @@ def main(
     workers: int,
     quiet: bool,
 ) -> int:
-    """Measures each MODEL, a checkpoint or an exported model, on each folder of prepared faces.
+    """Measures each MODEL, a checkpoint or an exported model, and each --scorer on each folder of prepared faces.
 
     A folder of real photos alone is measured on forgeries that code makes of them, and every figure says so.
 
     Exit status: 0 done, 2 wrong usage, 5 a picture could not be read (the rest is measured), 6 model file damaged,
     7 output could not be written, 130 interrupted (what was done is written).
     """
+    with needs("train"):
+        from tinydf.evaluation.evaluate import evaluate
+        from tinydf.evaluation.faces import open_faces
+        from tinydf.evaluation.function_scorer import open_function
+        from tinydf.evaluation.perturbations import LADDER
+        from tinydf.evaluation.result import Settings
+        from tinydf.evaluation.scoring import open_scorer
+        from tinydf.evaluation.tables import show_evaluation, show_matrix
+    if not models and not functions:
+        raise UsageError("nothing to measure: give a MODEL, or a function as --scorer FILE.py:FUNCTION.")
     if (fpr is None) != (fit is None):
         raise UsageError("--fpr P and --fit OUT go together: what is fitted is stored in a checkpoint.")
-    if fit is not None and (len(models) > 1 or models[0].suffix != ".safetensors"):
+    if fit is not None and (len(models) != 1 or models[0].suffix != ".safetensors"):
         raise UsageError("--fit: expected one MODEL that ends in .safetensors, whose weights are kept.")
     _check_outputs([path for path in (json_path, html) if path is not None and str(path) != "-"], fit)
     console = Console(quiet=quiet or str(json_path) == "-")
-    scorers = [open_scorer(path, device, threads) for path in models]
+    scorers: list[Scorer] = [open_scorer(path, device, threads) for path in models]
+    # Where the models disagree about the crop, a function gets the first one's.
+    recipe = scorers[0].spec.crop if scorers else CropRecipe()
+    scorers += [open_function(address, recipe) for address in functions]
     if fpr is not None and fit is not None:
         _fit(scorers[0], folders, fpr, fit, limit, seed, workers, quiet)
-        scorers = [open_scorer(fit, device, threads)]
+        scorers[0] = open_scorer(fit, device, threads)
     done: list[Evaluation] = []
     ladder = LADDER if robustness else ()
     interrupted = False
@@ -152,6 +165,11 @@ def _fit(
     quiet: bool,
 ) -> None:
     """Fits the operating point on split val of all folders and stores it."""
+    from tinydf.evaluation.faces import open_faces
+    from tinydf.evaluation.operating_point import fit_operating_point, store_operating_point
+    from tinydf.evaluation.perturbations import UNCHANGED
+    from tinydf.evaluation.scores import score_faces
+
     sets = [open_faces(folder, "val", scorer.spec.crop, limit, seed) for folder in folders]
     parts = []
     for face_set in sets:
@@ -169,6 +187,8 @@ def _fit(
 
 def _check_outputs(reports: Sequence[Path], checkpoint: Path | None) -> None:
     """Refuses outputs that cannot or must not be written, before the work and not after it."""
+    from tinydf.evaluation.scoring import CHECKPOINTS
+
     for path in reports:
         # "--json MODEL" takes the model for the file to write.
         if path.suffix.lower() in (*CHECKPOINTS, *ENGINES):
@@ -181,6 +201,9 @@ def _check_outputs(reports: Sequence[Path], checkpoint: Path | None) -> None:
 def _write(done: Sequence[Evaluation], settings: Settings, json_path: Path | None, html: Path | None) -> None:
     if not done:
         return
+    from tinydf.evaluation.page import render_page
+    from tinydf.evaluation.result import to_json
+
     write_figures(to_json(done, settings), json_path)
     if html is not None:
         write_atomically(html, render_page(done, settings).encode())

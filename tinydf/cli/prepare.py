@@ -7,22 +7,18 @@ import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tinydf.data.layouts.table import LAYOUTS, list_clips
 from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
 from tinydf_runtime.errors import ExitCode, UnreadableInputError, needs
 from tinydf_runtime.progress import Progress
 
-with needs("train"):
-    import cv2
-
-    from tinydf.data.layouts.listing import Listing, name_some
-    from tinydf.data.layouts.table import LAYOUTS
-    from tinydf.data.manifest import read_table
-    from tinydf.data.prepare import FAILURES_NAME, Prepared, limit_clips, prepare
-    from tinydf.data.splits import refuse_leaks
+if TYPE_CHECKING:
+    from tinydf.data.layouts.listing import Listing
+    from tinydf.data.prepare import Prepared
 
 NAME = "tinydf-prepare"
 SCHEMA = "tinydf.prepare/1"
@@ -67,12 +63,18 @@ def main(
     Exit status: 0 done, 2 wrong usage, 5 an input is missing, unreadable, cut off or shows no face (the rest is
     written), or a split leaks (nothing is written), 7 output could not be written, 130 interrupted.
     """
+    with needs("train"):
+        import cv2
+
+        from tinydf.data.layouts.listing import name_some
+        from tinydf.data.prepare import FAILURES_NAME, limit_clips, prepare
+        from tinydf.data.splits import refuse_leaks
     # OpenCV's own threads would compete with the other workers.
     cv2.setNumThreads(1)
     if not source.is_dir():
         raise UnreadableInputError(f"{source}: is no folder. Name the folder that holds the set.")
     silent = quiet or json_path == STANDARD_OUTPUT
-    listing = LAYOUTS[layout](source)
+    listing = list_clips(layout, source)
     # Of the whole set: a trial must not hide a leak.
     refuse_leaks(listing.clips)
     if limit is not None:
@@ -95,6 +97,8 @@ def main(
 
 
 def _say_notes(listing: Listing) -> None:
+    from tinydf.data.layouts.listing import name_some
+
     for note in listing.notes:
         _say(note)
     if listing.missing:
@@ -111,6 +115,8 @@ def _cores() -> int:
 
 
 def _figures(prepared: Prepared, listing: Listing) -> dict[str, Any]:
+    from tinydf.data.manifest import read_table
+
     faces = Counter((row.split, row.method, row.compression) for row in read_table(prepared.table.parent))
     clips = Counter((clip.split, clip.method, clip.compression) for clip in listing.clips)
     return {

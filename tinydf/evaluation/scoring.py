@@ -99,9 +99,13 @@ class EngineScorer:
 
     def logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Returns N logits of N x side x side x 3 RGB uint8 crops."""
-        probability = self.loaded.score(crops).fake_probability.astype(np.float64)
-        inside = np.clip(probability, SMALLEST, 1 - SMALLEST)
-        return np.asarray(np.log(inside / (1 - inside)))
+        return logit_of(self.loaded.score(crops).fake_probability.astype(np.float64))
+
+
+def logit_of(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the logits of probabilities, finite for 0 and 1 too."""
+    inside = np.clip(probability, SMALLEST, 1 - SMALLEST)
+    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def open_scorer(path: Path, device: str = "cpu", threads: int | None = None) -> Scorer:
