@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from tinydf.checkpoint import load_checkpoint
-from tinydf.forgery import TinyDF
 from tinydf_runtime.engine import ENGINES, Engine, open_engine
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UsageError
 from tinydf_runtime.files import sha256_of
@@ -61,7 +61,7 @@ class CheckpointScorer:
     sha256: str
     spec: ModelSpec
     device: str
-    network: TinyDF
+    network: nn.Module
     engine: str = "torch"
 
     def logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -135,5 +135,5 @@ def open_scorer(path: Path, device: str = "cpu", threads: int | None = None) -> 
     if threads is not None:
         torch.set_num_threads(threads)
     checkpoint = load_checkpoint(path)
-    network = checkpoint.build().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = checkpoint.build_network().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return CheckpointScorer(path, sha256, checkpoint.spec, device, network)
