@@ -14,6 +14,8 @@ LAYOUTS = {
     "dfdc": "dfdc",
     "deeperforensics": "deeperforensics",
     "celeb-df-v2": "celeb_df",
+    "celeb-df++": "celeb_df_plus",
+    "df40": "df40",
     "wilddeepfake": "wild_deepfake",
     "folders": "folders",
     "photos": "photos",
