@@ -85,7 +85,8 @@ class EfficientNetLite0(nn.Module):
 
     def pool(self, features: Tensor) -> Tensor:
         """N x 320 x h x w -> N x 1280."""
-        return functional.relu6(self.bn1(self.conv_head(features))).mean((2, 3))
+        head: Tensor = functional.relu6(self.bn1(self.conv_head(features)))
+        return head.mean((2, 3))
 
 
 class Block(nn.Module):

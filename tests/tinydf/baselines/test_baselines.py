@@ -51,7 +51,8 @@ def test_a_training_step_moves_every_parameter_and_lowers_the_loss(name: str) ->
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0)
     losses = []
     for _ in range(8):
-        loss = forgery_loss(*network(pictures), labels, maps, 1.0)
+        logits, map_logits = network(pictures)
+        loss = forgery_loss(logits, map_logits, labels, maps, 1.0)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         assert all(parameter.grad is not None for parameter in network.parameters())

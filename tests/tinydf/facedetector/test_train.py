@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -120,6 +122,36 @@ def test_the_command_trains_and_chooses_a_threshold(faces_folder: Path, tmp_path
     assert result.exit_code == 0, result.output
     checkpoint = load_detector(tmp_path / "facedetector.safetensors")
     assert 0.3 <= checkpoint.facts["score_threshold"] <= 0.8
+
+
+INTERRUPTED = """
+import os, signal, sys
+import tinydf.facedetector.train as training
+learn = training._learn
+def interrupt(*arguments):
+    # A terminal sends Ctrl-C to the workers too.
+    os.killpg(0, signal.SIGINT)
+    return learn(*arguments)
+training._learn = interrupt
+from tinydf.cli.train_detector import main
+main()
+"""
+
+
+def test_ctrl_c_saves_the_state_though_the_workers_get_it_too(faces_folder: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(faces_folder), "--out", str(tmp_path), "--steps", "50", "--batch-size", "1"]
+    arguments += ["--validation-pictures", "4", "--workers", "1", "--device", "cpu", "--threads", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, *arguments],
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        check=False,
+    )
+    assert done.returncode == 130, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tinydf-train-detector: interrupted; the state is saved.")
+    assert (tmp_path / "state.safetensors").is_file()
 
 
 def test_a_missing_folder_ends_the_command_with_one_line(tmp_path: Path) -> None:
