@@ -85,8 +85,8 @@ class EfficientNetLite0(nn.Module):
 
     def pool(self, features: Tensor) -> Tensor:
         """N x 320 x h x w -> N x 1280."""
-        head: Tensor = functional.relu6(self.bn1(self.conv_head(features)))
-        return head.mean((2, 3))
+        pooled: Tensor = functional.relu6(self.bn1(self.conv_head(features))).mean((2, 3))
+        return pooled
 
 
 class Block(nn.Module):
@@ -114,8 +114,8 @@ class Block(nn.Module):
         if self.stride > 1:
             y = _pad_far(y, self.kernel)
         y = functional.relu6(self.bn1(self.depthwise_conv(y)))
-        y = self.bn2(self.project_conv(y))
-        return x + y if self.has_skip else y
+        projected: Tensor = self.bn2(self.project_conv(y))
+        return x + projected if self.has_skip else projected
 
 
 def find_lite0_weights() -> Path:
