@@ -100,10 +100,19 @@ def test_wheel_alone_verifies_its_network(environment: Path, tmp_path: Path) -> 
     assert json.loads(run(environment / "tinydf-verify", model, "--json", cwd=tmp_path).stdout)["passed"] is True
 
 
-@pytest.mark.parametrize("command", ["tinydf-prepare", "tinydf-train", "tinydf-evaluate", "tinydf-export"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "tinydf-prepare videos --layout folders --out faces",
+        "tinydf-train --data faces --out run",
+        "tinydf-train-detector --data faces --out run",
+        "tinydf-evaluate model.onnx --data faces",
+        "tinydf-export --target onnx --out model.onnx",
+    ],
+)
 def test_commands_that_need_torch_say_what_to_install(environment: Path, tmp_path: Path, command: str) -> None:
-    arguments = ["--target", "onnx", "--out", "m.onnx"] if command == "tinydf-export" else ["--out", "run"]
-    done = run(environment / command, *arguments, cwd=tmp_path, check=False)
+    name, *arguments = command.split()
+    done = run(environment / name, *arguments, cwd=tmp_path, check=False)
     assert done.returncode == 4, done.stderr[-2000:]
     assert done.stderr.count("\n") == 1
     assert "pip install -c constraints.txt '.[" in done.stderr

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
+from tinydf.baselines import NETWORKS, build_network
 from tinydf.forgery import TinyDF
-from tinydf_runtime.errors import ModelFileError, UnreadableInputError
+from tinydf_runtime.errors import ModelFileError, UnreadableInputError, UsageError
 from tinydf_runtime.files import sha256_of, write_atomically
 from tinydf_runtime.spec import METADATA_KEY, ModelSpec
 
@@ -42,9 +43,25 @@ class Checkpoint:
         """Channels as a multiple of the shipped network's."""
         return float(self.config.get("width", 1.0))
 
+    @property
+    def network(self) -> str:
+        """Its name in ``NETWORKS``."""
+        return str(self.config.get("network", "tinydf"))
+
     def build(self) -> TinyDF:
-        """Returns the network in evaluation mode."""
-        model = TinyDF(self.width)
+        """Returns TinyDF in evaluation mode.
+
+        Raises:
+            UsageError: It is another network, for comparison alone.
+        """
+        model = self.build_network()
+        if not isinstance(model, TinyDF):
+            raise UsageError(f"checkpoint: is of the network {self.network}; only tinydf-evaluate measures it.")
+        return model
+
+    def build_network(self) -> nn.Module:
+        """Returns the network in evaluation mode, whichever it is."""
+        model = _empty_network(self.network, self.width)
         model.load_state_dict(dict(self.state))
         return model.eval()
 
@@ -79,8 +96,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise UnreadableInputError(f"{path}: no such file. Expected a checkpoint that tinydf-train wrote.")
     state, config, spec = _read_pt(path) if path.suffix == ".pt" else _read_safetensors(path)
-    _check_state(state, path, float(config.get("width", 1.0)))
-    return Checkpoint(state, config, replace(spec, checkpoint_sha256=sha256_of(path)))
+    checkpoint = Checkpoint(state, config, replace(spec, checkpoint_sha256=sha256_of(path)))
+    _check_state(checkpoint, path)
+    return checkpoint
 
 
 def load_default() -> Checkpoint:
@@ -113,9 +131,16 @@ def _read_pt(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], ModelSpec]:
         raise ModelFileError(f"{path}: is no TinyDF training state ({error}).") from error
 
 
-def _check_state(state: Mapping[str, Tensor], path: Path, width: float) -> None:
+def _empty_network(name: str, width: float) -> nn.Module:
+    return TinyDF(width) if name == "tinydf" else build_network(name)
+
+
+def _check_state(checkpoint: Checkpoint, path: Path) -> None:
+    state = checkpoint.state
+    if checkpoint.network not in NETWORKS:
+        raise ModelFileError(f"{path}: network {checkpoint.network}, expected one of {', '.join(NETWORKS)}.")
     with torch.device("meta"):
-        expected = TinyDF(width).state_dict()
+        expected = _empty_network(checkpoint.network, checkpoint.width).state_dict()
     for name, value in expected.items():
         if name not in state or state[name].shape != value.shape:
             found = tuple(state[name].shape) if name in state else "nothing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -91,6 +92,7 @@ def bench_models(
     turns: int,
     labelled: LabelledCrops | None = None,
     report: Report = lambda done, total: None,
+    stop: threading.Event | None = None,
 ) -> tuple[Row, ...]:
     """Measures every model with every number of threads and batch size.
 
@@ -102,6 +104,7 @@ def bench_models(
         turns: How often each row's turn comes.
         labelled: Crops to compare on; the first model's golden crops without.
         report: Told how many steps are done.
+        stop: Once set, no further turn begins; rows hold the latencies measured by then, and nothing else is measured.
 
     Returns:
         A row for each, also for a model whose engine or device is not there; then one for each other engine that is
@@ -122,14 +125,18 @@ def bench_models(
         return (*missing, *_absent_engines(missing))
     crops = _comparison_crops(contenders[0], labelled)
     timings: list[list[float]] = [[] for _ in contenders]
-    for _ in range(turns):
-        for contender, calls in zip(contenders, timings, strict=True):
-            calls.extend(_time_calls(contender, crops))
-            step()
+    for contender, calls in list(zip(contenders, timings, strict=True)) * turns:
+        if stop is not None and stop.is_set():
+            break
+        calls.extend(_time_calls(contender, crops))
+        step()
     first: NDArray[np.float32] | None = None
     found: dict[tuple[Path, int | None], NDArray[np.float32]] = {}
     rows = []
     for contender, calls in zip(contenders, timings, strict=True):
+        if stop is not None and stop.is_set():
+            rows += [replace(contender.row, **_latency(calls, contender))] if calls else []
+            continue
         key = (contender.path, contender.row.threads)
         if key not in found:
             found[key] = contender.engine.score(crops).fake_probability

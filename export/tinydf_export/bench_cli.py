@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import click
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tinydf_runtime import __version__
 from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, device_option, json_option, write_figures
 from tinydf_runtime.embedded import DEFAULT_MODEL
-from tinydf_runtime.errors import UsageError, needs
+from tinydf_runtime.errors import ExitCode, UsageError, needs
+from tinydf_runtime.interrupt import stopping_on_interrupt
+from tinydf_runtime.progress import Progress
 
 if TYPE_CHECKING:
     from tinydf_calibration.sampler import LabelledCrops
@@ -69,11 +70,14 @@ def main(
     plot: Path | None,
     json_path: Path | None,
     quiet: bool,
-) -> None:
+) -> int:
     """Measures each MODEL, or the embedded one: size, time to load, latency, faces a second, memory, agreement.
 
     The others are compared with the first. All are measured in turns, so that what else the machine does hits each
     alike; size, loading and memory are of a fresh process.
+
+    Exit status: 0 done, 2 wrong usage, 5 pictures of --data cannot be read (the rest is measured), 6 model file
+    damaged, 7 output could not be written, 130 interrupted (what was measured by then is written).
     """
     paths = models or (DEFAULT_MODEL,)
     silent = quiet or json_path == STANDARD_OUTPUT
@@ -81,16 +85,9 @@ def main(
         raise UsageError(f"{plot}: expected a name that ends in .png, .svg or .pdf.")
     with needs("export"):
         from tinydf_export.bench import bench_models
-    labelled = None if data is None else _read_labelled(data, paths[0])
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=silent or not sys.stderr.isatty(),
-    ) as progress:
-        task = progress.add_task("measuring")
+    stop, unread = threading.Event(), list[str]()
+    labelled = None if data is None else _read_labelled(data, paths[0], unread.append)
+    with Progress("measuring", unit="turns", quiet=silent) as progress, stopping_on_interrupt(stop):
         rows = bench_models(
             paths,
             device=device,
@@ -98,7 +95,8 @@ def main(
             batches=batches,
             turns=turns,
             labelled=labelled,
-            report=lambda done, total: progress.update(task, completed=done, total=total),
+            report=progress.advance,
+            stop=stop,
         )
     figures = {"schema": "tinydf.bench/1", "rows": [asdict(row) for row in rows]}
     write_figures(json.dumps(figures, indent=2) + "\n", json_path)
@@ -113,15 +111,21 @@ def main(
             if row.missing:
                 place = f"{row.model}: " if row.model else ""
                 console.print(f"{place}{row.missing}", highlight=False, markup=False)
+    for reason in dict.fromkeys(unread):
+        click.echo(f"tinydf-bench: left out: {reason}", err=True)
+    if stop.is_set():
+        click.echo("tinydf-bench: interrupted; what was measured is written.", err=True)
+        return ExitCode.INTERRUPTED
+    return ExitCode.INPUT if unread else ExitCode.DONE
 
 
-def _read_labelled(folder: Path, model: Path) -> LabelledCrops:
+def _read_labelled(folder: Path, model: Path, skip: Callable[[str], None]) -> LabelledCrops:
     """Cuts crops of the test part as the first model wants them."""
     with needs("train"):
         from tinydf_export.labelled_crops import read_labelled_crops
     from tinydf_runtime.engine import open_engine
 
-    return read_labelled_crops(folder, "test", open_engine(model).spec.crop, _CROPS)
+    return read_labelled_crops(folder, "test", open_engine(model).spec.crop, _CROPS, skip=skip)
 
 
 def bench_table(rows: Sequence[Row]) -> Table:

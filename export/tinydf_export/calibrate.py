@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tinydf.checkpoint import Checkpoint
@@ -12,7 +13,7 @@ from tinydf_calibration.calibrate import Keys, calibrate
 from tinydf_calibration.sampler import LabelledCrops, stratified_sample
 from tinydf_calibration.table import CalibrationTable, read_table, rekey
 from tinydf_export.float_graph import build_float_graph
-from tinydf_export.labelled_crops import read_labelled_crops
+from tinydf_export.labelled_crops import Skip, read_labelled_crops
 
 SAMPLES = 256
 VALIDATION_PAIRS = 300
@@ -44,6 +45,7 @@ def calibrate_checkpoint(
     max_auc_drop: float = MAX_AUC_DROP,
     seed: int = 0,
     report: Report = lambda stage, done, total: None,
+    skip: Skip = lambda reason: None,
 ) -> Calibration:
     """Calibrates a checkpoint on split train of a folder and judges it on split val; split test is not touched.
 
@@ -55,6 +57,7 @@ def calibrate_checkpoint(
         max_auc_drop: Loss of AUC that the quantised network may show.
         seed: Of the choice of crops and of forgeries.
         report: Told the stage and how far it is.
+        skip: Told of each picture that cannot be read and is left out.
 
     Raises:
         UnreadableInputError: The table of faces is missing or damaged, or no picture can be read.
@@ -62,10 +65,10 @@ def calibrate_checkpoint(
     """
     recipe = checkpoint.spec.crop
     validation = read_labelled_crops(
-        folder, "val", recipe, 2 * validation_pairs, seed, lambda done, total: report("validation crops", done, total)
+        folder, "val", recipe, 2 * validation_pairs, seed, partial(report, "validation crops"), skip
     )
     pool = read_labelled_crops(
-        folder, "train", recipe, POOL * samples, seed, lambda done, total: report("calibration crops", done, total)
+        folder, "train", recipe, POOL * samples, seed, partial(report, "calibration crops"), skip
     )
     sample = pool.take(stratified_sample(list(pool.attributes().values()), samples, seed))
     report("graph", 0, 1)

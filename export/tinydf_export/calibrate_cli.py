@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tinydf_runtime import __version__
 from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
-from tinydf_runtime.errors import OutputError, QualityError, UsageError, needs
+from tinydf_runtime.errors import ExitCode, OutputError, QualityError, UsageError, needs
 from tinydf_runtime.files import write_atomically
+from tinydf_runtime.progress import Progress
 
 if TYPE_CHECKING:
     from tinydf_calibration.table import CalibrationTable
@@ -77,7 +75,7 @@ def main(
     html: Path | None,
     json_path: Path | None,
     quiet: bool,
-) -> None:
+) -> int:
     """Measures what INT8 needs to know about CHECKPOINT, or about the shipped one where none is named.
 
     Ranges come from split train, choices are judged on split val; split test is never touched. The table is valid for
@@ -85,23 +83,26 @@ def main(
     makes of them. With --rekey nothing is measured: a table keeps its ranges and gets the key of the graph that the
     installed versions write for its checkpoint.
 
-    Exit status: 0 done, 2 wrong usage, 3 no choice keeps to --max-auc-drop (the table is written), 5 faces cannot be
-    read, 6 checkpoint damaged, 7 output could not be written, 130 interrupted (nothing is written).
+    Exit status: 0 done, 2 wrong usage, 3 no choice keeps to --max-auc-drop (the table is written), 5 pictures cannot be
+    read (the table is written if enough can be), 6 checkpoint damaged, 7 output could not be written, 130 interrupted
+    (nothing is written).
     """
     _check_outputs([path for path in (out, html, json_path) if path is not None and path != STANDARD_OUTPUT])
     if (data is None) == (old is None):
         raise UsageError("--data, --rekey: expected one of them: faces to measure on, or a table whose ranges to keep.")
     with needs("export"):
         from tinydf.checkpoint import load_checkpoint, load_default
+        from tinydf.data.skipped import Skipped
         from tinydf_calibration.report import render_page, to_json
         from tinydf_calibration.table import write_table
         from tinydf_export.calibrate import calibrate_checkpoint, rekey_table
     loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
+    skipped = Skipped()
     if data is None:
         assert old is not None
         table = rekey_table(loaded, old)
     else:
-        with _bar(quiet) as report:
+        with Progress("calibrating", quiet=quiet) as progress:
             table = calibrate_checkpoint(
                 loaded,
                 data,
@@ -109,7 +110,8 @@ def main(
                 validation_pairs=pairs,
                 max_auc_drop=max_auc_drop,
                 seed=seed,
-                report=report,
+                report=lambda stage, done, total: progress.advance(done, total, stage=stage),
+                skip=skipped.note,
             ).table
     write_table(table, out)
     if html is not None:
@@ -119,7 +121,10 @@ def main(
     write_figures(to_json(table, out), json_path)
     if not quiet and json_path != STANDARD_OUTPUT:
         Console().print(_outcome(table, out))
+    if (line := skipped.line()) is not None:
+        click.echo(f"tinydf-calibrate: {line}", err=True)
     _require(table, max_auc_drop)
+    return ExitCode.INPUT if skipped.reasons() else ExitCode.DONE
 
 
 def _check_outputs(paths: list[Path]) -> None:
@@ -171,17 +176,6 @@ def _require(table: CalibrationTable, max_auc_drop: float) -> None:
             f"{worst}: loses {drops[worst]:.4f} of AUC, expected at most {max_auc_drop:g}. Calibrate on more crops "
             "with --samples, or allow more with --max-auc-drop."
         )
-
-
-@contextmanager
-def _bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on a terminal, one stage after the other."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    hidden = quiet or not console.is_terminal
-    with Progress(*columns, TimeElapsedColumn(), console=console, disable=hidden, transient=True) as progress:
-        task = progress.add_task("calibrating", total=None)
-        yield lambda stage, done, total: progress.update(task, description=stage, completed=done, total=total)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_calibration.table import CalibrationTable, read_table
-from tinydf_export.calibrate import calibrate_checkpoint
-from tinydf_export.labelled_crops import read_labelled_crops
+from tinydf_export.calibrate import Report, calibrate_checkpoint
+from tinydf_export.labelled_crops import Skip, read_labelled_crops
 from tinydf_export.shipped import SHIPPED_TABLE, is_shipped
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.spec import Precision
@@ -32,7 +33,14 @@ class ExportInputs:
 
 
 def gather_inputs(
-    checkpoint: Checkpoint, precision: Precision, table_path: Path | None, faces: Path | None, max_auc_drop: float
+    checkpoint: Checkpoint,
+    precision: Precision,
+    table_path: Path | None,
+    faces: Path | None,
+    max_auc_drop: float,
+    *,
+    report: Report = lambda stage, done, total: None,
+    skip: Skip = lambda reason: None,
 ) -> ExportInputs:
     """Reads the table, or makes one, and cuts the crops that the export is measured on.
 
@@ -43,6 +51,8 @@ def gather_inputs(
             take the table that is shipped with it.
         faces: Folder of prepared faces; its validation part proves the export.
         max_auc_drop: Bound that a calibration must keep to.
+        report: Told the stage and how far it is.
+        skip: Told of each picture that cannot be read and is left out.
 
     Raises:
         CalibrationFileError: The table is missing or damaged.
@@ -50,7 +60,7 @@ def gather_inputs(
         UsageError: Its validation part is empty, or nothing tells how to calibrate.
     """
     if precision == "int8" and table_path is None and faces is not None:
-        calibration = calibrate_checkpoint(checkpoint, faces, max_auc_drop=max_auc_drop)
+        calibration = calibrate_checkpoint(checkpoint, faces, max_auc_drop=max_auc_drop, report=report, skip=skip)
         return ExportInputs(calibration.table, calibration.validation)
     if table_path is None and precision in ("int8", "w8") and is_shipped(checkpoint):
         table_path = SHIPPED_TABLE
@@ -60,5 +70,9 @@ def gather_inputs(
             "videos or photos like yours, and TABLE with tinydf-calibrate."
         )
     table = None if table_path is None else read_table(table_path)
-    crops = None if faces is None else read_labelled_crops(faces, "val", checkpoint.spec.crop, PROOF_CROPS)
-    return ExportInputs(table, crops)
+    if faces is None:
+        return ExportInputs(table, None)
+    cut = partial(report, "crops to measure on")
+    return ExportInputs(
+        table, read_labelled_crops(faces, "val", checkpoint.spec.crop, PROOF_CROPS, report=cut, skip=skip)
+    )

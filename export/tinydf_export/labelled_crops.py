@@ -25,6 +25,8 @@ __all__ = ["LabelledCrops", "read_labelled_crops"]
 JPEG_QUALITY = 90
 
 Report = Callable[[int, int], None]
+Skip = Callable[[str], None]
+"""Told the name of a picture that cannot be read, and why."""
 
 
 def read_labelled_crops(
@@ -34,6 +36,7 @@ def read_labelled_crops(
     count: int,
     seed: int = 0,
     report: Report = lambda done, total: None,
+    skip: Skip = lambda reason: None,
 ) -> LabelledCrops:
     """Cuts crops that stand for a whole split: alike many of each source, size, compression and way of forging.
 
@@ -46,6 +49,7 @@ def read_labelled_crops(
         count: How many crops; fewer where there are no more or some cannot be read.
         seed: Of the choice and of forgeries.
         report: Told how many of the pictures are cut.
+        skip: Told of each picture that is left out.
 
     Raises:
         UnreadableInputError: The table is missing or damaged, or not one picture can be read.
@@ -61,6 +65,7 @@ def read_labelled_crops(
             cut = entries.cut(int(place), [UNCHANGED]).crops[:, 0]
         except TinyDFError as error:
             first_failure = first_failure or str(error)
+            skip(str(error))
         else:
             crops.extend(cut)
             faces.extend(entries.faces(int(place)))

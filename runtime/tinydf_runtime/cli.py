@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 
-from tinydf_runtime.bar import task
 from tinydf_runtime.command import device_option
 from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.engine import AUTO
@@ -23,7 +22,7 @@ from tinydf_runtime.outputs import annotation_targets, check_outputs, write_repo
 from tinydf_runtime.overlap import Task
 from tinydf_runtime.page.reproduce import typed_command
 from tinydf_runtime.pipeline import Analyzer
-from tinydf_runtime.plain_text import printable
+from tinydf_runtime.progress import Progress
 from tinydf_runtime.report import EVIDENCE_NOTE
 from tinydf_runtime.sandbox.client import start_early
 from tinydf_runtime.source import kind_of
@@ -238,8 +237,8 @@ def judge_all(
 
             item = follow_stream(source, analyzer, limits, wishes, run.silent)
         else:
-            with task(printable(Path(source).name or source), run.silent) as progress:
-                item = analyzer.analyze_input(source, progress, limits)
+            with Progress(Path(source).name or source, unit="s", quiet=run.silent) as progress:
+                item = analyzer.analyze_input(source, progress.advance, limits)
         run.done.append(item)
         if item.message is not None:
             say_error(item.message)
@@ -254,11 +253,11 @@ def judge_all(
 
             threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
             note: str | None = None
-            with task(printable(f"drawing {targets[source].name}"), run.silent) as progress:
+            with Progress(f"drawing {targets[source].name}", unit="s", quiet=run.silent) as progress:
                 if item.kind == "image":
                     annotate_image(item, targets[source], threshold, margin, sandbox)
                 else:
-                    note = annotate_video(item, targets[source], threshold, margin, progress, run.stop, sandbox)
+                    note = annotate_video(item, targets[source], threshold, margin, progress.advance, run.stop, sandbox)
             if note is not None and not run.silent:
                 say_error(f"{targets[source]}: {note}")
 

@@ -36,6 +36,11 @@ class PromptCommand(OneLineCommand):
             raise
 
 
+def leave_interrupts_to_parent() -> None:
+    """Makes a worker process deaf to Ctrl-C, which a terminal sends to all: its parent saves first, then ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @contextmanager
 def stopping_on_interrupt(stop: threading.Event) -> Iterator[None]:
     """Makes the first Ctrl-C end the work at the next frame, and the second one at once."""

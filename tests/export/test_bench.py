@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -47,6 +48,35 @@ def test_every_model_is_measured_with_every_batch_and_number_of_threads(
         assert (row.engine, row.precision, row.load_ms) == ("onnxruntime", "fp32", 12.0)
         assert row.mean_difference == 0 and row.flipped == 0 and row.auc is None
     assert measured[0].size_bytes == tiny_classifier.stat().st_size
+
+
+def test_an_interrupted_bench_keeps_what_was_measured(tiny_classifier: Path, no_process: None) -> None:
+    stop = threading.Event()
+    rows = bench_models(
+        [tiny_classifier],
+        device="cpu",
+        threads=[1],
+        batches=[1, 2, 4],
+        turns=5,
+        report=lambda done, total: stop.set() if done == 2 else None,
+        stop=stop,
+    )
+    measured = [row for row in rows if not row.missing]
+    assert [row.batch for row in measured] == [1, 2]
+    assert all(row.p50_ms is not None and row.load_ms is None for row in measured)
+
+
+def test_ctrl_c_writes_the_rows_and_exits_130(tiny_classifier: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from tinydf_export import bench; real = bench._time_calls;"
+        "bench._time_calls = lambda *one: (real(*one), os.kill(os.getpid(), signal.SIGINT))[0];"
+        "from tinydf_export.bench_cli import main; main()"
+    )
+    arguments = [str(tiny_classifier), "--json", str(tmp_path / "rows.json"), "--quiet"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr == "tinydf-bench: interrupted; what was measured is written.\n"
+    assert json.loads((tmp_path / "rows.json").read_text())["rows"][0]["p50_ms"] > 0
 
 
 def test_labelled_crops_give_auc_and_differences(tiny_classifier: Path, no_process: None) -> None:

@@ -179,6 +179,21 @@ def test_faces_that_are_not_there_exit_5(run: Callable[..., Result], tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_photo_that_cannot_be_read_is_left_out_named_and_exits_5(run: Callable[..., Result], tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    write_drawn_faces(folder, 24)
+    photos = sorted(path for path in folder.rglob("*.*") if path.suffix != ".csv")
+    broken = photos[::6]
+    for path in broken:
+        path.write_bytes(path.read_bytes()[:20])
+    result = run("--data", folder, "--out", tmp_path / "table.json", "--max-auc-drop", "1", "--samples", "100")
+    assert result.exit_code == 5, result.output
+    assert (tmp_path / "table.json").is_file()
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("tinydf-calibrate: ") and "left out" in line
+    assert any(path.name in line for path in broken)
+
+
 def test_missing_and_damaged_checkpoints_exit_5_and_6(faces: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.safetensors").write_bytes(b"\0" * 100)
     for name, code in (("gone.safetensors", 5), ("broken.safetensors", 6)):

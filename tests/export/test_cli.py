@@ -5,12 +5,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 from click import Command
 from click.testing import CliRunner, Result
 
 from tinydf.checkpoint import Checkpoint
-from tinydf_export import ExportedModel, cli, parity
+from tinydf.data.drawn_faces import write_drawn_faces
+from tinydf.data.photos import read_photos
+from tinydf_export import ExportedModel, cli, export, parity
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.spec import ModelSpec
 
@@ -45,6 +48,21 @@ def test_export_writes_a_model_that_verify_accepts(
     assert "largest difference" in verified.stdout
     # The same checkpoint gives the same bytes, however often it is traced.
     assert out.read_bytes() == exported.path.read_bytes()
+
+
+def test_a_photo_that_cannot_be_read_is_left_out_named_and_exits_5(
+    checkpoint_path: Path, plain_model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "build_float_graph", lambda checkpoint: plain_model)
+    faces, out = tmp_path / "faces", tmp_path / "model.onnx"
+    write_drawn_faces(faces, 8)
+    held_out = [photo.path for photo in read_photos(faces, "val")]
+    held_out[0].write_bytes(held_out[0].read_bytes()[:20])
+    result = run_export(checkpoint_path, "--target", "onnx", "--out", out, "--data", faces, "--max-auc-drop", 1)
+    assert result.exit_code == 5, result.output
+    assert out.is_file() and "given crops" in result.stdout
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("tinydf-export: ") and "left out" in line and held_out[0].name in line
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,9 @@ def test_a_set_with_fakes_is_balanced_over_methods_and_compressions(prepared: Pa
 
 def test_pictures_that_cannot_be_read_are_left_out_unless_all_are(prepared: Path) -> None:
     (prepared / "3.png").write_bytes(b"no picture")
-    assert len(read_labelled_crops(prepared, "val", RECIPE, 100)) == 23
+    skipped: list[str] = []
+    assert len(read_labelled_crops(prepared, "val", RECIPE, 100, skip=skipped.append)) == 23
+    assert len(skipped) == 1 and "3.png: cannot be read" in skipped[0]
     for path in prepared.glob("*.png"):
         path.write_bytes(b"no picture")
     with pytest.raises(UnreadableInputError, match="not one picture"):

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tinydf_runtime.command import OneLineCommand, device_option, json_option, write_figures
+from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.engine import ENGINES
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError, needs
 from tinydf_runtime.files import write_atomically
-
-with needs("train"):
-    from tinydf.evaluation.evaluate import evaluate
-    from tinydf.evaluation.faces import open_faces
-    from tinydf.evaluation.operating_point import fit_operating_point, store_operating_point
-    from tinydf.evaluation.page import render_page
-    from tinydf.evaluation.perturbations import LADDER, UNCHANGED
-    from tinydf.evaluation.plain_photos import as_table
-    from tinydf.evaluation.real_clips import read_real_clips, real_clips_of, write_real_clips
-    from tinydf.evaluation.result import Settings, to_json
-    from tinydf.evaluation.scores import score_faces
-    from tinydf.evaluation.scoring import CHECKPOINTS, Scorer, open_scorer
-    from tinydf.evaluation.tables import show_evaluation, show_matrix
+from tinydf_runtime.progress import Progress
 
 if TYPE_CHECKING:
     from tinydf.data.manifest import Split
-    from tinydf.evaluation.result import Evaluation
-    from tinydf.evaluation.scores import Report
+    from tinydf.evaluation.result import Evaluation, Settings
+    from tinydf.evaluation.scoring import Scorer
 
 FAILURES_SHOWN = 20
 
@@ -58,7 +46,15 @@ class _SeveralFolders(OneLineCommand):
     epilog="Example: tinydf-evaluate mine.onnx --data faces/ff++ faces/celeb-df --html report.html",
 )
 @click.version_option(package_name="tinydf")
-@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
+@click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="MODEL...")
+@click.option(
+    "--scorer",
+    "functions",
+    multiple=True,
+    metavar="FILE.py:FUNCTION",
+    help="Also measure a detector of your own: a function of crops, N x 224 x 224 x 3 RGB uint8, that returns N fake "
+    "probabilities.",
+)
 @click.option(
     "--data",
     "folders",
@@ -100,6 +96,7 @@ class _SeveralFolders(OneLineCommand):
 @click.option("--quiet", is_flag=True, help="Print only errors.")
 def main(
     models: tuple[Path, ...],
+    functions: tuple[str, ...],
     folders: tuple[Path, ...],
     split: Split,
     limit: int | None,
@@ -115,23 +112,37 @@ def main(
     workers: int,
     quiet: bool,
 ) -> int:
-    """Measures each MODEL, a checkpoint or an exported model, on each folder of prepared faces.
+    """Measures each MODEL, a checkpoint or an exported model, and each --scorer on each folder of prepared faces.
 
     A folder of real photos alone is measured on forgeries that code makes of them, and every figure says so.
 
     Exit status: 0 done, 2 wrong usage, 5 a picture could not be read (the rest is measured), 6 model file damaged,
     7 output could not be written, 130 interrupted (what was done is written).
     """
+    with needs("train"):
+        from tinydf.evaluation.evaluate import evaluate
+        from tinydf.evaluation.faces import open_faces
+        from tinydf.evaluation.function_scorer import open_function
+        from tinydf.evaluation.perturbations import LADDER
+        from tinydf.evaluation.real_clips import read_real_clips, real_clips_of, write_real_clips
+        from tinydf.evaluation.result import Settings
+        from tinydf.evaluation.scoring import open_scorer
+        from tinydf.evaluation.tables import show_evaluation, show_matrix
+    if not models and not functions:
+        raise UsageError("nothing to measure: give a MODEL, or a function as --scorer FILE.py:FUNCTION.")
     if (fpr is None) != (fit is None):
         raise UsageError("--fpr P and --fit OUT go together: what is fitted is stored in a checkpoint.")
-    if fit is not None and (len(models) > 1 or models[0].suffix != ".safetensors"):
+    if fit is not None and (len(models) != 1 or models[0].suffix != ".safetensors"):
         raise UsageError("--fit: expected one MODEL that ends in .safetensors, whose weights are kept.")
     _check_outputs([path for path in (real_clips, json_path, html) if path is not None and str(path) != "-"], fit)
     console = Console(quiet=quiet or str(json_path) == "-")
-    scorers = [open_scorer(path, device, threads) for path in models]
+    scorers: list[Scorer] = [open_scorer(path, device, threads) for path in models]
+    # Where the models disagree about the crop, a function gets the first one's.
+    recipe = scorers[0].spec.crop if scorers else CropRecipe()
+    scorers += [open_function(address, recipe) for address in functions]
     if fpr is not None and fit is not None:
         _fit(scorers[0], folders, fpr, fit, limit, seed, workers, quiet)
-        scorers = [open_scorer(fit, device, threads)]
+        scorers[0] = open_scorer(fit, device, threads)
     known = {} if real_clips is None else read_real_clips(real_clips)
     done: list[Evaluation] = []
     ladder = LADDER if robustness else ()
@@ -142,8 +153,8 @@ def main(
             for scorer in scorers:
                 for folder, table in tables:
                     faces = replace(open_faces(table, split, scorer.spec.crop, limit, seed), folder=folder)
-                    with _bar(f"{scorer.path.name} on {folder.name}", quiet) as report:
-                        done.append(evaluate(scorer, faces, ladder, seed, workers, report))
+                    with Progress(f"{scorer.path.name} on {folder.name}", unit="pictures", quiet=quiet) as progress:
+                        done.append(evaluate(scorer, faces, ladder, seed, workers, progress.advance))
                     show_evaluation(done[-1], console)
                 if real_clips is not None:
                     known[_checkpoint_of(scorer)] = real_clips_of(done[-len(folders) :], seed)
@@ -161,8 +172,10 @@ def main(
 
 def _table_of(folder: Path, split: Split, limit: int | None, quiet: bool, stack: ExitStack) -> Path:
     """Returns a folder with a table: this one, or for plain photos one that goes with ``stack``."""
-    with _bar(f"faces of {folder.name}", quiet) as report:
-        table, without = stack.enter_context(as_table(folder, split, limit, report))
+    from tinydf.evaluation.plain_photos import as_table
+
+    with Progress(f"faces of {folder.name}", unit="photos", quiet=quiet) as progress:
+        table, without = stack.enter_context(as_table(folder, split, limit, progress.advance))
     if without and not quiet:
         click.echo(f"tinydf-evaluate: {folder}: {without} photos show no face, or cannot be read.", err=True)
     return table
@@ -170,6 +183,8 @@ def _table_of(folder: Path, split: Split, limit: int | None, quiet: bool, stack:
 
 def _checkpoint_of(scorer: Scorer) -> str:
     """Returns the hash of the checkpoint that a model is, or was exported from."""
+    from tinydf.evaluation.scoring import CHECKPOINTS
+
     return scorer.sha256 if scorer.path.suffix in CHECKPOINTS else scorer.spec.checkpoint_sha256
 
 
@@ -184,11 +199,16 @@ def _fit(
     quiet: bool,
 ) -> None:
     """Fits the operating point on split val of all folders and stores it."""
+    from tinydf.evaluation.faces import open_faces
+    from tinydf.evaluation.operating_point import fit_operating_point, store_operating_point
+    from tinydf.evaluation.perturbations import UNCHANGED
+    from tinydf.evaluation.scores import score_faces
+
     sets = [open_faces(folder, "val", scorer.spec.crop, limit, seed) for folder in folders]
     parts = []
     for face_set in sets:
-        with _bar(f"fitting on {face_set.folder.name}, split val", quiet) as report:
-            parts.append(score_faces(face_set, scorer, (UNCHANGED,), workers, report)[0])
+        with Progress(f"fitting on {face_set.folder.name}, split val", unit="pictures", quiet=quiet) as progress:
+            parts.append(score_faces(face_set, scorer, (UNCHANGED,), workers, progress.advance)[0])
     point = fit_operating_point(parts, scorer.spec, fpr)
     store_operating_point(point, scorer.path, out, sets)
     if not quiet:
@@ -201,6 +221,8 @@ def _fit(
 
 def _check_outputs(reports: Sequence[Path], checkpoint: Path | None) -> None:
     """Refuses outputs that cannot or must not be written, before the work and not after it."""
+    from tinydf.evaluation.scoring import CHECKPOINTS
+
     for path in reports:
         # "--json MODEL" takes the model for the file to write.
         if path.suffix.lower() in (*CHECKPOINTS, *ENGINES):
@@ -213,6 +235,9 @@ def _check_outputs(reports: Sequence[Path], checkpoint: Path | None) -> None:
 def _write(done: Sequence[Evaluation], settings: Settings, json_path: Path | None, html: Path | None) -> None:
     if not done:
         return
+    from tinydf.evaluation.page import render_page
+    from tinydf.evaluation.result import to_json
+
     write_figures(to_json(done, settings), json_path)
     if html is not None:
         write_atomically(html, render_page(done, settings).encode())
@@ -225,17 +250,6 @@ def _list_failures(done: Sequence[Evaluation]) -> int:
     if len(reasons) > FAILURES_SHOWN:
         click.echo(f"tinydf-evaluate: and {len(reasons) - FAILURES_SHOWN} more; --json lists all.", err=True)
     return ExitCode.INPUT if reasons else ExitCode.DONE
-
-
-@contextmanager
-def _bar(words: str, quiet: bool) -> Iterator[Report]:
-    """A progress bar on a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    hidden = quiet or not console.is_terminal
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=hidden, transient=True) as progress:
-        task = progress.add_task(words, total=None)
-        yield lambda count, total: progress.update(task, completed=count, total=total)
 
 
 if __name__ == "__main__":

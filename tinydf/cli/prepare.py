@@ -7,23 +7,18 @@ import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tinydf.data.layouts.table import LAYOUTS, list_clips
 from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
 from tinydf_runtime.errors import ExitCode, UnreadableInputError, needs
+from tinydf_runtime.progress import Progress
 
-with needs("train"):
-    import cv2
-
-    from tinydf.data.layouts.listing import Listing, name_some
-    from tinydf.data.layouts.table import LAYOUTS
-    from tinydf.data.manifest import read_table
-    from tinydf.data.prepare import FAILURES_NAME, Prepared, limit_clips, prepare
-    from tinydf.data.splits import refuse_leaks
+if TYPE_CHECKING:
+    from tinydf.data.layouts.listing import Listing
+    from tinydf.data.prepare import Prepared
 
 NAME = "tinydf-prepare"
 SCHEMA = "tinydf.prepare/1"
@@ -68,27 +63,29 @@ def main(
     Exit status: 0 done, 2 wrong usage, 5 an input is missing, unreadable, cut off or shows no face (the rest is
     written), or a split leaks (nothing is written), 7 output could not be written, 130 interrupted.
     """
+    with needs("train"):
+        import cv2
+
+        from tinydf.data.layouts.listing import name_some
+        from tinydf.data.prepare import FAILURES_NAME, limit_clips, prepare
+        from tinydf.data.splits import refuse_leaks
     # OpenCV's own threads would compete with the other workers.
     cv2.setNumThreads(1)
     if not source.is_dir():
         raise UnreadableInputError(f"{source}: is no folder. Name the folder that holds the set.")
     silent = quiet or json_path == STANDARD_OUTPUT
-    listing = LAYOUTS[layout](source)
+    listing = list_clips(layout, source)
     # Of the whole set: a trial must not hide a leak.
     refuse_leaks(listing.clips)
     if limit is not None:
         listing = replace(listing, clips=tuple(limit_clips(listing.clips, limit)))
     if not quiet:
         _say_notes(listing)
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.completed}/{task.total} videos"), BarColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("", total=len(listing.clips))
-
-        def show(done: int, faces: int) -> None:
-            bar.update(task, completed=done, description=f"{faces} faces")
-
-        prepared = prepare(listing, source, out, faces_per_video, workers or _cores(), detector, show)
+    with Progress(source.name, len(listing.clips), unit="videos", quiet=quiet) as progress:
+        prepared = prepare(
+            *(listing, source, out, faces_per_video, workers or _cores(), detector),
+            report=lambda done, faces: progress.advance(done, faces=faces),
+        )
     write_figures(json.dumps(_figures(prepared, listing), indent=2) + "\n", json_path)
     if not silent:
         click.echo(f"{prepared.table}: {prepared.faces} faces of {prepared.done} videos or photos")
@@ -100,6 +97,8 @@ def main(
 
 
 def _say_notes(listing: Listing) -> None:
+    from tinydf.data.layouts.listing import name_some
+
     for note in listing.notes:
         _say(note)
     if listing.missing:
@@ -116,6 +115,8 @@ def _cores() -> int:
 
 
 def _figures(prepared: Prepared, listing: Listing) -> dict[str, Any]:
+    from tinydf.data.manifest import read_table
+
     faces = Counter((row.split, row.method, row.compression) for row in read_table(prepared.table.parent))
     clips = Counter((clip.split, clip.method, clip.compression) for clip in listing.clips)
     return {

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tinydf_runtime.command import OneLineCommand
-from tinydf_runtime.errors import UnavailableError, needs
+from tinydf_runtime.errors import ExitCode, UnavailableError, needs
+from tinydf_runtime.interrupt import stopping_on_interrupt
+from tinydf_runtime.progress import Progress
 
 with needs("train"):
     import cv2
@@ -76,8 +77,12 @@ def main(
     workers: int,
     resume: bool,
     quiet: bool,
-) -> None:
-    """Trains the face detector on photos with labelled faces."""
+) -> int:
+    """Trains the face detector on photos with labelled faces.
+
+    Exit status: 0 done, 2 wrong usage, 4 device missing, 5 the table cannot be read, 6 the state is damaged, 7 output
+    could not be written, 130 interrupted (the state is saved; --resume goes on).
+    """
     # OpenCV's own threads would compete with the network's, and a worker forked while they run never gets its locks.
     cv2.setNumThreads(1)
     if threads:
@@ -99,14 +104,11 @@ def main(
     if teacher is not None:
         photos = add_second_look(photos, look_again_cached(photos, teacher, out / "second_look.json"))
     origin = {"photos": len(photos), "second_look": teacher is not None}
-    console = Console(stderr=True)
-    columns = (TextColumn("step {task.completed}/{task.total}"), BarColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("starting", total=steps)
+    stop = threading.Event()
+    with Progress("train", steps, unit="steps", quiet=quiet) as progress, stopping_on_interrupt(stop):
 
         def show(step: int, loss: float, average_precision: float | None) -> None:
-            precision = "not yet validated" if average_precision is None else f"validation AP {average_precision:.3f}"
-            bar.update(task, completed=step, description=f"loss {loss:.2f}, {precision}")
+            progress.advance(step, loss=loss, AP=average_precision)
 
         best = train(
             *(photos, held_out, out, config),
@@ -115,10 +117,15 @@ def main(
             workers=workers,
             origin=origin,
             report=show,
+            stop=stop,
         )
+    if stop.is_set():
+        click.echo(f"tinydf-train-detector: interrupted; the state is saved. --resume --out {out} goes on.", err=True)
+        return ExitCode.INTERRUPTED
     threshold = set_threshold(best, held_out, validation_pictures, seed)
     if not quiet:
         click.echo(f"{best} score threshold {threshold:.2f}")
+    return ExitCode.DONE
 
 
 def _device(name: str) -> str:

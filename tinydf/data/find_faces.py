@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import cv2
 import numpy as np
 
 from tinydf.data.layouts.listing import Clip
+from tinydf.data.mask_video import FORGED_SHARE, MaskVideo
 from tinydf.data.parts import PartStatus, StoredFace, write_file
 from tinydf.data.sequences import read_sequence
 from tinydf.data.windows import Window, cut_window
@@ -52,11 +55,13 @@ class _Track:
 
     Attributes:
         scores: Of every detection.
+        altered: Share of each face that the clip's masks mark; empty without masks.
         every: One face of so many is kept.
         kept: In order of frame.
     """
 
     scores: list[float] = field(default_factory=list)
+    altered: list[float] = field(default_factory=list)
     every: int = 1
     kept: list[StoredFace] = field(default_factory=list)
 
@@ -65,7 +70,7 @@ def find_in_video(clip: Clip, detector: FaceDetector, out: Path, place: str, cou
     """Writes windows of the people in a video, spread evenly over it; frames are let go of one by one.
 
     A person counts who would be judged: seen ``MINIMUM_FACES`` times, at ``MINIMUM_SIDE_PX`` or more, and in half of
-    them surely a face. Several share ``count`` equally.
+    them surely a face. Several share ``count`` equally. Where the clip has masks, only people whom they mark count.
 
     Args:
         clip: A video.
@@ -75,7 +80,7 @@ def find_in_video(clip: Clip, detector: FaceDetector, out: Path, place: str, cou
         count: Windows of the whole video.
 
     Raises:
-        UnreadableInputError: No frame can be read.
+        UnreadableInputError: No frame can be read, or the masks cannot.
         OutputError: A window cannot be written.
     """
     sha256 = sha256_of(clip.path)
@@ -85,14 +90,18 @@ def find_in_video(clip: Clip, detector: FaceDetector, out: Path, place: str, cou
     sample_fps = max(SAMPLE_FPS, looks / duration_s) if duration_s else SAMPLE_FPS
     tracker, tracks = FaceTracker(), dict[int, _Track]()
     seen = 0
-    with VideoReader(clip.path, sample_fps) as reader:
+    with VideoReader(clip.path, sample_fps) as reader, _masks_of(clip) as masks:
         for frame in reader:
             for number, face in tracker.update(frame, detector.detect(frame.image)):
                 if _side_px(face) < MINIMUM_SIDE_PX:
                     continue
                 seen += 1
+                altered = masks.forged_share(frame, face.box_xyxy) if masks else None
+                if masks and altered is None:
+                    continue
                 track = tracks.setdefault(number, _Track())
                 track.scores.append(face.score)
+                track.altered += [] if altered is None else [altered]
                 if (len(track.scores) - 1) % track.every:
                     continue
                 window = cut_window(frame.image, face, RECIPE)
@@ -110,7 +119,8 @@ def find_in_video(clip: Clip, detector: FaceDetector, out: Path, place: str, cou
     if cut_short:
         cut = f"the video is cut off: {decoded} frames read" + (f" of {expected}" if expected else "")
     if not faces:
-        why = f"{seen} detections, nobody seen {MINIMUM_FACES} times" if seen else "nothing was detected"
+        who = f"nobody {'whom the masks mark ' if clip.mask else ''}seen {MINIMUM_FACES} times"
+        why = f"{seen} detections, {who}" if seen else "nothing was detected"
         return Found("no_face", f"no face: {why}" + (f"; {cut}" if cut else ""), ())
     return Found("truncated" if cut else "ok", cut, faces)
 
@@ -160,12 +170,24 @@ def find_in_sequence(clip: Clip, detector: FaceDetector, out: Path, place: str, 
     return Found("truncated" if cut else "ok", cut, tuple(sorted(faces, key=lambda face: face.frame)))
 
 
+@contextmanager
+def _masks_of(clip: Clip) -> Iterator[MaskVideo | None]:
+    if clip.mask is None:
+        yield None
+        return
+    with MaskVideo(clip.mask) as masks:
+        yield masks
+
+
 def _choose(tracks: dict[int, _Track], count: int, certain_score: float) -> tuple[StoredFace, ...]:
     """Returns the windows that stay: an equal share of each credible track, evenly spread over it."""
     credible = [
         (number, track)
         for number, track in tracks.items()
-        if len(track.scores) >= MINIMUM_FACES and median(track.scores) >= certain_score and track.kept
+        if len(track.scores) >= MINIMUM_FACES
+        and median(track.scores) >= certain_score
+        and track.kept
+        and (not track.altered or mean(track.altered) >= FORGED_SHARE)
     ]
     longest = sorted(credible, key=lambda pair: (-len(pair[1].scores), pair[0]))[:count]
     share = count // max(1, len(longest))

@@ -54,11 +54,11 @@ def read_sequence(clip: Clip, count: int, scratch: Path) -> Iterator[tuple[int, 
 
 
 def clip_size(clip: Clip) -> int:
-    """Returns the bytes of a clip's file, or the number of pictures in its folder; 0 where it is gone."""
+    """Returns the bytes of a clip's file and its mask's, or the pictures in its folder; 0 where it is gone."""
     try:
         if clip.path.is_dir():
             return len(_names_in(clip.path))
-        return clip.path.stat().st_size
+        return clip.path.stat().st_size + (clip.mask.stat().st_size if clip.mask else 0)
     except OSError:
         return 0
 

@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from tinydf.checkpoint import load_checkpoint
-from tinydf.forgery import TinyDF
 from tinydf_runtime.choices import check_choice
 from tinydf_runtime.engine import AUTO, ENGINES, Engine, open_engine
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError
@@ -62,7 +62,7 @@ class CheckpointScorer:
     sha256: str
     spec: ModelSpec
     device: str
-    network: TinyDF
+    network: nn.Module
     engine: str = "torch"
 
     def logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -100,9 +100,13 @@ class EngineScorer:
 
     def logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Returns N logits of N x side x side x 3 RGB uint8 crops."""
-        probability = self.loaded.score(crops).fake_probability.astype(np.float64)
-        inside = np.clip(probability, SMALLEST, 1 - SMALLEST)
-        return np.asarray(np.log(inside / (1 - inside)))
+        return logit_of(self.loaded.score(crops).fake_probability.astype(np.float64))
+
+
+def logit_of(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the logits of probabilities, finite for 0 and 1 too."""
+    inside = np.clip(probability, SMALLEST, 1 - SMALLEST)
+    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def open_scorer(path: Path, device: str = AUTO, threads: int | None = None) -> Scorer:
@@ -132,5 +136,5 @@ def open_scorer(path: Path, device: str = AUTO, threads: int | None = None) -> S
     if threads is not None:
         torch.set_num_threads(threads)
     checkpoint = load_checkpoint(path)
-    network = checkpoint.build().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = checkpoint.build_network().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return CheckpointScorer(path, sha256, checkpoint.spec, device, network)

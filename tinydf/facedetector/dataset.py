@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tinydf.facedetector.mosaic import Composer, Sample
+from tinydf_runtime.interrupt import leave_interrupts_to_parent
 
 
 class Batch(NamedTuple):
@@ -79,6 +80,7 @@ def _use_one_thread(worker: int) -> None:
     # Each worker works alone; OpenCV's pool would only take the network's cores away.
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    leave_interrupts_to_parent()
 
 
 def batches(pictures: ComposedPictures, plan: Iterable[list[Draw]], workers: int, pin: bool) -> DataLoader[Any]:

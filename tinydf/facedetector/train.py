@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -100,6 +101,7 @@ def train(
     workers: int = 1,
     origin: dict[str, Any] | None = None,
     report: Callable[[int, float, float | None], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Path:
     """Trains and returns the path of the best weights, ``out/facedetector.safetensors``.
 
@@ -114,6 +116,7 @@ def train(
         origin: What the weights' file says about the data, under ``data``.
         report: Called after each step with the number of steps done, the loss, and the last validation's average
             precision (None before the first).
+        stop: Once set, the step that runs is the last one; its state is saved, to be resumed.
 
     Raises:
         ModelFileError: The state is damaged or of another network.
@@ -152,6 +155,10 @@ def train(
                 facts = _facts(run, config, outcome, origin or {})
                 save_detector(copy_state(run.averaged), facts, out / "facedetector.safetensors")
             write_atomically(state_path, state_bytes(run))
+        if stop is not None and stop.is_set():
+            run.seconds = time.monotonic() - began
+            write_atomically(state_path, state_bytes(run))
+            break
     return out / "facedetector.safetensors"
 
 

@@ -1,5 +1,6 @@
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -67,6 +68,38 @@ def test_two_people_share_the_windows_and_keep_their_numbers(
     found = find_in_video(clip(video), detector, tmp_path, "w", 6)
     tracks = [face.track for face in found.faces]
     assert sorted(tracks) == tracks and [tracks.count(number) for number in sorted(set(tracks))] == [3, 3]
+
+
+def test_only_people_whom_the_masks_mark_are_taken(
+    face_frames: list[Image], detector: FaceDetector, tmp_path: Path, make_clip: Callable[..., Path]
+) -> None:
+    frames = [np.hstack([frame, frame[:, ::-1]]) for frame in face_frames[:12]]
+    video = make_clip(tmp_path / "video.mp4", frames)
+    everybody = find_in_video(clip(video), detector, tmp_path / "all", "w", 6)
+    people = []
+    for name, half in (("left", np.s_[:, :128]), ("right", np.s_[:, 128:])):
+        # At half the size of the video.
+        mask = np.zeros((128, 256, 3), np.uint8)
+        mask[half] = 255
+        forged = replace(clip(video), mask=make_clip(tmp_path / f"{name}.mp4", [mask] * 12))
+        found = find_in_video(forged, detector, tmp_path / name, "w", 6)
+        assert len(found.faces) == 6 and windows_in(tmp_path / name) == {face.file for face in found.faces}
+        people.append({face.track for face in found.faces})
+    assert [len(tracks) for tracks in people] == [1, 1]
+    assert people[0] | people[1] == {face.track for face in everybody.faces} and people[0] != people[1]
+
+
+def test_masks_that_mark_nobody_or_end_give_no_faces_and_say_so(
+    face_video: Path, detector: FaceDetector, tmp_path: Path, make_clip: Callable[..., Path]
+) -> None:
+    black = np.zeros((256, 256, 3), np.uint8)
+    for name, masks in (("black", [black] * 20), ("short", [black + 255] * 2)):
+        forged = replace(clip(face_video), mask=make_clip(tmp_path / f"{name}.mp4", masks))
+        found = find_in_video(forged, detector, tmp_path / name, "w", 4)
+        assert found.status == "no_face" and "nobody whom the masks mark" in found.reason
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    with pytest.raises(UnreadableInputError, match=r"broken\.mp4"):
+        find_in_video(replace(clip(face_video), mask=tmp_path / "broken.mp4"), detector, tmp_path, "w", 4)
 
 
 def test_a_video_without_faces_leaves_no_window(empty_video: Path, detector: FaceDetector, tmp_path: Path) -> None:

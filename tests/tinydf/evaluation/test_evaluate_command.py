@@ -145,7 +145,7 @@ def test_interruption_writes_what_was_done(
             raise KeyboardInterrupt
         return evaluate(*arguments)
 
-    monkeypatch.setattr("tinydf.cli.evaluate.evaluate", stop_at_the_second)
+    monkeypatch.setattr("tinydf.evaluation.evaluate.evaluate", stop_at_the_second)
     out = tmp_path / "figures.json"
     result = run(tiny_classifier, "--data", two_methods, two_methods, "--json", out)
     assert "interrupted" in one_line(result, 130)

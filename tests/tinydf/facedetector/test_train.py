@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +47,30 @@ def test_a_run_that_is_taken_up_again_ends_like_one_in_one_piece(photos: list[Ph
         torch.testing.assert_close(tensor, two[name], msg=name)
     log = [json.loads(line) for line in (tmp_path / "halves" / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [3, 6]
+
+
+def test_a_run_that_is_stopped_saves_its_state_and_goes_on_as_if_it_had_not_been(
+    photos: list[Photo], tmp_path: Path
+) -> None:
+    stop = threading.Event()
+
+    def interrupt(step: int, loss: float, precision: float | None) -> None:
+        if step == 2:
+            stop.set()
+
+    steps: list[int] = []
+    train(photos, photos, tmp_path / "one", SHORT, workers=0)
+    train(photos, photos, tmp_path / "halves", SHORT, workers=0, report=interrupt, stop=stop)
+    train(
+        *(photos, photos, tmp_path / "halves", SHORT),
+        resume=True,
+        workers=0,
+        report=lambda step, loss, precision: steps.append(step),
+    )
+    assert steps[0] == 3
+    one, two = (load_file(tmp_path / name / "facedetector.safetensors") for name in ("one", "halves"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, two[name], msg=name)
 
 
 def test_the_kept_weights_can_be_loaded_and_say_how_they_came_about(photos: list[Photo], tmp_path: Path) -> None:
@@ -95,6 +122,36 @@ def test_the_command_trains_and_chooses_a_threshold(faces_folder: Path, tmp_path
     assert result.exit_code == 0, result.output
     checkpoint = load_detector(tmp_path / "facedetector.safetensors")
     assert 0.3 <= checkpoint.facts["score_threshold"] <= 0.8
+
+
+INTERRUPTED = """
+import os, signal, sys
+import tinydf.facedetector.train as training
+learn = training._learn
+def interrupt(*arguments):
+    # A terminal sends Ctrl-C to the workers too.
+    os.killpg(0, signal.SIGINT)
+    return learn(*arguments)
+training._learn = interrupt
+from tinydf.cli.train_detector import main
+main()
+"""
+
+
+def test_ctrl_c_saves_the_state_though_the_workers_get_it_too(faces_folder: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(faces_folder), "--out", str(tmp_path), "--steps", "50", "--batch-size", "1"]
+    arguments += ["--validation-pictures", "4", "--workers", "1", "--device", "cpu", "--threads", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, *arguments],
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        check=False,
+    )
+    assert done.returncode == 130, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tinydf-train-detector: interrupted; the state is saved.")
+    assert (tmp_path / "state.safetensors").is_file()
 
 
 def test_a_missing_folder_ends_the_command_with_one_line(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ fakes of two people in different splits are left out as well.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,8 +33,23 @@ def list_clips(root: Path) -> Listing:
     Raises:
         UnreadableInputError: The test list is missing or damaged, or there is no video.
     """
-    found = {f"{folder}/{file.name}": _clip(folder, file) for folder in FOLDERS for file in videos_in(root / folder)}
-    refuse_empty(found.values(), root, "Celeb-real/id0_0000.mp4, Celeb-synthesis and YouTube-real")
+    videos = [file for folder in FOLDERS for file in videos_in(root / folder)]
+    refuse_empty(videos, root, "Celeb-real/id0_0000.mp4, Celeb-synthesis and YouTube-real")
+    return split_by_test_list("celeb-df-v2", root, videos)
+
+
+def split_by_test_list(source: str, root: Path, videos: Iterable[Path]) -> Listing:
+    """Puts the videos of the official test list into split test, and the rest where nobody of that list is.
+
+    Args:
+        source: Name of the set, for the table.
+        root: Its folder, with the list.
+        videos: Below ``root``, in a folder of ``FOLDERS`` or deeper.
+
+    Raises:
+        UnreadableInputError: The test list is missing or damaged.
+    """
+    found = {file.relative_to(root).as_posix(): _clip(root, file) for file in videos}
     listed = _read_test_list(root / TEST_LIST)
     test = [replace(clip, split="test") for name, clip in found.items() if name in listed]
     rest = [clip for name, clip in found.items() if name not in listed]
@@ -49,23 +66,23 @@ def list_clips(root: Path) -> Listing:
             f"{len(between)} videos show people of both train and val and are left out: "
             f"{name_some([clip.video for clip in between])}."
         )
-    return Listing("celeb-df-v2", (*placed, *test), tuple(sorted(listed - found.keys())), notes=tuple(notes))
+    return Listing(source, (*placed, *test), tuple(sorted(listed - found.keys())), notes=tuple(notes))
 
 
-def _clip(folder: str, file: Path) -> Clip:
-    *people, number = file.stem.split("_")
+def _clip(root: Path, file: Path) -> Clip:
+    folder, *methods = file.parent.relative_to(root).parts
     label = FOLDERS[folder]
-    if not people:
-        people, source = [f"{folder}/{file.stem}"], f"{folder}/{file.stem}"
+    if people := re.findall(r"id\d+", file.stem):
+        source = f"Celeb-real/{people[0]}_{file.stem.split('_')[-1]}"
     else:
-        source = f"Celeb-real/{people[0]}_{number}"
-    method = "real" if label == "real" else folder
+        people, source = [f"YouTube-real/{file.stem}"], f"YouTube-real/{file.stem}"
+    method = "real" if label == "real" else "/".join(methods) or folder
     return Clip(file, "video", label, method, "", "train", file.stem, tuple(people), (source,))
 
 
 def _expected(root: Path, listed: set[str]) -> list[Clip]:
     """Returns the clips of the test list, there or not: whoever is in it may be tested on."""
-    return [_clip(name.partition("/")[0], root / name) for name in sorted(listed)]
+    return [_clip(root, root / name) for name in sorted(listed)]
 
 
 def _read_test_list(path: Path) -> set[str]:

@@ -7,7 +7,9 @@ face (or expression) of 054, so both are its identities. The owners give no name
 the person in it.
 
 DeepFakeDetection and its ``actors`` have no official split. They are cut by actor, and fakes of two actors in
-different splits are left out.
+different splits are left out. Several people act in a scene and one of them was forged: the masks, downloaded with
+``-t masks`` to ``manipulated_sequences/DeepFakeDetection/masks/videos/*.mp4``, say who. Without its mask every face of
+such a fake counts as forged, and a note says so. (No masks were at hand: their place is that of the download script.)
 """
 
 from __future__ import annotations
@@ -53,6 +55,12 @@ def list_clips(root: Path) -> Listing:
             f"{len(between)} videos of DeepFakeDetection show actors of two splits and are left out: "
             f"{name_some([clip.video for clip in between])}."
         )
+    maskless = [clip.video for clip in placed if clip.label == "fake" and clip.mask is None]
+    if maskless:
+        notes.append(
+            f"{len(maskless)} videos of DeepFakeDetection have no mask: every face in them counts as forged, and some "
+            f"are not. Download the masks too: {name_some(maskless)}."
+        )
     clips: list[Clip] = []
     missing: list[str] = []
     unlisted: list[str] = []
@@ -90,7 +98,15 @@ def _clip(file: Path, method: str, compression: str, acted: bool) -> Clip:
     else:
         identities = sources = tuple(file.stem.split("_"))
     label: Label = "real" if method == "real" else "fake"
-    return Clip(file, "video", label, method, compression, "train", file.stem, identities, sources)
+    mask = _mask_of(file) if acted and label == "fake" else None
+    return Clip(file, "video", label, method, compression, "train", file.stem, identities, sources, mask=mask)
+
+
+def _mask_of(file: Path) -> Path | None:
+    """Returns the masks of a fake at ``METHOD/COMPRESSION/videos/NAME.mp4``: they are the same at each compression."""
+    compression = file.parent.parent
+    places = [folder / "masks" / "videos" / file.name for folder in (compression.parent, compression)]
+    return next((place for place in places if place.is_file()), None)
 
 
 def _is_acted(folder: Path) -> bool:

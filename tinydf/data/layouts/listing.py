@@ -32,6 +32,8 @@ class Clip:
         identities: Whose faces went into it.
         sources: Videos that it was made from, itself for an original.
         inside: Folder of a sequence within its archive; empty where ``path`` is a folder.
+        mask: Video, as long as this one, that is bright where it was altered: only faces there are forged. None: every
+            face is what ``label`` says.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class Clip:
     identities: tuple[str, ...]
     sources: tuple[str, ...]
     inside: str = ""
+    mask: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ def name_some(names: Collection[str]) -> str:
     return ", ".join(first) + (f" and {more} more" if more else "")
 
 
-def refuse_empty(clips: Iterable[Clip], root: Path, expected: str) -> None:
+def refuse_empty(clips: Iterable[object], root: Path, expected: str) -> None:
     """Refuses a folder in which a layout found nothing.
 
     Raises:

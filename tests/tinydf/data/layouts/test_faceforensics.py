@@ -102,8 +102,21 @@ def test_actors_are_cut_by_person_and_mixed_fakes_left_out(tree: Tree) -> None:
     mixed = [a for a, b in pairwise(numbers) if split_by_name(f"actor{a}") != split_by_name(f"actor{b}")]
     assert len(listing.clips) == len(actors) + len(fakes) - len(mixed)
     assert f"{len(mixed)} videos of DeepFakeDetection" in listing.notes[0]
+    assert f"{len(fakes) - len(mixed)} videos of DeepFakeDetection have no mask" in listing.notes[1]
     fake = next(clip for clip in listing.clips if clip.video.startswith("01_02__"))
     assert fake.identities == ("actor01", "actor02") and fake.sources == ("01__exit_phone_room",)
+
+
+def test_fakes_of_actors_know_their_masks_and_others_have_none(tree: Tree) -> None:
+    name = "01_01__exit_phone_room__AB12CD34.mp4"
+    masks = f"manipulated_sequences/DeepFakeDetection/masks/videos/{name}"
+    fakes = [f"manipulated_sequences/DeepFakeDetection/{compression}/videos/{name}" for compression in ("c23", "c40")]
+    real = "original_sequences/actors/c23/videos/01__exit_phone_room.mp4"
+    root = tree(*fakes, masks, real)
+    listing = list_clips(root)
+    assert [clip.mask for clip in listing.clips if clip.label == "fake"] == [root / masks] * 2
+    assert [clip.mask for clip in listing.clips if clip.label == "real"] == [None]
+    assert not listing.notes
 
 
 @pytest.mark.parametrize("content", ["{", "[1, 2]", '[["000"]]'])
