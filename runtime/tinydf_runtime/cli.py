@@ -22,6 +22,7 @@ from tinydf_runtime.outputs import annotation_targets, check_outputs, write_repo
 from tinydf_runtime.overlap import Task
 from tinydf_runtime.page.reproduce import typed_command
 from tinydf_runtime.pipeline import Analyzer
+from tinydf_runtime.plain_text import printable
 from tinydf_runtime.progress import Progress
 from tinydf_runtime.report import EVIDENCE_NOTE
 from tinydf_runtime.sandbox.client import start_early
