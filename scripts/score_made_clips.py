@@ -25,6 +25,7 @@ from tinydf.data.photos import Photo, read_photos
 from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.engine import Engine, open_engine
+from tinydf_runtime.file_frames import FileFrames
 from tinydf_runtime.judging.evidence import to_logit, to_logits
 from tinydf_runtime.judging.recheck import reencode_crop
 from tinydf_runtime.own_frames import OwnFrames
@@ -95,7 +96,8 @@ def main(
                 watch_video(OwnFrames(clip, None, SAMPLE_FPS), watch, None, Limits())
                 scored.add(split, kind, person, watch)
             watch = Watch(engine, finder)
-            watch_image(photo.path, watch)
+            with FileFrames(str(photo.path), None, "image") as pictures:
+                watch_image(pictures, watch, Limits())
             scored.add(split, "picture", person, watch)
             if (place + 1) % 10 == 0:
                 # A run that is stopped leaves what it has.

@@ -155,7 +155,8 @@ class Analyzer:
         with ExitStack() as stack:
             # The file is opened, hashed and decoded while the networks load.
             hashing = stack.enter_context(Task(lambda: hash_of(path), "tinydf-hash")) if kind != "stream" else None
-            frames = stack.enter_context(decode(as_plain(source), kind, self._sample_fps, self._sandbox))
+            frames = decode(as_plain(source), kind, self._sample_fps, self._sandbox)
+            stack.enter_context(frames)
             networks = self._networks()
             watch = Watch(networks.engine, networks.detector, self._keep_maps)
             message: str | None = None

@@ -105,7 +105,7 @@ def test_a_call_that_a_version_does_not_take_fails_here_as_it_would_on_the_devic
     builder = tensorrt.Builder(Log())
     config = builder.create_builder_config()
     flag = tensorrt.BuilderFlag.TF32
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: tensorrt.Builder(),
         lambda: tensorrt.Builder(config),
         lambda: builder.create_network(flag),
@@ -114,7 +114,8 @@ def test_a_call_that_a_version_does_not_take_fails_here_as_it_would_on_the_devic
         lambda: config.set_timing_cache(config.create_timing_cache(b"")),
         lambda: config.create_timing_cache("text"),
         lambda: builder.create_optimization_profile().set_shape("image", 1, 2, 3),
-    ):
+    )
+    for call in calls:
         with pytest.raises(AssertionError, match="which this version has"):
             call()
     config.set_flag(flag=flag)

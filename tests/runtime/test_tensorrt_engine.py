@@ -20,7 +20,8 @@ from tinydf_runtime import Analyzer
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.engine import Engine, open_engine
 from tinydf_runtime.errors import MissingExtraError, ModelFileError, UnavailableError, UsageError
-from tinydf_runtime.plan import PlanFacts, facts_path, read_facts, write_plan
+from tinydf_runtime.model_files import facts_path
+from tinydf_runtime.plan import PlanFacts, read_facts, write_plan
 from tinydf_runtime.spec import ModelSpec
 from tinydf_runtime.types import Image
 

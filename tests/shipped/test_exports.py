@@ -14,6 +14,9 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
+from onnx import ModelProto  # noqa: E402
+
+from tinydf.checkpoint import Checkpoint  # noqa: E402
 from tinydf_export import export, float_graph  # noqa: E402
 from tinydf_export.cli import export_main  # noqa: E402
 from tinydf_export.targets import TARGETS  # noqa: E402
@@ -37,9 +40,9 @@ EXPORTS = readme_exports() | {"web": ["--target", "web", "--int8", "--out", "pag
 @pytest.fixture(scope="module")
 def one_trace() -> Iterator[None]:
     """Traces the shipped network once: that is most of what each export takes."""
-    kept: list[onnx.ModelProto] = []
+    kept: list[ModelProto] = []
 
-    def build(checkpoint: object) -> onnx.ModelProto:
+    def build(checkpoint: Checkpoint) -> ModelProto:
         if not kept:
             kept.append(float_graph.build_float_graph(checkpoint))
         return kept[0]

@@ -193,12 +193,13 @@ def _read_with_ffmpeg(path: Path, form: PictureFormat) -> Image:
     """
     if not find_spec("av"):
         raise UnreadableInputError(
-            f"{path}: {form.name}, which OpenCV cannot read. Save it as JPEG or PNG, or: pip install 'tinydf[video]'"
+            f"{path}: {form.name}, which OpenCV cannot read. Save it as JPEG or PNG, or run {install_line('video')}"
         )
     import av
 
     try:
         decoder = av.CodecContext.create(form.codec, "r")
+        assert isinstance(decoder, av.VideoCodecContext)
         frames = [*decoder.decode(av.Packet(path.read_bytes())), *decoder.decode(None)]
         return np.ascontiguousarray(frames[0].to_ndarray(format="bgr24"), np.uint8)
     except (av.FFmpegError, EOFError, IndexError, ValueError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -118,14 +119,14 @@ def test_a_child_that_was_taken_over_cannot_lie_its_way_out(write_video: VideoWr
 
 
 def test_waiting_ends_at_the_deadline_and_on_stop(write_video: VideoWriter, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = client.socket.socketpair()
+    ours, theirs = socket.socketpair()
     monkeypatch.setattr(client, "ask_server", lambda request, memory: ours)
     with theirs, ChildFrames("clip.mp4", None) as frames:
         frames.bound(time.monotonic() + 0.1, None)
         with pytest.raises(InputTimeoutError, match=r"clip\.mp4: no picture in the time given"):
             next(frames)
         assert frames.timed_out
-    ours, theirs = client.socket.socketpair()
+    ours, theirs = socket.socketpair()
     monkeypatch.setattr(client, "ask_server", lambda request, memory: ours)
     stop = threading.Event()
     stop.set()
