@@ -127,7 +127,7 @@ def train(
     history = read_history(out) if resume else []
     batches = _batches(config, training, fabric, workers, start)
     # Made once: they are the same each time.
-    fixed = [_at_size(batch, config) for batch in _loader(validation_pairs(config, validation), config, workers)]
+    fixed = list(_loader(validation_pairs(config, validation), config, workers))
     oracle = None if teacher is None else load_checkpoint(teacher).build().to(fabric.device)
     assert isinstance(average.module, TinyDF)
     averaged = part_of(average.module, config.part)
@@ -149,15 +149,18 @@ def train(
             rate = config.learning_rate * learning_rate_factor(step, config)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            loss = _step(fabric, model, optimizer, _at_size(batch, config), config, oracle)
+            side_px = config.side_px(step)
+            loss = _step(fabric, model, optimizer, at_size(batch, side_px), config, oracle)
             average.update_parameters(raw)
             losses.append(torch.as_tensor(fabric.all_reduce(loss)).item())
             if step == config.steps:
                 refresh_statistics(averaged, config, training, fabric, workers)
             if step % config.validate_every == 0 or step == config.steps:
-                real, fake = score_pairs(averaged, fixed, fabric.device)
+                sized = [at_size(batch, side_px) for batch in fixed]
+                real, fake = score_pairs(averaged, sized, fabric.device)
                 validation_auc, spec = auc(real, fake), calibrated(spec, real, fake)
-                together, apart = training_mode_aucs(learner, fixed[:LEAK_BATCHES])
+                together, apart = training_mode_aucs(learner, sized[:LEAK_BATCHES])
+                del sized
                 row = HistoryRow(step, clock.hours(), rate, float(np.mean(losses)), validation_auc, apart, together)
                 losses.clear()
                 best = validation_auc > max((earlier.auc for earlier in history), default=0.0)
@@ -253,16 +256,20 @@ def _backward(fabric: Fabric, model: nn.Module, half: Batch, config: TrainConfig
     return loss.detach().cpu()
 
 
-def _at_size(batch: Batch, config: TrainConfig) -> Batch:
-    """Returns a batch as the network takes it: float32, channels last, at the run's size."""
+def at_size(batch: Batch, side_px: int) -> Batch:
+    """Returns a batch as the network takes it: float32, channels last, no larger than ``side_px``.
+
+    Args:
+        batch: Images, N x 3 x H x W, uint8; labels, N; maps, N x h x w.
+        side_px: A multiple of 32.
+    """
     images, labels, maps = batch
     images = images.float()
-    if images.shape[-1] > config.image_px:
+    if images.shape[-1] > side_px:
         images = functional.interpolate(
-            images, (config.image_px, config.image_px), mode="bilinear", align_corners=False, antialias=True
+            images, (side_px, side_px), mode="bilinear", align_corners=False, antialias=True
         )
-        cells = config.image_px // MAP_CELL_PX
-        maps = functional.adaptive_avg_pool2d(maps.unsqueeze(1), cells).squeeze(1)
+        maps = functional.adaptive_avg_pool2d(maps.unsqueeze(1), side_px // MAP_CELL_PX).squeeze(1)
     return images.contiguous(memory_format=torch.channels_last), labels, maps
 
 
@@ -322,7 +329,8 @@ def refresh_statistics(
     Weights Leads to Wider Optima and Better Generalization", UAI 2018, section 3.2).
     """
     unseen = replace(config, seed=config.seed + 1, steps=STATISTICS_BATCHES, easy_share=0.0)
-    batches = (_at_size(batch, config) for batch in _batches(unseen, pictures, fabric, workers))
+    full_px = unseen.side_px(unseen.steps)
+    batches = (at_size(batch, full_px) for batch in _batches(unseen, pictures, fabric, workers))
     update_bn((half[0] for batch in batches for half in twins_apart(batch)), model)
     model.eval()
 

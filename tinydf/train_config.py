@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import UsageError
 
 Method: TypeAlias = Literal["selfblend", "supervised", "both"]
@@ -21,8 +22,9 @@ class TrainConfig:
         batch_pairs: Real-forged pairs in a step, over all processes; an even number on each, since a forgery and its
             original are never in one batch (see ``twins``): a step is two passes.
         patch_px: Side of the window of each 224 px crop that is trained on; a multiple of 32.
-        image_px: Side to which larger windows are scaled down before the network sees them; a multiple of 32. Small
-            ones teach coarse traces sooner; the last run of a chain trains at 224.
+        image_px: Side to which larger windows are scaled down over the first ``small_share`` of the steps; a multiple
+            of 32. Small images teach coarse traces sooner.
+        small_share: Share of the steps at ``image_px``; the rest is at full size.
         learning_rate: Peak of the cosine schedule.
         weight_decay: Of AdamW, for weights alone.
         warmup_share: Share of the steps over which the learning rate rises.
@@ -48,6 +50,7 @@ class TrainConfig:
     batch_pairs: int = 32
     patch_px: int = 224
     image_px: int = 224
+    small_share: float = 0.5
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_share: float = 0.03
@@ -64,6 +67,10 @@ class TrainConfig:
     sam_radius: float = 0.0
     distill_weight: float = 0.5
     mixup_share: float = 0.0
+
+    def side_px(self, step: int) -> int:
+        """Returns the largest side of an image at a step, counted from 1."""
+        return self.image_px if step <= self.small_share * self.steps else CropRecipe().side_px
 
     def __post_init__(self) -> None:
         for what, side_px in (("patches", self.patch_px), ("images", self.image_px)):

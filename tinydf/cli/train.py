@@ -48,7 +48,14 @@ DEFAULTS = TrainConfig()
     type=click.IntRange(64, 224),
     default=DEFAULTS.image_px,
     show_default=True,
-    help="Larger patches are scaled down to this side, a multiple of 32: 160 trains twice as fast as 224.",
+    help="Larger patches are scaled down to this side at first, a multiple of 32: 160 trains twice as fast as 224.",
+)
+@click.option(
+    "--small-share",
+    type=click.FloatRange(0, 1),
+    default=DEFAULTS.small_share,
+    show_default=True,
+    help="Share of the steps at --image-px; the rest is at full size.",
 )
 @click.option(
     "--part",
@@ -138,6 +145,7 @@ def main(
     batch_pairs: int,
     patch_px: int,
     image_px: int,
+    small_share: float,
     part: Part,
     method: Method,
     without: tuple[str, ...],
@@ -165,6 +173,7 @@ def main(
         batch_pairs=batch_pairs,
         patch_px=patch_px,
         image_px=image_px,
+        small_share=small_share,
         learning_rate=learning_rate,
         warmup_share=warmup_share,
         easy_share=easy_share,
