@@ -5,7 +5,10 @@ The networks compute something a test can foretell, so that no test needs a trai
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib.util import module_from_spec, spec_from_file_location
@@ -312,3 +315,29 @@ def tensorrt_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts OpenVINO's tests last: once its 8-bit kernels have run, the next signal that is handled ends the process."""
     items.sort(key=lambda item: "openvino" in item.path.name)
+
+
+@pytest.fixture(scope="session")
+def run_on_terminal() -> Callable[..., tuple[int, str, str]]:
+    """Runs Python with a terminal of 120 columns for stderr.
+
+    Call: ``run_on_terminal("-c", program)`` -> exit code, stdout and what was drawn on the terminal.
+    """
+    pty = pytest.importorskip("pty", reason="no terminals to be had on this system")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        ours, theirs = pty.openpty()
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+        command = [sys.executable, *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment) as process:
+            os.close(theirs)
+            drawn = b""
+            # The terminal's end is an error, not an empty read.
+            with contextlib.suppress(OSError):
+                while part := os.read(ours, 65536):
+                    drawn += part
+            os.close(ours)
+            out = process.communicate()[0]
+        return process.returncode, out.decode(), drawn.decode()
+
+    return run

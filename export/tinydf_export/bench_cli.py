@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING
 import click
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tinydf_runtime import __version__
 from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
 from tinydf_runtime.embedded import DEFAULT_MODEL
 from tinydf_runtime.errors import UsageError, needs
+from tinydf_runtime.progress import Progress
 
 if TYPE_CHECKING:
     from tinydf_calibration.sampler import LabelledCrops
@@ -82,15 +81,7 @@ def main(
     with needs("export"):
         from tinydf_export.bench import bench_models
     labelled = None if data is None else _read_labelled(data, paths[0])
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=silent or not sys.stderr.isatty(),
-    ) as progress:
-        task = progress.add_task("measuring")
+    with Progress("measuring", unit="turns", quiet=silent) as progress:
         rows = bench_models(
             paths,
             device=device,
@@ -98,7 +89,7 @@ def main(
             batches=batches,
             turns=turns,
             labelled=labelled,
-            report=lambda done, total: progress.update(task, completed=done, total=total),
+            report=progress.advance,
         )
     figures = {"schema": "tinydf.bench/1", "rows": [asdict(row) for row in rows]}
     write_figures(json.dumps(figures, indent=2) + "\n", json_path)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tinydf_runtime import __version__
 from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
 from tinydf_runtime.errors import OutputError, QualityError, UsageError, needs
 from tinydf_runtime.files import write_atomically
+from tinydf_runtime.progress import Progress
 
 if TYPE_CHECKING:
     from tinydf_calibration.table import CalibrationTable
@@ -86,7 +84,7 @@ def main(
         from tinydf_calibration.table import write_table
         from tinydf_export.calibrate import calibrate_checkpoint
     loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
-    with _bar(quiet) as report:
+    with Progress("calibrating", quiet=quiet) as progress:
         table = calibrate_checkpoint(
             loaded,
             data,
@@ -94,7 +92,7 @@ def main(
             validation_pairs=pairs,
             max_auc_drop=max_auc_drop,
             seed=seed,
-            report=report,
+            report=lambda stage, done, total: progress.advance(done, total, stage=stage),
         ).table
     write_table(table, out)
     if html is not None:
@@ -155,17 +153,6 @@ def _require(table: CalibrationTable, max_auc_drop: float) -> None:
             f"{worst}: loses {drops[worst]:.4f} of AUC, expected at most {max_auc_drop:g}. Calibrate on more crops "
             "with --samples, or allow more with --max-auc-drop."
         )
-
-
-@contextmanager
-def _bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on a terminal, one stage after the other."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    hidden = quiet or not console.is_terminal
-    with Progress(*columns, TimeElapsedColumn(), console=console, disable=hidden, transient=True) as progress:
-        task = progress.add_task("calibrating", total=None)
-        yield lambda stage, done, total: progress.update(task, description=stage, completed=done, total=total)
 
 
 if __name__ == "__main__":

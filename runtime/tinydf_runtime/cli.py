@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 
-from tinydf_runtime.bar import task
 from tinydf_runtime.errors import ExitCode, UsageError
 from tinydf_runtime.findings import InputReport
 from tinydf_runtime.inputs import expand_inputs
@@ -20,6 +19,7 @@ from tinydf_runtime.outputs import annotation_targets, check_outputs, write_repo
 from tinydf_runtime.overlap import Task
 from tinydf_runtime.page.reproduce import typed_command
 from tinydf_runtime.pipeline import Analyzer
+from tinydf_runtime.progress import Progress
 from tinydf_runtime.report import EVIDENCE_NOTE
 from tinydf_runtime.source import kind_of
 from tinydf_runtime.streams.reconnect import GIVE_UP_S
@@ -221,8 +221,8 @@ def judge_all(
 
             item = follow_stream(source, analyzer, limits, wishes, run.silent)
         else:
-            with task(Path(source).name or source, run.silent) as progress:
-                item = analyzer.analyze_input(source, progress, limits)
+            with Progress(Path(source).name or source, unit="s", quiet=run.silent) as progress:
+                item = analyzer.analyze_input(source, progress.advance, limits)
         run.done.append(item)
         if item.message is not None:
             say_error(item.message)
@@ -237,11 +237,13 @@ def judge_all(
 
             threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
             note: str | None = None
-            with task(f"drawing {targets[source].name}", run.silent) as progress:
+            with Progress(f"drawing {targets[source].name}", unit="s", quiet=run.silent) as progress:
                 if item.kind == "image":
                     annotate_image(item, targets[source], threshold, margin)
                 else:
-                    note = annotate_video(item, targets[source], threshold, margin, progress=progress, stop=run.stop)
+                    note = annotate_video(
+                        item, targets[source], threshold, margin, progress=progress.advance, stop=run.stop
+                    )
             if note is not None and not run.silent:
                 say_error(f"{targets[source]}: {note}")
 

@@ -299,11 +299,14 @@ def test_a_terminal_without_unicode_gets_plain_letters(
     assert result.stdout.isascii()
 
 
-def test_the_bar_goes_to_stderr_and_the_table_to_stdout(
-    tool: Tool, clip: Path, monkeypatch: pytest.MonkeyPatch
+def test_on_a_terminal_the_bar_goes_to_stderr_and_the_table_to_stdout(
+    clip: Path,
+    make_classifier: Callable[..., Path],
+    tiny_detector: Path,
+    run_on_terminal: Callable[..., tuple[int, str, str]],
 ) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    result = tool(clip)
-    assert result.exit_code == 0
-    assert "REAL" in result.stdout and "REAL" not in result.stderr
-    assert clip.name in result.stderr
+    arguments = [str(clip), "--engine", str(make_classifier()), "--detector", str(tiny_detector)]
+    code, out, drawn = run_on_terminal("-c", "from tinydf_runtime.cli import main; main()", *arguments)
+    assert code == 0
+    assert "REAL" in out and "REAL" not in drawn
+    assert clip.name in drawn and "ETA" in drawn and "ETA" not in out

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tinydf_runtime.command import OneLineCommand, json_option, write_figures
 from tinydf_runtime.engine import ENGINES
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError, needs
 from tinydf_runtime.files import write_atomically
+from tinydf_runtime.progress import Progress
 
 with needs("train"):
     from tinydf.evaluation.evaluate import evaluate
@@ -30,7 +29,6 @@ with needs("train"):
 if TYPE_CHECKING:
     from tinydf.data.manifest import Split
     from tinydf.evaluation.result import Evaluation
-    from tinydf.evaluation.scores import Report
 
 FAILURES_SHOWN = 20
 
@@ -129,8 +127,8 @@ def main(
         for scorer in scorers:
             for folder in folders:
                 faces = open_faces(folder, split, scorer.spec.crop, limit, seed)
-                with _bar(f"{scorer.path.name} on {folder.name}", quiet) as report:
-                    done.append(evaluate(scorer, faces, ladder, seed, workers, report))
+                with Progress(f"{scorer.path.name} on {folder.name}", unit="pictures", quiet=quiet) as progress:
+                    done.append(evaluate(scorer, faces, ladder, seed, workers, progress.advance))
                 show_evaluation(done[-1], console)
     except KeyboardInterrupt:
         interrupted = True
@@ -157,8 +155,8 @@ def _fit(
     sets = [open_faces(folder, "val", scorer.spec.crop, limit, seed) for folder in folders]
     parts = []
     for face_set in sets:
-        with _bar(f"fitting on {face_set.folder.name}, split val", quiet) as report:
-            parts.append(score_faces(face_set, scorer, (UNCHANGED,), workers, report)[0])
+        with Progress(f"fitting on {face_set.folder.name}, split val", unit="pictures", quiet=quiet) as progress:
+            parts.append(score_faces(face_set, scorer, (UNCHANGED,), workers, progress.advance)[0])
     point = fit_operating_point(parts, scorer.spec, fpr)
     store_operating_point(point, scorer.path, out, sets)
     if not quiet:
@@ -195,17 +193,6 @@ def _list_failures(done: Sequence[Evaluation]) -> int:
     if len(reasons) > FAILURES_SHOWN:
         click.echo(f"tinydf-evaluate: and {len(reasons) - FAILURES_SHOWN} more; --json lists all.", err=True)
     return ExitCode.INPUT if reasons else ExitCode.DONE
-
-
-@contextmanager
-def _bar(words: str, quiet: bool) -> Iterator[Report]:
-    """A progress bar on a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    hidden = quiet or not console.is_terminal
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=hidden, transient=True) as progress:
-        task = progress.add_task(words, total=None)
-        yield lambda count, total: progress.update(task, completed=count, total=total)
 
 
 if __name__ == "__main__":

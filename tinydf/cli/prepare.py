@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
 from tinydf_runtime.errors import ExitCode, UnreadableInputError, needs
+from tinydf_runtime.progress import Progress
 
 with needs("train"):
     import cv2
@@ -80,15 +79,11 @@ def main(
         listing = replace(listing, clips=tuple(limit_clips(listing.clips, limit)))
     if not quiet:
         _say_notes(listing)
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.completed}/{task.total} videos"), BarColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("", total=len(listing.clips))
-
-        def show(done: int, faces: int) -> None:
-            bar.update(task, completed=done, description=f"{faces} faces")
-
-        prepared = prepare(listing, source, out, faces_per_video, workers or _cores(), detector, show)
+    with Progress(source.name, len(listing.clips), unit="videos", quiet=quiet) as progress:
+        prepared = prepare(
+            *(listing, source, out, faces_per_video, workers or _cores(), detector),
+            report=lambda done, faces: progress.advance(done, faces=faces),
+        )
     write_figures(json.dumps(_figures(prepared, listing), indent=2) + "\n", json_path)
     if not silent:
         click.echo(f"{prepared.table}: {prepared.faces} faces of {prepared.done} videos or photos")

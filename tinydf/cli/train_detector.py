@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tinydf_runtime.command import OneLineCommand
 from tinydf_runtime.errors import UnavailableError, needs
+from tinydf_runtime.progress import Progress
 
 with needs("train"):
     import cv2
@@ -99,14 +98,10 @@ def main(
     if teacher is not None:
         photos = add_second_look(photos, look_again_cached(photos, teacher, out / "second_look.json"))
     origin = {"photos": len(photos), "second_look": teacher is not None}
-    console = Console(stderr=True)
-    columns = (TextColumn("step {task.completed}/{task.total}"), BarColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("starting", total=steps)
+    with Progress("train", steps, unit="steps", quiet=quiet) as progress:
 
         def show(step: int, loss: float, average_precision: float | None) -> None:
-            precision = "not yet validated" if average_precision is None else f"validation AP {average_precision:.3f}"
-            bar.update(task, completed=step, description=f"loss {loss:.2f}, {precision}")
+            progress.advance(step, loss=loss, AP=average_precision)
 
         best = train(
             *(photos, held_out, out, config),
