@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import get_args
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
 from tinydf_runtime.errors import ExitCode, needs
+from tinydf_runtime.progress import Progress
 
 with needs("train"):
     from tinydf.data.layouts.listing import name_some
@@ -69,19 +68,16 @@ def main(
     silent = quiet or json_path == STANDARD_OUTPUT
     workers = workers or _cores()
     plan = plan_pairs(data, split, pairs, seed, easy_share, without)
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.completed}/{task.total} files"), BarColumn(), TextColumn("{task.description}"))
-    began = time.perf_counter()
-    rate = 0.0
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("", total=plan.shards)
+    began_s, made = time.perf_counter(), 0
+    with Progress("make pairs", plan.pairs, unit="pairs", quiet=quiet) as progress:
 
-        def show(shards: int, made: int) -> None:
-            nonlocal rate
-            rate = made / (time.perf_counter() - began)
-            bar.update(task, completed=shards, description=f"{rate:.1f} pairs/s")
+        def show(there: int, now: int) -> None:
+            nonlocal made
+            made = now
+            progress.advance(there)
 
         result = make_pairs(data, out, plan, workers, show)
+    rate = made / (time.perf_counter() - began_s)
     figures = {**asdict(plan), "folder": str(out), "files_made": result.shards, "files_resumed": result.resumed}
     figures |= {"skipped": result.skipped, "workers": workers, "pairs_per_second": round(rate, 2)}
     write_figures(json.dumps({"schema": "tinydf.make-pairs/1", **figures}, indent=2) + "\n", json_path)

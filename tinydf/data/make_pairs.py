@@ -75,12 +75,21 @@ def plan_pairs(
     forgeries = shares_without(without)
     table = data / PARQUET_NAME if (data / PARQUET_NAME).is_file() else data / CSV_NAME
     return PairPlan(
-        CropRecipe().sha256(), sha256_of(table), split, len(photos), seed, pairs, PAIRS_A_SHARD, easy_share, forgeries
+        crop_sha256=CropRecipe().sha256(),
+        table_sha256=sha256_of(table),
+        split=split,
+        photos=len(photos),
+        meshes=sum(photo.mesh is not None for photo in photos),
+        seed=seed,
+        pairs=pairs,
+        pairs_a_shard=PAIRS_A_SHARD,
+        easy_share=easy_share,
+        forgeries=forgeries,
     )
 
 
 def make_pairs(
-    data: Path, out: Path, plan: PairPlan, workers: int, report: Callable[[int, int], None] = lambda done, pairs: None
+    data: Path, out: Path, plan: PairPlan, workers: int, report: Callable[[int, int], None] = lambda there, made: None
 ) -> Made:
     """Makes what the plan asks for and the folder lacks.
 
@@ -89,7 +98,7 @@ def make_pairs(
         out: Folder of the shards; made where it is missing.
         plan: What to make.
         workers: Processes.
-        report: Called after each shard with the number of shards that are there, and of the pairs made now.
+        report: Called after each shard with the number of pairs that are there, and of those made now.
 
     Raises:
         UsageError: The folder holds pairs of another plan.
@@ -99,6 +108,7 @@ def make_pairs(
     skipped = dict.fromkeys(_begin(out, plan))
     missing = [shard for shard in range(plan.shards) if not shard_path(out, shard).exists()]
     resumed, made, pairs = plan.shards - len(missing), 0, 0
+    there = plan.pairs - sum(len(plan.indices(shard)) for shard in missing)
     for attempt in range(ATTEMPTS):
         tasks = [_Task(data, out, plan, shard, attempt) for shard in missing]
         for task, failures in run_each(_make_shard, tasks, workers):
@@ -108,7 +118,7 @@ def make_pairs(
             if not skipped.keys() >= set(failures):
                 skipped |= dict.fromkeys(failures)
                 write_plan(out, plan, list(skipped))
-            report(resumed + made, pairs)
+            report(there + pairs, pairs)
         missing = [shard for shard in missing if not shard_path(out, shard).exists()]
         if not missing:
             return Made(made, resumed, list(skipped))

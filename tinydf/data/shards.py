@@ -41,6 +41,7 @@ class PairPlan:
         table_sha256: Of the table of photos.
         split: Whose photos.
         photos: Number of photos that forgeries are made from.
+        meshes: Number of those with a face mesh, which some forgeries need.
         seed: Of all randomness.
         pairs: How many there are, or will be.
         pairs_a_shard: How many a file holds; the last may hold fewer.
@@ -52,6 +53,7 @@ class PairPlan:
     table_sha256: str
     split: Split
     photos: int
+    meshes: int
     seed: int
     pairs: int
     pairs_a_shard: int

@@ -198,3 +198,29 @@ def test_a_folder_without_a_plan_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "pairs.json").write_text(content)
     with pytest.raises(UnreadableInputError, match=r"pairs\.json: is no list of pairs"):
         ShardPairs(tmp_path, 224, 1, seed=0)
+
+
+def test_training_reads_the_folder_in_place_of_making_pairs(folder: Path) -> None:
+    read = training_pairs(TrainConfig(patch_px=96), [], 5, seed=1, folder=folder)
+    assert isinstance(read, ShardPairs)
+    assert len(read) == 5
+    assert read[4].real.shape == (96, 96, 3)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (TrainConfig(without=["face-warp"]), "holds forgeries of the types .*face-warp"),
+        (TrainConfig(method="both"), "--method both"),
+    ],
+)
+def test_a_folder_that_is_not_what_the_run_needs_is_refused(folder: Path, config: TrainConfig, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        training_pairs(config, [], 5, seed=1, folder=folder)
+
+
+def test_validation_faces_are_not_trained_on(folder: Path) -> None:
+    plan, _ = read_plan(folder)
+    write_plan(folder, replace(plan, split="val"), [])
+    with pytest.raises(UsageError, match="of split val, expected train"):
+        training_pairs(TrainConfig(), [], 5, seed=1, folder=folder)
