@@ -17,6 +17,7 @@ IMAGE_STD = (58.395, 57.12, 57.375)
 
 TEXTURE_CHANNELS = 64
 
+
 class TinyDF(nn.Module):
     """Tells forged from real faces and shows where.
 
