@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Literal, TypeAlias
 
 import av
-import numpy as np
+import cv2
 from av.video.reformatter import VideoReformatter
 
 from tinydf.data.photometry import as_image
@@ -17,6 +17,8 @@ from tinydf_runtime.types import Image
 Codec: TypeAlias = Literal["libx264", "libx265", "libvpx-vp9", "mpeg4"]
 DECODERS: dict[Codec, str] = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "mpeg4": "mpeg4"}
 FRAME_RATE = 25
+LEAST_PX = 96
+"""Smaller frames are filled up to it: x264 refuses some rates for them, and x265 4.1 writes beyond its memory."""
 LOOKAHEAD = 12
 """Frames that the encoder looks ahead: as many as the longest clip has."""
 
@@ -45,14 +47,17 @@ class VideoCoding:
 
 
 def to_video(images: Sequence[Image]) -> list[av.VideoFrame]:
-    """Returns images, H x W x 3 BGR uint8, as 4:2:0 frames; what an even side lacks is the edge repeated."""
+    """Returns images, H x W x 3 BGR uint8, as 4:2:0 frames, each in its frame's upper left corner.
+
+    Where a side must grow to be even, or large enough, the image's edge is repeated.
+    """
     height, width = images[0].shape[:2]
+    below, right = (max(side + side % 2, LEAST_PX) - side for side in (height, width))
     reformatter = VideoReformatter()
     frames = []
     for image in images:
-        if height % 2 or width % 2:
-            image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
+        padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        frame = av.VideoFrame.from_ndarray(as_image(padded), format="bgr24")
         frames.append(reformatter.reformat(frame, format="yuv420p"))
     return frames
 
@@ -87,7 +92,7 @@ def decode(packets: Sequence[av.Packet], codec: Codec) -> list[av.VideoFrame]:
 
 def resize(frames: Sequence[av.VideoFrame], factor: float) -> list[av.VideoFrame]:
     """Returns frames of another size, bicubic, their sides even."""
-    width, height = (max(48, 2 * round(side * factor / 2)) for side in (frames[0].width, frames[0].height))
+    width, height = (2 * round(side * factor / 2) for side in (frames[0].width, frames[0].height))
     reformatter = VideoReformatter()
     return [reformatter.reformat(frame, width=width, height=height, interpolation="BICUBIC") for frame in frames]
 

@@ -93,6 +93,27 @@ def test_less_rate_and_a_higher_factor_lose_more(face: Image) -> None:
     assert loss(by_rate) < loss(replace(by_rate, bits_per_px=0.03))
 
 
+@pytest.mark.parametrize("side_px", [9, 34, 61])
+def test_a_tiny_face_is_coded_too(face: Image, side_px: int) -> None:
+    tiny = np.ascontiguousarray(cv2.resize(face, (side_px, side_px), interpolation=cv2.INTER_AREA))
+    for seed in range(40):
+        video = draw_video(np.random.default_rng(seed))
+        if video.second is None:
+            assert video(tiny).shape == tiny.shape
+
+
+def test_most_target_frames_are_made_of_others(face: Image) -> None:
+    small = np.ascontiguousarray(face[:96, :96])
+    kinds = []
+    for seed in range(60):
+        video = draw_video(np.random.default_rng(seed))
+        frames = decode(encode(to_video(video.motion.frames(small)), video.first), video.first.codec)
+        kinds.append(int(frames[video.motion.before].pict_type))
+    assert kinds.count(I_FRAME) < 0.15 * len(kinds)
+    assert kinds.count(P_FRAME) > 0.2 * len(kinds)
+    assert kinds.count(B_FRAME) > 0.2 * len(kinds)
+
+
 def test_a_rate_is_kept(face: Image) -> None:
     coding = VideoCoding("libx264", (("preset", "medium"),), bits_per_px=0.1)
     packets = encode(to_video(Motion(9, 2, MOTION.speed, MOTION.acceleration).frames(face)), coding)
