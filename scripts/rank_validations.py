@@ -66,7 +66,9 @@ def open_scorer(path: Path) -> Scorer:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
         def score(crops: NDArray[np.uint8]) -> Logits:
-            probability = session.run(["fake_probability"], {"image": np.ascontiguousarray(crops.transpose(0, 3, 1, 2))})
+            probability = session.run(
+                ["fake_probability"], {"image": np.ascontiguousarray(crops.transpose(0, 3, 1, 2))}
+            )
             clipped = np.clip(np.asarray(probability[0], np.float64), 1e-7, 1 - 1e-7)
             return np.log(clipped / (1 - clipped))
 

@@ -70,6 +70,4 @@ def validation_set(
     places = np.linspace(0, len(meshed) - 1, min(count, len(meshed))).round().astype(int)
     chosen = [meshed[place] for place in places]
     forgers = forgery_families(reals)
-    return {
-        name: ClipPairs(chosen, SEED + number, forgers[name], recipe) for number, name in enumerate(TYPES)
-    }
+    return {name: ClipPairs(chosen, SEED + number, forgers[name], recipe) for number, name in enumerate(TYPES)}
