@@ -51,7 +51,8 @@ def main(data: Path, networks: Path, count: int, out: Path | None) -> None:
     scores: dict[str, list[tuple[Logits, Logits]]] = {}
     for name in sets[margins[0]]:
         scores[name] = _score(name, sets, rows, scorers)
-        click.echo(f"{name}: " + ", ".join(f"{row['name']} {auc(*one):.3f}" for row, one in zip(rows, scores[name])))
+        found = zip(rows, scores[name], strict=True)
+        click.echo(f"{name}: " + ", ".join(f"{row['name']} {auc(*one):.3f}" for row, one in found))
     page = _page(rows, scores, count)
     click.echo(page)
     if out is not None:

@@ -20,7 +20,7 @@ def weights() -> Path:
 
 
 def classify(name: str, backbone: TinyNet, weights: Path) -> torch.Tensor:
-    """Returns ImageNet's probabilities of one of scikit-image's photos, by our backbone under Lite1's own last layers."""
+    """Returns ImageNet's probabilities of a photo of scikit-image, by our backbone under Lite1's own last layers."""
     data = pytest.importorskip("skimage.data")
     photo = getattr(data, name)()
     side = min(photo.shape[:2])

@@ -1,7 +1,7 @@
 """A network and forged crops -> whether its forgery map shows what its verdict rests on.
 
-Deletion test after Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models" (BMVC 2018): if
-the map tells the truth, the score falls more when its highest cells are blurred away than when as many random ones are.
+Deletion test after Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models" (BMVC 2018):
+if the map tells the truth, blurring its highest cells away lowers the score more than blurring as many random ones.
 """
 
 from __future__ import annotations
