@@ -38,8 +38,8 @@ from tinydf.metrics import auc, fit_temperature, threshold_at_fpr
 from tinydf.pretrained import fetch_imagenet_weights, is_backbone_file, load_backbone
 from tinydf.synchronised_norm import synchronise_norms
 from tinydf.train_config import Part, TrainConfig
-from tinydf.twins import mix_twins, training_mode_aucs, twins_apart
 from tinydf.train_state import STATE_NAME, Origin, load_state, run_record, save_state, uncalibrated_spec
+from tinydf.twins import mix_twins, training_mode_aucs, twins_apart
 from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.files import sha256_of
 from tinydf_runtime.spec import ModelSpec
@@ -284,7 +284,7 @@ def calibrated(spec: ModelSpec, real: Logits, fake: Logits) -> ModelSpec:
 
 
 def initial_network(init: str, width: float = 1.0) -> tuple[TinyDF, Origin]:
-    """Returns a network with random weights (``none``), ImageNet's backbone (``lite1``, ``imagenet``) or a file's weights.
+    """Returns a network with random weights (``none``), ImageNet's (``lite1``, ``imagenet``) or a file's.
 
     A file is a TinyDF checkpoint, or timm's tinynet_a weights for the backbone alone. The origin tells which it was,
     for the record: a checkpoint's own record is part of it, so that a chain of runs can be read from its last file.

@@ -17,7 +17,7 @@ with needs("train"):
 
     from tinydf.data.drawn_faces import write_drawn_faces
     from tinydf.data.photos import Photo, read_photos
-    from tinydf.train import StepReport, train
+    from tinydf.train import train
     from tinydf.train_config import Method, Part, TrainConfig
 
 DEMO_FACES = 64
@@ -29,7 +29,9 @@ DEFAULTS = TrainConfig()
 @click.command("tinydf-train", cls=OneLineCommand, epilog="Example: tinydf-train --data FACES --out RUN --patch-px 128")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder with photos of real faces and a faces.csv.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@click.option("--init", default="none", show_default=True, metavar="lite1|imagenet|FILE|none", help="Weights to start from.")
+@click.option(
+    "--init", default="none", show_default=True, metavar="lite1|imagenet|FILE|none", help="Weights to start from."
+)
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with the settings it was started with.")
 @click.option("--demo", is_flag=True, help="Train for minutes on drawn faces, with settings of its own.")
 @click.option("--steps", type=click.IntRange(1), default=DEFAULTS.steps, show_default=True, help="Optimiser steps.")

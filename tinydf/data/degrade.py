@@ -44,6 +44,12 @@ def draw_degradation(rng: Generator) -> Degradation:
     return partial(_apply, chain=[*chain, *_draw_compression(rng)])
 
 
+def draw_clip(rng: Generator) -> Degradation:
+    """Draws what a frame of a clip goes through: a little filming now and then, always a moving video's coding."""
+    chain = [] if rng.random() < 0.7 else _draw_filming(rng)
+    return partial(_apply, chain=[*chain, draw_video(rng)])
+
+
 def _draw_filming(rng: Generator) -> list[Degradation]:
     chain: list[Degradation] = []
     if rng.random() < 0.6:

@@ -65,6 +65,12 @@ def canonical_mesh() -> CanonicalMesh:
         return CanonicalMesh(*(stored[name] for name in CanonicalMesh._fields))
 
 
+def five_of(points: Mesh | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the five landmarks of a mesh, 5 x its dimensions: centres of the eyes, nose tip, mouth corners."""
+    eyes = [points[list(ring)].mean(axis=0) for ring in (RIGHT_EYE, LEFT_EYE)]
+    return np.array([*eyes, points[NOSE_TIP], *points[list(MOUTH_CORNERS)]], dtype=np.float64)
+
+
 def read_meshes(folder: Path) -> dict[str, Mesh]:
     """Returns the meshes of a data folder by the photo's file; none where it has no ``mesh478.npz``.
 

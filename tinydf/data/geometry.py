@@ -8,15 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf.data.face_mesh import (
-    LEFT_EYE,
-    MESH_POINTS,
-    MOUTH_CORNERS,
-    NOSE_TIP,
-    RIGHT_EYE,
-    Mesh,
-    canonical_mesh,
-)
+from tinydf.data.face_mesh import MESH_POINTS, Mesh, canonical_mesh, five_of
 
 RIGID = np.r_[0:MESH_POINTS:6]
 """Points that pose is measured by: few of them, spread over the face."""
@@ -116,9 +108,3 @@ def lay_mean_mesh(landmarks: NDArray[np.float64]) -> Mesh:
     )
     laid += np.exp(-((distances / PULL_UNITS) ** 2)) @ weights
     return np.stack((laid.real, laid.imag, points[:, 2] * abs(factor)), axis=1).astype(np.float32)
-
-
-def five_of(points: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Returns the five landmarks of a mesh, 5 x its dimensions: centres of the eyes, nose tip, mouth corners."""
-    eyes = [points[list(ring)].mean(axis=0) for ring in (RIGHT_EYE, LEFT_EYE)]
-    return np.array([*eyes, points[NOSE_TIP], *points[list(MOUTH_CORNERS)]], dtype=np.float64)

@@ -174,7 +174,8 @@ def _soften(mask: Mask, face_px: float, rng: Generator) -> Mask:
         mask = _blur(mask, face_px * rng.uniform(0.02, 0.1))
         # Relative to the peak: a wide blur leaves nothing of a mouth above .5.
         mask = (mask > rng.uniform(0.2, 0.8) * mask.max()).astype(np.float32)
-    return _blur(mask, face_px * rng.uniform(0.005, 0.08))
+    mask = _blur(mask, face_px * rng.uniform(0.005, 0.08))
+    return mask / np.float32(max(float(mask.max()), 0.05))
 
 
 def _blur(mask: Mask, sigma_px: float) -> Mask:

@@ -42,13 +42,13 @@ class PosedDonors:
         Raises:
             UnreadableInputError: The picture cannot be read.
         """
-        mirrored = rng.random() < 0.5
-        wanted = measure_pose(mesh).yaw_pitch() * (-1 if mirrored else 1, 1)
         candidates = rng.choice(len(self._photos), min(CANDIDATES, len(self._photos)), replace=False)
-        distances = np.linalg.norm(self._poses[candidates] - wanted, axis=1)
+        poses = np.concatenate((self._poses[candidates], self._poses[candidates] * (-1, 1)))
+        distances = np.linalg.norm(poses - measure_pose(mesh).yaw_pitch(), axis=1)
         # The very nearest may be the photo itself.
         order = np.argsort(np.where(distances < SAME_PHOTO_RADIANS, np.inf, distances))[:NEAREST]
-        donor = self._photos[candidates[rng.choice(order)]]
+        mirrored, place = divmod(int(rng.choice(order)), len(candidates))
+        donor = self._photos[candidates[place]]
         image, donor_mesh = read_image(donor), donor.geometry().nearest_mesh()
         if mirrored:
             return as_image(cv2.flip(image, 1)), mirror_mesh(donor_mesh, image.shape[1])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
-from tinydf.data.degrade import draw_degradation
+from tinydf.data.degrade import Degradation, draw_degradation
 from tinydf.data.families.blending import Forger
 from tinydf.data.families.self_blend import change_look, self_blend
 from tinydf.data.geometry import FaceGeometry
@@ -39,7 +40,14 @@ class Pair:
     mask: Mask
 
 
-def make_pair(photo: Photo, recipe: CropRecipe, rng: Generator, forge: Forger = self_blend, ease: float = 0.0) -> Pair:
+def make_pair(
+    photo: Photo,
+    recipe: CropRecipe,
+    rng: Generator,
+    forge: Forger = self_blend,
+    ease: float = 0.0,
+    draw: Callable[[Generator], Degradation] = draw_degradation,
+) -> Pair:
     """Forges a photo's main face, degrades both versions alike and crops them.
 
     Args:
@@ -48,6 +56,7 @@ def make_pair(photo: Photo, recipe: CropRecipe, rng: Generator, forge: Forger = 
         rng: Source of all randomness.
         forge: Family of forgeries.
         ease: Passed to ``forge``.
+        draw: Draws what happens to both versions.
 
     Raises:
         UnreadableInputError: The photo cannot be read.
@@ -59,7 +68,7 @@ def make_pair(photo: Photo, recipe: CropRecipe, rng: Generator, forge: Forger = 
     if rng.random() < 0.4:
         window = change_look(window, rng)
     forged, mask = forge(window, geometry, rng, ease)
-    degrade = draw_degradation(rng)
+    degrade = draw(rng)
     box = _jitter(box_xyxy, rng)
     scaled_mask = np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2)
     return Pair(
