@@ -108,7 +108,7 @@ class FilmedScreen:
         """Returns the picture with moire: H x W x 3, BGR, uint8."""
         height, width = image.shape[:2]
         y, x = np.mgrid[:height, :width].astype(np.float32) / np.float32(width)
-        periods = (x * self.waves[0] + y * self.waves[1])[..., None] + np.float32(self.phases)
+        periods = (x * self.waves[0] + y * self.waves[1])[..., None] + np.array(self.phases, np.float32)
         beat = 1 - self.depth * (0.5 + 0.5 * np.cos(2 * np.pi * periods))
         return as_image(np.clip((image / np.float32(255)) ** self.gamma * beat * 255, 0, 255))
 

@@ -158,7 +158,8 @@ def _make_shard(task: _Task) -> list[str]:
     """Writes a shard and returns why photos were skipped."""
     cv2.setNumThreads(1)
     series = _series(task.data, task.plan)
-    indices, skipped = task.plan.indices(task.shard), []
+    indices = task.plan.indices(task.shard)
+    skipped: list[str] = []
     rows = np.zeros(len(indices), pair_dtype(CropRecipe().side_px))
     for row, index in zip(rows, indices, strict=True):
         pair = _first_that_can_be_made(series, index, task, skipped)

@@ -14,6 +14,7 @@ from av.video.reformatter import VideoReformatter
 from tinydf.data.photometry import as_image
 from tinydf_runtime.types import Image
 
+Packet: TypeAlias = "av.Packet[av.VideoStream]"
 Codec: TypeAlias = Literal["libx264", "libx265", "libvpx-vp9", "mpeg4"]
 DECODERS: dict[Codec, str] = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "mpeg4": "mpeg4"}
 FRAME_RATE = 25
@@ -62,7 +63,7 @@ def to_video(images: Sequence[Image]) -> list[av.VideoFrame]:
     return frames
 
 
-def encode(frames: Sequence[av.VideoFrame], coding: VideoCoding) -> list[av.Packet]:
+def encode(frames: Sequence[av.VideoFrame], coding: VideoCoding) -> list[Packet]:
     """Returns the frames' packets in the order of decoding; a packet's ``pts`` is its frame's number."""
     encoder = av.CodecContext.create(coding.codec, "w")
     assert isinstance(encoder, av.VideoCodecContext)
@@ -72,7 +73,7 @@ def encode(frames: Sequence[av.VideoFrame], coding: VideoCoding) -> list[av.Pack
     # One thread gives the same bits everywhere, and a worker process is one core.
     encoder.thread_count = 1
     encoder.options = coding.options_for(encoder.width, encoder.height)
-    packets: list[av.Packet] = []
+    packets: list[Packet] = []
     for number, frame in enumerate(frames):
         frame.pts, frame.time_base = number, encoder.time_base
         # A frame that was decoded carries its old type, which an encoder would take for an order.
@@ -81,13 +82,13 @@ def encode(frames: Sequence[av.VideoFrame], coding: VideoCoding) -> list[av.Pack
     return packets + encoder.encode(None)
 
 
-def decode(packets: Sequence[av.Packet], codec: Codec) -> list[av.VideoFrame]:
+def decode(packets: Sequence[Packet], codec: Codec) -> list[av.VideoFrame]:
     """Returns the frames of a stream in the order of showing."""
     decoder = av.CodecContext.create(DECODERS[codec], "r")
     assert isinstance(decoder, av.VideoCodecContext)
     decoder.thread_count = 1
     frames = [frame for packet in packets for frame in decoder.decode(packet)] + decoder.decode(None)
-    return sorted(frames, key=lambda frame: frame.pts)
+    return sorted(frames, key=lambda frame: frame.pts or 0)
 
 
 def resize(frames: Sequence[av.VideoFrame], factor: float) -> list[av.VideoFrame]:

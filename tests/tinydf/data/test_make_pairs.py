@@ -66,8 +66,8 @@ def test_what_is_read_is_what_training_would_have_made(folder: Path, drawn_folde
         np.testing.assert_array_equal(read[index].forged, made[index].forged)
         assert read[index].mask.dtype == np.float32
         # What the network learns from it: means over cells of 16 px.
-        cells = (mask.reshape(14, 16, 14, 16).mean((1, 3)) for mask in (read[index].mask, made[index].mask))
-        np.testing.assert_allclose(*cells, atol=0.003)
+        given, wanted = (pair.mask.reshape(14, 16, 14, 16).mean((1, 3)) for pair in (read[index], made[index]))
+        np.testing.assert_allclose(given, wanted, atol=0.003)
 
 
 def test_a_second_round_is_the_first_one_mirrored(folder: Path) -> None:
