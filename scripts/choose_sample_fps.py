@@ -78,7 +78,7 @@ def write_clip(path: Path, photo: Photo, forge: Mixture, kind: str, seed: int) -
     face_px, crf, noise = rng.uniform(80, 220), int(rng.integers(18, 32)), rng.uniform(0, 3)
     from_s = {"real": float(SECONDS), "forged": 0.0, "forged later": float(rng.uniform(1.5, 3.5))}[kind]
     picture, face = read_image(photo.path), photo.faces[0]
-    forged, _ = forge(picture, np.array(face.landmarks), rng)
+    forged, _ = forge(picture, photo.geometry(), rng)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS, options={"crf": str(crf), "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"

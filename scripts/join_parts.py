@@ -1,17 +1,15 @@
-"""Two networks, the deep part of one and the residual part of the other trained -> one checkpoint.
+"""Two checkpoints, the RGB branch of one and the noise branch of the other -> one checkpoint.
 
 python scripts/join_parts.py --deep runs/deep/tinydf.safetensors --residual runs/residual/tinydf.safetensors \
     --data faces --out runs/joined.safetensors
 
-Evidence from both parts adds up as logits do, but not at par: they learned at different speeds and see partly the same
-traces. Two factors for the verdict and two for the forgery map, fitted on validation pairs, become part of the weights.
-On forgeries that nobody trained on, two kinds of evidence are safer than one: no part's verdict counts for less than
-``LEAST``, which the printed figures show to cost next to nothing.
+The logits of both branches add up, each times a factor. The factors are fitted on the even photos of the validation set
+(``tinydf/data/validation_set.py``) and every figure that is printed comes from the odd ones.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -21,29 +19,47 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader
 
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tinydf.data.dataset import FixedPairs, collate
-from tinydf.data.families.table import Mixture
+from tinydf.data.dataset import collate
 from tinydf.data.photos import read_photos
-from tinydf.data.series import colour_reals
+from tinydf.data.validation_set import TYPES, VERSION, validation_set
 from tinydf.forgery import TinyDF
-from tinydf.metrics import auc
+from tinydf.metrics import Estimate, auc_with_interval
 
-SEED = 13
-LEAST = 0.15
 Vectors = NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What both branches say of the validation set.
+
+    Attributes:
+        logits: N x 2, RGB branch and noise branch.
+        labels: N, 1 for forged.
+        photo: N, index of the photo.
+        kind: N, index of the forgery type.
+        cells: M x 2, map logits of both branches.
+        cell_labels: M, 1 for forged.
+    """
+
+    logits: Vectors
+    labels: Vectors
+    photo: NDArray[np.intp]
+    kind: NDArray[np.intp]
+    cells: Vectors
+    cell_labels: Vectors
+
+
 @click.command()
-@click.option("--deep", type=click.Path(path_type=Path), required=True, help="Checkpoint whose deep part is taken.")
-@click.option("--residual", type=click.Path(path_type=Path), required=True, help="Checkpoint of the residual part.")
+@click.option("--deep", type=click.Path(path_type=Path), required=True, help="Checkpoint of the RGB branch.")
+@click.option("--residual", type=click.Path(path_type=Path), required=True, help="Checkpoint of the noise branch.")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of real faces.")
-@click.option("--pairs", default=800, show_default=True, help="Validation pairs to fit the factors on.")
+@click.option("--count", default=200, show_default=True, help="Photos of the validation set.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Checkpoint to write.")
-def main(deep: Path, residual: Path, data: Path, pairs: int, out: Path) -> None:
-    """Joins the parts and prints what each is worth."""
+def main(deep: Path, residual: Path, data: Path, count: int, out: Path) -> None:
+    """Joins the branches and prints what each is worth."""
     cv2.setNumThreads(1)
     sources = {"deep": load_checkpoint(deep), "residual": load_checkpoint(residual)}
     state = {
@@ -51,43 +67,48 @@ def main(deep: Path, residual: Path, data: Path, pairs: int, out: Path) -> None:
         for name in sources["deep"].state
     }
     joined = replace(sources["deep"], state=state)
-    photos = colour_reals(read_photos(data, "val"))
-    photos = photos[:: max(1, len(photos) // pairs)]
-    verdicts, cells = score_parts(joined.build(), FixedPairs(photos, SEED, Mixture(photos)))
-    fitted = fit(*verdicts)
-    factors = {"verdict": fitted.clip(min=LEAST), "map": fit(*cells)}
-    logits, labels = verdicts
-    for name, column in (
-        ("deep", logits[:, 0]),
-        ("residual", logits[:, 1]),
-        ("both, as fitted", logits @ fitted),
-        ("both", logits @ factors["verdict"]),
-    ):
-        click.echo(f"{name}: AUC {auc(column[labels == 0], column[labels == 1]):.4f} on {len(photos)} pairs")
-    click.echo(", ".join(f"{name}: deep x {one[0]:.3f}, residual x {one[1]:.3f}" for name, one in factors.items()))
-    parts = {name: dict(source.config) for name, source in sources.items()}
-    record = {"parts": parts, "factors": {name: list(map(float, one)) for name, one in factors.items()}}
+    parts = score_parts(joined.build(), data, count)
+    even = parts.photo % 2 == 0
+    factors = {"verdict": fit(parts.logits[even], parts.labels[even]), "map": fit(parts.cells, parts.cell_labels)}
+    figures = describe(parts, factors["verdict"])
+    for line in figures["lines"]:
+        click.echo(line)
+    record = {
+        "parts": {name: dict(source.config) for name, source in sources.items()},
+        "factors": {name: list(map(float, one)) for name, one in factors.items()},
+        "validation": {"version": VERSION, "photos": count, "figures": figures["lines"]},
+    }
     save_checkpoint(Checkpoint(scaled(joined.build(), factors).state_dict(), record, joined.spec), out)
 
 
-def score_parts(network: TinyDF, pairs: FixedPairs) -> tuple[tuple[Vectors, Vectors], tuple[Vectors, Vectors]]:
-    """Returns logits of both parts, N x 2, with labels, N, for verdicts and for cells of the forgery map."""
-    verdicts: list[Tensor] = []
+@torch.inference_mode()
+def score_parts(network: TinyDF, data: Path, count: int) -> Parts:
+    """Scores the validation set with both branches."""
+    sets = validation_set(read_photos(data, "val"), count)
+    pairs = ConcatDataset(list(sets.values()))
+    photos = len(pairs) // len(sets)
+    logits: list[Tensor] = []
     cells: list[Tensor] = []
-    labels, truths = [], []
-    with torch.inference_mode():
-        for images, label, maps in DataLoader(pairs, 8, collate_fn=collate):
-            image = images.float().contiguous(memory_format=torch.channels_last)
-            judged = (network.judge_deep(image), network.residual(image))
-            verdicts.append(torch.stack([logit for logit, _ in judged], 1))
-            # Cells wholly inside or outside: what lies between has no label.
-            certain = (maps < 0.1) | (maps > 0.9)
-            cells.append(torch.stack([one[certain] for _, one in judged], 1))
-            labels.append(label)
-            truths.append((maps[certain] > 0.5).float())
-    return (
-        (torch.cat(verdicts).double().numpy(), torch.cat(labels).double().numpy()),
-        (torch.cat(cells).double().numpy(), torch.cat(truths).double().numpy()),
+    labels, truths, numbers = [], [], []
+    for start, (images, label, maps) in enumerate(DataLoader(pairs, 8, collate_fn=collate)):
+        image = images.float().contiguous(memory_format=torch.channels_last)
+        judged = (network.judge_deep(image), network.residual(image))
+        logits.append(torch.stack([logit for logit, _ in judged], 1))
+        # Cells wholly inside or outside: what lies between has no label.
+        certain = (maps < 0.1) | (maps > 0.9)
+        cells.append(torch.stack([one[certain] for _, one in judged], 1))
+        labels.append(label)
+        truths.append((maps[certain] > 0.5).float())
+        batch = np.arange(len(label) // 2) + start * 8
+        numbers += [batch, batch]
+    number = np.concatenate(numbers)
+    return Parts(
+        torch.cat(logits).double().numpy(),
+        torch.cat(labels).double().numpy(),
+        number % photos,
+        number // photos,
+        torch.cat(cells).double().numpy(),
+        torch.cat(truths).double().numpy(),
     )
 
 
@@ -95,6 +116,31 @@ def fit(logits: Vectors, labels: Vectors) -> Vectors:
     """Returns the two factors of the logits whose sum explains the labels best; neither is below 0."""
     found: Vectors = LogisticRegression(C=1e6, fit_intercept=True).fit(logits, labels).coef_[0]
     return found.clip(min=0)
+
+
+def describe(parts: Parts, factors: Vectors) -> dict[str, list[str]]:
+    """Returns lines that tell what each branch gives on the photos that chose no factor."""
+    odd = parts.photo % 2 == 1
+    weighted = parts.logits[odd] * factors
+    columns = {"RGB branch alone": weighted[:, 0], "noise branch alone": weighted[:, 1], "both": weighted.sum(1)}
+    lines = [f"factors: RGB {factors[0]:.3f}, noise {factors[1]:.3f}"]
+    labels, kinds = parts.labels[odd], parts.kind[odd]
+    for name, column in columns.items():
+        by_type = [_auc(column[kinds == kind], labels[kinds == kind]) for kind in range(len(TYPES))]
+        mean = float(np.mean([one.value for one in by_type]))
+        pooled = _auc(column, labels)
+        details = ", ".join(f"{kind} {one.value:.3f}" for kind, one in zip(TYPES, by_type, strict=True))
+        lines.append(
+            f"{name}: mean AUC {mean:.4f}; all {pooled.value:.4f} [{pooled.low:.4f}, {pooled.high:.4f}]; {details}"
+        )
+    covariance = np.cov(weighted.T)
+    share = float(covariance[0].sum() / covariance.sum())
+    lines.append(f"share of the verdict's variance that comes from the RGB branch: {share:.3f}")
+    return {"lines": lines}
+
+
+def _auc(logits: Vectors, labels: Vectors) -> Estimate:
+    return auc_with_interval(logits[labels == 0], logits[labels == 1])
 
 
 def scaled(network: TinyDF, factors: dict[str, Vectors]) -> TinyDF:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,31 +19,38 @@ import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, update_bn
 from torch.utils.data import DataLoader, Dataset
 
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tinydf.data.dataset import Batch, collate
-from tinydf.data.ondevice.pairs import DevicePairs
-from tinydf.data.ondevice.store import pack_faces
+from tinydf.data.dataset import MAP_CELL_PX, Batch, collate
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair
-from tinydf.data.series import colour_reals, training_pairs, validation_pairs
+from tinydf.data.series import training_pairs, validation_pairs
 from tinydf.flat_minimum import at_the_worst_neighbour
 from tinydf.forgery import TinyDF
 from tinydf.forgery.model import DeepPart
 from tinydf.forgery_loss import distillation_loss, forgery_loss
+from tinydf.history import HistoryRow, read_history, write_history
+from tinydf.lite1 import find_lite1_weights, load_lite1
 from tinydf.metrics import auc, fit_temperature, threshold_at_fpr
 from tinydf.pretrained import fetch_imagenet_weights, is_backbone_file, load_backbone
 from tinydf.synchronised_norm import synchronise_norms
 from tinydf.train_config import Part, TrainConfig
 from tinydf.train_state import STATE_NAME, Origin, load_state, run_record, save_state, uncalibrated_spec
+from tinydf.twins import mix_twins, training_mode_aucs, twins_apart
 from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.files import sha256_of
 from tinydf_runtime.spec import ModelSpec
 
 MODEL_NAME = "tinydf.safetensors"
+BEST_NAME = "best.safetensors"
+"""The averaged weights of the best validation so far; their batch statistics are those of training."""
 STATISTICS_BATCHES = 50
+LEAK_BATCHES = 12
+"""Validation batches on which training mode and evaluation mode are compared."""
+SAVE_EVERY_S = 180.0
 VALIDATION_FPR = 0.1
 Logits: TypeAlias = NDArray[np.float64]
 
@@ -90,8 +100,11 @@ def train(
             state is another run's.
         OutputError: The folder or a file in it cannot be written.
     """
-    if config.batch_pairs % fabric.world_size:
-        raise UsageError(f"batch of {config.batch_pairs} pairs: must divide over {fabric.world_size} processes.")
+    if config.batch_pairs % (2 * fabric.world_size):
+        raise UsageError(
+            f"batch of {config.batch_pairs} pairs: must be an even number of pairs on each of {fabric.world_size} "
+            "processes."
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -111,39 +124,59 @@ def train(
     start, validation_auc = 0, None
     if resume:
         start, validation_auc = load_state(out / STATE_NAME, config, raw, average, optimizer)
+    history = read_history(out) if resume else []
     batches = _batches(config, training, fabric, workers, start)
-    fixed = _loader(validation_pairs(config, validation), config.batch_pairs, workers)
+    # Made once: they are the same each time.
+    fixed = list(_loader(validation_pairs(config, validation), config, workers))
     oracle = None if teacher is None else load_checkpoint(teacher).build().to(fabric.device)
     assert isinstance(average.module, TinyDF)
     averaged = part_of(average.module, config.part)
     spec = uncalibrated_spec()
-    model.train()
-    for step, (images, labels, maps) in enumerate(batches, start + 1):
-        # Dropout too depends on seed and step alone.
-        torch.manual_seed(config.seed + step)
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * learning_rate_factor(step, config)
-        batch = (images.float().contiguous(memory_format=torch.channels_last), labels, maps)
-        loss = _backward(fabric, model, batch, config, oracle)
-        if config.sam_radius:
-            with at_the_worst_neighbour(model.parameters(), config.sam_radius):
-                _backward(fabric, model, batch, config, oracle)
-        fabric.clip_gradients(model, optimizer, max_norm=5.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        average.update_parameters(raw)
-        if step == config.steps:
-            refresh_statistics(averaged, config, training, fabric, workers)
-        if step % config.validate_every == 0 or step == config.steps:
-            real, fake = score_pairs(averaged, fixed, fabric.device)
-            validation_auc, spec = auc(real, fake), calibrated(spec, real, fake)
-            if fabric.is_global_zero:
-                record = run_record(config, step, origin)
-                save_state(out / STATE_NAME, record, validation_auc, raw, average, optimizer)
-            fabric.barrier()
-        mean_loss = torch.as_tensor(fabric.all_reduce(loss)).item()
+    clock = _Clock(history[-1].hours if history else 0.0)
+    losses: list[float] = []
+
+    def save(step: int) -> None:
         if fabric.is_global_zero:
-            report(StepReport(step, config.steps, mean_loss, validation_auc))
+            save_state(out / STATE_NAME, run_record(config, step, origin), validation_auc, raw, average, optimizer)
+        fabric.barrier()
+        clock.saved()
+
+    model.train()
+    with _Interrupts() as interrupts:
+        for step, batch in enumerate(batches, start + 1):
+            # Dropout and mixing too depend on seed and step alone.
+            torch.manual_seed(config.seed + step)
+            rate = config.learning_rate * learning_rate_factor(step, config)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            side_px = config.side_px(step)
+            loss = _step(fabric, model, optimizer, at_size(batch, side_px), config, oracle)
+            average.update_parameters(raw)
+            losses.append(torch.as_tensor(fabric.all_reduce(loss)).item())
+            if step == config.steps:
+                refresh_statistics(averaged, config, training, fabric, workers)
+            if step % config.validate_every == 0 or step == config.steps:
+                sized = [at_size(batch, side_px) for batch in fixed]
+                real, fake = score_pairs(averaged, sized, fabric.device)
+                validation_auc, spec = auc(real, fake), calibrated(spec, real, fake)
+                together, apart = training_mode_aucs(learner, sized[:LEAK_BATCHES])
+                del sized
+                row = HistoryRow(step, clock.hours(), rate, float(np.mean(losses)), validation_auc, apart, together)
+                losses.clear()
+                best = validation_auc > max((earlier.auc for earlier in history), default=0.0)
+                history.append(row)
+                if fabric.is_global_zero:
+                    write_history(out, history)
+                    record = run_record(config, step, origin)
+                    if best:
+                        save_checkpoint(Checkpoint(average.module.state_dict(), record, spec), out / BEST_NAME)
+                save(step)
+            elif clock.save_is_due() or interrupts.seen:
+                save(step)
+            if fabric.is_global_zero:
+                report(StepReport(step, config.steps, losses[-1] if losses else history[-1].loss, validation_auc))
+            if interrupts.seen and step < config.steps:
+                raise KeyboardInterrupt
 
     if fabric.is_global_zero:
         record = run_record(config, config.steps, origin)
@@ -151,9 +184,67 @@ def train(
     return out / MODEL_NAME
 
 
-def _backward(fabric: Fabric, model: nn.Module, batch: Batch, config: TrainConfig, oracle: TinyDF | None) -> Tensor:
-    """Adds a batch's gradients and returns its loss."""
-    images, labels, maps = batch
+class _Clock:
+    """Hours trained, and when the state was saved last."""
+
+    def __init__(self, hours_before: float) -> None:
+        self._began_s = time.monotonic() - hours_before * 3600
+        self._saved_s = time.monotonic()
+
+    def hours(self) -> float:
+        return (time.monotonic() - self._began_s) / 3600
+
+    def saved(self) -> None:
+        self._saved_s = time.monotonic()
+
+    def save_is_due(self) -> bool:
+        return time.monotonic() - self._saved_s > SAVE_EVERY_S
+
+
+class _Interrupts:
+    """Notes the first Ctrl-C, so that a step is finished and saved before the run ends; the second one ends it."""
+
+    def __init__(self) -> None:
+        self.seen = False
+
+    def __enter__(self) -> _Interrupts:
+        self._before: Any = None
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, number: int, frame: object) -> None:
+        if self.seen:
+            raise KeyboardInterrupt
+        self.seen = True
+
+
+def _step(
+    fabric: Fabric, model: nn.Module, optimizer: Any, batch: Batch, config: TrainConfig, oracle: TinyDF | None
+) -> Tensor:
+    """Takes one optimiser step and returns its loss."""
+    if config.mixup_share:
+        batch = mix_twins(batch, config.mixup_share)
+    # Two passes, so that no forgery shares batch statistics with its own original.
+    halves = twins_apart(batch)
+    loss = sum((_backward(fabric, model, half, config, oracle) for half in halves), torch.zeros(())) / 2
+    if config.sam_radius:
+        with at_the_worst_neighbour(model.parameters(), config.sam_radius):
+            for half in halves:
+                _backward(fabric, model, half, config, oracle)
+    fabric.clip_gradients(model, optimizer, max_norm=5.0)
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss
+
+
+def _backward(fabric: Fabric, model: nn.Module, half: Batch, config: TrainConfig, oracle: TinyDF | None) -> Tensor:
+    """Adds the gradients of half a step and returns its loss."""
+    images, labels, maps = half
     logits, map_logits = model(images)
     loss = forgery_loss(logits, map_logits, labels, maps, config.map_weight, config.hard_share)
     if oracle is not None:
@@ -161,8 +252,25 @@ def _backward(fabric: Fabric, model: nn.Module, batch: Batch, config: TrainConfi
             opinion = oracle(images)
         agreement = distillation_loss(logits, map_logits, *opinion)
         loss = (1 - config.distill_weight) * loss + config.distill_weight * agreement
-    fabric.backward(loss)
-    return loss.detach()
+    fabric.backward(loss / 2)
+    return loss.detach().cpu()
+
+
+def at_size(batch: Batch, side_px: int) -> Batch:
+    """Returns a batch as the network takes it: float32, channels last, no larger than ``side_px``.
+
+    Args:
+        batch: Images, N x 3 x H x W, uint8; labels, N; maps, N x h x w.
+        side_px: A multiple of 32.
+    """
+    images, labels, maps = batch
+    images = images.float()
+    if images.shape[-1] > side_px:
+        images = functional.interpolate(
+            images, (side_px, side_px), mode="bilinear", align_corners=False, antialias=True
+        )
+        maps = functional.adaptive_avg_pool2d(maps.unsqueeze(1), side_px // MAP_CELL_PX).squeeze(1)
+    return images.contiguous(memory_format=torch.channels_last), labels, maps
 
 
 def calibrated(spec: ModelSpec, real: Logits, fake: Logits) -> ModelSpec:
@@ -176,13 +284,17 @@ def calibrated(spec: ModelSpec, real: Logits, fake: Logits) -> ModelSpec:
 
 
 def initial_network(init: str, width: float = 1.0) -> tuple[TinyDF, Origin]:
-    """Returns a network with random weights (``none``), ImageNet's backbone (``imagenet``) or a file's weights.
+    """Returns a network with random weights (``none``), ImageNet's (``lite1``, ``imagenet``) or a file's.
 
     A file is a TinyDF checkpoint, or timm's tinynet_a weights for the backbone alone. The origin tells which it was,
     for the record: a checkpoint's own record is part of it, so that a chain of runs can be read from its last file.
     """
     if init == "none":
         return TinyDF(width), None
+    if init == "lite1":
+        network, path = TinyDF(), find_lite1_weights()
+        load_lite1(network.backbone, path)
+        return network, {"backbone": path.name, "sha256": sha256_of(path)}
     if init == "imagenet" or is_backbone_file(Path(init)):
         network = TinyDF()
         path = fetch_imagenet_weights() if init == "imagenet" else Path(init)
@@ -217,7 +329,9 @@ def refresh_statistics(
     Weights Leads to Wider Optima and Better Generalization", UAI 2018, section 3.2).
     """
     unseen = replace(config, seed=config.seed + 1, steps=STATISTICS_BATCHES, easy_share=0.0)
-    update_bn((images.float() for images, _, _ in _batches(unseen, pictures, fabric, workers)), model)
+    full_px = unseen.side_px(unseen.steps)
+    batches = (at_size(batch, full_px) for batch in _batches(unseen, pictures, fabric, workers))
+    update_bn((half[0] for batch in batches for half in twins_apart(batch)), model)
     model.eval()
 
 
@@ -236,7 +350,8 @@ def score_pairs(model: nn.Module, pairs: Iterable[Batch], device: torch.device) 
     model.eval()
     real, fake = [], []
     for images, labels, _ in pairs:
-        logits = model(images.to(device).float().contiguous(memory_format=torch.channels_last))[0].double().cpu()
+        placed = images.to(device).float().contiguous(memory_format=torch.channels_last)
+        logits = model(placed)[0].double().cpu()
         real.append(logits[labels == 0].numpy())
         fake.append(logits[labels == 1].numpy())
     model.train(was_training)
@@ -249,20 +364,6 @@ def _batches(
     """Returns a run's batches from step ``start`` on, on the device."""
     length = config.steps * config.batch_pairs
     easy = round(length * config.easy_share)
-    if fabric.device.type == "cuda" and config.method == "selfblend":
-        # One GPU learns from more pairs a second than its CPUs can make.
-        return DevicePairs(
-            pack_faces(colour_reals(pictures), fabric.device),
-            steps=config.steps,
-            batch_pairs=config.batch_pairs,
-            patch_px=config.patch_px,
-            seed=config.seed,
-            easy=easy,
-            without=config.without,
-            start=start,
-            rank=fabric.global_rank,
-            world_size=fabric.world_size,
-        )
     pairs = training_pairs(config, pictures, length, config.seed, easy)
     # Ranks take turns within each batch, so that the run sees the same pairs on any number of processes.
     own = range(start * config.batch_pairs + fabric.global_rank, length, fabric.world_size)
@@ -279,8 +380,8 @@ def _batches(
     return placed
 
 
-def _loader(pairs: Dataset[Pair], batch_pairs: int, workers: int) -> DataLoader[Any]:
-    return DataLoader(pairs, batch_pairs, collate_fn=collate, num_workers=workers)
+def _loader(pairs: Dataset[Pair], config: TrainConfig, workers: int) -> DataLoader[Any]:
+    return DataLoader(pairs, config.batch_pairs, collate_fn=collate, num_workers=workers)
 
 
 def _decay_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import UsageError
 
 Method: TypeAlias = Literal["selfblend", "supervised", "both"]
@@ -18,8 +19,12 @@ class TrainConfig:
     Attributes:
         seed: Seed of initial weights and of every sample.
         steps: Optimiser steps.
-        batch_pairs: Real-forged pairs in a step, over all processes.
+        batch_pairs: Real-forged pairs in a step, over all processes; an even number on each, since a forgery and its
+            original are never in one batch (see ``twins``): a step is two passes.
         patch_px: Side of the window of each 224 px crop that is trained on; a multiple of 32.
+        image_px: Side to which larger windows are scaled down over the first ``small_share`` of the steps; a multiple
+            of 32. Small images teach coarse traces sooner.
+        small_share: Share of the steps at ``image_px``; the rest is at full size.
         learning_rate: Peak of the cosine schedule.
         weight_decay: Of AdamW, for weights alone.
         warmup_share: Share of the steps over which the learning rate rises.
@@ -37,12 +42,15 @@ class TrainConfig:
         hard_share: Share of a batch's verdicts that are learned from, the hardest ones.
         sam_radius: Radius of sharpness-aware minimisation; 0 for none. A step costs twice as much.
         distill_weight: Weight of agreeing with the teacher against agreeing with the labels, 0..1.
+        mixup_share: Share of the pairs whose forgery is mixed with its own original, as a label between the two.
     """
 
     seed: int = 0
     steps: int = 20_000
     batch_pairs: int = 32
     patch_px: int = 224
+    image_px: int = 224
+    small_share: float = 0.5
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_share: float = 0.03
@@ -58,7 +66,13 @@ class TrainConfig:
     hard_share: float = 1.0
     sam_radius: float = 0.0
     distill_weight: float = 0.5
+    mixup_share: float = 0.0
+
+    def side_px(self, step: int) -> int:
+        """Returns the largest side of an image at a step, counted from 1."""
+        return self.image_px if step <= self.small_share * self.steps else CropRecipe().side_px
 
     def __post_init__(self) -> None:
-        if self.patch_px % 32:
-            raise UsageError(f"patches of {self.patch_px} px: must be a multiple of 32, which the network shrinks by.")
+        for what, side_px in (("patches", self.patch_px), ("images", self.image_px)):
+            if side_px % 32:
+                raise UsageError(f"{what} of {side_px} px: must be a multiple of 32, which the network shrinks by.")

@@ -34,7 +34,12 @@ def uncalibrated_spec() -> ModelSpec:
 
 
 def save_state(
-    path: Path, record: dict[str, Any], validation_auc: float, raw: nn.Module, average: AveragedModel, optimizer: Any
+    path: Path,
+    record: dict[str, Any],
+    validation_auc: float | None,
+    raw: nn.Module,
+    average: AveragedModel,
+    optimizer: Any,
 ) -> None:
     """Writes weights, averages and optimiser, whole or not at all; the file is a checkpoint too.
 

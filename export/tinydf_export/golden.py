@@ -34,10 +34,12 @@ def draw_golden_crops(recipe: CropRecipe) -> NDArray[np.uint8]:
     from skimage.data import astronaut
 
     from tinydf.data.families.self_blend import self_blend
+    from tinydf.data.geometry import FaceGeometry
 
     photo: Image = np.ascontiguousarray(astronaut())  # type: ignore[no-untyped-call]
     face = crop_face(photo, FACE_XYXY, recipe)
-    forged, _ = self_blend(photo[..., ::-1].copy(), np.array(LANDMARKS, float), np.random.default_rng(SEED), ease=1.0)
+    face_shape = FaceGeometry(np.array(LANDMARKS, float))
+    forged, _ = self_blend(photo[..., ::-1].copy(), face_shape, np.random.default_rng(SEED), ease=1.0)
     tiny = cv2.resize(cv2.resize(face, (48, 48), interpolation=cv2.INTER_AREA), face.shape[1::-1])
     return np.stack(
         [

@@ -24,7 +24,7 @@ class CropRecipe:
     """
 
     side_px: int = 224
-    margin: float = 0.05
+    margin: float = 0.125
     version: int = 1
 
     def sha256(self) -> str:

@@ -16,6 +16,11 @@ def prepare() -> None:
     _start("tinydf-prepare", "tinydf.cli.prepare")
 
 
+def make_pairs() -> None:
+    """Runs ``tinydf-make-pairs``."""
+    _start("tinydf-make-pairs", "tinydf.cli.make_pairs")
+
+
 def train() -> None:
     """Runs ``tinydf-train``."""
     _start("tinydf-train", "tinydf.cli.train")

@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import get_args
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tinydf_runtime.command import OneLineCommand
 from tinydf_runtime.errors import UnavailableError, UsageError, needs
+from tinydf_runtime.progress import Progress
 
 with needs("train"):
     from lightning_fabric import Fabric
 
     from tinydf.data.drawn_faces import write_drawn_faces
     from tinydf.data.photos import Photo, read_photos
-    from tinydf.train import StepReport, train
+    from tinydf.train import train
     from tinydf.train_config import Method, Part, TrainConfig
 
 DEMO_FACES = 64
@@ -30,7 +29,9 @@ DEFAULTS = TrainConfig()
 @click.command("tinydf-train", cls=OneLineCommand, epilog="Example: tinydf-train --data FACES --out RUN --patch-px 128")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder with photos of real faces and a faces.csv.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@click.option("--init", default="none", show_default=True, metavar="imagenet|FILE|none", help="Weights to start from.")
+@click.option(
+    "--init", default="none", show_default=True, metavar="lite1|imagenet|FILE|none", help="Weights to start from."
+)
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with the settings it was started with.")
 @click.option("--demo", is_flag=True, help="Train for minutes on drawn faces, with settings of its own.")
 @click.option("--steps", type=click.IntRange(1), default=DEFAULTS.steps, show_default=True, help="Optimiser steps.")
@@ -43,6 +44,20 @@ DEFAULTS = TrainConfig()
     default=DEFAULTS.patch_px,
     show_default=True,
     help="Side of the patch of each 224 px crop to train on, a multiple of 32: 128 to begin, 224 to finish.",
+)
+@click.option(
+    "--image-px",
+    type=click.IntRange(64, 224),
+    default=DEFAULTS.image_px,
+    show_default=True,
+    help="Larger patches are scaled down to this side at first, a multiple of 32: 160 trains twice as fast as 224.",
+)
+@click.option(
+    "--small-share",
+    type=click.FloatRange(0, 1),
+    default=DEFAULTS.small_share,
+    show_default=True,
+    help="Share of the steps at --image-px; the rest is at full size.",
 )
 @click.option(
     "--part",
@@ -104,6 +119,13 @@ DEFAULTS = TrainConfig()
     show_default=True,
     help="Of sharpness-aware minimisation, at twice the time; 0.05 is usual.",
 )
+@click.option(
+    "--mixup-share",
+    type=click.FloatRange(0, 1),
+    default=DEFAULTS.mixup_share,
+    show_default=True,
+    help="Share of the forgeries that are faded towards their own originals.",
+)
 @click.option("--seed", default=DEFAULTS.seed, show_default=True, help="Of weights and samples.")
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to train.")
 @click.option(
@@ -124,6 +146,8 @@ def main(
     steps: int,
     batch_pairs: int,
     patch_px: int,
+    image_px: int,
+    small_share: float,
     part: Part,
     method: Method,
     without: tuple[str, ...],
@@ -136,6 +160,7 @@ def main(
     teacher: Path | None,
     hard_share: float,
     sam_radius: float,
+    mixup_share: float,
     seed: int,
     device: str,
     devices: int,
@@ -149,6 +174,8 @@ def main(
         steps=steps,
         batch_pairs=batch_pairs,
         patch_px=patch_px,
+        image_px=image_px,
+        small_share=small_share,
         learning_rate=learning_rate,
         warmup_share=warmup_share,
         easy_share=easy_share,
@@ -161,12 +188,14 @@ def main(
         width=width,
         hard_share=hard_share,
         sam_radius=sam_radius,
+        mixup_share=mixup_share,
     )
     if demo:
         config = replace(DEMO_CONFIG, seed=seed, precision=precision)
     training, validation = _photos(data, out, demo)
     fabric = _fabric(device, devices, precision)
-    with _Bar(quiet or not fabric.is_global_zero) as bar:
+    silent = quiet or not fabric.is_global_zero
+    with Progress("train", total=config.steps, unit="steps", quiet=silent) as progress:
         path = train(
             config,
             training,
@@ -177,7 +206,7 @@ def main(
             teacher=teacher,
             resume=resume,
             workers=workers,
-            report=bar.show,
+            report=lambda at: progress.advance(at.step, loss=at.loss, auc=at.validation_auc),
         )
     if fabric.is_global_zero and not quiet:
         click.echo(path)
@@ -204,37 +233,6 @@ def _fabric(device: str, devices: int, precision: str) -> Fabric:
         raise UnavailableError(f"--device {device} --precision {precision}: {error}") from error
     fabric.launch()
     return fabric
-
-
-class _Bar:
-    """A progress bar with loss and validation AUC, on a terminal."""
-
-    def __init__(self, hidden: bool) -> None:
-        console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("step {task.completed}/{task.total}"),
-            BarColumn(),
-            TextColumn("{task.description}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=hidden or not console.is_terminal,
-        )
-        self._task = self._progress.add_task("starting", total=None)
-        self._loss: float | None = None
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
-
-    def show(self, step: StepReport) -> None:
-        # One step's loss jumps about; a running mean can be read.
-        self._loss = step.loss if self._loss is None else 0.95 * self._loss + 0.05 * step.loss
-        validation = "not yet validated" if step.validation_auc is None else f"validation AUC {step.validation_auc:.3f}"
-        description = f"loss {self._loss:.3f}  {validation}"
-        self._progress.update(self._task, completed=step.step, total=step.steps, description=description)
 
 
 if __name__ == "__main__":

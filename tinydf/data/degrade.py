@@ -11,10 +11,23 @@ import numpy as np
 from numpy.random import Generator
 
 from tinydf.data import photometry
+from tinydf.data.coding import draw_crf, draw_palette, draw_screen, draw_video
 from tinydf.data.video_codec import h264_round_trip
 from tinydf_runtime.types import Image
 
 Degradation: TypeAlias = Callable[[Image], Image]
+
+COMPRESSION_SHARES = {
+    "moving video": 0.67,
+    "filmed screen": 0.03,
+    "intra frame": 0.07,
+    "jpeg": 0.15,
+    "palette": 0.03,
+    "none": 0.05,
+}
+"""How a picture was passed on."""
+BARE_SHARE = 0.3
+"""Share of the pairs that are coded only: no change of light, blur, noise or size before."""
 
 
 def draw_degradation(rng: Generator) -> Degradation:
@@ -26,29 +39,54 @@ def draw_degradation(rng: Generator) -> Degradation:
     Returns:
         A function of an H x W x 3 BGR uint8 image that returns one of the same kind, perhaps smaller.
     """
+    # What video does is the only trace on a good part of what is passed on: it must be known by itself.
+    chain = [] if rng.random() < BARE_SHARE else _draw_filming(rng)
+    return partial(_apply, chain=[*chain, *_draw_compression(rng)])
+
+
+def draw_clip(rng: Generator) -> Degradation:
+    """Draws what a frame of a clip goes through: a little filming now and then, always a moving video's coding."""
+    chain = [] if rng.random() < 0.7 else _draw_filming(rng)
+    return partial(_apply, chain=[*chain, draw_video(rng)])
+
+
+def _draw_filming(rng: Generator) -> list[Degradation]:
     chain: list[Degradation] = []
-    if rng.random() < 0.5:
+    if rng.random() < 0.6:
         chain.append(_repeatable(photometry.shift_colour, rng, strength=rng.uniform(0.2, 1.0)))
-    if rng.random() < 0.1:
+    if rng.random() < 0.12:
         chain.append(partial(photometry.blur, sigma_px=rng.uniform(0.4, 1.4)))
-    if rng.random() < 0.05:
+    if rng.random() < 0.06:
         chain.append(partial(_motion_blur, length_px=int(rng.integers(3, 7)), angle_deg=rng.uniform(0, 180)))
-    if rng.random() < 0.15:
+    if rng.random() < 0.18:
         chain.append(_repeatable(photometry.add_noise, rng, sigma=rng.uniform(1, 6)))
-    if rng.random() < 0.3:
+    if rng.random() < 0.35:
         interpolation = photometry.INTERPOLATIONS[rng.integers(3)]
         chain.append(partial(_scale, factor=rng.uniform(0.45, 1.3), interpolation=interpolation))
-    for _ in range(rng.choice(3, p=(0.25, 0.65, 0.1))):
-        chain.append(_draw_compression(rng))
-    return partial(_apply, chain=chain)
+    return chain
 
 
-def _draw_compression(rng: Generator) -> Degradation:
-    if rng.random() < 0.5:
-        return partial(photometry.jpeg, quality=int(rng.integers(45, 98)))
-    # Most video is near 23; a fifth is as poor as the low-quality halves of the public sets.
-    crf = int(rng.integers(16, 30)) if rng.random() < 0.8 else int(rng.integers(30, 41))
-    return partial(h264_round_trip, crf=crf)
+def _draw_compression(rng: Generator) -> list[Degradation]:
+    kind = rng.choice(list(COMPRESSION_SHARES), p=list(COMPRESSION_SHARES.values()))
+    if kind == "none":
+        return []
+    if kind == "jpeg":
+        return [_draw_jpeg(rng, 45)]
+    if kind == "intra frame":
+        return [partial(h264_round_trip, crf=draw_crf(rng))]
+    if kind == "palette":
+        return [draw_palette(rng)]
+    chain: list[Degradation] = [draw_video(rng)]
+    if kind == "filmed screen":
+        chain.insert(0, draw_screen(rng))
+    if rng.random() < 0.15:
+        # The frame was kept as a picture.
+        chain.append(_draw_jpeg(rng, 70))
+    return chain
+
+
+def _draw_jpeg(rng: Generator, least_quality: int) -> Degradation:
+    return partial(photometry.jpeg, quality=int(rng.integers(least_quality, 98)))
 
 
 def _apply(image: Image, chain: list[Degradation]) -> Image:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+import cv2
+import numpy as np
+
+from tinydf.data.face_mesh import Mesh, read_meshes
+from tinydf.data.geometry import FaceGeometry
 from tinydf.data.manifest import PARQUET_NAME, FaceRow, Label, Split, read_table
 from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.types import BoxXYXY, Face
+from tinydf_runtime.types import BoxXYXY, Face, Image
 
 CSV_NAME = "faces.csv"
 COLUMNS = ("file", "source", "identity", "split", "faces")
@@ -31,6 +36,7 @@ class Photo:
         method: How; ``real`` for real ones.
         compression: As the set's owners call it.
         video: The video that it is from, unique within source, method and compression.
+        mesh: Face mesh of the main face in pixels of the photo, see ``face_mesh.py``; None where none was fitted.
     """
 
     path: Path
@@ -42,6 +48,23 @@ class Photo:
     method: str = "real"
     compression: str = ""
     video: str = ""
+    mesh: Mesh | None = field(default=None, compare=False)
+
+    def geometry(self) -> FaceGeometry:
+        """Returns the shape of the main face, in pixels of the photo."""
+        return FaceGeometry(np.array(self.faces[0].landmarks), self.mesh)
+
+
+def read_image(photo: Photo) -> Image:
+    """Reads a photo, H x W x 3, BGR, uint8.
+
+    Raises:
+        UnreadableInputError: It cannot be read.
+    """
+    image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise UnreadableInputError(f"{photo.path}: cannot be read as an image. Remove it from the table.")
+    return np.asarray(image, dtype=np.uint8)
 
 
 def read_photos(folder: Path, split: Split) -> list[Photo]:
@@ -50,10 +73,12 @@ def read_photos(folder: Path, split: Split) -> list[Photo]:
     A folder that ``tinydf-prepare`` made holds ``faces.parquet``. A folder of real photos may hold ``faces.csv``
     instead: a row a photo with at least the columns file, source, identity, split and faces, where faces is a JSON list
     with an entry a face: x, y, width, height, then five points x, y in the order of ``Face.landmarks``, then the
-    detector's score. A column grey, if there is one, says 1 for monochrome.
+    detector's score. A column grey, if there is one, says 1 for monochrome. Beside ``faces.csv`` there may be face
+    meshes, see ``face_mesh.py``.
 
     Raises:
-        UnreadableInputError: The table is missing, lacks a column, or puts one identity into two splits.
+        UnreadableInputError: The table is missing, lacks a column, or puts one identity into two splits; or the meshes
+            cannot be read.
     """
     if (folder / PARQUET_NAME).is_file():
         rows = list(read_table(folder))
@@ -96,11 +121,12 @@ def _read_csv(folder: Path, split: Split) -> list[Photo]:
         if row["split"] not in get_args(Split):
             raise UnreadableInputError(f"{path}: split {row['split']!r}, expected one of {get_args(Split)}.")
     _refuse_leaks(path, ((row["identity"], row["split"]) for row in rows))
-    photos = [_photo(folder, row) for row in rows if row["split"] == split]
+    meshes = read_meshes(folder)
+    photos = [_photo(folder, row, meshes.get(row["file"])) for row in rows if row["split"] == split]
     return [photo for photo in photos if photo.faces]
 
 
-def _photo(folder: Path, row: dict[str, str]) -> Photo:
+def _photo(folder: Path, row: dict[str, str], mesh: Mesh | None) -> Photo:
     try:
         faces = tuple(_face(values) for values in json.loads(row["faces"]))
     except (ValueError, TypeError) as error:
@@ -109,7 +135,13 @@ def _photo(folder: Path, row: dict[str, str]) -> Photo:
             "five points and a score each."
         ) from error
     return Photo(
-        folder / row["file"], row["source"], (row["identity"],), faces, row.get("grey") == "1", video=row["file"]
+        folder / row["file"],
+        row["source"],
+        (row["identity"],),
+        faces,
+        row.get("grey") == "1",
+        video=row["file"],
+        mesh=mesh,
     )
 
 

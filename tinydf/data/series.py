@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from torch.utils.data import Dataset
 
 from tinydf.data.dataset import AlternatingPairs, FixedPairs, PairSeries
-from tinydf.data.families.table import Mixture
+from tinydf.data.families.table import Mixture, shares_without
 from tinydf.data.labelled import LabelledPairs
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair
+from tinydf.data.shards import ShardPairs
 from tinydf.train_config import TrainConfig
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import UsageError
@@ -19,7 +21,12 @@ VALIDATION_PAIRS = 400
 
 
 def training_pairs(
-    config: TrainConfig, pictures: Sequence[Photo], length: int, seed: int, easy: int = 0
+    config: TrainConfig,
+    pictures: Sequence[Photo],
+    length: int,
+    seed: int,
+    easy: int = 0,
+    folder: Path | None = None,
 ) -> Dataset[Pair]:
     """Returns the series that the run's method asks for.
 
@@ -29,10 +36,14 @@ def training_pairs(
         length: Number of pairs.
         seed: Seed of all randomness.
         easy: Number of pairs over which the forgeries made here grow from coarse to subtle.
+        folder: Pairs that ``tinydf-make-pairs`` made, or is making, to be read in place of making them here.
 
     Raises:
-        UsageError: The pictures are not what the method needs.
+        UsageError: The pictures, or the pairs in the folder, are not what the run needs.
+        UnreadableInputError: The folder holds no pairs.
     """
+    if folder is not None:
+        return _made_before(config, folder, length, seed)
     if config.method == "supervised":
         return LabelledPairs(pictures, config.patch_px, length, seed)
     reals = colour_reals(pictures)
@@ -40,6 +51,24 @@ def training_pairs(
     if config.method == "selfblend":
         return made
     return AlternatingPairs(made, LabelledPairs(pictures, config.patch_px, length, seed), length)
+
+
+def _made_before(config: TrainConfig, folder: Path, length: int, seed: int) -> Dataset[Pair]:
+    pairs = ShardPairs(folder, config.patch_px, length, seed)
+    if config.method != "selfblend":
+        raise UsageError(
+            f"{folder}: holds forgeries made by code alone, which --method {config.method} does not ask for."
+        )
+    if pairs.plan.split != "train":
+        raise UsageError(f"{folder}: holds pairs of split {pairs.plan.split}, expected train.")
+    wanted = shares_without(config.without)
+    if pairs.plan.forgeries != wanted:
+        raise UsageError(
+            f"{folder}: holds forgeries of the types {', '.join(pairs.plan.forgeries)}, drawn as they were when it was "
+            f"made; the run asks for {', '.join(wanted)}. Give both commands the same --without, and make the pairs "
+            "with this version."
+        )
+    return pairs
 
 
 def validation_pairs(config: TrainConfig, pictures: Sequence[Photo]) -> Dataset[Pair]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tinydf.forgery.aggregation import PyramidAtrousAggregation
 from tinydf.forgery.backbone import TinyNet
 from tinydf.forgery.fusion import ShuffleFusionMixer
 from tinydf.forgery.head import KANHead
-from tinydf.forgery.residual import CELL_PX, ResidualEnergy
+from tinydf.forgery.residual import ResidualEnergy
 
 # Mean and standard deviation of ImageNet, in 0..255, RGB: the public backbone weights were trained with them.
 IMAGE_MEAN = (123.675, 116.28, 103.53)
@@ -18,22 +17,13 @@ IMAGE_STD = (58.395, 57.12, 57.375)
 
 TEXTURE_CHANNELS = 64
 
-DEEP_SHARE = 4 / 7
-"""Side of the picture that the deep part sees, as a share of the crop's: 128 of 224 px.
-
-What is left of fine traces at 224 px is the residual part's to find; a third of the cost leaves the deep part the time
-to learn the rest, and an INT8 file the speed that small machines need.
-"""
-DEEP_STRIDE = 32
-
 
 class TinyDF(nn.Module):
     """Tells forged from real faces and shows where.
 
     The published design with its faults mended: PAA keeps every position, SFM's convolutions are grouped, the KAN
-    head works on pooled features, and a forgery map is learned beside the verdict. These four, the deep part, see the
-    crop at a little over half its size. A fifth part, residual energies, sees every pixel and gives evidence of its
-    own, and evidence adds up as logits do: it learns in minutes what the deep part learns in days.
+    head works on pooled features, and a forgery map is learned beside the verdict. These four are the deep part. A
+    fifth part, residual energies, gives evidence of its own; its logit is added to theirs.
     """
 
     image_mean: Tensor
@@ -79,14 +69,10 @@ class TinyDF(nn.Module):
         Returns:
             As ``forward``.
         """
-        size = (deep_side(image.shape[-2]), deep_side(image.shape[-1]))
-        small = functional.interpolate(image, size, mode="bilinear", align_corners=False)
-        shallow, deep = self.backbone((small - self.image_mean) / self.image_std)
+        shallow, deep = self.backbone((image - self.image_mean) / self.image_std)
         features = self.fusion(deep, self.aggregation(shallow))
         # Four channels a cell unfold into 2 x 2 cells: twice the resolution from one 1x1 convolution.
-        coarse = self.map_unfold(self.map_conv(features))
-        cells = (image.shape[-2] // CELL_PX, image.shape[-1] // CELL_PX)
-        forgery_map = functional.interpolate(coarse, cells, mode="bilinear", align_corners=False)
+        forgery_map = self.map_unfold(self.map_conv(features))
         # The head's splines lose too much in bfloat16, and cost nothing in float32.
         with torch.autocast(features.device.type, enabled=False):
             logit = self.head(features.float())
@@ -106,8 +92,3 @@ class DeepPart(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Scores crops as ``TinyDF.judge_deep``."""
         return self._judge(image)
-
-
-def deep_side(side: int) -> int:
-    """Returns the side in pixels at which the deep part sees a crop of ``side`` pixels."""
-    return max(1, round(side * DEEP_SHARE / DEEP_STRIDE)) * DEEP_STRIDE

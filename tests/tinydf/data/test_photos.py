@@ -2,8 +2,10 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tinydf.data.face_mesh import MESH_NAME, REFUSED
 from tinydf.data.photos import CSV_NAME, read_photos
 from tinydf_runtime.errors import UnreadableInputError
 
@@ -58,3 +60,29 @@ def test_a_missing_folder_names_what_is_expected(tmp_path: Path) -> None:
 def test_damaged_faces_name_the_photo(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInputError, match=r"a\.jpg"):
         read_photos(write_manifest(tmp_path, [row("a", "train", faces="[[1, 2]]")]), "train")
+
+
+def test_meshes_beside_the_table_are_in_pixels_of_their_photo(tmp_path: Path) -> None:
+    write_manifest(tmp_path, [row("a", "train"), row("b", "train"), row("c", "train")])
+    points = np.zeros((3, 478, 3), np.int16)
+    points[0, :, 0], points[1] = 96, REFUSED
+    np.savez(tmp_path / MESH_NAME, name=np.array(["a.jpg", "b.jpg", "gone.jpg"]), points=points)
+    first, second, third = read_photos(tmp_path, "train")
+    assert first.mesh is not None and first.geometry().mesh is first.mesh
+    np.testing.assert_array_equal(first.mesh[:, 0], 1.5)
+    assert second.mesh is None and third.mesh is None
+
+
+@pytest.mark.parametrize("content", [b"no archive", b""])
+def test_damaged_meshes_name_their_file(tmp_path: Path, content: bytes) -> None:
+    folder = write_manifest(tmp_path, [row("a", "train")])
+    (folder / MESH_NAME).write_bytes(content)
+    with pytest.raises(UnreadableInputError, match=r"mesh478\.npz: cannot be read"):
+        read_photos(folder, "train")
+
+
+def test_meshes_of_another_topology_are_refused(tmp_path: Path) -> None:
+    folder = write_manifest(tmp_path, [row("a", "train")])
+    np.savez(folder / MESH_NAME, name=np.array(["a.jpg"]), points=np.zeros((1, 68, 3), np.int16))
+    with pytest.raises(UnreadableInputError, match=r"expected int16 \(1, 478, 3\)"):
+        read_photos(folder, "train")

@@ -5,7 +5,7 @@ from torch import nn
 from tinydf.forgery import TinyDF
 from tinydf.forgery.aggregation import PyramidAtrousAggregation
 from tinydf.forgery.fusion import ShuffleFusionMixer
-from tinydf.forgery.model import DeepPart, deep_side
+from tinydf.forgery.model import DeepPart
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +70,6 @@ def test_mixer_lets_every_channel_reach_every_channel() -> None:
         output = mixer(deep, texture)[:, channel].sum()
         for gradient in torch.autograd.grad(output, (deep, texture)):
             assert (gradient.abs().sum((0, 2, 3)) > 0).all()
-
-
-def test_the_deep_part_sees_a_crop_at_128_px_and_other_pictures_in_whole_cells() -> None:
-    assert deep_side(224) == 128
-    assert [deep_side(side) for side in (32, 64, 128)] == [32, 32, 64]
 
 
 def test_the_verdict_is_the_sum_of_what_the_parts_say(model: TinyDF) -> None:

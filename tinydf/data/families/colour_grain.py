@@ -8,25 +8,25 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from tinydf.data import photometry
 from tinydf.data.families.blending import blend
+from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask, draw_mask
 from tinydf.data.photometry import as_image
 from tinydf_runtime.types import Image
 
 
 def mismatch_colour_and_grain(
-    image: Image, landmarks: NDArray[np.float64], rng: Generator, ease: float = 0.0
+    image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0
 ) -> tuple[Image, Mask]:
     """Forges as ``blending.Forger`` says."""
     source = _change_grain(image, rng, ease) if rng.random() < 0.6 else image
     if source is image or rng.random() < 0.5:
         source = photometry.shift_colour(source, rng, rng.uniform(0.25, 0.8) + 0.4 * ease)
     if rng.random() < 0.3:
-        source = _light_from_one_side(source, landmarks, rng)
-    mask = draw_mask(landmarks, image.shape[0], image.shape[1], rng)
+        source = _light_from_one_side(source, geometry, rng)
+    mask = draw_mask(geometry, image.shape[0], image.shape[1], rng)
     return blend(source, image, mask), mask
 
 
@@ -41,11 +41,11 @@ def _change_grain(image: Image, rng: Generator, ease: float) -> Image:
     return photometry.jpeg(image, int(rng.integers(25, 70)))
 
 
-def _light_from_one_side(image: Image, landmarks: NDArray[np.float64], rng: Generator) -> Image:
+def _light_from_one_side(image: Image, geometry: FaceGeometry, rng: Generator) -> Image:
     """Brightens one side of the face and darkens the other."""
     height, width = image.shape[:2]
     angle = rng.uniform(0, 2 * np.pi)
-    centre_x, centre_y = landmarks.mean(axis=0)
+    centre_x, centre_y = geometry.landmarks.mean(axis=0)
     along_x = (np.arange(width, dtype=np.float32) - np.float32(centre_x)) / np.float32(width / 2)
     along_y = (np.arange(height, dtype=np.float32) - np.float32(centre_y)) / np.float32(height / 2)
     slope = np.float32(np.cos(angle)) * along_x + np.float32(np.sin(angle)) * along_y[:, None]

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from tinydf.data.families.blending import blend
+from tinydf.data.families.blending import blend_as_tools_do
+from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask, draw_mask
 from tinydf.data.photometry import as_image
-from tinydf.data.photos import Photo
-from tinydf_runtime.errors import UnreadableInputError
+from tinydf.data.photos import Photo, read_image
 from tinydf_runtime.types import Image
 
 CANDIDATES = 64
@@ -31,23 +31,19 @@ class CrossIdentity:
         self._donors = donors
         self._shapes = np.stack([_shape(np.array(photo.faces[0].landmarks)) for photo in donors])
 
-    def __call__(
-        self, image: Image, landmarks: NDArray[np.float64], rng: Generator, ease: float = 0.0
-    ) -> tuple[Image, Mask]:
+    def __call__(self, image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
         """Returns the forged image and its mask, as ``self_blend`` does; ``ease`` changes nothing here."""
         candidates = rng.choice(len(self._donors), min(CANDIDATES, len(self._donors)), replace=False)
-        distances = np.abs(self._shapes[candidates] - _shape(landmarks)).sum(axis=1)
+        distances = np.abs(self._shapes[candidates] - _shape(geometry.landmarks)).sum(axis=1)
         # The very nearest may be the photo itself.
         distances[distances < 1e-3] = np.inf
         donor = self._donors[candidates[distances.argmin()]]
-        photo = cv2.imread(str(donor.path), cv2.IMREAD_COLOR)
-        if photo is None:
-            raise UnreadableInputError(f"{donor.path}: cannot be read as an image. Remove it from the table.")
-        similarity = _similarity(np.array(donor.faces[0].landmarks), landmarks)
+        photo = read_image(donor)
+        similarity = _similarity(np.array(donor.faces[0].landmarks), geometry.landmarks)
         height, width = image.shape[:2]
         source = as_image(cv2.warpAffine(photo, similarity, (width, height), borderMode=cv2.BORDER_REFLECT_101))
-        mask = draw_mask(landmarks, height, width, rng)
-        return blend(match_colour(source, image, mask), image, mask), mask
+        mask = draw_mask(geometry, height, width, rng)
+        return blend_as_tools_do(match_colour(source, image, mask), image, mask, rng)
 
 
 def match_colour(source: Image, target: Image, mask: Mask) -> Image:

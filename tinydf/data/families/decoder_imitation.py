@@ -7,13 +7,12 @@ and the colour transfer that follows it never fits quite.
 from __future__ import annotations
 
 import cv2
-import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from tinydf.data import photometry
-from tinydf.data.families.blending import blend, face_width
+from tinydf.data.families.blending import blend_as_tools_do, face_width
 from tinydf.data.families.self_blend import warp_source
+from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask, draw_mask
 from tinydf.data.photometry import as_image
 from tinydf_runtime.types import Image
@@ -21,20 +20,18 @@ from tinydf_runtime.types import Image
 DECODER_PX = (48, 160)
 
 
-def imitate_decoder(
-    image: Image, landmarks: NDArray[np.float64], rng: Generator, ease: float = 0.0
-) -> tuple[Image, Mask]:
+def imitate_decoder(image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
     """Forges as ``blending.Forger`` says."""
     height, width = image.shape[:2]
-    source = warp_source(image, landmarks, rng) if rng.random() < 0.5 else image
+    source = warp_source(image, geometry, rng) if rng.random() < 0.5 else image
     if rng.random() < 0.5:
         source = photometry.shift_colour(source, rng, rng.uniform(0.1, 0.4))
-    scale = min(0.8, rng.uniform(*DECODER_PX) / face_width(landmarks)) * (1 - 0.3 * ease)
+    scale = min(0.8, rng.uniform(*DECODER_PX) / face_width(geometry)) * (1 - 0.3 * ease)
     small = cv2.resize(source, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     # A decoder paints smooth skin and firm edges: a bilateral filter does the same to what is there.
     smooth = cv2.bilateralFilter(small, 5, rng.uniform(8, 25), 2)
     rebuilt = as_image(cv2.resize(smooth, (width, height), interpolation=photometry.INTERPOLATIONS[rng.integers(2)]))
     if rng.random() < 0.3:
         rebuilt = photometry.sharpen(rebuilt, rng.uniform(0.3, 1.0))
-    mask = draw_mask(landmarks, height, width, rng)
-    return blend(rebuilt, image, mask), mask
+    mask = draw_mask(geometry, height, width, rng)
+    return blend_as_tools_do(rebuilt, image, mask, rng)

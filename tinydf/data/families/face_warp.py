@@ -7,11 +7,10 @@ colours and grain of the surround stay: what gives it away is that the face was 
 from __future__ import annotations
 
 import cv2
-import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from tinydf.data.families.blending import blend, face_width
+from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask, draw_mask
 from tinydf.data.photometry import INTERPOLATIONS, as_image, blur
 from tinydf_runtime.types import Image
@@ -21,12 +20,12 @@ ALIGNED_PX = (64, 256)
 MOST_TURN_DEGREES = 20
 
 
-def face_warp(image: Image, landmarks: NDArray[np.float64], rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
+def face_warp(image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
     """Forges as ``blending.Forger`` says."""
     height, width = image.shape[:2]
-    face_px = face_width(landmarks)
+    face_px = face_width(geometry)
     scale = min(1.0, rng.uniform(*ALIGNED_PX) / (1.4 * face_px)) * (1 - 0.3 * ease)
-    centre_x, centre_y = landmarks.mean(axis=0)
+    centre_x, centre_y = geometry.landmarks.mean(axis=0)
     turn = rng.uniform(-MOST_TURN_DEGREES, MOST_TURN_DEGREES)
     there = cv2.getRotationMatrix2D((float(centre_x), float(centre_y)), turn, scale)
     there[:, 2] = there[:, 2] + rng.uniform(0, 1, 2)
@@ -36,5 +35,5 @@ def face_warp(image: Image, landmarks: NDArray[np.float64], rng: Generator, ease
     back = cv2.warpAffine(
         smoothed, cv2.invertAffineTransform(there), (width, height), flags=enlarge, borderMode=cv2.BORDER_REFLECT_101
     )
-    mask = draw_mask(landmarks, height, width, rng)
+    mask = draw_mask(geometry, height, width, rng)
     return blend(as_image(back), image, mask), mask

@@ -5,15 +5,14 @@ The whole-face blend of ``self_blend`` teaches a boundary around the face; here 
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from tinydf.data.families.self_blend import self_blend
+from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import FEATURE_SHARES, Mask
 from tinydf_runtime.types import Image
 
 
-def region_blend(image: Image, landmarks: NDArray[np.float64], rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
+def region_blend(image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
     """Forges as ``blending.Forger`` says."""
-    return self_blend(image, landmarks, rng, ease, FEATURE_SHARES)
+    return self_blend(image, geometry, rng, ease, FEATURE_SHARES)

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from tinydf.data import photometry
 from tinydf.data.families.blending import blend, face_width
+from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import WHOLE_FACE_SHARES, Mask, Region, draw_mask
 from tinydf.data.photometry import as_image
 from tinydf_runtime.types import Image
@@ -26,7 +26,7 @@ MAX_TRIES = 4
 
 def self_blend(
     image: Image,
-    landmarks: NDArray[np.float64],
+    geometry: FaceGeometry,
     rng: Generator,
     ease: float = 0.0,
     regions: Mapping[Region, float] = WHOLE_FACE_SHARES,
@@ -35,7 +35,7 @@ def self_blend(
 
     Args:
         image: H x W x 3, BGR, uint8.
-        landmarks: 5 x 2, pixels.
+        geometry: Of the face, in pixels of the image.
         rng: Source of all randomness.
         ease: 0 for forgeries as subtle as good ones are; up to 1 for coarse ones, to learn from first.
         regions: What may be replaced, and how often each.
@@ -44,11 +44,11 @@ def self_blend(
         The forged image, and the mask of what was replaced: H x W, float32, 0..1.
     """
     for _ in range(MAX_TRIES):
-        mask = draw_mask(landmarks, image.shape[0], image.shape[1], rng, regions)
+        mask = draw_mask(geometry, image.shape[0], image.shape[1], rng, regions)
         if ease > rng.random():
             mask = mask / np.float32(max(float(mask.max()), 1e-6))
         source, target = change_one_side(image, rng, ease)
-        forged = blend(warp_source(source, landmarks, rng), target, mask)
+        forged = blend(warp_source(source, geometry, rng), target, mask)
         difference = cv2.absdiff(forged, image).mean(axis=2)
         if float((difference * mask).sum()) > MIN_DIFFERENCE * float(mask.sum()) * (1 + 2 * ease):
             break
@@ -87,11 +87,11 @@ def _change_sharpness(image: Image, rng: Generator, ease: float) -> Image:
     return photometry.add_noise(image, rng.uniform(2, 7) * (1 + ease), rng)
 
 
-def warp_source(image: Image, landmarks: NDArray[np.float64], rng: Generator) -> Image:
+def warp_source(image: Image, geometry: FaceGeometry, rng: Generator) -> Image:
     """Shifts, scales, turns and bends the face a little, so that its edges no longer meet those around it."""
     height, width = image.shape[:2]
-    face_px = face_width(landmarks)
-    centre_x, centre_y = landmarks.mean(axis=0)
+    face_px = face_width(geometry)
+    centre_x, centre_y = geometry.landmarks.mean(axis=0)
     affine = cv2.getRotationMatrix2D((float(centre_x), float(centre_y)), rng.normal(0, 1.5), rng.uniform(0.95, 1.05))
     affine[:, 2] = affine[:, 2] + rng.uniform(-0.03, 0.03, 2) * face_px
     if rng.random() < 0.6:

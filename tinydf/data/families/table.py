@@ -6,31 +6,38 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from tinydf.data.families.blending import Forger
 from tinydf.data.families.colour_grain import mismatch_colour_and_grain
 from tinydf.data.families.cross_identity import CrossIdentity
 from tinydf.data.families.decoder_imitation import imitate_decoder
 from tinydf.data.families.face_warp import face_warp
+from tinydf.data.families.mesh_reenact import MeshReenact
+from tinydf.data.families.mesh_swap import MeshSwap
 from tinydf.data.families.region_blend import region_blend
 from tinydf.data.families.self_blend import self_blend
 from tinydf.data.families.upsampling_trace import leave_upsampling_trace
+from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask
+from tinydf.data.mesh_donors import PosedDonors
 from tinydf.data.photos import Photo
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.types import Image
 
 SHARES = {
-    "self-blend": 0.35,
-    "region-blend": 0.1,
-    "cross-identity": 0.2,
-    "decoder": 0.2,
-    "face-warp": 0.05,
-    "colour-grain": 0.05,
-    "upsampling": 0.05,
+    "self-blend": 0.3,
+    "cross-identity": 0.16,
+    "decoder": 0.16,
+    "mesh-swap": 0.18,
+    "mesh-reenact": 0.1,
+    "region-blend": 0.04,
+    "face-warp": 0.02,
+    "colour-grain": 0.01,
+    "upsampling": 0.03,
 }
 """How often training draws each family."""
+NEED_MESH = ("mesh-swap", "mesh-reenact")
+"""Families that are drawn for faces with a mesh only. Asked for by name, they lay the mean face over other faces."""
 
 
 def forgery_families(donors: Sequence[Photo]) -> dict[str, Forger]:
@@ -39,11 +46,14 @@ def forgery_families(donors: Sequence[Photo]) -> dict[str, Forger]:
     Args:
         donors: Photos whose faces may be put onto others.
     """
+    posed = PosedDonors(donors)
     return {
         "self-blend": self_blend,
-        "region-blend": region_blend,
         "cross-identity": CrossIdentity(donors),
         "decoder": imitate_decoder,
+        "mesh-swap": MeshSwap(posed),
+        "mesh-reenact": MeshReenact(posed),
+        "region-blend": region_blend,
         "face-warp": face_warp,
         "colour-grain": mismatch_colour_and_grain,
         "upsampling": leave_upsampling_trace,
@@ -81,10 +91,12 @@ class Mixture:
         shares = shares_without(without)
         families = forgery_families(donors)
         self._forgers = [families[name] for name in shares]
-        self._shares = list(shares.values())
+        self._shares = np.array(list(shares.values()))
+        without_mesh = np.array([0 if name in NEED_MESH else share for name, share in shares.items()])
+        # Where only they are trained on, they take every face.
+        self._shares_without_mesh = without_mesh / without_mesh.sum() if without_mesh.any() else self._shares
 
-    def __call__(
-        self, image: Image, landmarks: NDArray[np.float64], rng: Generator, ease: float = 0.0
-    ) -> tuple[Image, Mask]:
+    def __call__(self, image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
         """Forges as ``blending.Forger`` says."""
-        return self._forgers[rng.choice(len(self._forgers), p=self._shares)](image, landmarks, rng, ease)
+        shares = self._shares_without_mesh if geometry.mesh is None else self._shares
+        return self._forgers[rng.choice(len(self._forgers), p=shares)](image, geometry, rng, ease)

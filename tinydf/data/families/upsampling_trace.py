@@ -10,9 +10,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from tinydf.data.families.blending import blend
+from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask, draw_mask
 from tinydf.data.photometry import as_image
 from tinydf_runtime.types import Image
@@ -22,7 +22,7 @@ BILINEAR = np.outer((0.25, 0.75, 0.75, 0.25), (0.25, 0.75, 0.75, 0.25))
 
 
 def leave_upsampling_trace(
-    image: Image, landmarks: NDArray[np.float64], rng: Generator, ease: float = 0.0
+    image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0
 ) -> tuple[Image, Mask]:
     """Forges as ``blending.Forger`` says."""
     height, width = image.shape[:2]
@@ -34,7 +34,7 @@ def leave_upsampling_trace(
     # A generator's face is mostly as detailed as the photo: only some of what shrinking lost stays lost.
     enlarged = cv2.resize(generated, (width, height), interpolation=cv2.INTER_LINEAR)
     source = as_image(cv2.addWeighted(enlarged, 1.0 - (keep := rng.uniform(0, 0.4)), image, keep, 0))
-    mask = draw_mask(landmarks, height, width, rng)
+    mask = draw_mask(geometry, height, width, rng)
     return blend(source, image, mask), mask
 
 

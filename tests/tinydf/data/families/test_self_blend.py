@@ -9,6 +9,7 @@ from tinydf.data.dataset import FixedPairs
 from tinydf.data.drawn_faces import draw_face, write_drawn_faces
 from tinydf.data.families.blending import blend
 from tinydf.data.families.self_blend import MIN_DIFFERENCE, self_blend
+from tinydf.data.geometry import FaceGeometry
 from tinydf.data.photos import read_photos
 from tinydf.metrics import auc
 from tinydf_runtime.types import Image
@@ -30,7 +31,7 @@ def test_blend_keeps_the_target_outside_and_the_source_inside_the_mask() -> None
 def test_a_forgery_differs_inside_its_mask() -> None:
     for seed in range(12):
         image, face = draw_face(np.random.default_rng(seed))
-        forged, mask = self_blend(image, np.array(face.landmarks), np.random.default_rng(seed))
+        forged, mask = self_blend(image, FaceGeometry(np.array(face.landmarks)), np.random.default_rng(seed))
         assert forged.shape == image.shape
         assert forged.dtype == np.uint8
         difference = cv2.absdiff(forged, image).mean(axis=2)
@@ -38,8 +39,8 @@ def test_a_forgery_differs_inside_its_mask() -> None:
 
 
 def test_a_seed_gives_one_forgery(astronaut: Image) -> None:
-    landmarks = np.array(((201.0, 111), (241, 108), (225, 131), (207, 152), (240, 150)))
-    first, again = (self_blend(astronaut, landmarks, np.random.default_rng(3))[0] for _ in range(2))
+    geometry = FaceGeometry(np.array(((201.0, 111), (241, 108), (225, 131), (207, 152), (240, 150))))
+    first, again = (self_blend(astronaut, geometry, np.random.default_rng(3))[0] for _ in range(2))
     np.testing.assert_array_equal(first, again)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from tinydf.data.drawn_faces import draw_face
 from tinydf.data.families.table import SHARES, Mixture, forgery_families
+from tinydf.data.geometry import FaceGeometry
 from tinydf.data.photos import Photo
 from tinydf_runtime.errors import UsageError
 
@@ -13,7 +14,7 @@ def test_a_family_changes_the_inside_of_its_mask_alone(name: str, drawn_photos: 
     forge = forgery_families(drawn_photos)[name]
     for seed in range(4):
         image, face = draw_face(np.random.default_rng(seed))
-        forged, mask = forge(image, np.array(face.landmarks), np.random.default_rng(seed), 0.0)
+        forged, mask = forge(image, FaceGeometry(np.array(face.landmarks)), np.random.default_rng(seed), 0.0)
         assert forged.shape == image.shape
         assert forged.dtype == np.uint8
         assert mask.shape == image.shape[:2]
@@ -29,7 +30,9 @@ def test_a_family_changes_the_inside_of_its_mask_alone(name: str, drawn_photos: 
 def test_a_seed_gives_one_forgery(name: str, drawn_photos: list[Photo]) -> None:
     forge = forgery_families(drawn_photos)[name]
     image, face = draw_face(np.random.default_rng(1))
-    first, again = (forge(image, np.array(face.landmarks), np.random.default_rng(2), 0.0)[0] for _ in range(2))
+    first, again = (
+        forge(image, FaceGeometry(np.array(face.landmarks)), np.random.default_rng(2), 0.0)[0] for _ in range(2)
+    )
     np.testing.assert_array_equal(first, again)
 
 
@@ -37,10 +40,10 @@ def test_a_family_that_is_left_out_is_never_drawn(drawn_photos: list[Photo]) -> 
     others = [name for name in SHARES if name != "face-warp"]
     image, face = draw_face(np.random.default_rng(1))
     only, single = Mixture(drawn_photos, others), forgery_families(drawn_photos)["face-warp"]
-    landmarks, rng, same = np.array(face.landmarks), np.random.default_rng(3), np.random.default_rng(3)
+    geometry, rng, same = FaceGeometry(np.array(face.landmarks)), np.random.default_rng(3), np.random.default_rng(3)
     # One number is spent on the choice of the only family.
     same.choice(1, p=(1.0,))
-    np.testing.assert_array_equal(only(image, landmarks, rng)[0], single(image, landmarks, same, 0.0)[0])
+    np.testing.assert_array_equal(only(image, geometry, rng)[0], single(image, geometry, same, 0.0)[0])
 
 
 def test_unknown_families_and_none_at_all_are_refused(drawn_photos: list[Photo]) -> None:

@@ -1,0 +1,132 @@
+"""Networks whose figures on real deepfakes are known -> how far each validation ranks them as real deepfakes do.
+
+python scripts/rank_validations.py --data faces --networks networks.json --out docs/validation.md
+
+``networks.json`` names, for each network, its file (a TinyDF checkpoint, weights of the RGB part alone, or an ONNX
+export), its crop margin and its AUC on real deepfakes:
+[{"name": "first", "file": "first.safetensors", "margin": 0.05, "real_auc": 0.810}, ...].
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch.utils.data import DataLoader
+
+from tinydf.checkpoint import load_checkpoint
+from tinydf.data.dataset import collate
+from tinydf.data.photos import read_photos
+from tinydf.data.validation_set import VERSION, validation_set
+from tinydf.forgery import TinyDF
+from tinydf.forgery.model import DeepPart
+from tinydf.metrics import Estimate, auc, auc_with_interval
+from tinydf_runtime.crop import CropRecipe
+from tinydf_runtime.files import write_atomically
+
+Logits = NDArray[np.float64]
+Scorer = Callable[[NDArray[np.uint8]], Logits]
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of photos of real faces.")
+@click.option("--networks", type=click.Path(path_type=Path), required=True, help="JSON as above.")
+@click.option("--count", default=200, show_default=True, help="Photos of validation people.")
+@click.option("--out", type=click.Path(path_type=Path), help="Page to write.")
+def main(data: Path, networks: Path, count: int, out: Path | None) -> None:
+    """Scores every network on the validation set and prints a table."""
+    photos = read_photos(data, "val")
+    rows = json.loads(networks.read_text(encoding="utf-8"))
+    scorers = [open_scorer(Path(row["file"])) for row in rows]
+    margins = sorted({float(row["margin"]) for row in rows})
+    sets = {margin: validation_set(photos, count, CropRecipe(margin=margin)) for margin in margins}
+    scores: dict[str, list[tuple[Logits, Logits]]] = {}
+    for name in sets[margins[0]]:
+        scores[name] = _score(name, sets, rows, scorers)
+        found = zip(rows, scores[name], strict=True)
+        click.echo(f"{name}: " + ", ".join(f"{row['name']} {auc(*one):.3f}" for row, one in found))
+    page = _page(rows, scores, count)
+    click.echo(page)
+    if out is not None:
+        write_atomically(out, page.encode())
+
+
+def open_scorer(path: Path) -> Scorer:
+    """Returns what maps crops, N x S x S x 3, RGB, uint8, to N logits."""
+    if path.suffix == ".onnx":
+        from tinydf_runtime.ort import onnxruntime  # Only some networks are exports.
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+        def score(crops: NDArray[np.uint8]) -> Logits:
+            probability = session.run(
+                ["fake_probability"], {"image": np.ascontiguousarray(crops.transpose(0, 3, 1, 2))}
+            )
+            clipped = np.clip(np.asarray(probability[0], np.float64), 1e-7, 1 - 1e-7)
+            return np.log(clipped / (1 - clipped))
+
+        return score
+    state = load_file(path)
+    if any(name.startswith("residual.") for name in state):
+        network: torch.nn.Module = load_checkpoint(path).build()
+    else:
+        whole = TinyDF()
+        whole.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
+        network = DeepPart(whole).eval()
+
+    @torch.inference_mode()
+    def judge(crops: NDArray[np.uint8]) -> Logits:
+        image = torch.from_numpy(crops).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
+        return np.asarray(network(image)[0].double().numpy())
+
+    return judge
+
+
+def _score(name: str, sets: Any, rows: list[dict[str, Any]], scorers: list[Scorer]) -> list[tuple[Logits, Logits]]:
+    cv2.setNumThreads(1)
+    found: list[tuple[list[Logits], list[Logits]]] = [([], []) for _ in rows]
+    for margin, types in sets.items():
+        # The same series of random numbers: the same pairs but for the crop's margin.
+        for images, labels, _ in DataLoader(types[name], 8, collate_fn=collate):
+            crops = images.permute(0, 2, 3, 1).contiguous().numpy()
+            for place, row in enumerate(rows):
+                if float(row["margin"]) == margin:
+                    logits = scorers[place](crops)
+                    for label in (0, 1):
+                        found[place][label].append(logits[labels.numpy() == label])
+    return [(np.concatenate(real), np.concatenate(fake)) for real, fake in found]
+
+
+def _page(rows: list[dict[str, Any]], scores: dict[str, list[tuple[Logits, Logits]]], count: int) -> str:
+    names = " | ".join(row["name"] for row in rows)
+    lines = [
+        f"| validation, version {VERSION}, {count} photos | {names} | Pearson r |",
+        "| --- |" + " --- |" * (len(rows) + 1),
+        "| **real deepfakes** | " + " | ".join(f"**{row['real_auc']:.3f}**" for row in rows) + " | |",
+    ]
+    known = np.array([row["real_auc"] for row in rows])
+    values = {name: [auc_with_interval(*one) for one in found] for name, found in scores.items()}
+    for name, figures in values.items():
+        lines.append(_line(name, figures, known))
+    mean = np.mean([[one.value for one in figures] for figures in values.values()], axis=0)
+    agreement = f"{np.corrcoef(mean, known)[0, 1]:.2f}" if len(known) > 1 else ""
+    lines.append("| mean of the types | " + " | ".join(f"{value:.3f}" for value in mean) + f" | {agreement} |")
+    return "\n".join(lines) + "\n"
+
+
+def _line(name: str, figures: list[Estimate], known: NDArray[np.float64]) -> str:
+    cells = " | ".join(f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in figures)
+    agreement = f"{np.corrcoef([one.value for one in figures], known)[0, 1]:.2f}" if len(known) > 1 else ""
+    return f"| {name} | {cells} | {agreement} |"
+
+
+if __name__ == "__main__":
+    main()

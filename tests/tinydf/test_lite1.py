@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from tinydf.forgery.backbone import TinyNet
+from tinydf.forgery.model import IMAGE_MEAN, IMAGE_STD
+from tinydf.lite1 import PACKAGE, find_lite1_weights, load_lite1
+from tinydf_runtime.errors import ModelFileError, UnavailableError
+
+ESPRESSO, TIGER_CAT, EGYPTIAN_CAT = 967, 282, 285
+
+
+@pytest.fixture(scope="module")
+def weights() -> Path:
+    pytest.importorskip(PACKAGE, reason="needs the extra pretrained")
+    return find_lite1_weights()
+
+
+def classify(name: str, backbone: TinyNet, weights: Path) -> torch.Tensor:
+    """Returns ImageNet's probabilities of a photo of scikit-image, by our backbone under Lite1's own last layers."""
+    data = pytest.importorskip("skimage.data")
+    photo = getattr(data, name)()
+    side = min(photo.shape[:2])
+    top, left = (photo.shape[0] - side) // 2, (photo.shape[1] - side) // 2
+    image = torch.from_numpy(np.ascontiguousarray(photo[top : top + side, left : left + side])).permute(2, 0, 1)[None]
+    image = functional.interpolate(image.float(), (256, 256), mode="bilinear", antialias=True)
+    normalised = (image - torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1)) / torch.tensor(IMAGE_STD).view(1, 3, 1, 1)
+    lite = torch.load(weights, map_location="cpu", weights_only=True)
+    with torch.inference_mode():
+        deep = functional.conv2d(backbone(normalised)[1], lite["_conv_head.weight"])
+        norm = (lite[f"_bn1.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+        pooled = functional.batch_norm(deep, *norm, eps=1e-3).clamp(0, 6).mean((2, 3))
+        return torch.softmax(functional.linear(pooled, lite["_fc.weight"], lite["_fc.bias"]), 1)[0]
+
+
+def test_the_backbone_still_knows_a_cat_and_a_coffee(weights: Path) -> None:
+    backbone = TinyNet()
+    load_lite1(backbone, weights)
+    cat, coffee = (classify(name, backbone.eval(), weights) for name in ("chelsea", "coffee"))
+    assert cat.argmax() in (281, TIGER_CAT, EGYPTIAN_CAT)
+    assert cat[[281, TIGER_CAT, EGYPTIAN_CAT]].sum() > 0.4
+    assert coffee.argmax() == ESPRESSO
+
+
+def test_without_the_package_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinydf.lite1.PACKAGE", "no_such_package_of_weights")
+    with pytest.raises(UnavailableError, match=r"'\.\[pretrained\]'"):
+        find_lite1_weights()
+
+
+def test_another_file_in_its_place_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "fake_lite1_package"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "models" / "efficientnet-lite1-77cc7160.pth").write_bytes(b"other weights")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("tinydf.lite1.PACKAGE", package.name)
+    with pytest.raises(ModelFileError, match="SHA-256"):
+        find_lite1_weights()
