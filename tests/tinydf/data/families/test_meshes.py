@@ -50,7 +50,7 @@ def test_gradients_refuse_a_mask_at_the_border_a_tiny_one_and_a_tinted_face() ->
     assert blend_gradients(source, target, disc(100, 3)) is None
     # The seam lies on hair that is darker than the face: all of the face would become dark.
     haired = target.copy()
-    haired[disc(100, 32) - disc(100, 27) > 0] = 120 - 3 * int(MOST_TINT)
+    haired[disc(100, 34) - disc(100, 20) > 0] = 120 - 3 * int(MOST_TINT)
     assert blend_gradients(source, haired, disc(100, 30)) is None
 
 
