@@ -36,7 +36,7 @@ from tinydf.data.mesh_render import render
 from tinydf.data.photometry import INTERPOLATIONS, as_image
 from tinydf_runtime.types import Image
 
-ALBEDO_PX = (72, 200)
+ALBEDO_PX = (88, 240)
 """Widths of the face that the texture is kept at."""
 CHIN = (152, 148, 377, 176, 400, 175, 199)
 UPPER_INNER_LIP, LOWER_INNER_LIP = 13, 14
@@ -116,7 +116,7 @@ def _spread() -> NDArray[np.float64]:
 def _simplify(image: Image, rng: Generator) -> Image:
     """Takes pores and a part of the light away, as a fitted albedo lacks them."""
     smooth = as_image(cv2.bilateralFilter(image, 5, rng.uniform(6, 22), 2))
-    return photometry.shift_colour(smooth, rng, rng.uniform(0, 0.25))
+    return photometry.shift_colour(smooth, rng, rng.uniform(0, 0.2))
 
 
 def _fill_mouth(drawn: Image, donor_image: Image, donor: Mesh, wanted: Mesh) -> Image:
