@@ -31,7 +31,7 @@ from tinydf.data.families.blending import blend
 from tinydf.data.families.mesh_swap import face_below_forehead_line
 from tinydf.data.geometry import FaceGeometry, measure_pose
 from tinydf.data.masks import Mask, as_mask
-from tinydf.data.mesh_donors import PosedDonors, shrink_texture
+from tinydf.data.mesh_donors import PosedDonors, mean_skin, shrink_texture
 from tinydf.data.mesh_render import render
 from tinydf.data.photometry import INTERPOLATIONS, as_image
 from tinydf_runtime.types import Image
@@ -58,7 +58,7 @@ class MeshReenact:
         """Forges as ``blending.Forger`` says; without a mesh, on the mean face. ``ease`` coarsens the texture."""
         height, width = image.shape[:2]
         own = geometry.nearest_mesh()
-        donor_image, donor = self._donors.draw(own, rng)
+        donor_image, donor = self._donors.draw(image, own, rng)
         wanted = bend_to_expression(own, donor, rng.uniform(0.6, 1.1))
         face_px = rng.uniform(*ALBEDO_PX) * (1 - 0.4 * ease)
         texture, texture_mesh = shrink_texture(_simplify(image, rng), own, face_px)
@@ -122,12 +122,5 @@ def _simplify(image: Image, rng: Generator) -> Image:
 def _fill_mouth(drawn: Image, donor_image: Image, donor: Mesh, wanted: Mesh) -> Image:
     """Returns the face with the donor's teeth and tongue between its lips."""
     inner, mouth = render(donor_image, donor, wanted, canonical_mesh().mouth, drawn)
-    lit = as_image(cv2.add(inner, np.subtract(_mean_skin(drawn, wanted), _mean_skin(donor_image, donor))))
+    lit = as_image(cv2.add(inner, np.subtract(mean_skin(drawn, wanted), mean_skin(donor_image, donor))))
     return blend(lit, drawn, as_mask(cv2.GaussianBlur(mouth, (0, 0), 0.8)))
-
-
-def _mean_skin(image: Image, mesh: Mesh) -> NDArray[np.float64]:
-    """Returns the mean colour inside a mesh's outline, 4 levels."""
-    inside = np.zeros(image.shape[:2], np.uint8)
-    cv2.fillConvexPoly(inside, cv2.convexHull(mesh[canonical_mesh().oval, :2].round().astype(np.int32)), 1)
-    return np.array(cv2.mean(image, inside))

@@ -38,7 +38,7 @@ class MeshSwap:
         """Forges as ``blending.Forger`` says; without a mesh, on the mean face. ``ease`` sharpens the edge."""
         height, width = image.shape[:2]
         target = misfit(geometry.nearest_mesh(), rng)
-        texture, texture_mesh = self._donors.draw(target, rng)
+        texture, texture_mesh = self._donors.draw(image, target, rng)
         texture, texture_mesh = shrink_texture(texture, texture_mesh, rng.uniform(*TEXTURE_PX))
         triangles, interpolation = canonical_mesh().triangles, INTERPOLATIONS[rng.integers(2)]
         drawn, covered = render(texture, texture_mesh, target, triangles, image, interpolation)
