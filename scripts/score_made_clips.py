@@ -71,7 +71,7 @@ def score_clip(
     picture, face = read_image(photo.path), photo.faces[0]
     face_px, crf, noise = rng.uniform(60, 200), int(rng.integers(18, 36)), rng.uniform(0, 3)
     if forge is not None:
-        picture, _ = forge(picture, np.array(face.landmarks), rng)
+        picture, _ = forge(picture, photo.geometry(), rng)
     views = move_camera(picture, face, frames, face_px, noise, movement)
     records, crops = [], []
     for index, image in enumerate(through_codec(views, crf)):

@@ -92,7 +92,7 @@ def bend_to_expression(own: Mesh, donor: Mesh, strength: float) -> Mesh:
 
 
 def _relative(points: NDArray[np.float64], chosen: tuple[int, ...], anchors: tuple[int, ...]) -> NDArray[np.float64]:
-    return points[list(chosen)] - points[list(anchors)].mean(axis=0)
+    return np.asarray(points[list(chosen)] - points[list(anchors)].mean(axis=0))
 
 
 def _opening(points: NDArray[np.float64]) -> float:

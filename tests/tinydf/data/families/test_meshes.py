@@ -14,6 +14,7 @@ from tinydf.data.families.table import NEED_MESH, SHARES, Mixture
 from tinydf.data.geometry import FaceGeometry, lay_mean_mesh, measure_pose
 from tinydf.data.mean_face import FIVE_POINTS
 from tinydf.data.mesh_donors import PosedDonors
+from tinydf.data.photometry import blur
 from tinydf.data.photos import Photo, read_image
 
 MESH = lay_mean_mesh(FIVE_POINTS * 120 + (60, 60))
@@ -22,11 +23,11 @@ CANVAS = np.full((256, 256, 3), 128, np.uint8)
 
 def disc(side_px: int, radius_px: int) -> np.ndarray:
     y, x = np.mgrid[:side_px, :side_px] - side_px / 2
-    return (np.hypot(x, y) < radius_px).astype(np.float32)
+    return np.asarray(np.hypot(x, y) < radius_px, dtype=np.float32)
 
 
 def test_gradients_of_a_picture_blended_into_itself_change_nothing() -> None:
-    picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (120, 130, 3)).astype(np.uint8), (0, 0), 2)
+    picture = blur(np.random.default_rng(0).integers(0, 255, (120, 130, 3)).astype(np.uint8), 2)
     mask = np.zeros((120, 130), np.float32)
     mask[21:80, 30:101] = 0.8
     blended = blend_gradients(picture, picture, mask)
@@ -76,7 +77,7 @@ def test_a_swap_shows_the_donor_s_face(drawn_photos: list[Photo]) -> None:
 
 def looking(yaw: float) -> np.ndarray:
     turn = np.array(((np.cos(yaw), 0, -np.sin(yaw)), (0, 1, 0), (np.sin(yaw), 0, np.cos(yaw))), np.float32)
-    return (MESH - MESH.mean(axis=0)) @ turn + MESH.mean(axis=0)
+    return np.asarray((MESH - MESH.mean(axis=0)) @ turn + MESH.mean(axis=0))
 
 
 def test_donors_look_where_the_face_looks(drawn_photos: list[Photo]) -> None:
