@@ -65,7 +65,7 @@ def _mean_of(meshes: Points) -> Points:
     mean = meshes[0]
     for _ in range(ROUNDS):
         mean = _upright(np.mean([_aligned(mesh, mean) for mesh in meshes], axis=0))
-    return mean
+    return np.asarray(mean)
 
 
 def _aligned(mesh: Points, onto: Points) -> Points:
@@ -104,7 +104,7 @@ def _twins(mean: Points) -> NDArray[np.intp]:
     twins = distances.argmin(axis=1)
     if (twins[twins] != np.arange(len(mean))).any():
         raise click.ClickException("the mirrored mean does not pair the points: average more frontal faces.")
-    return twins
+    return np.asarray(twins)
 
 
 if __name__ == "__main__":

@@ -123,33 +123,29 @@ def as_mask(array: MatLike) -> Mask:
 def _points_of_mesh(mesh: NDArray[np.float64], region: Region, rng: Generator) -> NDArray[np.float64]:
     chosen = np.array(REGION_POINTS[region])
     if region == "random":
-        return mesh[rng.choice(chosen, RANDOM_REGION_POINTS, replace=False)]
-    if region == "half":
+        chosen = rng.choice(chosen, RANDOM_REGION_POINTS, replace=False)
+    elif region == "half":
         side = canonical_mesh().points[chosen, 0] * rng.choice((-1, 1))
-        return mesh[chosen[side >= 0]]
-    points = mesh[chosen]
-    if region in ("eyes", "nose", "mouth"):
-        return _with_surround(points, rng)
-    return points
+        chosen = chosen[side >= 0]
+    points: NDArray[np.float64] = mesh[chosen]
+    return _with_surround(points, rng) if region in ("eyes", "nose", "mouth") else points
 
 
 def _points_of_mean_face(
     points: NDArray[np.float64], region: Region, landmarks: NDArray[np.float64], rng: Generator
 ) -> NDArray[np.float64]:
-    chosen = np.concatenate([points[GROUPS[group]] for group in REGION_GROUPS[region]])
+    chosen: NDArray[np.float64] = np.concatenate([points[GROUPS[group]] for group in REGION_GROUPS[region]])
     if region == "random":
-        return chosen[rng.choice(len(chosen), RANDOM_REGION_POINTS, replace=False)]
-    if region == "half":
+        chosen = rng.choice(chosen, RANDOM_REGION_POINTS, replace=False)
+    elif region == "half":
         down = landmarks[3:].mean(axis=0) - landmarks[:2].mean(axis=0)
-        side = np.cross(np.append(down, 0), np.c_[chosen - landmarks[2], np.zeros(len(chosen))])[:, 2]
-        return chosen[side * rng.choice((-1, 1)) >= 0]
-    if region == "eyes":
+        side = (chosen - landmarks[2]) @ (-down[1], down[0])
+        chosen = chosen[side * rng.choice((-1, 1)) >= 0]
+    elif region == "eyes":
         # From the brows to as far below the eyes.
         below = np.repeat(landmarks[:2], len(chosen) // 2, axis=0) * 2 - chosen
-        return np.concatenate((chosen, below))
-    if region in ("nose", "mouth"):
-        return _with_surround(chosen, rng)
-    return chosen
+        chosen = np.concatenate((chosen, below))
+    return _with_surround(chosen, rng) if region in ("nose", "mouth") else chosen
 
 
 def _with_surround(points: NDArray[np.float64], rng: Generator) -> NDArray[np.float64]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
-from tinydf.data.face_mesh import Mesh
+from tinydf.data.face_mesh import Mesh, canonical_mesh
 from tinydf.data.geometry import measure_pose, mirror_mesh
 from tinydf.data.photometry import as_image
 from tinydf.data.photos import Photo, read_image
@@ -18,6 +19,8 @@ CANDIDATES = 48
 """Donors that are looked at for each forgery."""
 NEAREST = 6
 """Of these, one of the nearest in pose is taken."""
+COMPARED = 2
+"""Donors whose skin is compared: people swap faces between those who are alike, if not always."""
 SAME_PHOTO_RADIANS = 1e-4
 
 
@@ -29,11 +32,12 @@ class PosedDonors:
         self._photos = [photo for photo in photos if photo.mesh is not None] or list(photos)
         self._poses = np.array([measure_pose(photo.geometry().nearest_mesh()).yaw_pitch() for photo in self._photos])
 
-    def draw(self, mesh: Mesh, rng: Generator) -> tuple[Image, Mesh]:
-        """Draws a donor who looks about where the face looks, perhaps in a mirror.
+    def draw(self, image: Image, mesh: Mesh, rng: Generator) -> tuple[Image, Mesh]:
+        """Draws a donor who looks about where the face looks, perhaps in a mirror, and has about its skin colour.
 
         Args:
-            mesh: Of the face that is to be forged.
+            image: The picture that is to be forged, BGR.
+            mesh: Of the face in it.
             rng: Source of all randomness.
 
         Returns:
@@ -47,12 +51,21 @@ class PosedDonors:
         distances = np.linalg.norm(poses - measure_pose(mesh).yaw_pitch(), axis=1)
         # The very nearest may be the photo itself.
         order = np.argsort(np.where(distances < SAME_PHOTO_RADIANS, np.inf, distances))[:NEAREST]
-        mirrored, place = divmod(int(rng.choice(order)), len(candidates))
-        donor = self._photos[candidates[place]]
-        image, donor_mesh = read_image(donor), donor.geometry().nearest_mesh()
-        if mirrored:
-            return as_image(cv2.flip(image, 1)), mirror_mesh(donor_mesh, image.shape[1])
-        return image, donor_mesh
+        places = rng.choice(order, min(COMPARED, len(order)), replace=False)
+        opened = [self._open(candidates[place % len(candidates)], place >= len(candidates)) for place in places]
+        skin = mean_skin(image, mesh)
+        return min(opened, key=lambda donor: float(np.abs(mean_skin(*donor) - skin).sum()))
+
+    def _open(self, index: int, mirrored: bool) -> tuple[Image, Mesh]:
+        image, mesh = read_image(self._photos[index]), self._photos[index].geometry().nearest_mesh()
+        return (as_image(cv2.flip(image, 1)), mirror_mesh(mesh, image.shape[1])) if mirrored else (image, mesh)
+
+
+def mean_skin(image: Image, mesh: Mesh) -> NDArray[np.float64]:
+    """Returns the mean colour inside a mesh's outline: three levels, then a zero."""
+    inside = np.zeros(image.shape[:2], np.uint8)
+    cv2.fillConvexPoly(inside, cv2.convexHull(mesh[canonical_mesh().oval, :2].round().astype(np.int32)), 1)
+    return np.array(cv2.mean(image, inside))
 
 
 def shrink_texture(image: Image, mesh: Mesh, face_px: float) -> tuple[Image, Mesh]:

@@ -61,8 +61,8 @@ def test_limit_counts_videos_and_spreads_them_over_the_table(two_methods: Path) 
 
 
 def test_real_photos_alone_are_forged_by_every_family(made: FaceSet) -> None:
-    assert len(made.families) == 7
-    assert len(made.entries) == 3 * 7
+    assert len(made.families) == 9
+    assert len(made.entries) == 3 * 9
     real, forged = made.entries.faces(4)[0].video, made.entries.faces(4)[1].video
     assert (real.forged, forged.forged) == (False, True)
     assert forged.method == f"made by code: {made.families[1]}"

@@ -31,12 +31,12 @@ from tinydf.data.families.blending import blend
 from tinydf.data.families.mesh_swap import face_below_forehead_line
 from tinydf.data.geometry import FaceGeometry, measure_pose
 from tinydf.data.masks import Mask, as_mask
-from tinydf.data.mesh_donors import PosedDonors, shrink_texture
+from tinydf.data.mesh_donors import PosedDonors, mean_skin, shrink_texture
 from tinydf.data.mesh_render import render
 from tinydf.data.photometry import INTERPOLATIONS, as_image
 from tinydf_runtime.types import Image
 
-ALBEDO_PX = (72, 200)
+ALBEDO_PX = (88, 240)
 """Widths of the face that the texture is kept at."""
 CHIN = (152, 148, 377, 176, 400, 175, 199)
 UPPER_INNER_LIP, LOWER_INNER_LIP = 13, 14
@@ -58,7 +58,7 @@ class MeshReenact:
         """Forges as ``blending.Forger`` says; without a mesh, on the mean face. ``ease`` coarsens the texture."""
         height, width = image.shape[:2]
         own = geometry.nearest_mesh()
-        donor_image, donor = self._donors.draw(own, rng)
+        donor_image, donor = self._donors.draw(image, own, rng)
         wanted = bend_to_expression(own, donor, rng.uniform(0.6, 1.1))
         face_px = rng.uniform(*ALBEDO_PX) * (1 - 0.4 * ease)
         texture, texture_mesh = shrink_texture(_simplify(image, rng), own, face_px)
@@ -92,7 +92,7 @@ def bend_to_expression(own: Mesh, donor: Mesh, strength: float) -> Mesh:
 
 
 def _relative(points: NDArray[np.float64], chosen: tuple[int, ...], anchors: tuple[int, ...]) -> NDArray[np.float64]:
-    return points[list(chosen)] - points[list(anchors)].mean(axis=0)
+    return np.asarray(points[list(chosen)] - points[list(anchors)].mean(axis=0))
 
 
 def _opening(points: NDArray[np.float64]) -> float:
@@ -116,18 +116,11 @@ def _spread() -> NDArray[np.float64]:
 def _simplify(image: Image, rng: Generator) -> Image:
     """Takes pores and a part of the light away, as a fitted albedo lacks them."""
     smooth = as_image(cv2.bilateralFilter(image, 5, rng.uniform(6, 22), 2))
-    return photometry.shift_colour(smooth, rng, rng.uniform(0, 0.25))
+    return photometry.shift_colour(smooth, rng, rng.uniform(0, 0.2))
 
 
 def _fill_mouth(drawn: Image, donor_image: Image, donor: Mesh, wanted: Mesh) -> Image:
     """Returns the face with the donor's teeth and tongue between its lips."""
     inner, mouth = render(donor_image, donor, wanted, canonical_mesh().mouth, drawn)
-    lit = as_image(cv2.add(inner, np.subtract(_mean_skin(drawn, wanted), _mean_skin(donor_image, donor))))
+    lit = as_image(cv2.add(inner, np.subtract(mean_skin(drawn, wanted), mean_skin(donor_image, donor))))
     return blend(lit, drawn, as_mask(cv2.GaussianBlur(mouth, (0, 0), 0.8)))
-
-
-def _mean_skin(image: Image, mesh: Mesh) -> NDArray[np.float64]:
-    """Returns the mean colour inside a mesh's outline, 4 levels."""
-    inside = np.zeros(image.shape[:2], np.uint8)
-    cv2.fillConvexPoly(inside, cv2.convexHull(mesh[canonical_mesh().oval, :2].round().astype(np.int32)), 1)
-    return np.array(cv2.mean(image, inside))

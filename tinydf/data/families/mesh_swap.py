@@ -13,7 +13,7 @@ from numpy.random import Generator
 from tinydf.data.face_mesh import LEFT_BROW, RIGHT_BROW, Mesh, canonical_mesh
 from tinydf.data.families.blending import blend_as_tools_do
 from tinydf.data.geometry import FaceGeometry
-from tinydf.data.masks import Mask
+from tinydf.data.masks import Mask, as_mask
 from tinydf.data.mesh_donors import PosedDonors, shrink_texture
 from tinydf.data.mesh_render import render
 from tinydf.data.photometry import INTERPOLATIONS, as_image
@@ -38,7 +38,7 @@ class MeshSwap:
         """Forges as ``blending.Forger`` says; without a mesh, on the mean face. ``ease`` sharpens the edge."""
         height, width = image.shape[:2]
         target = misfit(geometry.nearest_mesh(), rng)
-        texture, texture_mesh = self._donors.draw(target, rng)
+        texture, texture_mesh = self._donors.draw(image, target, rng)
         texture, texture_mesh = shrink_texture(texture, texture_mesh, rng.uniform(*TEXTURE_PX))
         triangles, interpolation = canonical_mesh().triangles, INTERPOLATIONS[rng.integers(2)]
         drawn, covered = render(texture, texture_mesh, target, triangles, image, interpolation)
@@ -80,7 +80,7 @@ def fade(covered: Mask, share: float) -> Mask:
     # Zeros around it, so that a mask that reaches the border fades there too.
     padded = cv2.copyMakeBorder((covered > 0).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     inwards = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    return np.minimum(inwards / np.float32(max(1.0, share * max(width, height))), np.float32(1))
+    return as_mask(np.minimum(inwards / np.float32(max(1.0, share * max(width, height))), np.float32(1)))
 
 
 def match_means(source: Image, target: Image, mask: Mask) -> Image:
