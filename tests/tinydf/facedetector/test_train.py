@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from tinydf.cli.train_detector import main
 from tinydf.facedetector.dataset import ComposedPictures, Draw, collate
 from tinydf.facedetector.mosaic import Composer
-from tinydf.facedetector.photos import Photo
+from tinydf.facedetector.photos import Photo, Pictures
 from tinydf.facedetector.train import DetectorConfig, train
 from tinydf.facedetector.weights import load_detector
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError
@@ -35,9 +35,9 @@ def test_a_run_that_is_taken_up_again_ends_like_one_in_one_piece(photos: list[Ph
     # Without the fall at its end, a run of three steps is the first half of one of six.
     half = replace(SHORT, steps=3, decay_share=1e-9)
     long = replace(SHORT, decay_share=1e-9)
-    train(photos, photos, tmp_path / "long", long, workers=0)
-    train(photos, photos, tmp_path / "halves", half, workers=0)
-    train(photos, photos, tmp_path / "halves", long, workers=0, resume=True)
+    train(Pictures(photos), Pictures(photos), tmp_path / "long", long, workers=0)
+    train(Pictures(photos), Pictures(photos), tmp_path / "halves", half, workers=0)
+    train(Pictures(photos), Pictures(photos), tmp_path / "halves", long, workers=0, resume=True)
     one, two = (load_file(tmp_path / name / "state.safetensors") for name in ("long", "halves"))
     assert one.keys() == two.keys()
     for name, tensor in one.items():
@@ -47,7 +47,7 @@ def test_a_run_that_is_taken_up_again_ends_like_one_in_one_piece(photos: list[Ph
 
 
 def test_the_kept_weights_can_be_loaded_and_say_how_they_came_about(photos: list[Photo], tmp_path: Path) -> None:
-    path = train(photos, photos, tmp_path, SHORT, workers=0, origin={"photos": len(photos)})
+    path = train(Pictures(photos), Pictures(photos), tmp_path, SHORT, workers=0, origin={"photos": len(photos)})
     checkpoint = load_detector(path)
     assert checkpoint.facts["training"]["seed"] == SHORT.seed
     assert checkpoint.facts["data"] == {"photos": 6}
