@@ -17,7 +17,7 @@ with needs("train"):
     import torch
 
     from tinydf.facedetector.photos import Pictures, add_second_look, read_photos
-    from tinydf.facedetector.scenes import read_scenes
+    from tinydf.facedetector.scenes import LEAST_DOUBT, read_scenes
     from tinydf.facedetector.teacher import look_again_cached
     from tinydf.facedetector.threshold import set_threshold
     from tinydf.facedetector.train import DetectorConfig, make_folder, train
@@ -124,7 +124,10 @@ def main(
     photos, held_out = read_photos(data, "train"), Pictures(read_photos(data, "val"))
     world = []
     if scenes is not None:
-        world, held_out = read_scenes(scenes, "train"), replace(held_out, scenes=read_scenes(scenes, "val"))
+        world, held_out = (
+            read_scenes(scenes, "train", LEAST_DOUBT),
+            replace(held_out, scenes=read_scenes(scenes, "val")),
+        )
     make_folder(out)
     if teacher is not None:
         photos = add_second_look(photos, look_again_cached(photos, teacher, out / "second_look.json"))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tinydf.facedetector.photos import ROW_LENGTH, Photo
 from tinydf_runtime.errors import UnreadableInputError
 
-# A labeller's box below this score is background where nobody was seen on the picture, and in doubt where people were.
+# In training, a labeller's box below this score is background where nobody was seen on the picture.
 LEAST_DOUBT = 0.45
 # Between .6 and .7 one label in seven is the back of a head or a hand in these sources.
 UNSURE_SOURCES = frozenset({"hardhat", "ccp", "18f", "sign"})
@@ -21,13 +21,14 @@ SURE_SCORE = 0.7
 SOURCE_WEIGHTS = {"sign": 0.25, "clipicons": 0.25}
 
 
-def read_scenes(folder: Path, split: str) -> list[Photo]:
+def read_scenes(folder: Path, split: str, least_doubt: float = 0.0) -> list[Photo]:
     """Returns the scenes of one split in the order of the table.
 
     Args:
         folder: Holds ``scenes.csv`` (columns file, source, split, width, height, kind, faces, ignore, own_false) and
             the files it names.
         split: ``train``, ``val`` or ``test``.
+        least_doubt: Labeller's score from which a place on a picture without people is in doubt.
 
     Raises:
         UnreadableInputError: The table or a picture is missing, or the split is empty.
@@ -35,7 +36,7 @@ def read_scenes(folder: Path, split: str) -> list[Photo]:
     table = folder / "scenes.csv"
     try:
         with table.open(newline="", encoding="utf-8") as lines:
-            scenes = [_scene(row, folder) for row in csv.DictReader(lines) if row["split"] == split]
+            scenes = [_scene(row, folder, least_doubt) for row in csv.DictReader(lines) if row["split"] == split]
     except OSError as error:
         raise UnreadableInputError(f"{error.filename}: {error.strerror}. Expected a folder with scenes.csv.") from error
     except (KeyError, ValueError) as error:
@@ -45,11 +46,11 @@ def read_scenes(folder: Path, split: str) -> list[Photo]:
     return scenes
 
 
-def _scene(row: dict[str, str], folder: Path) -> Photo:
+def _scene(row: dict[str, str], folder: Path, least_doubt: float) -> Photo:
     faces = _rows(row["faces"], ROW_LENGTH)
     ignored = _rows(row["ignore"], 5)
     if row["kind"] != "people":
-        ignored = ignored[ignored[:, 4] >= LEAST_DOUBT]
+        ignored = ignored[ignored[:, 4] >= least_doubt]
     unsure = faces[:, 14] < (SURE_SCORE if row["source"] in UNSURE_SOURCES else 0.0)
     return Photo(
         name=row["file"],
