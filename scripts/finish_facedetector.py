@@ -1,10 +1,11 @@
 """A trained face detector -> the shipped files: checkpoint, ONNX and a model card whose figures are measured here.
 
-python scripts/finish_facedetector.py --run runs/detector --data faces --teacher yunet_n_640_640.onnx
+python scripts/finish_facedetector.py --run runs/detector --data faces --scenes scenes --teacher yunet_n_640_640.onnx
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import time
 from collections.abc import Callable
@@ -29,9 +30,11 @@ from tinydf.facedetector.evaluate import (
     match_scene,
     photo_scenes,
     summarise,
+    video_scenes,
 )
 from tinydf.facedetector.metrics import ImageMatch
 from tinydf.facedetector.photos import Photo, read_photos
+from tinydf.facedetector.scenes import read_scenes
 from tinydf.facedetector.teacher import Teacher
 from tinydf.facedetector.weights import SHIPPED, load_detector
 from tinydf_export.facedetector_to_onnx import export_detector
@@ -50,6 +53,7 @@ TEACHER_THRESHOLD = 0.6
 TEMPLATE = Path(__file__).with_name("facedetector_card.md.in")
 COMPOSED = 200
 DRAWN = 200
+FRAMES = 500
 
 
 def ours(path: Path) -> Detect:
@@ -112,9 +116,13 @@ def written(interval: Interval, percent: bool) -> str:
     return f"{value} ({low}-{high})"
 
 
-def test_scenes(photos: list[Photo]) -> dict[str, tuple[float, list[Scene]]]:
+def test_scenes(photos: list[Photo], world: list[Photo]) -> dict[str, tuple[float, list[Scene]]]:
     """Returns by title the smallest face that counts, in pixels, and the pictures."""
     scenes: dict[str, tuple[float, list[Scene]]] = {
+        "frames like video at 320, faces from 48 px": (48, list(video_scenes(world, photos, FRAMES, True, 21))),
+        "frames like video at 640, faces from 20 px": (20, list(video_scenes(world, photos, FRAMES, False, 21))),
+        "scenes at 320, faces from 48 px": (48, list(photo_scenes(world, 320))),
+        "scenes at 640, faces from 20 px": (20, list(photo_scenes(world, 640))),
         "photos at 320, faces from 48 px": (48, list(photo_scenes(photos, 320))),
         "photos at 640, faces from 20 px": (20, list(photo_scenes(photos, 640))),
         "composed at 640, faces from 20 px": (20, list(composed_scenes(photos, COMPOSED, 640, 11))),
@@ -131,11 +139,15 @@ def test_scenes(photos: list[Photo]) -> dict[str, tuple[float, list[Scene]]]:
 @click.command()
 @click.option("--run", required=True, type=click.Path(path_type=Path), help="Folder that tinydf-train-detector wrote.")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder with faces.csv; its test split.")
+@click.option("--scenes", "world", required=True, type=click.Path(path_type=Path), help="Folder with scenes.csv.")
+@click.option("--before", type=click.Path(path_type=Path), help="ONNX file of an older detector, to compare with.")
 @click.option("--teacher", type=click.Path(path_type=Path), help="YuNet file to measure on the same pictures.")
 @click.option("--split", default="test", show_default=True, help="Split of the photos.")
 @click.option("--limit", default=0, help="Use only so many photos; 0: all.")
 @click.option("--ship/--no-ship", default=True, help="Write the shipped files; else only print the figures.")
-def main(run: Path, data: Path, teacher: Path | None, split: str, limit: int, ship: bool) -> None:
+def main(
+    run: Path, data: Path, world: Path, before: Path | None, teacher: Path | None, split: str, limit: int, ship: bool
+) -> None:
     """Exports, measures and describes a trained face detector."""
     cv2.setNumThreads(1)
     weights = run / "facedetector.safetensors"
@@ -144,8 +156,10 @@ def main(run: Path, data: Path, teacher: Path | None, split: str, limit: int, sh
     export_detector(checkpoint, exported)
     photos = read_photos(data, split)
     photos = photos[:: max(1, len(photos) // limit)] if limit else photos
-    scenes = test_scenes(photos)
+    scenes = test_scenes(photos, read_scenes(world, split))
     detectors = {"TinyDF": (ours(exported), float(checkpoint.facts["score_threshold"]))}
+    if before is not None:
+        detectors[f"before ({sha256_of(before)[:8]})"] = (ours(before), FaceDetector(before).score_threshold)
     if teacher is not None:
         detectors["YuNet-n (its labeller)"] = (peer(teacher), TEACHER_THRESHOLD)
     figures: dict[str, dict[str, dict[str, Interval]]] = {}
@@ -166,12 +180,22 @@ def main(run: Path, data: Path, teacher: Path | None, split: str, limit: int, sh
     if ship:
         write_atomically(SHIPPED, weights.read_bytes())
         write_atomically(DEFAULT_DETECTOR, exported.read_bytes())
-        card = describe(checkpoint.facts, figures, sizes, speed, exported, resumptions(run / "log.jsonl"))
+        card = describe(
+            checkpoint.facts, terms_of(world), figures, sizes, speed, exported, resumptions(run / "log.jsonl")
+        )
         write_atomically(DEFAULT_DETECTOR.with_suffix(".md"), card.encode())
+
+
+def terms_of(world: Path) -> str:
+    """Returns the sources of the training scenes with their terms, one a line."""
+    with (world / "scenes.csv").open(newline="", encoding="utf-8") as table:
+        sources = {row["source"]: row["terms"].strip('"') for row in csv.DictReader(table) if row["split"] == "train"}
+    return "\n".join(f"- {source}: {terms}" for source, terms in sorted(sources.items()))
 
 
 def describe(
     facts: dict[str, Any],
+    scene_terms: str,
     figures: dict[str, dict[str, dict[str, Interval]]],
     sizes: dict[str, tuple[int, int]],
     speed: dict[int, float],
@@ -188,11 +212,14 @@ def describe(
     ]
     settings = (
         *("steps", "batch_size", "grow_at", "bind_levels_at"),
-        *("average_from", "decay_share", "learning_rate", "seed"),
+        *("average_from", "decay_share", "learning_rate", "warmup_steps", "mine_every"),
+        *("validate_every", "validation_pictures", "seed"),
     )
     chosen = " ".join(f"--{name.replace('_', '-')} {training[name]}" for name in settings)
     looked = " --teacher yunet_n_640_640.onnx" if facts["data"].get("second_look") else ""
-    command = f"tinydf-train-detector --data FACES --out RUN {chosen}{looked}"
+    init = facts["data"].get("init")
+    started = f" --init START  # SHA-256 {init}" if init else ""
+    command = f"tinydf-train-detector --data FACES --scenes SCENES --out RUN {chosen}{looked}{started}"
     return TEMPLATE.read_text(encoding="utf-8").format(
         name=facts["name"],
         size=f"{exported.stat().st_size:,}",
@@ -200,6 +227,9 @@ def describe(
         threshold=facts["score_threshold"],
         nms=facts["nms_iou"],
         photos=f"{facts['data'].get('photos', 0):,}",
+        scenes=f"{facts['data'].get('scenes', 0):,}",
+        scene_terms=scene_terms,
+        quantiles=json.dumps(facts["scores"], sort_keys=True),
         command=command,
         history=_history(resumed_at),
         step=training["step"],

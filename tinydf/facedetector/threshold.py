@@ -16,6 +16,8 @@ from tinydf.facedetector.weights import copy_state, load_detector, save_detector
 
 MOST_ON_NOTHING = 0.02
 SIDES_PX = (320, 640)
+QUANTILES_FROM = 0.3
+QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
 
 def choose_threshold(
@@ -47,7 +49,7 @@ def choose_threshold(
 
 
 def set_threshold(weights: Path, validation: Pictures, pictures: int, seed: int) -> float:
-    """Chooses the score on pictures of the validation split, writes it into the file and returns it.
+    """Chooses the score on pictures of the validation split, writes it and the scores' scale into the file, returns it.
 
     Args:
         weights: As ``train`` wrote it.
@@ -68,9 +70,28 @@ def set_threshold(weights: Path, validation: Pictures, pictures: int, seed: int)
         without_faces += match_pictures(checkpoint.network, _without_faces(photos, count, side_px, seed))
     frames = match_pictures(checkpoint.network, validation_frames(validation.scenes, photos, 2 * pictures, seed))
     threshold = choose_threshold(with_faces + frames, without_faces, frames)
-    facts = checkpoint.facts | {"score_threshold": threshold}
+    facts = checkpoint.facts | {"score_threshold": threshold, "scores": score_quantiles(frames or with_faces)}
     save_detector(copy_state(checkpoint.network), facts, weights)
     return threshold
+
+
+def score_quantiles(matches: Sequence[ImageMatch]) -> dict[str, dict[str, float]]:
+    """Returns what share of true and of false boxes scores at most how much: a scale for whoever judges by scores.
+
+    Args:
+        matches: Of all boxes from ``QUANTILES_FROM`` on.
+
+    Returns:
+        ``faces`` and ``mistakes``: by share (``0.05``) a score; nothing where there are no such boxes.
+    """
+    scores = np.concatenate([one.scores for one in matches])
+    correct = np.concatenate([one.correct for one in matches])
+    parts = {"faces": scores[correct], "mistakes": scores[~correct]}
+    return {
+        name: {f"{share}": round(float(np.quantile(some[some >= QUANTILES_FROM], share)), 3) for share in QUANTILES}
+        for name, some in parts.items()
+        if (some >= QUANTILES_FROM).any()
+    }
 
 
 def _without_faces(photos: list[Photo], count: int, side_px: int, seed: int) -> list[Sample]:
