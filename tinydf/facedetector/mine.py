@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ from tinydf_runtime.boxes import overlap_iou
 from tinydf_runtime.files import write_atomically
 
 MINED_SCORE = 0.35
+# By turns: small ones show what is mistaken as a whole, large ones what is in its details.
 SIDES_PX = (320, 480)
 CELL_PX = 32
 
@@ -32,20 +34,19 @@ def mistakes(network: FaceDetectorNet, photos: Iterable[Photo]) -> dict[str, lis
     network.eval()
     device = next(network.parameters()).device
     found: dict[str, list[list[float]]] = {}
-    for photo in photos:
+    for photo, side_px in zip(photos, cycle(SIDES_PX), strict=False):
         known = np.concatenate((photo.faces[:, :4], photo.doubtful)).astype(np.float64)
         known[:, 2:] += known[:, :2]
-        for side_px in SIDES_PX:
-            scale = side_px / max(photo.width, photo.height)
-            size = (round(photo.width * scale), round(photo.height * scale))
-            canvas = np.zeros((*(-(-length // CELL_PX) * CELL_PX for length in size[::-1]), 3), np.uint8)
-            canvas[: size[1], : size[0]] = cv2.resize(photo.decode(), size, interpolation=cv2.INTER_LINEAR)
-            image = torch.from_numpy(canvas).to(device).permute(2, 0, 1)[None].float()
-            boxes = boxes_from(network(image), MINED_SCORE)[0] / scale
-            apart = overlap_iou(boxes, known).max(1, initial=0.0) < APART_IOU
-            boxes[:, 2:] -= boxes[:, :2]
-            if apart.any():
-                found.setdefault(photo.name, []).extend(boxes[apart].round(1).tolist())
+        scale = side_px / max(photo.width, photo.height)
+        size = (round(photo.width * scale), round(photo.height * scale))
+        canvas = np.zeros((*(-(-length // CELL_PX) * CELL_PX for length in size[::-1]), 3), np.uint8)
+        canvas[: size[1], : size[0]] = cv2.resize(photo.decode(), size, interpolation=cv2.INTER_LINEAR)
+        image = torch.from_numpy(canvas).to(device).permute(2, 0, 1)[None].float()
+        boxes = boxes_from(network(image), MINED_SCORE)[0] / scale
+        apart = overlap_iou(boxes, known).max(1, initial=0.0) < APART_IOU
+        boxes[:, 2:] -= boxes[:, :2]
+        if apart.any():
+            found[photo.name] = boxes[apart].round(1).tolist()
     return found
 
 
