@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import time
 from collections.abc import Callable
-from itertools import pairwise
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from tinydf.facedetector.metrics import ImageMatch
 from tinydf.facedetector.photos import Photo, read_photos
 from tinydf.facedetector.scenes import read_scenes
 from tinydf.facedetector.teacher import Teacher
+from tinydf.facedetector.train import DetectorConfig
 from tinydf.facedetector.weights import SHIPPED, load_detector
 from tinydf_export.facedetector_to_onnx import export_detector
 from tinydf_runtime.detect import DEFAULT_DETECTOR, FaceDetector
@@ -200,7 +202,7 @@ def describe(
     sizes: dict[str, tuple[int, int]],
     speed: dict[int, float],
     exported: Path,
-    resumed_at: list[int],
+    otherwise: list[tuple[int, float]],
 ) -> str:
     training, validation = facts["training"], facts["validation"]
     rows = [
@@ -231,7 +233,7 @@ def describe(
         scene_terms=scene_terms,
         quantiles=json.dumps(facts["scores"], sort_keys=True),
         command=command,
-        history=_history(resumed_at),
+        history=_history(otherwise),
         step=training["step"],
         minutes=round(training["seconds"] / 60),
         seed=training["seed"],
@@ -245,23 +247,25 @@ def describe(
     )
 
 
-def resumptions(log: Path) -> list[int]:
-    """Returns the steps after which a run's learning rate jumped up: there it was resumed with more steps."""
+def planned_otherwise(log: Path, training: dict[str, Any]) -> list[tuple[int, float]]:
+    """Returns the steps of a run's log whose learning rate is not what its last settings plan, with that rate."""
+    names = {field.name for field in fields(DetectorConfig)}
+    config = DetectorConfig(**{name: value for name, value in training.items() if name in names})
     entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     return [
-        before["step"]
-        for before, after in pairwise(entries)
-        if after["learning_rate"] > 1.5 * before["learning_rate"] and before["learning_rate"] > 0
+        (entry["step"], entry["learning_rate"])
+        for entry in entries
+        if not math.isclose(entry["learning_rate"], config.learning_rate_at(entry["step"] - 1))
     ]
 
 
-def _history(resumed_at: list[int]) -> str:
-    if not resumed_at:
+def _history(otherwise: list[tuple[int, float]]) -> str:
+    if not otherwise:
         return ""
-    steps = " and ".join(f"{step:,}" for step in resumed_at)
+    step, rate = otherwise[-1]
     return (
-        f"The command is the last of several: the run had ended, its rate fallen to nothing, after steps {steps},\n"
-        "and was resumed with more steps and the settings given here.\n\n"
+        f"The command is the last of several: up to step {step:,} the run had been planned for another number of steps\n"
+        f"(its rate there was {rate:.2g}); then it was resumed with the settings given here.\n\n"
     )
 
 
