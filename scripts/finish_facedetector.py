@@ -182,9 +182,8 @@ def main(
     if ship:
         write_atomically(SHIPPED, weights.read_bytes())
         write_atomically(DEFAULT_DETECTOR, exported.read_bytes())
-        card = describe(
-            checkpoint.facts, terms_of(world), figures, sizes, speed, exported, resumptions(run / "log.jsonl")
-        )
+        otherwise = planned_otherwise(run / "log.jsonl", checkpoint.facts["training"])
+        card = describe(checkpoint.facts, terms_of(world), figures, sizes, speed, exported, otherwise)
         write_atomically(DEFAULT_DETECTOR.with_suffix(".md"), card.encode())
 
 
@@ -264,8 +263,8 @@ def _history(otherwise: list[tuple[int, float]]) -> str:
         return ""
     step, rate = otherwise[-1]
     return (
-        f"The command is the last of several: up to step {step:,} the run had been planned for another number of steps\n"
-        f"(its rate there was {rate:.2g}); then it was resumed with the settings given here.\n\n"
+        f"The command is the last of several: up to step {step:,} the run followed another plan (its rate there was\n"
+        f"{rate:.2g}); then it was resumed with the settings given here.\n\n"
     )
 
 
