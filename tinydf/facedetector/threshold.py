@@ -11,10 +11,12 @@ from tinydf.facedetector.backgrounds import draw_background
 from tinydf.facedetector.metrics import ImageMatch, false_boxes, recall
 from tinydf.facedetector.mosaic import Sample
 from tinydf.facedetector.photos import Photo, Pictures
-from tinydf.facedetector.validate import MOST_FALSE_BOXES, match_pictures, validation_frames, validation_pictures
+from tinydf.facedetector.validate import match_pictures, validation_frames, validation_pictures
 from tinydf.facedetector.weights import copy_state, load_detector, save_detector
 
 MOST_ON_NOTHING = 0.02
+# Half of what is wanted on real video: an older detector saw twice as many false faces there as on these frames.
+MOST_ON_FRAMES = 0.025
 SIDES_PX = (320, 640)
 QUANTILES_FROM = 0.3
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
@@ -28,7 +30,7 @@ def choose_threshold(
     Args:
         with_faces: Pictures with faces.
         without_faces: Pictures without: ``MOST_ON_NOTHING`` wrong boxes an image are put up with.
-        frames: Of video, with faces or without: ``MOST_FALSE_BOXES`` wrong boxes an image are put up with.
+        frames: Of video, with faces or without: ``MOST_ON_FRAMES`` wrong boxes an image are put up with.
 
     Returns:
         The score with the best F1 on pictures with faces among those that keep the limits; .8 where none does.
@@ -38,7 +40,7 @@ def choose_threshold(
     for threshold in np.arange(30, 81) / 100:
         if false_boxes(without_faces, threshold) > MOST_ON_NOTHING:
             continue
-        if frames and false_boxes(frames, threshold) > MOST_FALSE_BOXES:
+        if frames and false_boxes(frames, threshold) > MOST_ON_FRAMES:
             continue
         hits = recall(with_faces, threshold) * wanted
         wrong = false_boxes(with_faces, threshold) * len(with_faces)

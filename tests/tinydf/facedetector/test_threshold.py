@@ -30,4 +30,4 @@ def test_frames_of_video_with_false_boxes_raise_it() -> None:
     faces = [image([0.9, 0.4], [True, True], 2)] * 10
     nothing = [image([], [], 0)]
     assert choose_threshold(faces, nothing, [image([0.5], [False], 0)] * 3) > 0.5
-    assert choose_threshold(faces, nothing, [image([0.5], [False], 0)] + [image([], [], 0)] * 30) <= 0.4
+    assert choose_threshold(faces, nothing, [image([0.5], [False], 0)] + [image([], [], 0)] * 60) <= 0.4
