@@ -1,14 +1,16 @@
 """A trained face detector -> the shipped files: checkpoint, ONNX and a model card whose figures are measured here.
 
-python scripts/finish_facedetector.py --run runs/detector --data faces --teacher yunet_n_640_640.onnx
+python scripts/finish_facedetector.py --run runs/detector --data faces --scenes scenes --teacher yunet_n_640_640.onnx
 """
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 import time
 from collections.abc import Callable
-from itertools import pairwise
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,13 @@ from tinydf.facedetector.evaluate import (
     match_scene,
     photo_scenes,
     summarise,
+    video_scenes,
 )
 from tinydf.facedetector.metrics import ImageMatch
 from tinydf.facedetector.photos import Photo, read_photos
+from tinydf.facedetector.scenes import read_scenes
 from tinydf.facedetector.teacher import Teacher
+from tinydf.facedetector.train import DetectorConfig
 from tinydf.facedetector.weights import SHIPPED, load_detector
 from tinydf_export.facedetector_to_onnx import export_detector
 from tinydf_runtime.detect import DEFAULT_DETECTOR, FaceDetector
@@ -50,6 +55,7 @@ TEACHER_THRESHOLD = 0.6
 TEMPLATE = Path(__file__).with_name("facedetector_card.md.in")
 COMPOSED = 200
 DRAWN = 200
+FRAMES = 500
 
 
 def ours(path: Path) -> Detect:
@@ -112,9 +118,13 @@ def written(interval: Interval, percent: bool) -> str:
     return f"{value} ({low}-{high})"
 
 
-def test_scenes(photos: list[Photo]) -> dict[str, tuple[float, list[Scene]]]:
+def test_scenes(photos: list[Photo], world: list[Photo]) -> dict[str, tuple[float, list[Scene]]]:
     """Returns by title the smallest face that counts, in pixels, and the pictures."""
     scenes: dict[str, tuple[float, list[Scene]]] = {
+        "frames like video at 320, faces from 48 px": (48, list(video_scenes(world, photos, FRAMES, True, 21))),
+        "frames like video at 640, faces from 20 px": (20, list(video_scenes(world, photos, FRAMES, False, 21))),
+        "scenes at 320, faces from 48 px": (48, list(photo_scenes(world, 320))),
+        "scenes at 640, faces from 20 px": (20, list(photo_scenes(world, 640))),
         "photos at 320, faces from 48 px": (48, list(photo_scenes(photos, 320))),
         "photos at 640, faces from 20 px": (20, list(photo_scenes(photos, 640))),
         "composed at 640, faces from 20 px": (20, list(composed_scenes(photos, COMPOSED, 640, 11))),
@@ -131,11 +141,15 @@ def test_scenes(photos: list[Photo]) -> dict[str, tuple[float, list[Scene]]]:
 @click.command()
 @click.option("--run", required=True, type=click.Path(path_type=Path), help="Folder that tinydf-train-detector wrote.")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder with faces.csv; its test split.")
+@click.option("--scenes", "world", required=True, type=click.Path(path_type=Path), help="Folder with scenes.csv.")
+@click.option("--before", type=click.Path(path_type=Path), help="ONNX file of an older detector, to compare with.")
 @click.option("--teacher", type=click.Path(path_type=Path), help="YuNet file to measure on the same pictures.")
 @click.option("--split", default="test", show_default=True, help="Split of the photos.")
 @click.option("--limit", default=0, help="Use only so many photos; 0: all.")
 @click.option("--ship/--no-ship", default=True, help="Write the shipped files; else only print the figures.")
-def main(run: Path, data: Path, teacher: Path | None, split: str, limit: int, ship: bool) -> None:
+def main(
+    run: Path, data: Path, world: Path, before: Path | None, teacher: Path | None, split: str, limit: int, ship: bool
+) -> None:
     """Exports, measures and describes a trained face detector."""
     cv2.setNumThreads(1)
     weights = run / "facedetector.safetensors"
@@ -144,8 +158,10 @@ def main(run: Path, data: Path, teacher: Path | None, split: str, limit: int, sh
     export_detector(checkpoint, exported)
     photos = read_photos(data, split)
     photos = photos[:: max(1, len(photos) // limit)] if limit else photos
-    scenes = test_scenes(photos)
+    scenes = test_scenes(photos, read_scenes(world, split))
     detectors = {"TinyDF": (ours(exported), float(checkpoint.facts["score_threshold"]))}
+    if before is not None:
+        detectors[f"before ({sha256_of(before)[:8]})"] = (ours(before), FaceDetector(before).score_threshold)
     if teacher is not None:
         detectors["YuNet-n (its labeller)"] = (peer(teacher), TEACHER_THRESHOLD)
     figures: dict[str, dict[str, dict[str, Interval]]] = {}
@@ -166,18 +182,27 @@ def main(run: Path, data: Path, teacher: Path | None, split: str, limit: int, sh
     if ship:
         write_atomically(SHIPPED, weights.read_bytes())
         write_atomically(DEFAULT_DETECTOR, exported.read_bytes())
-        card = describe(checkpoint.facts, figures, sizes, speed, exported, resumptions(run / "log.jsonl"))
+        otherwise = planned_otherwise(run / "log.jsonl", checkpoint.facts["training"])
+        card = describe(checkpoint.facts, terms_of(world), figures, sizes, speed, exported, otherwise)
         write_atomically(DEFAULT_DETECTOR.with_suffix(".md"), card.encode())
         click.echo(f"{DEFAULT_DETECTOR}: written; now run scripts/record_shipped.py")
 
 
+def terms_of(world: Path) -> str:
+    """Returns the sources of the training scenes with their terms, one a line."""
+    with (world / "scenes.csv").open(newline="", encoding="utf-8") as table:
+        sources = {row["source"]: row["terms"].strip('"') for row in csv.DictReader(table) if row["split"] == "train"}
+    return "\n".join(f"- {source}: {terms}" for source, terms in sorted(sources.items()))
+
+
 def describe(
     facts: dict[str, Any],
+    scene_terms: str,
     figures: dict[str, dict[str, dict[str, Interval]]],
     sizes: dict[str, tuple[int, int]],
     speed: dict[int, float],
     exported: Path,
-    resumed_at: list[int],
+    otherwise: list[tuple[int, float]],
 ) -> str:
     training, validation = facts["training"], facts["validation"]
     rows = [
@@ -189,11 +214,14 @@ def describe(
     ]
     settings = (
         *("steps", "batch_size", "grow_at", "bind_levels_at"),
-        *("average_from", "decay_share", "learning_rate", "seed"),
+        *("average_from", "decay_share", "learning_rate", "warmup_steps", "mine_every"),
+        *("validate_every", "validation_pictures", "seed"),
     )
     chosen = " ".join(f"--{name.replace('_', '-')} {training[name]}" for name in settings)
     looked = " --teacher yunet_n_640_640.onnx" if facts["data"].get("second_look") else ""
-    command = f"tinydf-train-detector --data FACES --out RUN {chosen}{looked}"
+    init = facts["data"].get("init")
+    started = f" --init START  # SHA-256 {init}" if init else ""
+    command = f"tinydf-train-detector --data FACES --scenes SCENES --out RUN {chosen}{looked}{started}"
     return TEMPLATE.read_text(encoding="utf-8").format(
         name=facts["name"],
         size=f"{exported.stat().st_size:,}",
@@ -201,8 +229,11 @@ def describe(
         threshold=facts["score_threshold"],
         nms=facts["nms_iou"],
         photos=f"{facts['data'].get('photos', 0):,}",
+        scenes=f"{facts['data'].get('scenes', 0):,}",
+        scene_terms=scene_terms,
+        quantiles=json.dumps(facts["scores"], sort_keys=True),
         command=command,
-        history=_history(resumed_at),
+        history=_history(otherwise),
         step=training["step"],
         minutes=round(training["seconds"] / 60),
         seed=training["seed"],
@@ -216,23 +247,25 @@ def describe(
     )
 
 
-def resumptions(log: Path) -> list[int]:
-    """Returns the steps after which a run's learning rate jumped up: there it was resumed with more steps."""
+def planned_otherwise(log: Path, training: dict[str, Any]) -> list[tuple[int, float]]:
+    """Returns the steps of a run's log whose learning rate is not what its last settings plan, with that rate."""
+    names = {field.name for field in fields(DetectorConfig)}
+    config = DetectorConfig(**{name: value for name, value in training.items() if name in names})
     entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     return [
-        before["step"]
-        for before, after in pairwise(entries)
-        if after["learning_rate"] > 1.5 * before["learning_rate"] and before["learning_rate"] > 0
+        (entry["step"], entry["learning_rate"])
+        for entry in entries
+        if not math.isclose(entry["learning_rate"], config.learning_rate_at(entry["step"] - 1))
     ]
 
 
-def _history(resumed_at: list[int]) -> str:
-    if not resumed_at:
+def _history(otherwise: list[tuple[int, float]]) -> str:
+    if not otherwise:
         return ""
-    steps = " and ".join(f"{step:,}" for step in resumed_at)
+    step, rate = otherwise[-1]
     return (
-        f"The command is the last of several: the run had ended, its rate fallen to nothing, after steps {steps},\n"
-        "and was resumed with more steps and the settings given here.\n\n"
+        f"The command is the last of several: up to step {step:,} the run followed another plan (its rate there was\n"
+        f"{rate:.2g}); then it was resumed with the settings given here.\n\n"
     )
 
 

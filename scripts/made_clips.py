@@ -47,7 +47,7 @@ def make_clip(photo: Photo, seed: int, forge: Mixture | None = None, seconds: fl
     picture, face = read_image(photo.path), photo.faces[0]
     face_px, noise = rng.uniform(*FACE_PX), rng.uniform(0, 3)
     if forge is not None:
-        picture, _ = forge(picture, np.array(face.landmarks), forging)
+        picture, _ = forge(picture, photo.geometry(), forging)
     views = _move_camera(picture, face.box_xyxy, round(seconds * FPS), face_px, noise, movement)
     images = _through_codec(views, (WIDTH, HEIGHT), rng)
     if rng.random() < SECOND_ENCODE:

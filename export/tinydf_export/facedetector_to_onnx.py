@@ -105,6 +105,7 @@ def _facts(checkpoint: DetectorCheckpoint) -> dict[str, object]:
         "name": checkpoint.facts["name"],
         "score_threshold": checkpoint.facts["score_threshold"],
         "nms_iou": checkpoint.facts["nms_iou"],
+        "scores": checkpoint.facts.get("scores", {}),
         "checkpoint_sha256": checkpoint.sha256,
         "versions": {"onnx": onnx.__version__, "python": platform.python_version(), "torch": torch.__version__},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -16,10 +17,12 @@ with needs("train"):
     import cv2
     import torch
 
-    from tinydf.facedetector.photos import add_second_look, read_photos
+    from tinydf.facedetector.photos import Pictures, add_second_look, read_photos
+    from tinydf.facedetector.scenes import LEAST_DOUBT, read_scenes
     from tinydf.facedetector.teacher import look_again_cached
     from tinydf.facedetector.threshold import set_threshold
     from tinydf.facedetector.train import DetectorConfig, make_folder, train
+    from tinydf.facedetector.weights import load_detector
 
 _DEFAULTS = DetectorConfig()
 
@@ -54,6 +57,21 @@ _DEFAULTS = DetectorConfig()
 @click.option(
     "--teacher", type=click.Path(path_type=Path), help="YuNet file that looks for faces missing in the table."
 )
+@click.option("--scenes", type=click.Path(path_type=Path), help="Folder with scenes.csv: pictures of the world.")
+@click.option("--init", type=click.Path(path_type=Path), help="Weights to start from; none: random ones.")
+@click.option(
+    "--mine-every",
+    type=click.IntRange(0),
+    default=_DEFAULTS.mine_every,
+    show_default=True,
+    help="Steps between searches of the scenes for what the network takes for faces; 0: never.",
+)
+@click.option(
+    "--warmup-steps", default=_DEFAULTS.warmup_steps, show_default=True, help="Steps of a rising learning rate."
+)
+@click.option(
+    "--validate-every", type=click.IntRange(1), default=_DEFAULTS.validate_every, show_default=True, help="Steps."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", default=0, help="Threads of the network on a CPU; 0: all cores.")
 @click.option("--workers", default=1, show_default=True, help="Processes that draw pictures.")
@@ -72,6 +90,11 @@ def main(
     seed: int,
     validation_pictures: int,
     teacher: Path | None,
+    scenes: Path | None,
+    init: Path | None,
+    mine_every: int,
+    warmup_steps: int,
+    validate_every: int,
     device: str,
     threads: int,
     workers: int,
@@ -97,13 +120,24 @@ def main(
         learning_rate=learning_rate,
         seed=seed,
         validation_pictures=validation_pictures,
+        mine_every=mine_every,
+        warmup_steps=warmup_steps,
+        validate_every=validate_every,
     )
     chosen = _device(device)
-    photos, held_out = read_photos(data, "train"), read_photos(data, "val")
+    start = None if init is None else load_detector(init)
+    photos, held_out = read_photos(data, "train"), Pictures(read_photos(data, "val"))
+    world = []
+    if scenes is not None:
+        world, held_out = (
+            read_scenes(scenes, "train", LEAST_DOUBT),
+            replace(held_out, scenes=read_scenes(scenes, "val")),
+        )
     make_folder(out)
     if teacher is not None:
         photos = add_second_look(photos, look_again_cached(photos, teacher, out / "second_look.json"))
-    origin = {"photos": len(photos), "second_look": teacher is not None}
+    origin = {"photos": len(photos), "scenes": len(world), "second_look": teacher is not None}
+    origin |= {"init": None if start is None else start.sha256}
     stop = threading.Event()
     with Progress("train", steps, unit="steps", quiet=quiet) as progress, stopping_on_interrupt(stop):
 
@@ -111,7 +145,8 @@ def main(
             progress.advance(step, loss=loss, AP=average_precision)
 
         best = train(
-            *(photos, held_out, out, config),
+            *(Pictures(photos, world), held_out, out, config),
+            init=None if start is None else start.network,
             resume=resume,
             device=chosen,
             workers=workers,

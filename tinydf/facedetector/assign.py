@@ -12,6 +12,8 @@ from tinydf.facedetector.model import STRIDES, Predictions
 FAR_COST = 1e5
 NEVER_COST = 1e9
 IOU_WEIGHT = 3.0
+# Background whose box overlaps faces and doubtful places by less than this is certainly none.
+APART_IOU = 0.3
 CANDIDATES = 10
 SMALLEST_IN_STRIDES, LARGEST_IN_STRIDES = 2.5, 10.0
 
@@ -22,12 +24,15 @@ class Assignment(NamedTuple):
     Attributes:
         face: N x P, int64: index of the face, -1 for background.
         iou: N x P: IoU of the cell's predicted box with its face, 0 for background.
-        counted: N x P, bool: whether the cell's objectness enters the loss (background inside a doubtful box does not).
+        counted: N x P, bool: whether the cell's objectness enters the loss (background inside a doubtful box, or whose
+            box overlaps one, does not).
+        apart: N x P, bool: background whose predicted box lies on no face and no doubtful box.
     """
 
     face: Tensor
     iou: Tensor
     counted: Tensor
+    apart: Tensor
 
 
 def pairwise_iou(boxes: Tensor, others: Tensor) -> Tensor:
@@ -82,12 +87,13 @@ def assign(
         bind_levels: Whether a face is taught only to the strides that suit its size. Left free, the finest stride,
             which has most of the cells, learns faces of every size and takes parts of large ones for small ones.
     """
-    in_doubt = inside(centres, doubtful_xyxy).any(1)
+    on_doubt = pairwise_iou(doubtful_xyxy, predictions.boxes_xyxy.detach()) >= APART_IOU
+    in_doubt = (inside(centres, doubtful_xyxy) | on_doubt).any(1)
     n, g, _ = boxes_xyxy.shape
     cells = centres.shape[0]
     if g == 0:
         nobody = torch.full((n, cells), -1, dtype=torch.int64, device=centres.device)
-        return Assignment(nobody, torch.zeros((n, cells), device=centres.device), ~in_doubt)
+        return Assignment(nobody, torch.zeros((n, cells), device=centres.device), ~in_doubt, ~in_doubt)
     in_box = inside(centres, boxes_xyxy)
     middle = (boxes_xyxy[..., :2] + boxes_xyxy[..., 2:]) / 2
     offset = (centres - middle[:, :, None, :]).abs().amax(-1)
@@ -113,4 +119,10 @@ def assign(
     lowest, face = torch.where(chosen, cost, NEVER_COST).min(1)
     positive = lowest < NEVER_COST
     own_iou = iou.gather(1, face[:, None, :])[:, 0]
-    return Assignment(torch.where(positive, face, -1), torch.where(positive, own_iou, 0.0), positive | ~in_doubt)
+    on_face = ((iou >= APART_IOU) & present[:, :, None]).any(1)
+    return Assignment(
+        torch.where(positive, face, -1),
+        torch.where(positive, own_iou, 0.0),
+        positive | ~in_doubt,
+        ~(positive | on_face | in_doubt),
+    )

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tinydf.facedetector.mosaic import Composer, Sample
+from tinydf.facedetector.world import WorldComposer
 from tinydf_runtime.interrupt import leave_interrupts_to_parent
 
 
@@ -47,14 +48,16 @@ class ComposedPictures(Dataset[Sample]):
     Args:
         composer: Draws the pictures.
         seed: Of the run.
+        world: Draws every other picture of a batch, so that each holds portraits and scenes.
     """
 
-    def __init__(self, composer: Composer, seed: int) -> None:
-        self._composer = composer
+    def __init__(self, composer: Composer, seed: int, world: WorldComposer | None = None) -> None:
+        self._composers = (composer, world or composer)
         self._seed = seed
 
     def __getitem__(self, draw: Draw) -> Sample:
-        return self._composer.compose(draw.side_px, np.random.default_rng((self._seed, draw.step, draw.place)))
+        composer = self._composers[draw.place % 2]
+        return composer.compose(draw.side_px, np.random.default_rng((self._seed, draw.step, draw.place)))
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

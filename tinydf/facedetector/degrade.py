@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydf.data.video_codec import h264_round_trip
 from tinydf_runtime.types import Image
 
 # Of whole numbers from 0 to 255, all equally likely.
@@ -100,7 +101,9 @@ def _add_noise(image: Image, rng: np.random.Generator, sigma: float) -> Image:
 
 
 def _compress(image: Image, rng: np.random.Generator) -> Image:
-    """JPEG; at times smoothed after, which looks like a video codec at a low bit rate."""
+    """JPEG, at times smoothed after, or H.264."""
+    if rng.random() < 0.2:
+        return h264_round_trip(image, int(rng.integers(20, 40)))
     quality = int(100 * rng.beta(2.0, 1.6) * 0.85 + 10)
     encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     image = _uint8(np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR)))

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from tinydf.facedetector.backgrounds import cut_beside_faces, draw_background
 from tinydf.facedetector.metrics import ImageMatch, match
-from tinydf.facedetector.mosaic import Composer
+from tinydf.facedetector.mosaic import Composer, Sample
 from tinydf.facedetector.photos import Photo
+from tinydf.facedetector.video_frames import halved, video_frames
 from tinydf_runtime.types import Image
 
 Floats = NDArray[np.float64]
@@ -78,13 +79,22 @@ def composed_scenes(photos: list[Photo], count: int, side_px: int, seed: int) ->
     """Yields pictures composed and degraded like those of training: several people, all sizes, strange backgrounds."""
     composer = Composer([photo for photo in photos if len(photo.faces)])
     for index in range(count):
-        sample = composer.compose(side_px, np.random.default_rng((seed, index)))
-        yield Scene(
-            sample.image,
-            sample.boxes_xyxy.astype(np.float64),
-            sample.landmarks.astype(np.float64),
-            sample.doubtful_xyxy.astype(np.float64),
-        )
+        yield _as_scene(composer.compose(side_px, np.random.default_rng((seed, index))))
+
+
+def video_scenes(scenes: list[Photo], photos: list[Photo], count: int, small: bool, seed: int) -> Iterator[Scene]:
+    """Yields frames of video (``video_frames``) of 640 px, or of half that where ``small``."""
+    for frame in video_frames(scenes, [photo for photo in photos if len(photo.faces)], count, seed):
+        yield _as_scene(halved(frame) if small else frame)
+
+
+def _as_scene(sample: Sample) -> Scene:
+    return Scene(
+        sample.image,
+        sample.boxes_xyxy.astype(np.float64),
+        sample.landmarks.astype(np.float64),
+        sample.doubtful_xyxy.astype(np.float64),
+    )
 
 
 def faceless_pictures(photos: list[Photo], count: int, side_px: int, seed: int) -> Iterator[Image]:

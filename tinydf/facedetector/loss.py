@@ -13,6 +13,9 @@ BOX_WEIGHT = 5.0
 LANDMARK_WEIGHT = 5.0
 # Where the landmark loss turns from square to linear, as a share of the face's size.
 LANDMARK_KNEE = 0.05
+# Background that scores so much counts this many times more, and its class is taught too: the second gate of a score.
+MISTAKEN_SCORE = 0.1
+MISTAKEN_WEIGHT = 2.0
 
 
 class Losses(NamedTuple):
@@ -69,14 +72,19 @@ def detection_losses(
     positive = assignment.face >= 0
     image, cell = positive.nonzero(as_tuple=True)
     face = assignment.face[image, cell]
-    count = max(len(image), 1)
+    count = max(len(image), len(positive))
+    mistaken = assignment.apart & (predictions.scores.detach() > MISTAKEN_SCORE)
     objectness = functional.binary_cross_entropy_with_logits(
-        predictions.objectness_logits, positive.float(), weight=assignment.counted.float(), reduction="sum"
+        predictions.objectness_logits,
+        positive.float(),
+        weight=assignment.counted + (MISTAKEN_WEIGHT - 1) * mistaken,
+        reduction="sum",
     )
+    refused = MISTAKEN_WEIGHT * functional.softplus(predictions.class_logits[mistaken]).sum()
     if not len(image):
         # Keep every output in the graph, so that data-parallel training sees the same parameters each step.
         nothing = sum((part.sum() * 0.0 for part in predictions), start=objectness.new_zeros(()))
-        return Losses(nothing, objectness / count, nothing, nothing)
+        return Losses(nothing + refused / count, objectness / count, nothing, nothing)
     classification = functional.binary_cross_entropy_with_logits(
         predictions.class_logits[image, cell], assignment.iou[image, cell], reduction="sum"
     )
@@ -86,7 +94,7 @@ def detection_losses(
     error = (predictions.landmarks[image, cell] - landmarks[image, face]) / size[:, None, None]
     points = functional.smooth_l1_loss(error, torch.zeros_like(error), beta=LANDMARK_KNEE, reduction="none")
     return Losses(
-        classification / count,
+        (classification + refused) / count,
         objectness / count,
         BOX_WEIGHT * box / count,
         LANDMARK_WEIGHT * points.mean((1, 2)).sum() / count,

@@ -107,3 +107,10 @@ def false_boxes(matches: list[ImageMatch], threshold: float) -> float:
     """Returns the number of wrong boxes with a score of at least ``threshold``, an image."""
     wrong = sum(int((~match.correct & (match.scores >= threshold)).sum()) for match in matches)
     return wrong / len(matches)
+
+
+def score_with_false_boxes(matches: list[ImageMatch], most: float) -> float:
+    """Returns the lowest score at which there are at most ``most`` wrong boxes an image."""
+    wrong = np.sort(np.concatenate([match.scores[~match.correct] for match in matches]))[::-1]
+    allowed = int(most * len(matches))
+    return float(np.nextafter(wrong[allowed], np.inf)) if len(wrong) > allowed else 0.0

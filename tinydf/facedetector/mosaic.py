@@ -6,6 +6,7 @@ one photo as it is, one at any scale on a strange background, a mosaic of severa
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -22,6 +23,7 @@ Floats = NDArray[np.float32]
 MIRRORED = [1, 0, 2, 4, 3]
 SMALLEST_FACE_PX = 8.0
 MOST_FACES = 24
+SOURCE_POWER = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,13 @@ class Canvas:
         self._points = np.concatenate((self._points, points[good]))
         self._doubtful = np.concatenate((self._doubtful, clipped[unsure], doubtful))
 
+    def draw_over(self, draw: Callable[[Image], None]) -> None:
+        """Lets a function draw on the picture; faces that it covers are no longer there, or in doubt."""
+        before = self.image.copy()
+        draw(self.image)
+        changed = (self.image != before).any(2).astype(np.uint8)
+        self._hide_covered(changed, np.zeros(2, np.int64))
+
     def finish(self, image: Image) -> Sample:
         """Returns the picture with its labels.
 
@@ -180,24 +189,39 @@ def similarity(source: Floats, target: Floats, scale: float, angle: float, mirro
     return np.concatenate((turn, (target - turn @ source)[:, None]), 1).astype(np.float32)
 
 
+class Urn:
+    """Photos to draw from: sources by their number of photos to a power, so that a large one does not drown the rest.
+
+    Args:
+        photos: At least one.
+        source_weights: By source, a factor for how often it is drawn; 1 where none is given.
+    """
+
+    def __init__(self, photos: list[Photo], source_weights: Mapping[str, float] | None = None) -> None:
+        self._photos = photos
+        sources = sorted({photo.source for photo in photos})
+        self._groups = [[i for i, photo in enumerate(photos) if photo.source == source] for source in sources]
+        factors = [(source_weights or {}).get(source, 1.0) for source in sources]
+        weights = np.array([len(group) ** SOURCE_POWER for group in self._groups]) * factors
+        self._weights = weights / weights.sum()
+
+    def draw(self, rng: np.random.Generator) -> Photo:
+        """Returns one photo."""
+        group = self._groups[rng.choice(len(self._groups), p=self._weights)]
+        return self._photos[group[rng.integers(len(group))]]
+
+
 class Composer:
     """Draws training pictures from photos.
 
     Args:
         photos: At least one, each with at least one face.
-        source_power: Sources are drawn by their number of photos to this power: a large one does not drown the rest.
+        surroundings: Photos whose faceless parts are backgrounds too.
     """
 
-    def __init__(self, photos: list[Photo], source_power: float = 0.7) -> None:
-        self._photos = photos
-        sources = sorted({photo.source for photo in photos})
-        self._groups = [[i for i, photo in enumerate(photos) if photo.source == source] for source in sources]
-        weights = np.array([len(group) ** source_power for group in self._groups])
-        self._weights = weights / weights.sum()
-
-    def _draw(self, rng: np.random.Generator) -> Photo:
-        group = self._groups[rng.choice(len(self._groups), p=self._weights)]
-        return self._photos[group[rng.integers(len(group))]]
+    def __init__(self, photos: list[Photo], surroundings: list[Photo] | None = None) -> None:
+        self._photos = photos + (surroundings or [])
+        self._urn = Urn(photos)
 
     def compose(self, side_px: int, rng: np.random.Generator) -> Sample:
         """Returns one picture of side x side pixels; equal generators give equal pictures."""
@@ -209,19 +233,19 @@ class Composer:
         else:
             canvas = Canvas(draw_background(self._photos, side_px, rng))
             if kind < 0.5:
-                self._lay_scaled(canvas, whole, _log_uniform(rng, 14.0, 0.9 * side_px), rng)
+                self._lay_scaled(canvas, whole, log_uniform(rng, 14.0, 0.9 * side_px), rng)
                 for _ in range(rng.integers(0, 4)):
-                    self._lay_head(canvas, _log_uniform(rng, 12.0, 0.3 * side_px), rng)
+                    self.lay_head(canvas, log_uniform(rng, 12.0, 0.3 * side_px), rng)
             elif kind < 0.74:
                 cut_x, cut_y = (side_px * rng.uniform(0.25, 0.75, 2)).tolist()
                 for x0, x1 in ((0.0, cut_x), (cut_x, side_px)):
                     for y0, y1 in ((0.0, cut_y), (cut_y, side_px)):
                         tile = np.array([x0, y0, x1, y1], np.float32)
-                        self._lay_scaled(canvas, tile, _log_uniform(rng, 10.0, min(x1 - x0, y1 - y0)), rng)
+                        self._lay_scaled(canvas, tile, log_uniform(rng, 10.0, min(x1 - x0, y1 - y0)), rng)
             elif kind < 0.9:
-                largest = _log_uniform(rng, 14.0, 0.28 * side_px)
+                largest = log_uniform(rng, 14.0, 0.28 * side_px)
                 for _ in range(rng.integers(3, 15)):
-                    self._lay_head(canvas, _log_uniform(rng, 9.0, largest), rng)
+                    self.lay_head(canvas, log_uniform(rng, 9.0, largest), rng)
         if rng.random() < 0.15:
             _occlude(canvas, rng)
         return canvas.finish(degrade(canvas.image, rng))
@@ -229,7 +253,7 @@ class Composer:
     def compose_whole(self, side_px: int, rng: np.random.Generator) -> Sample:
         """Returns one photo as large as fits a square of side x side pixels, not degraded."""
         canvas = Canvas(np.zeros((side_px, side_px, 3), np.uint8))
-        photo = self._draw(rng)
+        photo = self._urn.draw(rng)
         scale = side_px / max(photo.width, photo.height)
         matrix = np.array([[scale, 0, 0], [0, scale, 0]], np.float32)
         canvas.paste(photo, matrix, 0.0, False, np.array([0, 0, side_px, side_px], np.float32), head_only=False)
@@ -237,8 +261,8 @@ class Composer:
 
     def _lay_whole(self, canvas: Canvas, region: Floats, rng: np.random.Generator) -> None:
         """A photo as large as fits, the way that the runtime pads it: rest black, at the right and bottom."""
-        photo = self._draw(rng)
-        angle, mirrored = _draw_angle(rng) * (rng.random() < 0.5), bool(rng.random() < 0.5)
+        photo = self._urn.draw(rng)
+        angle, mirrored = draw_angle(rng) * (rng.random() < 0.5), bool(rng.random() < 0.5)
         scale = float(region[2]) / max(photo.width, photo.height) * rng.uniform(0.75, 1.02)
         middle = np.array([photo.width / 2, photo.height / 2], np.float32)
         target = (middle * scale).astype(np.float32)
@@ -247,21 +271,21 @@ class Composer:
 
     def _lay_scaled(self, canvas: Canvas, region: Floats, face_px: float, rng: np.random.Generator) -> None:
         """A photo scaled so that its largest face gets the width asked for, anywhere in the region."""
-        photo = self._draw(rng)
+        photo = self._urn.draw(rng)
         face = photo.faces[0]
         scale = min(face_px / max(float(face[2]), 1.0), 4.0)
-        angle, mirrored = _draw_angle(rng), bool(rng.random() < 0.5)
+        angle, mirrored = draw_angle(rng), bool(rng.random() < 0.5)
         half = np.minimum(face[2:4] * scale / 2 * 0.9, (region[2:] - region[:2]) / 2)
         target = rng.uniform(region[:2] + half, region[2:] - half + 1e-3)
         matrix = similarity(face[:2] + face[2:4] / 2, target, scale, angle, mirrored)
         canvas.paste(photo, matrix, angle, mirrored, region, head_only=False)
 
-    def _lay_head(self, canvas: Canvas, face_px: float, rng: np.random.Generator) -> None:
+    def lay_head(self, canvas: Canvas, face_px: float, rng: np.random.Generator) -> None:
         """A head cut out softly, where it touches no other face; given up after a few tries."""
-        photo = self._draw(rng)
+        photo = self._urn.draw(rng)
         face = photo.faces[0]
         scale = min(face_px / max(float(face[2]), 1.0), 4.0)
-        angle, mirrored = _draw_angle(rng), bool(rng.random() < 0.5)
+        angle, mirrored = draw_angle(rng), bool(rng.random() < 0.5)
         sides = np.array(canvas.image.shape[1::-1], np.float32)
         for _ in range(4):
             target = rng.uniform(face_px / 2, np.maximum(sides - face_px / 2, face_px / 2 + 1e-3))
@@ -292,11 +316,12 @@ def _occlude(canvas: Canvas, rng: np.random.Generator) -> None:
             canvas.image[y0:y1, x0:x1] = draw_texture(x1 - x0, y1 - y0, rng)
 
 
-def _draw_angle(rng: np.random.Generator) -> float:
-    """Most heads are nearly upright; one in seven is turned by up to 30 degrees."""
+def draw_angle(rng: np.random.Generator) -> float:
+    """Returns radians: most heads are nearly upright; one in seven is turned by up to 30 degrees."""
     degrees = rng.uniform(-30.0, 30.0) if rng.random() < 0.15 else float(rng.normal(0.0, 7.0))
     return float(np.radians(np.clip(degrees, -30.0, 30.0)))
 
 
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Returns a number whose logarithm is equally likely everywhere between the bounds' logarithms."""
     return float(np.exp(rng.uniform(np.log(low), np.log(max(high, low * 1.01)))))

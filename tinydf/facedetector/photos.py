@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -31,6 +31,7 @@ class Photo:
         faces: F x 15, float32: box as x, y, width, height, then right eye, left eye, nose tip, right and left mouth
             corner as x, y, all in pixels, then the labeller's score.
         doubtful: D x 4, float32: boxes (x, y, width, height) of what may be a face; neither taught nor punished.
+        mistaken: M x 4, float32: boxes (x, y, width, height) of what a detector took for a face, and is none.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Photo:
     source: str
     faces: NDArray[np.float32]
     doubtful: NDArray[np.float32]
+    mistaken: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
 
     def decode(self, shrink: int = 1) -> Image:
         """Returns the picture, H x W x 3, BGR, uint8, its sides divided by ``shrink`` (1, 2, 4 or 8).
@@ -53,6 +55,19 @@ class Photo:
         if image is None:
             raise UnreadableInputError(f"{self.name}: no picture could be decoded. Check the file.")
         return image.astype(np.uint8, copy=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What a run learns from, or is validated on.
+
+    Attributes:
+        photos: Portraits.
+        scenes: Of the world; may be empty.
+    """
+
+    photos: list[Photo]
+    scenes: list[Photo] = field(default_factory=list)
 
 
 def read_photos(folder: Path, split: str) -> list[Photo]:

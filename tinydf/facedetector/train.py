@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,21 @@ from torch import Tensor
 
 from tinydf.facedetector.dataset import Batch, ComposedPictures, Draw, batches
 from tinydf.facedetector.loss import Losses, detection_losses
+from tinydf.facedetector.mine import mistakes_kept, with_mistakes
 from tinydf.facedetector.model import FaceDetectorNet, cell_strides
 from tinydf.facedetector.mosaic import Composer
-from tinydf.facedetector.photos import Photo
+from tinydf.facedetector.photos import Pictures
 from tinydf.facedetector.run_state import Run, load_state, state_bytes
-from tinydf.facedetector.validate import NMS_IOU, USUAL_SCORE, Validation, validate, validation_pictures
+from tinydf.facedetector.validate import (
+    NMS_IOU,
+    USUAL_SCORE,
+    Validation,
+    validate,
+    validation_frames,
+    validation_pictures,
+)
 from tinydf.facedetector.weights import copy_state, save_detector
+from tinydf.facedetector.world import WorldComposer
 from tinydf_runtime.errors import OutputError
 from tinydf_runtime.files import write_atomically
 
@@ -72,6 +81,7 @@ class DetectorConfig:
     clip_norm: float = 20.0
     validate_every: int = 500
     validation_pictures: int = 300
+    mine_every: int = 0
     seed: int = 1
 
     def learning_rate_at(self, step: int) -> float:
@@ -91,11 +101,12 @@ class DetectorConfig:
 
 
 def train(
-    photos: list[Photo],
-    validation_photos: list[Photo],
+    training: Pictures,
+    validation: Pictures,
     out: Path,
     config: DetectorConfig,
     *,
+    init: FaceDetectorNet | None = None,
     resume: bool = False,
     device: str = "cpu",
     workers: int = 1,
@@ -106,10 +117,11 @@ def train(
     """Trains and returns the path of the best weights, ``out/facedetector.safetensors``.
 
     Args:
-        photos: To learn from.
-        validation_photos: To choose the best weights by; other people than in ``photos``.
-        out: Folder for weights, state (``state.safetensors``) and log (``log.jsonl``); made if missing.
+        training: To learn from.
+        validation: To choose the best weights by; other people and groups of scenes than in ``training``.
+        out: Folder for weights, state (``state.safetensors``), mistakes mined and log (``log.jsonl``); made if missing.
         config: Of the run.
+        init: What to start from; None for random weights.
         resume: Go on from the state in ``out``, if there is one. ``steps`` may have been raised since.
         device: As torch names it.
         workers: Processes that draw pictures.
@@ -124,18 +136,16 @@ def train(
     """
     make_folder(out)
     torch.manual_seed(config.seed)
-    run = _start(config, device)
+    run = _start(config, device, init)
     state_path = out / "state.safetensors"
     if resume and state_path.is_file():
         load_state(run, state_path)
-    pictures = validation_pictures(validation_photos, config.validation_pictures, config.side_px, config.seed)
-    usable = [photo for photo in photos if len(photo.faces)]
-    drawn = ComposedPictures(Composer(usable), config.seed)
-    plan = [config.batch_at(step) for step in range(run.step, config.steps)]
+    pictures = validation_pictures(validation.photos, config.validation_pictures, config.side_px, config.seed)
+    frames = validation_frames(validation.scenes, validation.photos, config.validation_pictures, config.seed)
     losses_seen: list[Tensor] = []
     precision: float | None = None
     began = time.monotonic() - run.seconds
-    for batch in batches(drawn, plan, workers, pin=device.startswith("cuda")):
+    for batch in _rounds(run, training, out, config, workers, pin=device.startswith("cuda")):
         losses = _learn(run, batch, config)
         losses_seen.append(torch.stack(losses).detach())
         run.step += 1
@@ -143,7 +153,7 @@ def train(
             report(run.step, float(losses.total.detach()), precision)
         if run.step % config.validate_every == 0 or run.step == config.steps:
             run.seconds = time.monotonic() - began
-            outcome = validate(run.averaged, pictures)
+            outcome = validate(run.averaged, pictures, frames)
             precision = outcome.average_precision
             entry = _log_entry(run, losses_seen, outcome, config)
             losses_seen.clear()
@@ -162,6 +172,24 @@ def train(
     return out / "facedetector.safetensors"
 
 
+def _rounds(
+    run: Run, training: Pictures, out: Path, config: DetectorConfig, workers: int, pin: bool
+) -> Iterator[Batch]:
+    """Yields the batches still to do; before each round the scenes are searched for what the network mistakes."""
+    usable = [photo for photo in training.photos if len(photo.faces)]
+    portraits = Composer(usable, training.scenes)
+    rounds = config.mine_every or config.steps
+    while run.step < config.steps:
+        begin = run.step // rounds * rounds
+        scenes = training.scenes
+        if scenes and begin:
+            kept = out / f"mistakes-{begin}.json"
+            scenes = with_mistakes(scenes, mistakes_kept(run.averaged, scenes, kept))
+        drawn = ComposedPictures(portraits, config.seed, WorldComposer(scenes, portraits) if scenes else None)
+        plan = [config.batch_at(step) for step in range(run.step, min(begin + rounds, config.steps))]
+        yield from batches(drawn, plan, workers, pin)
+
+
 def make_folder(out: Path) -> None:
     """Makes the folder of a run, unless it is there.
 
@@ -174,8 +202,10 @@ def make_folder(out: Path) -> None:
         raise OutputError(f"{out}: {error.strerror}. Expected a folder that can be written.") from error
 
 
-def _start(config: DetectorConfig, device: str) -> Run:
+def _start(config: DetectorConfig, device: str, init: FaceDetectorNet | None) -> Run:
     network = FaceDetectorNet().to(device)
+    if init is not None:
+        network.load_state_dict(init.state_dict())
     averaged = FaceDetectorNet().to(device).requires_grad_(False)
     for net in (network, averaged):
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
@@ -219,7 +249,11 @@ def _log_entry(run: Run, losses: list[Tensor], outcome: Validation, config: Dete
     parts = torch.stack(losses).mean(0).tolist()
     entry = {"step": run.step, "seconds": round(run.seconds, 1), "learning_rate": config.learning_rate_at(run.step - 1)}
     entry |= {f"loss_{name}": round(value, 4) for name, value in zip(Losses._fields, parts, strict=True)}
-    return entry | {name: round(value, 4) for name, value in asdict(outcome).items()}
+    return entry | {name: round(value, 4) for name, value in _figures(outcome).items()}
+
+
+def _figures(outcome: Validation) -> dict[str, float]:
+    return {name: value for name, value in asdict(outcome).items() if value is not None}
 
 
 def _facts(run: Run, config: DetectorConfig, outcome: Validation, origin: dict[str, Any]) -> dict[str, Any]:
@@ -229,6 +263,6 @@ def _facts(run: Run, config: DetectorConfig, outcome: Validation, origin: dict[s
         "score_threshold": USUAL_SCORE,
         "nms_iou": NMS_IOU,
         "training": asdict(config) | {"step": run.step, "seconds": round(run.seconds), "torch": torch.__version__},
-        "validation": {name: round(value, 4) for name, value in asdict(outcome).items()},
+        "validation": {name: round(value, 4) for name, value in _figures(outcome).items()},
         "data": origin,
     }

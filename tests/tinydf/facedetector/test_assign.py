@@ -81,3 +81,17 @@ def test_left_free_any_stride_may_learn_a_face() -> None:
     free = assign(predict(), boxes, present, NO_DOUBT, CENTRES, STRIDES, bind_levels=False)
     assert 32.0 not in STRIDES[bound.face[0] >= 0]
     assert 32.0 in STRIDES[free.face[0] >= 0]
+
+
+def test_only_background_apart_from_faces_and_doubts_is_apart() -> None:
+    # Untouched, every cell predicts a box of its own stride around its corner.
+    boxes = torch.tensor([[[32.0, 32.0, 64.0, 64.0]]])
+    doubtful = torch.tensor([[[-4.0, -4.0, 4.0, 4.0]]])
+    present = torch.ones(1, 1, dtype=torch.bool)
+    assignment = assign(predict(), boxes, present, doubtful, CENTRES, STRIDES)
+    assert not (assignment.apart & (assignment.face >= 0)).any()
+    # The first cell's box lies on the doubtful one though its centre may not.
+    assert not assignment.apart[0, 0] and not assignment.counted[0, 0]
+    assert assignment.apart[0, STRIDES == 8][4]
+    absent = assign(predict(), boxes, ~present, NO_DOUBT, CENTRES, STRIDES)
+    assert absent.apart.all()

@@ -41,3 +41,14 @@ def test_a_picture_without_faces_gives_a_finite_loss_and_gradients_everywhere() 
     losses.total.backward()  # type: ignore[no-untyped-call]
     assert torch.isfinite(losses.total)
     assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_what_is_mistaken_for_a_face_unlearns_both_parts_of_its_score() -> None:
+    logits = torch.full((1, 84), 3.0, requires_grad=True), torch.full((1, 84), 3.0, requires_grad=True)
+    blank = FaceDetectorNet()(torch.zeros(1, 3, 64, 64))
+    predictions = blank._replace(class_logits=logits[0], objectness_logits=logits[1])
+    rest = (torch.zeros(1, 0, dtype=torch.bool), torch.zeros(1, 0, 4), *cell_strides(64, 64, torch.device("cpu")))
+    losses = detection_losses(predictions, torch.zeros(1, 0, 4), torch.zeros(1, 0, 5, 2), *rest)
+    losses.total.backward()  # type: ignore[no-untyped-call]
+    assert all((part.grad > 0).all() for part in logits if part.grad is not None)
+    assert all(part.grad is not None for part in logits)

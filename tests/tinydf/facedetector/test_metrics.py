@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from tinydf.facedetector.metrics import ImageMatch, average_precision, false_boxes, match, recall
+from tinydf.facedetector.metrics import (
+    ImageMatch,
+    average_precision,
+    false_boxes,
+    match,
+    recall,
+    score_with_false_boxes,
+)
 
 WANTED = np.array([[10.0, 10.0, 30.0, 30.0], [50.0, 50.0, 90.0, 90.0]])
 POINTS = np.zeros((2, 5, 2))
@@ -57,3 +64,13 @@ def test_landmark_errors_are_shares_of_the_width() -> None:
     shifted[1] += [4.0, 0.0]
     one = match(WANTED, np.array([0.9, 0.8]), shifted, WANTED, POINTS, NONE)
     assert one.landmark_errors.tolist() == pytest.approx([0.0, 0.1])
+
+
+def test_the_score_for_a_number_of_false_boxes() -> None:
+    far = [[200.0, 200.0, 220.0, 220.0]] * 3
+    some = [found(far, [0.9, 0.6, 0.3])] + [found([], [])] * 19
+    assert 0.9 < score_with_false_boxes(some, 0.0) < 0.91
+    assert 0.6 < score_with_false_boxes(some, 0.05) < 0.61
+    assert score_with_false_boxes(some, 1.0) == 0.0
+    for most in (0.0, 0.05, 0.1):
+        assert false_boxes(some, score_with_false_boxes(some, most)) <= most

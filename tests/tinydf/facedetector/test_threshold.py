@@ -24,3 +24,10 @@ def test_without_false_boxes_it_keeps_every_face() -> None:
 def test_false_boxes_beside_faces_raise_it() -> None:
     faces = [image([0.9, 0.4, 0.4], [True, False, False], 1)]
     assert choose_threshold(faces, [image([], [], 0)]) > 0.4
+
+
+def test_frames_of_video_with_false_boxes_raise_it() -> None:
+    faces = [image([0.9, 0.4], [True, True], 2)] * 10
+    nothing = [image([], [], 0)]
+    assert choose_threshold(faces, nothing, [image([0.5], [False], 0)] * 3) > 0.5
+    assert choose_threshold(faces, nothing, [image([0.5], [False], 0)] + [image([], [], 0)] * 60) <= 0.4

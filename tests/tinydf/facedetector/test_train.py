@@ -16,9 +16,10 @@ from safetensors.torch import load_file
 from tinydf.cli.train_detector import main
 from tinydf.facedetector.dataset import ComposedPictures, Draw, collate
 from tinydf.facedetector.mosaic import Composer
-from tinydf.facedetector.photos import Photo
+from tinydf.facedetector.photos import Photo, Pictures
 from tinydf.facedetector.train import DetectorConfig, train
-from tinydf.facedetector.weights import load_detector
+from tinydf.facedetector.weights import SHIPPED, load_detector
+from tinydf.facedetector.world import WorldComposer
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError
 
 SHORT = DetectorConfig(
@@ -38,9 +39,9 @@ def test_a_run_that_is_taken_up_again_ends_like_one_in_one_piece(photos: list[Ph
     # Without the fall at its end, a run of three steps is the first half of one of six.
     half = replace(SHORT, steps=3, decay_share=1e-9)
     long = replace(SHORT, decay_share=1e-9)
-    train(photos, photos, tmp_path / "long", long, workers=0)
-    train(photos, photos, tmp_path / "halves", half, workers=0)
-    train(photos, photos, tmp_path / "halves", long, workers=0, resume=True)
+    train(Pictures(photos), Pictures(photos), tmp_path / "long", long, workers=0)
+    train(Pictures(photos), Pictures(photos), tmp_path / "halves", half, workers=0)
+    train(Pictures(photos), Pictures(photos), tmp_path / "halves", long, workers=0, resume=True)
     one, two = (load_file(tmp_path / name / "state.safetensors") for name in ("long", "halves"))
     assert one.keys() == two.keys()
     for name, tensor in one.items():
@@ -59,10 +60,10 @@ def test_a_run_that_is_stopped_saves_its_state_and_goes_on_as_if_it_had_not_been
             stop.set()
 
     steps: list[int] = []
-    train(photos, photos, tmp_path / "one", SHORT, workers=0)
-    train(photos, photos, tmp_path / "halves", SHORT, workers=0, report=interrupt, stop=stop)
+    train(Pictures(photos), Pictures(photos), tmp_path / "one", SHORT, workers=0)
+    train(Pictures(photos), Pictures(photos), tmp_path / "halves", SHORT, workers=0, report=interrupt, stop=stop)
     train(
-        *(photos, photos, tmp_path / "halves", SHORT),
+        *(Pictures(photos), Pictures(photos), tmp_path / "halves", SHORT),
         resume=True,
         workers=0,
         report=lambda step, loss, precision: steps.append(step),
@@ -73,8 +74,38 @@ def test_a_run_that_is_stopped_saves_its_state_and_goes_on_as_if_it_had_not_been
         torch.testing.assert_close(tensor, two[name], msg=name)
 
 
+def test_a_run_on_scenes_mines_starts_from_weights_and_is_taken_up_again(
+    photos: list[Photo], scenes: list[Photo], tmp_path: Path
+) -> None:
+    both, start = Pictures(photos, scenes), load_detector().network
+    long = replace(SHORT, decay_share=1e-9, mine_every=2)
+    for name, parts in (("long", (6,)), ("parts", (3, 6))):
+        for steps in parts:
+            config = replace(long, steps=steps)
+            train(both, both, tmp_path / name, config, init=start, workers=0, resume=True)
+        assert {path.name for path in (tmp_path / name).glob("mistakes-*.json")} == {
+            "mistakes-2.json",
+            "mistakes-4.json",
+        }
+    one, two = (load_file(tmp_path / name / "state.safetensors") for name in ("long", "parts"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, two[name], msg=name)
+    entry = json.loads((tmp_path / "long" / "log.jsonl").read_text().splitlines()[0])
+    assert 0.0 <= entry["video_recall"] <= 1.0
+    # Three small steps away from weights that find the face.
+    torch.testing.assert_close(one["network.stem.0.weight"], start.stem[0].weight, atol=0.05, rtol=0.1)
+
+
+def test_every_batch_holds_portraits_and_scenes(photos: list[Photo], scenes: list[Photo]) -> None:
+    portraits = Composer(photos)
+    with_world = ComposedPictures(portraits, 3, WorldComposer(scenes, portraits))
+    alone = ComposedPictures(portraits, 3)
+    same = [np.array_equal(with_world[Draw(0, p, 96)].image, alone[Draw(0, p, 96)].image) for p in range(4)]
+    assert same == [True, False, True, False]
+
+
 def test_the_kept_weights_can_be_loaded_and_say_how_they_came_about(photos: list[Photo], tmp_path: Path) -> None:
-    path = train(photos, photos, tmp_path, SHORT, workers=0, origin={"photos": len(photos)})
+    path = train(Pictures(photos), Pictures(photos), tmp_path, SHORT, workers=0, origin={"photos": len(photos)})
     checkpoint = load_detector(path)
     assert checkpoint.facts["training"]["seed"] == SHORT.seed
     assert checkpoint.facts["data"] == {"photos": 6}
@@ -115,13 +146,19 @@ def test_a_damaged_or_missing_checkpoint_is_refused(tmp_path: Path) -> None:
         load_detector(tmp_path / "none.safetensors")
 
 
-def test_the_command_trains_and_chooses_a_threshold(faces_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("world", [False, True])
+def test_the_command_trains_and_chooses_a_threshold(
+    faces_folder: Path, scenes_folder: Path, tmp_path: Path, world: bool
+) -> None:
     arguments = ["--data", str(faces_folder), "--out", str(tmp_path), "--steps", "2", "--batch-size", "1"]
     arguments += ["--validation-pictures", "4"]
+    if world:
+        arguments += ["--scenes", str(scenes_folder), "--init", str(SHIPPED)]
     result = CliRunner().invoke(main, [*arguments, "--workers", "0", "--device", "cpu"])
     assert result.exit_code == 0, result.output
     checkpoint = load_detector(tmp_path / "facedetector.safetensors")
     assert 0.3 <= checkpoint.facts["score_threshold"] <= 0.8
+    assert checkpoint.facts["data"]["scenes"] == (2 if world else 0)
 
 
 INTERRUPTED = """
