@@ -136,13 +136,13 @@ class ChildFrames:
                 self._lent = self._some = True
                 return Frame(int(index), float(time_s), image)
         # What a captured child may say must not do more than end this input.
-        except (TypeError, ValueError, AttributeError) as error:
-            self._fail(f"{self._path}: its decoder gave no sense ({error}). Check the file; it may be hostile.")
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            self._fail(f"{self._path}: its decoder gave no sense ({error!r}). Check the file; it may be hostile.")
         if "error" in message:
             self._fail(str(message["error"]))
         if "exit" in message:
             self._fail(f"{self._path}: {_ending(message['exit'])}. The file is damaged or hostile; convert it first.")
-        self._over = "end" in message
+        self._over = self._over or "end" in message
         return None
 
     def _note_facts(self, message: dict[str, Any]) -> None:
@@ -200,8 +200,13 @@ class ChildFrames:
             if not more or len(self._buffer) > _LONGEST_LINE:
                 return {"exit": None}
         line, _, self._buffer = self._buffer.partition(b"\n")
-        message = json.loads(line)
-        return message if isinstance(message, dict) else {}
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):
+            return {"error": f"{self._path}: its decoder gave no sense. Check the file; it may be hostile."}
+        return message
 
     def _is_late(self, moved_s: float) -> bool:
         """Returns whether waiting is over.
