@@ -49,7 +49,7 @@ class ChildFrames:
             kind: What the file is, see ``kind_of``.
         """
         self._path = str(source)
-        self._request = json.dumps({"path": self._path, "kind": kind, "sample_fps": sample_fps})
+        self._request = {"path": self._path, "kind": kind, "sample_fps": sample_fps}
         self._deadline_s: float | None = None
         self._stop: threading.Event | None = None
         self._channel: socket.socket | None = None
@@ -74,7 +74,9 @@ class ChildFrames:
         memory = make_memory()
         try:
             self._ring = Ring(memory)
-            self._channel = ask_server(self._request.encode(), memory)
+            # The server may have been started in another folder than the one that the path is meant in.
+            request = json.dumps({**self._request, "folder": _current_folder()})
+            self._channel = ask_server(request.encode(), memory)
             self._poll.register(self._channel, select.POLLIN)
         finally:
             os.close(memory)
@@ -225,6 +227,14 @@ class ChildFrames:
             found = "no picture in the time given" if overdue else f"its decoder hangs for {STALLED_S:.0f} s"
             raise InputTimeoutError(f"{self._path}: {found}. Check that the file plays, or allow more time.")
         return True
+
+
+def _current_folder() -> str | None:
+    """Returns the current folder, None where it was removed: absolute paths need none."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
 
 
 def _ending(code: object) -> str:
