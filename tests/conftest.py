@@ -60,6 +60,10 @@ def draw_squares() -> ImageDrawer:
         background: tuple[int, int, int] = (90, 90, 90),
     ) -> Image:
         image = np.full((height, width, 3), background, np.uint8)
+        # More colours than a palette holds, as a camera gives; green, which the classifier reads, stays as it is.
+        shade = [np.linspace(-30, 30, side).round().astype(np.int16) for side in (width, height)]
+        image[..., 0] = np.clip(image[..., 0] + shade[0][None], 0, 255)
+        image[..., 2] = np.clip(image[..., 2] + shade[1][:, None], 0, 255)
         for box, colour in ((red_xyxy, (0, 0, 255)), (blue_xyxy, (255, 0, 0))):
             if box is not None:
                 left, top, right, bottom = box

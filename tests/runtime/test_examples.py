@@ -33,6 +33,9 @@ def drawn_networks(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Path, tiny_
 @pytest.fixture
 def clip(write_video: Callable[..., Path]) -> Path:
     image = np.full((240, 320, 3), 90, np.uint8)
+    # More colours than a palette holds; green, which the classifier reads, stays as it is.
+    image[..., 0] = np.arange(320) // 5 + 60
+    image[..., 2] = np.arange(240)[:, None] // 4 + 60
     image[60:160, 100:200] = (0, 10, 255)
     return write_video([image] * 50)
 

@@ -33,6 +33,14 @@ DARK, LIGHT = 15, 240
 """Brightness of a drawn face; ``BrightnessEngine`` takes the lighter for more forged."""
 
 
+def shaded(height: int, width: int) -> Image:
+    """A dark picture of more colours than a palette holds."""
+    image = np.full((height, width, 3), 60, np.uint8)
+    image[..., 0] = np.arange(width) // 3 + 40
+    image[..., 2] = np.arange(height)[:, None] // 3 + 40
+    return image
+
+
 @dataclass
 class BrightnessEngine:
     """Its fake probability is a crop's mean brightness / 255."""
@@ -40,6 +48,7 @@ class BrightnessEngine:
     spec: ModelSpec = field(default_factory=lambda: ModelSpec("brightness", CropRecipe(side_px=32, margin=0.0)))
     name: str = "drawn"
     device: str = "cpu"
+    golden_text: str | None = None
     batches: list[int] = field(default_factory=list)
 
     def score(self, crops: NDArray[np.uint8]) -> Scores:
@@ -66,7 +75,7 @@ class FixedDetector:
 
 
 def frame_of(brightness: int) -> Image:
-    image = np.full((120, 160, 3), 60, np.uint8)
+    image = shaded(120, 160)
     image[20:100, 20:100] = brightness
     return image
 
@@ -111,7 +120,7 @@ def test_crops_are_scored_in_batches_across_frames(write_video: VideoWriter) -> 
 
 
 def test_two_faces_are_two_tracks_and_the_worse_decides(write_video: VideoWriter) -> None:
-    image = np.full((120, 260, 3), 60, np.uint8)
+    image = shaded(120, 260)
     image[20:100, 20:100] = DARK
     image[20:100, 160:240] = LIGHT
     detector = FixedDetector(boxes=((20.0, 20.0, 100.0, 100.0), (160.0, 20.0, 240.0, 100.0)))

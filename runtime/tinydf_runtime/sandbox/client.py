@@ -49,7 +49,7 @@ class ChildFrames:
             kind: What the file is, see ``kind_of``.
         """
         self._path = str(source)
-        self._request = json.dumps({"path": self._path, "kind": kind, "sample_fps": sample_fps})
+        self._request = {"path": self._path, "kind": kind, "sample_fps": sample_fps}
         self._deadline_s: float | None = None
         self._stop: threading.Event | None = None
         self._channel: socket.socket | None = None
@@ -74,7 +74,9 @@ class ChildFrames:
         memory = make_memory()
         try:
             self._ring = Ring(memory)
-            self._channel = ask_server(self._request.encode(), memory)
+            # The server may have been started in another folder than the one that the path is meant in.
+            request = json.dumps({**self._request, "folder": _current_folder()})
+            self._channel = ask_server(request.encode(), memory)
             self._poll.register(self._channel, select.POLLIN)
         finally:
             os.close(memory)
@@ -136,13 +138,13 @@ class ChildFrames:
                 self._lent = self._some = True
                 return Frame(int(index), float(time_s), image)
         # What a captured child may say must not do more than end this input.
-        except (TypeError, ValueError, AttributeError) as error:
-            self._fail(f"{self._path}: its decoder gave no sense ({error}). Check the file; it may be hostile.")
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            self._fail(f"{self._path}: its decoder gave no sense ({error!r}). Check the file; it may be hostile.")
         if "error" in message:
             self._fail(str(message["error"]))
         if "exit" in message:
             self._fail(f"{self._path}: {_ending(message['exit'])}. The file is damaged or hostile; convert it first.")
-        self._over = "end" in message
+        self._over = self._over or "end" in message
         return None
 
     def _note_facts(self, message: dict[str, Any]) -> None:
@@ -200,8 +202,13 @@ class ChildFrames:
             if not more or len(self._buffer) > _LONGEST_LINE:
                 return {"exit": None}
         line, _, self._buffer = self._buffer.partition(b"\n")
-        message = json.loads(line)
-        return message if isinstance(message, dict) else {}
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):
+            return {"error": f"{self._path}: its decoder gave no sense. Check the file; it may be hostile."}
+        return message
 
     def _is_late(self, moved_s: float) -> bool:
         """Returns whether waiting is over.
@@ -220,6 +227,14 @@ class ChildFrames:
             found = "no picture in the time given" if overdue else f"its decoder hangs for {STALLED_S:.0f} s"
             raise InputTimeoutError(f"{self._path}: {found}. Check that the file plays, or allow more time.")
         return True
+
+
+def _current_folder() -> str | None:
+    """Returns the current folder, None where it was removed: absolute paths need none."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
 
 
 def _ending(code: object) -> str:

@@ -65,6 +65,8 @@ def running() -> socket.socket:
     with _lock:
         if _running is not None and _running[0] == os.getpid() and _running[1].poll() is None:
             return _running[2]
+        if _running is not None:
+            _running[2].close()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             boot = _BOOT.format(path=sys.path, descriptor=theirs.fileno())

@@ -31,13 +31,16 @@ def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
     The lines: ``opened``, a ``frame`` for each picture, then ``end`` or ``error``.
 
     Args:
-        request: ``path``, ``kind`` ("video" or "image") and ``sample_fps`` as ``open_reader`` takes them.
+        request: ``path``, ``kind`` ("video" or "image") and ``sample_fps`` as ``open_reader`` takes them, and
+            ``folder``, where a relative path begins.
         channel: To the one who asks.
         memory: Descriptor of the memory for pictures.
     """
     ring = Ring(memory)
     _set_limits()
     try:
+        if request["folder"] is not None:
+            os.chdir(request["folder"])
         with open_reader(request["path"], request["kind"], request["sample_fps"]) as reader, _heart(reader, ring):
             _tell(channel, opened=asdict(reader.info))
             _send_frames(reader, channel, ring)

@@ -176,7 +176,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
 item = InputReport(str(source), None, "video", "ok", 96, 64, 25.0, 4.0, 0, 100, 100, 20, "no_face", None, (), None,
                    (), (), Timing())
 try:
-    annotate_video(item, out)
+    annotate_video(item, out, sandbox=False)
 except OutputError as error:
     print(error.exit_code.value, error)
 """

@@ -99,7 +99,7 @@ def test_without_pyav_no_wrong_picture_is_shown(tmp_path: Path, photo: Image, mo
         with VideoReader(path) as reader:
             assert np.abs(next(iter(reader)).image.astype(int) - photo).mean() < 10
     else:
-        with pytest.raises(UnreadableInputError, match=r"interlaced.*tinydf\[video\]"):
+        with pytest.raises(UnreadableInputError, match=r"interlaced.*'\.\[video\]'"):
             VideoReader(path)
 
 

@@ -159,3 +159,13 @@ def _child_of_server() -> int:
 def _lives(process: int) -> bool:
     status = Path(f"/proc/{process}/stat")
     return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_a_relative_path_is_meant_in_the_folder_of_now(
+    write_video: VideoWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.start_early()
+    write_video(numbered(3), "here.mp4")
+    monkeypatch.chdir(tmp_path)
+    with ChildFrames("here.mp4", None) as frames:
+        assert len(list(frames)) == 3

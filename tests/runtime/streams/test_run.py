@@ -33,6 +33,9 @@ PATIENCE_S = "30"
 def face(number: int) -> Image:
     """What the drawn detector takes for a face and the drawn classifier for a forged one."""
     image = np.full((240, 320, 3), 90, np.uint8)
+    # More colours than a palette holds; green, which the classifier reads, stays as it is.
+    image[..., 0] = np.arange(320) // 5 + 60
+    image[..., 2] = np.arange(240)[:, None] // 4 + 60
     image[60:160, 100:200] = (0, 110, 255)
     return image
 
