@@ -24,6 +24,7 @@ from torch.utils.data import ConcatDataset, DataLoader
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.data.dataset import collate
 from tinydf.data.photos import read_photos
+from tinydf.data.samples import Pair
 from tinydf.data.validation_set import TYPES, VERSION, validation_set
 from tinydf.forgery import TinyDF
 from tinydf.metrics import Estimate, auc_with_interval
@@ -85,7 +86,7 @@ def main(deep: Path, residual: Path, data: Path, count: int, out: Path) -> None:
 def score_parts(network: TinyDF, data: Path, count: int) -> Parts:
     """Scores the validation set with both branches."""
     sets = validation_set(read_photos(data, "val"), count)
-    pairs = ConcatDataset(list(sets.values()))
+    pairs: ConcatDataset[Pair] = ConcatDataset(list(sets.values()))
     photos = len(pairs) // len(sets)
     logits: list[Tensor] = []
     cells: list[Tensor] = []

@@ -62,7 +62,7 @@ def main(data: Path, networks: Path, count: int, out: Path | None) -> None:
 def open_scorer(path: Path) -> Scorer:
     """Returns what maps crops, N x S x S x 3, RGB, uint8, to N logits."""
     if path.suffix == ".onnx":
-        from tinydf_runtime.ort import onnxruntime  # Only some networks are exports.
+        from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime  # Only some networks are exports.
 
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 

@@ -87,7 +87,8 @@ def test_lower_precisions_are_smaller_stay_near_and_give_equal_bytes_each_time(
 
 
 @pytest.mark.skipif(
-    lacks_vnni(), reason="without VNNI OpenVINO's sums of 8-bit products saturate at 16 bit on weights as large as these"
+    lacks_vnni(),
+    reason="without VNNI OpenVINO's sums of 8-bit products saturate on weights as large as these",
 )
 def test_openvino_computes_each_8_bit_convolution_as_the_graph_says(
     checkpoint: Checkpoint, table: CalibrationTable

@@ -31,8 +31,8 @@ def classify(name: str, backbone: TinyNet, weights: Path) -> torch.Tensor:
     lite = torch.load(weights, map_location="cpu", weights_only=True)
     with torch.inference_mode():
         deep = functional.conv2d(backbone(normalised)[1], lite["_conv_head.weight"])
-        norm = (lite[f"_bn1.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
-        pooled = functional.batch_norm(deep, *norm, eps=1e-3).clamp(0, 6).mean((2, 3))
+        mean, var, gain, bias = (lite[f"_bn1.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+        pooled = functional.batch_norm(deep, mean, var, gain, bias, eps=1e-3).clamp(0, 6).mean((2, 3))
         return torch.softmax(functional.linear(pooled, lite["_fc.weight"], lite["_fc.bias"]), 1)[0]
 
 

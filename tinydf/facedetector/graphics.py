@@ -23,7 +23,7 @@ def draw_graphics(image: Image, rng: np.random.Generator) -> None:
 
 def _colour(rng: np.random.Generator) -> tuple[int, int, int]:
     if rng.random() < 0.4:
-        grey = int(rng.choice([0, 255, rng.integers(256)]))
+        grey = int(rng.choice([0, 255, int(rng.integers(256))]))
         return grey, grey, grey
     blue, green, red = rng.integers(0, 256, 3).tolist()
     return blue, green, red
@@ -131,8 +131,8 @@ def _cartoon(image: Image, rng: np.random.Generator) -> None:
     for sign in (-1, 1):
         place = (int(x + sign * apart), int(y - above))
         if flat:
-            corners = [tuple((np.array(place) + way * np.array(eye)).tolist()) for way in (-1, 1)]
-            cv2.rectangle(image, *corners, ink, -1)
+            (low_x, low_y), (high_x, high_y) = ((np.array(place) + way * np.array(eye)).tolist() for way in (-1, 1))
+            cv2.rectangle(image, (low_x, low_y), (high_x, high_y), ink, -1)
         else:
             white = (255, 255, 255) if rng.random() < 0.5 else ink
             cv2.ellipse(image, place, eye, 0, 0, 360, white, -1, cv2.LINE_AA)
@@ -181,5 +181,7 @@ def _dial(image: Image, rng: np.random.Generator) -> None:
     inner = rng.uniform(0.0, 0.9)
     for angle in np.linspace(0, 2 * np.pi, int(rng.integers(2, 13)), endpoint=False) + rng.uniform(0, np.pi):
         way = np.array([np.cos(angle), np.sin(angle)]) * reach
-        ends = [tuple((np.array(middle) + way * share).astype(int).tolist()) for share in (inner, 0.92)]
-        cv2.line(image, *ends, ink, max(1, reach // 14), cv2.LINE_AA)
+        (near_x, near_y), (far_x, far_y) = (
+            (np.array(middle) + way * share).astype(int).tolist() for share in (inner, 0.92)
+        )
+        cv2.line(image, (near_x, near_y), (far_x, far_y), ink, max(1, reach // 14), cv2.LINE_AA)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,7 +104,7 @@ def recall(matches: list[ImageMatch], threshold: float) -> float:
     return found / wanted if wanted else float("nan")
 
 
-def false_boxes(matches: list[ImageMatch], threshold: float) -> float:
+def false_boxes(matches: Sequence[ImageMatch], threshold: float) -> float:
     """Returns the number of wrong boxes with a score of at least ``threshold``, an image."""
     wrong = sum(int((~match.correct & (match.scores >= threshold)).sum()) for match in matches)
     return wrong / len(matches)

@@ -52,4 +52,5 @@ def _cover(canvas: Canvas, scene: Photo, rng: np.random.Generator) -> None:
 def halved(frame: Sample) -> Sample:
     """Returns a frame of half the sides, its labels with it."""
     small: Image = cv2.resize(frame.image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    return Sample(small, frame.boxes_xyxy / 2, frame.landmarks / 2, frame.doubtful_xyxy / 2)
+    half = np.float32(0.5)
+    return Sample(small, frame.boxes_xyxy * half, frame.landmarks * half, frame.doubtful_xyxy * half)

@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
@@ -232,7 +233,7 @@ class ChildFrames:
 def _current_folder() -> str | None:
     """Returns the current folder, None where it was removed: absolute paths need none."""
     try:
-        return os.getcwd()
+        return str(Path.cwd())
     except OSError:
         return None
 

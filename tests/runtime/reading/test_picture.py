@@ -34,9 +34,7 @@ def _red_corner(image: Image) -> tuple[str, str]:
     return ("top" if rows.mean() < height / 2 else "bottom", "left" if columns.mean() < width / 2 else "right")
 
 
-WRITTEN = [
-    suffix for suffix in sorted(IMAGE_SUFFIXES - {".pbm", ".pgm"}) if cv2.haveImageWriter(f"photo{suffix}")
-]
+WRITTEN = [suffix for suffix in sorted(IMAGE_SUFFIXES - {".pbm", ".pgm"}) if cv2.haveImageWriter(f"photo{suffix}")]
 """Coloured pictures that OpenCV can write; camera raw files, HEIC and the like it cannot."""
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from tinydf.facedetector.mine import mistakes, mistakes_kept, with_mistakes
 from tinydf.facedetector.model import FaceDetectorNet
@@ -16,12 +17,15 @@ def fires_everywhere() -> FaceDetectorNet:
     network = FaceDetectorNet()
     with torch.no_grad():
         for stride, head in zip((8, 16, 32), network.heads, strict=True):
-            pointwise, depthwise = list(head.modules())[-2:]
-            for part in (pointwise, depthwise):
-                part.weight.zero_()  # type: ignore[union-attr, operator]
-                part.bias.zero_()  # type: ignore[union-attr, operator]
-            depthwise.bias[:2] = 5.0  # type: ignore[union-attr, index]
-            depthwise.bias[4:6] = float(np.log(64 / stride))  # type: ignore[union-attr, index]
+            parts = [part for part in head.modules() if isinstance(part, nn.Conv2d)]
+            for part in parts[-2:]:
+                assert part.bias is not None
+                part.weight.zero_()
+                part.bias.zero_()
+            last = parts[-1].bias
+            assert last is not None
+            last[:2] = 5.0
+            last[4:6] = float(np.log(64 / stride))
     return network
 
 
