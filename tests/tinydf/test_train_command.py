@@ -19,6 +19,7 @@ from tinydf.cli.make_pairs import main as make_pairs
 from tinydf.cli.train import main
 from tinydf.data.drawn_faces import write_drawn_faces
 from tinydf.data.photos import Photo, read_photos
+from tinydf.data.skipped import Skipped
 from tinydf.evaluation.scoring import open_scorer
 from tinydf.initial import initial_network
 from tinydf.train_config import Network, TrainConfig
@@ -48,7 +49,7 @@ def pairs(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: object, part: str = "residual") -> Result:
-    chosen = [*SHORT, "--part", part, "--workers", "0", *map(str, arguments)]
+    chosen = [*SHORT, "--part", part, "--workers", "0", "--quiet", *map(str, arguments)]
     return CliRunner().invoke(main, chosen)
 
 
@@ -116,7 +117,7 @@ def test_photos_that_are_cut_off_are_left_out_and_named(workers: int, faces: Pat
     result = run("--data", data, "--out", tmp_path / "run", "--workers", workers)
     assert result.exit_code == 5
     (line,) = result.stderr.splitlines()
-    reasons = (tmp_path / "run" / "skipped.txt").read_text().splitlines()
+    reasons = Skipped(tmp_path / "run" / "skipped.txt").reasons()
     assert line.startswith(f"tinydf-train: {len(reasons)} pictures left out: ")
     assert all(reason in line for reason in reasons)
     named = {Path(reason.removesuffix(": the image is cut off. Copy it again.")) for reason in reasons}
