@@ -342,7 +342,7 @@ def refresh_statistics(model: nn.Module, config: TrainConfig, source: _Source) -
     Those that training kept belong to weights that moved on; the average needs its own (Izmailov et al., "Averaging
     Weights Leads to Wider Optima and Better Generalization", UAI 2018, section 3.2).
     """
-    unseen = replace(config, seed=config.seed + 1, steps=STATISTICS_BATCHES, easy_share=0.0)
+    unseen = replace(config, seed=config.seed + 1, steps=min(STATISTICS_BATCHES, config.steps), easy_share=0.0)
     full_px = unseen.side_px(unseen.steps)
     batches = (at_size(batch, full_px) for batch in source.batches(unseen))
     update_bn((half[0] for batch in batches for half in twins_apart(batch)), model)

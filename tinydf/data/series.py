@@ -97,9 +97,18 @@ def validation_pairs(config: TrainConfig, pictures: Sequence[Photo], skipped: Sk
         length = min(VALIDATION_PAIRS, len(pictures))
         labelled = LabelledPairs(pictures, CropRecipe().side_px, length, config.seed)
         return ReadablePairs(labelled, length, skipped)
-    reals = colour_reals(pictures)
-    chosen = reals[:: -(-len(reals) // VALIDATION_PAIRS)]
+    chosen = validation_photos(pictures)
     return ReadablePairs(FixedPairs(chosen, config.seed, Mixture(chosen)), len(chosen), skipped)
+
+
+def validation_photos(pictures: Sequence[Photo]) -> list[Photo]:
+    """Returns an even selection of the pictures that forgeries are made from: those that a run is validated on.
+
+    Raises:
+        UsageError: There are none.
+    """
+    reals = colour_reals(pictures)
+    return reals[:: -(-len(reals) // VALIDATION_PAIRS)]
 
 
 def colour_reals(pictures: Sequence[Photo]) -> list[Photo]:
