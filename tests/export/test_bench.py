@@ -18,7 +18,7 @@ from tinydf_calibration.sampler import LabelledCrops
 from tinydf_export import bench, bench_cli, fresh_process
 from tinydf_export.bench import Row, bench_models, measure_size
 from tinydf_export.fresh_process import Fresh, measure_fresh
-from tinydf_runtime.engine import ENGINES, open_engine
+from tinydf_runtime.engine import ENGINES, load_engine
 from tinydf_runtime.errors import MissingExtraError, UnavailableError
 from tinydf_runtime.spec import ModelSpec
 
@@ -116,9 +116,9 @@ def test_absent_engines_are_rows_that_say_how_to_install_them(
             raise MissingExtraError(
                 "openvino: is not installed. In the clone of TinyDF: pip install -c constraints.txt '.[openvino]'"
             )
-        return open_engine(path, device, threads)
+        return load_engine(path, device, threads)
 
-    monkeypatch.setattr(bench, "open_engine", open_but_xml)
+    monkeypatch.setattr(bench, "load_engine", open_but_xml)
     code, shown = run_bench(tiny_classifier, tmp_path / "mine.xml", "--turns", 1, "--threads", "1,2")
     assert code == 0
     shown = " ".join(shown.split())

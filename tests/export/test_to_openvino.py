@@ -22,6 +22,7 @@ from tinydf_export import ExportedModel, export, openvino_int8, parity, to_openv
 from tinydf_export.golden import draw_golden_crops  # noqa: E402
 from tinydf_export.verify import TOLERANCE, verify_model  # noqa: E402
 from tinydf_runtime.engine import open_engine  # noqa: E402
+from tinydf_runtime.engines.onnxruntime_engine import lacks_vnni  # noqa: E402
 from tinydf_runtime.errors import OutputError, QualityError  # noqa: E402
 from tinydf_runtime.files import write_atomically  # noqa: E402
 
@@ -85,6 +86,9 @@ def test_lower_precisions_are_smaller_stay_near_and_give_equal_bytes_each_time(
     assert eight.spec.calibration_sha256 == table.sha256() and half.spec.calibration_sha256 is None
 
 
+@pytest.mark.skipif(
+    lacks_vnni(), reason="without VNNI OpenVINO's sums of 8-bit products saturate at 16 bit on weights as large as these"
+)
 def test_openvino_computes_each_8_bit_convolution_as_the_graph_says(
     checkpoint: Checkpoint, table: CalibrationTable
 ) -> None:

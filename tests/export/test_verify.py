@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 
 from tinydf_export import ExportedModel
 from tinydf_export.golden import draw_golden_crops, encode_crops
 from tinydf_export.verify import Verification, verify_model
 from tinydf_runtime.errors import ModelFileError
+from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 
 
@@ -36,8 +38,17 @@ def test_result_that_is_no_number_does_not_pass(exported: ExportedModel) -> None
     assert not replace(verify_model(exported.path), max_difference=math.nan).passed
 
 
-def test_model_without_golden_crops_is_refused(tiny_classifier: Path) -> None:
+def test_model_without_golden_crops_is_refused(tiny_classifier: Path, tmp_path: Path) -> None:
+    model = onnx.load(tiny_classifier)
+    model.metadata_props.add(key=SEAL_KEY, value=BLANK_SEAL)
+    sealed = tmp_path / "sealed.onnx"
+    sealed.write_bytes(seal(model.SerializeToString()))
     with pytest.raises(ModelFileError, match="no golden crops"):
+        verify_model(sealed)
+
+
+def test_model_without_a_seal_is_refused(tiny_classifier: Path) -> None:
+    with pytest.raises(ModelFileError, match="no seal found"):
         verify_model(tiny_classifier)
 
 
@@ -59,7 +70,8 @@ def test_truncated_model_is_refused(exported: ExportedModel, tmp_path: Path) -> 
 def test_verifying_loads_neither_torch_nor_onnx(make_classifier: Callable[..., Path]) -> None:
     text, sha256 = encode_crops(draw_golden_crops(ModelSpec(name="any").crop)[:1])
     spec = ModelSpec(name="any", golden_sha256=sha256, golden_probability=(0.5,))
-    path = make_classifier(metadata={METADATA_KEY: spec.to_json(), GOLDEN_KEY: text})
+    path = make_classifier(metadata={METADATA_KEY: spec.to_json(), GOLDEN_KEY: text, SEAL_KEY: BLANK_SEAL})
+    path.write_bytes(seal(path.read_bytes()))
     code = (
         "import sys; from pathlib import Path; from tinydf_export.verify import verify_model;"
         "verify_model(Path(sys.argv[1]));"

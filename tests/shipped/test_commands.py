@@ -131,7 +131,7 @@ def test_installs_name_extras_and_files_that_are_there(line: Line) -> None:
 @pytest.mark.parametrize("line", RUN, ids=str)
 def test_a_command_that_needs_no_device_runs(line: Line, desk: Path, run: Runner) -> None:
     done = run(list(line.words), desk)
-    on_device = "tensorrt" in line.words or "scripts/check_tensorrt.py" in line.words
+    on_device = any(word == "tensorrt" or word.endswith((".plan", "check_tensorrt.py")) for word in line.words)
     # Without TensorRT or a GPU, what is asked for is right and cannot be done here.
     assert done.returncode in ((0, 4) if on_device else (0,)), done.stderr[-2000:]
     for option in ("--report", "--html", "--json", "--csv", "--annotate"):
@@ -150,6 +150,10 @@ def test_a_command_that_needs_more_is_understood(
         context = command.make_context(line.words[0], arguments)
     except click.MissingParameter:
         assert not line.whole
+        return
+    except click.BadOptionUsage:
+        # Prose names an option without its value: `tinydf-run --json`.
+        assert not line.whole and line.words[-1].startswith("--")
         return
     assert not context.args
 

@@ -104,7 +104,7 @@ def test_no_command_opens_a_socket_or_writes_elsewhere(
 
 def writes_elsewhere(line: str, work: Path, allowed: tuple[Path, ...]) -> bool:
     """Whether a traced call made or changed a file outside the allowed folders."""
-    if " = -1 " in line or not re.search(r"O_WRONLY|O_RDWR|O_CREAT|creat\(|mkdir|rename|link", line):
+    if " = -1 " in line or not re.search(r"O_WRONLY|O_RDWR|O_CREAT|\b(creat|mkdir(at)?|rename(at2?)?|(sym)?link(at)?)\(", line):
         return False
     paths = [work / text for text in re.findall(r'"([^"]*)"', line)]
     harmless = ("/dev/", "/proc/")

@@ -140,7 +140,7 @@ def main(
     make_folder(out)
     if teacher is not None:
         photos = add_second_look(photos, look_again_cached(photos, teacher, out / "second_look.json"))
-    origin = {"photos": len(photos), "scenes": len(world), "second_look": teacher is not None}
+    origin: dict[str, object] = {"photos": len(photos), "scenes": len(world), "second_look": teacher is not None}
     origin |= {"init": None if start is None else start.sha256}
     stop = threading.Event()
     with Progress("train", steps, unit="steps", quiet=quiet) as progress, stopping_on_interrupt(stop):

@@ -23,6 +23,9 @@ _LARGEST_BATCH = 16
 _EXTERNAL_DATA = b"\x0a\x08location"
 """How ONNX's serialization starts the entry that names a side file: field 1, 8 bytes, "location"."""
 
+_HALF_SCALES = b"_scale_half"
+"""How a graph made for TensorRT names a scale in float16. ONNX Runtime computes such a graph in floats."""
+
 
 @dataclass(frozen=True, slots=True)
 class OnnxRuntimeEngine:
@@ -111,8 +114,9 @@ def open_session(path: Path, device: str, threads: int | None) -> onnxruntime.In
     # Spinning threads burn the cores that decode the video while they wait.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    if _lacks_vnni():
-        # 8-bit products would saturate at 16 bit there, unless slower kernels are asked for.
+    if lacks_vnni() and _HALF_SCALES not in model:
+        # 8-bit products would saturate at 16 bit there, unless slower kernels are asked for. For weights with float16
+        # scales ONNX Runtime 1.30 would write nodes that it then refuses.
         options.add_session_config_entry("session.x64quantprecision", "1")
     providers = list(dict.fromkeys([PROVIDERS[device], PROVIDERS["cpu"]]))
     try:
@@ -128,8 +132,8 @@ def open_session(path: Path, device: str, threads: int | None) -> onnxruntime.In
     return session
 
 
-def _lacks_vnni() -> bool:
-    """Whether this is known to be an x86 processor without instructions for 8-bit products."""
+def lacks_vnni() -> bool:
+    """Returns whether this is known to be an x86 processor without instructions for 8-bit products."""
     try:
         facts = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:

@@ -65,5 +65,5 @@ def test_missing_file_is_an_input_error(tmp_path: Path) -> None:
 
 
 def test_unknown_device_is_refused_for_a_checkpoint(checkpoint_path: Path) -> None:
-    with pytest.raises(UsageError, match="expected cpu or cuda"):
+    with pytest.raises(UsageError, match="expected one of cpu, cuda"):
         open_scorer(checkpoint_path, device="abacus")
