@@ -21,6 +21,7 @@ import skimage
 import torch
 from numpy.typing import NDArray
 
+from tinydf.facedetector.config import DetectorConfig
 from tinydf.facedetector.evaluate import (
     Detect,
     Found,
@@ -37,7 +38,6 @@ from tinydf.facedetector.metrics import ImageMatch
 from tinydf.facedetector.photos import Photo, read_photos
 from tinydf.facedetector.scenes import read_scenes
 from tinydf.facedetector.teacher import Teacher
-from tinydf.facedetector.train import DetectorConfig
 from tinydf.facedetector.weights import SHIPPED, load_detector
 from tinydf_export.facedetector_to_onnx import export_detector
 from tinydf_runtime.detect import DEFAULT_DETECTOR, FaceDetector

@@ -45,13 +45,7 @@ def test_the_list_of_optional_libraries_is_not_empty() -> None:
     assert not {"numpy", "cv2", "click", "rich", "onnxruntime"} & optional_libraries()
 
 
-def _case(command: str) -> object:
-    late = {"tinydf-train", "tinydf-train-detector"}
-    wrong = pytest.mark.xfail(strict=True, reason="the defaults of its options are still read through torch")
-    return pytest.param(command, marks=[wrong] if command in late else [])
-
-
-@pytest.mark.parametrize("command", [_case(command) for command in sorted(SCRIPTS)])
+@pytest.mark.parametrize("command", sorted(SCRIPTS))
 def test_help_works_in_the_smallest_install(command: str) -> None:
     module, function = SCRIPTS[command].split(":")
     done = subprocess.run(

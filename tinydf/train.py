@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,32 +21,33 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, update_bn
-from torch.utils.data import DataLoader, Dataset
 
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tinydf.data.dataset import MAP_CELL_PX, Batch, collate
+from tinydf.data.dataset import MAP_CELL_PX, Batch
+from tinydf.data.loading import check_each, pair_loader
 from tinydf.data.photos import Photo
-from tinydf.data.samples import Pair
 from tinydf.data.series import training_pairs, validation_pairs
+from tinydf.data.shards import read_plan
+from tinydf.data.skipped import Skipped
 from tinydf.flat_minimum import at_the_worst_neighbour
 from tinydf.forgery import TinyDF
 from tinydf.forgery.model import DeepPart
 from tinydf.forgery_loss import distillation_loss, forgery_loss
 from tinydf.history import HistoryRow, read_history, write_history
-from tinydf.lite1 import find_lite1_weights, load_lite1
+from tinydf.initial import initial_network
 from tinydf.metrics import auc, fit_temperature, threshold_at_fpr
-from tinydf.pretrained import fetch_imagenet_weights, is_backbone_file, load_backbone
 from tinydf.synchronised_norm import synchronise_norms
 from tinydf.train_config import Part, TrainConfig
-from tinydf.train_state import STATE_NAME, Origin, load_state, run_record, save_state, uncalibrated_spec
+from tinydf.train_state import STATE_NAME, load_state, run_record, save_state, uncalibrated_spec
 from tinydf.twins import mix_twins, training_mode_aucs, twins_apart
 from tinydf_runtime.errors import OutputError, UsageError
-from tinydf_runtime.files import sha256_of
 from tinydf_runtime.spec import ModelSpec
 
 MODEL_NAME = "tinydf.safetensors"
 BEST_NAME = "best.safetensors"
 """The averaged weights of the best validation so far; their batch statistics are those of training."""
+SKIPPED_NAME = "skipped.txt"
+"""A line a picture that could not be read."""
 STATISTICS_BATCHES = 50
 LEAK_BATCHES = 12
 """Validation batches on which training mode and evaluation mode are compared."""
@@ -74,20 +75,24 @@ def train(
     fabric: Fabric,
     init: str = "none",
     teacher: Path | None = None,
+    pairs: Path | None = None,
     resume: bool = False,
     workers: int = 1,
     report: Callable[[StepReport], None] = lambda progress: None,
 ) -> Path:
-    """Trains TinyDF on real faces and forgeries made from them, on a prepared set's forgeries, or on both.
+    """Trains a network on real faces and forgeries made from them, on a prepared set's forgeries, or on both.
+
+    A picture that cannot be read is left out and named in ``out/skipped.txt``; another one takes its place.
 
     Args:
         config: The recipe.
-        training: Pictures to learn from.
+        training: Pictures to learn from; none are needed with ``pairs``.
         validation: Pictures of other people, for the AUC along the way and the operating point at the end.
         out: Folder of the run: the state to resume from and the resulting checkpoint.
         fabric: Devices and precision; already launched.
         init: See ``initial_network``.
         teacher: Checkpoint of a network, perhaps a wider one, to agree with.
+        pairs: Folder that ``tinydf-make-pairs`` writes, or has written: what to learn from in place of ``training``.
         resume: Goes on from the state in ``out``, with its weights, optimiser and place in the series.
         workers: Processes that make samples, on each rank.
         report: Called after each step on the first rank.
@@ -98,6 +103,8 @@ def train(
     Raises:
         UsageError: The batch does not divide over the processes, the pictures are not what the method needs, or the
             state is another run's.
+        UnreadableInputError: Picture after picture cannot be read, or ``pairs`` is no folder of pairs or damaged.
+        UnavailableError: A pair is not there, and for a long time nothing has been written to ``pairs``.
         OutputError: The folder or a file in it cannot be written.
     """
     if config.batch_pairs % (2 * fabric.world_size):
@@ -112,32 +119,40 @@ def train(
     # A forked worker would wait for ever for OpenCV threads that its parent, this process, had started.
     cv2.setNumThreads(1)
     lightning_fabric.seed_everything(config.seed, verbose=False)
-    raw, origin = initial_network(init, config.width)
+    raw, origin = initial_network(init, config.network, config.width)
     raw.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword
     if fabric.world_size > 1:
         synchronise_norms(raw, fabric.device)
     learner = part_of(raw, config.part)
     optimizer = torch.optim.AdamW(_decay_groups(learner, config), lr=config.learning_rate)
     model, optimizer = fabric.setup(learner, optimizer)
+    plan = None if pairs is None else read_plan(pairs)[0]
     # Batch statistics are copied, not averaged: they start so far off that their average would take long to recover.
     average = AveragedModel(raw, avg_fn=partial(moving_average, decay=config.ema_decay))
     start, validation_auc = 0, None
     if resume:
-        start, validation_auc = load_state(out / STATE_NAME, config, raw, average, optimizer)
+        start, validation_auc = load_state(out / STATE_NAME, config, plan, raw, average, optimizer)
+    elif fabric.is_global_zero:
+        (out / SKIPPED_NAME).unlink(missing_ok=True)
+    fabric.barrier()
+    source = _Source(training, pairs, Skipped(out / SKIPPED_NAME), fabric, workers)
     history = read_history(out) if resume else []
-    batches = _batches(config, training, fabric, workers, start)
+    batches = source.batches(config, start)
     # Made once: they are the same each time.
-    fixed = list(_loader(validation_pairs(config, validation), config, workers))
+    unchanging = validation_pairs(config, validation, source.skipped)
+    fixed = list(check_each(pair_loader(unchanging, config.batch_pairs, workers)))
     oracle = None if teacher is None else load_checkpoint(teacher).build().to(fabric.device)
-    assert isinstance(average.module, TinyDF)
     averaged = part_of(average.module, config.part)
-    spec = uncalibrated_spec()
+    spec = uncalibrated_spec(config.network)
     clock = _Clock(history[-1].hours if history else 0.0)
     losses: list[float] = []
 
+    def record(step: int) -> dict[str, Any]:
+        return run_record(config, step, origin, plan)
+
     def save(step: int) -> None:
         if fabric.is_global_zero:
-            save_state(out / STATE_NAME, run_record(config, step, origin), validation_auc, raw, average, optimizer)
+            save_state(out / STATE_NAME, record(step), validation_auc, raw, average, optimizer)
         fabric.barrier()
         clock.saved()
 
@@ -154,7 +169,7 @@ def train(
             average.update_parameters(raw)
             losses.append(torch.as_tensor(fabric.all_reduce(loss)).item())
             if step == config.steps:
-                refresh_statistics(averaged, config, training, fabric, workers)
+                refresh_statistics(averaged, config, source)
             if step % config.validate_every == 0 or step == config.steps:
                 sized = [at_size(batch, side_px) for batch in fixed]
                 real, fake = score_pairs(averaged, sized, fabric.device)
@@ -167,9 +182,8 @@ def train(
                 history.append(row)
                 if fabric.is_global_zero:
                     write_history(out, history)
-                    record = run_record(config, step, origin)
                     if best:
-                        save_checkpoint(Checkpoint(average.module.state_dict(), record, spec), out / BEST_NAME)
+                        save_checkpoint(Checkpoint(average.module.state_dict(), record(step), spec), out / BEST_NAME)
                 save(step)
             elif clock.save_is_due() or interrupts.seen:
                 save(step)
@@ -179,9 +193,31 @@ def train(
                 raise KeyboardInterrupt
 
     if fabric.is_global_zero:
-        record = run_record(config, config.steps, origin)
-        save_checkpoint(Checkpoint(average.module.state_dict(), record, spec), out / MODEL_NAME)
+        save_checkpoint(Checkpoint(average.module.state_dict(), record(config.steps), spec), out / MODEL_NAME)
     return out / MODEL_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a run's batches come from; see ``train``."""
+
+    pictures: list[Photo]
+    folder: Path | None
+    skipped: Skipped
+    fabric: Fabric
+    workers: int
+
+    def batches(self, config: TrainConfig, start: int = 0) -> Iterator[Batch]:
+        """Returns a run's batches from step ``start`` on, on the device."""
+        length = config.steps * config.batch_pairs
+        easy = round(length * config.easy_share)
+        pairs = training_pairs(config, self.pictures, length, config.seed, easy, self.folder, self.skipped)
+        ranks = self.fabric.world_size
+        # Ranks take turns within each batch, so that the run sees the same pairs on any number of processes.
+        own = range(start * config.batch_pairs + self.fabric.global_rank, length, ranks)
+        on_gpu = self.fabric.device.type == "cuda"
+        loader = pair_loader(pairs, config.batch_pairs // ranks, self.workers, order=own, pin_memory=on_gpu)
+        return check_each(self.fabric.setup_dataloaders(loader, use_distributed_sampler=False))  # type: ignore[arg-type]
 
 
 class _Clock:
@@ -283,36 +319,14 @@ def calibrated(spec: ModelSpec, real: Logits, fake: Logits) -> ModelSpec:
     return replace(spec, temperature=round(temperature, 4), threshold=round(min(max(threshold, 0.01), 0.99), 4))
 
 
-def initial_network(init: str, width: float = 1.0) -> tuple[TinyDF, Origin]:
-    """Returns a network with random weights (``none``), ImageNet's (``lite1``, ``imagenet``) or a file's.
-
-    A file is a TinyDF checkpoint, or timm's tinynet_a weights for the backbone alone. The origin tells which it was,
-    for the record: a checkpoint's own record is part of it, so that a chain of runs can be read from its last file.
-    """
-    if init == "none":
-        return TinyDF(width), None
-    if init == "lite1":
-        network, path = TinyDF(), find_lite1_weights()
-        load_lite1(network.backbone, path)
-        return network, {"backbone": path.name, "sha256": sha256_of(path)}
-    if init == "imagenet" or is_backbone_file(Path(init)):
-        network = TinyDF()
-        path = fetch_imagenet_weights() if init == "imagenet" else Path(init)
-        load_backbone(network.backbone, path)
-        return network, {"backbone": path.name, "sha256": sha256_of(path)}
-    checkpoint = load_checkpoint(Path(init))
-    if checkpoint.width != width:
-        raise UsageError(
-            f"{init}: is {checkpoint.width} wide, the run asks for {width}. Give --width {checkpoint.width}."
-        )
-    return checkpoint.build(), {"checkpoint": dict(checkpoint.config), "sha256": checkpoint.spec.checkpoint_sha256}
-
-
-def part_of(network: TinyDF, part: Part) -> nn.Module:
-    """Returns the part of a TinyDF network that learns; it maps images to logits and map logits as the whole does."""
+def part_of(network: nn.Module, part: Part) -> nn.Module:
+    """Returns the part of a network that learns; it maps images to logits and map logits as the whole does."""
+    if part == "whole":
+        return network
+    assert isinstance(network, TinyDF), "TrainConfig allows parts of no other"
     if part == "deep":
         return DeepPart(network)
-    return network.residual if part == "residual" else network
+    return network.residual
 
 
 def moving_average(average: Tensor, current: Tensor, averaged: Tensor | int, decay: float) -> Tensor:
@@ -320,17 +334,17 @@ def moving_average(average: Tensor, current: Tensor, averaged: Tensor | int, dec
     return average.lerp(current, 1 - min(decay, float(averaged + 1) / float(averaged + 10)))
 
 
-def refresh_statistics(
-    model: nn.Module, config: TrainConfig, pictures: list[Photo], fabric: Fabric, workers: int
-) -> None:
+def refresh_statistics(model: nn.Module, config: TrainConfig, source: _Source) -> None:
     """Measures the batch statistics anew for the averaged weights, over pairs that no step has seen.
+
+    Of pairs made beforehand there are no others; the first of them serve.
 
     Those that training kept belong to weights that moved on; the average needs its own (Izmailov et al., "Averaging
     Weights Leads to Wider Optima and Better Generalization", UAI 2018, section 3.2).
     """
-    unseen = replace(config, seed=config.seed + 1, steps=STATISTICS_BATCHES, easy_share=0.0)
+    unseen = replace(config, seed=config.seed + 1, steps=min(STATISTICS_BATCHES, config.steps), easy_share=0.0)
     full_px = unseen.side_px(unseen.steps)
-    batches = (at_size(batch, full_px) for batch in _batches(unseen, pictures, fabric, workers))
+    batches = (at_size(batch, full_px) for batch in source.batches(unseen))
     update_bn((half[0] for batch in batches for half in twins_apart(batch)), model)
     model.eval()
 
@@ -356,32 +370,6 @@ def score_pairs(model: nn.Module, pairs: Iterable[Batch], device: torch.device) 
         fake.append(logits[labels == 1].numpy())
     model.train(was_training)
     return np.concatenate(real), np.concatenate(fake)
-
-
-def _batches(
-    config: TrainConfig, pictures: list[Photo], fabric: Fabric, workers: int, start: int = 0
-) -> Iterable[Batch]:
-    """Returns a run's batches from step ``start`` on, on the device."""
-    length = config.steps * config.batch_pairs
-    easy = round(length * config.easy_share)
-    pairs = training_pairs(config, pictures, length, config.seed, easy)
-    # Ranks take turns within each batch, so that the run sees the same pairs on any number of processes.
-    own = range(start * config.batch_pairs + fabric.global_rank, length, fabric.world_size)
-    loader = DataLoader(
-        pairs,
-        config.batch_pairs // fabric.world_size,
-        sampler=own,
-        collate_fn=collate,
-        num_workers=workers,
-        prefetch_factor=4 if workers else None,
-        pin_memory=fabric.device.type == "cuda",
-    )
-    placed: Iterable[Batch] = fabric.setup_dataloaders(loader, use_distributed_sampler=False)  # type: ignore[assignment]
-    return placed
-
-
-def _loader(pairs: Dataset[Pair], config: TrainConfig, workers: int) -> DataLoader[Any]:
-    return DataLoader(pairs, config.batch_pairs, collate_fn=collate, num_workers=workers)
 
 
 def _decay_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:

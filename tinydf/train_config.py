@@ -10,6 +10,8 @@ from tinydf_runtime.errors import UsageError
 
 Method: TypeAlias = Literal["selfblend", "supervised", "both"]
 Part: TypeAlias = Literal["whole", "deep", "residual"]
+Network: TypeAlias = Literal["tinydf", "faithful", "efficientnet-lite0", "meso4"]
+"""The names in ``baselines.NETWORKS``, here for those who do without PyTorch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class TrainConfig:
         part: What learns: the ``residual`` part alone, which takes minutes and comes first; the ``deep`` part alone,
             so that it does not lean on the other; or the ``whole`` network, where the two parts' logits add up.
         without: Families of forgeries to leave out, see ``data/families/table.py``.
-        width: Channels of the network as a multiple of the shipped one's; more for a teacher.
+        network: ``tinydf``, or one of others to compare it with.
+        width: Channels of TinyDF as a multiple of the shipped one's; more for a teacher.
         hard_share: Share of a batch's verdicts that are learned from, the hardest ones.
         sam_radius: Radius of sharpness-aware minimisation; 0 for none. A step costs twice as much.
         distill_weight: Weight of agreeing with the teacher against agreeing with the labels, 0..1.
@@ -62,6 +65,7 @@ class TrainConfig:
     method: Method = "selfblend"
     part: Part = "whole"
     without: list[str] = field(default_factory=list)
+    network: Network = "tinydf"
     width: float = 1.0
     hard_share: float = 1.0
     sam_radius: float = 0.0
@@ -76,3 +80,8 @@ class TrainConfig:
         for what, side_px in (("patches", self.patch_px), ("images", self.image_px)):
             if side_px % 32:
                 raise UsageError(f"{what} of {side_px} px: must be a multiple of 32, which the network shrinks by.")
+        if self.network != "tinydf" and (self.part != "whole" or self.width != 1):
+            raise UsageError(
+                f"network {self.network}, part {self.part}, width {self.width:g}: only tinydf has parts and widths. "
+                "Leave --part and --width out."
+            )

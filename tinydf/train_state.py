@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from tinydf.data.shards import PairPlan
 from tinydf.train_config import TrainConfig
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import UsageError
@@ -22,15 +23,22 @@ STATE_NAME = "state.pt"
 Origin: TypeAlias = dict[str, Any] | None
 
 
-def run_record(config: TrainConfig, step: int, origin: Origin) -> dict[str, Any]:
-    """Returns what a checkpoint says about its training; ``origin`` is what it started from."""
-    return asdict(config) | {"step": step, "started_from": origin}
+def run_record(config: TrainConfig, step: int, origin: Origin, pairs: PairPlan | None) -> dict[str, Any]:
+    """Returns what a checkpoint says about its training.
+
+    Args:
+        config: The run.
+        step: Steps taken.
+        origin: What it started from.
+        pairs: What it learned from, where that was made beforehand.
+    """
+    return asdict(config) | {"step": step, "started_from": origin} | _pairs(pairs)
 
 
-def uncalibrated_spec() -> ModelSpec:
+def uncalibrated_spec(name: str = "tinydf") -> ModelSpec:
     """Returns the spec of a network whose temperature and threshold have not been fitted."""
     versions = {"torch": torch.__version__, "lightning-fabric": version("lightning-fabric")}
-    return ModelSpec(name="tinydf", crop=CropRecipe(), versions=versions)
+    return ModelSpec(name=name, crop=CropRecipe(), versions=versions)
 
 
 def save_state(
@@ -48,7 +56,7 @@ def save_state(
     """
     state = {
         "config": json.dumps(record),
-        "spec": uncalibrated_spec().to_json(),
+        "spec": uncalibrated_spec(record["network"]).to_json(),
         "validation_auc": validation_auc,
         "model": raw.state_dict(),
         "ema": average.module.state_dict(),
@@ -59,21 +67,27 @@ def save_state(
 
 
 def load_state(
-    path: Path, config: TrainConfig, raw: nn.Module, average: AveragedModel, optimizer: Any
+    path: Path, config: TrainConfig, pairs: PairPlan | None, raw: nn.Module, average: AveragedModel, optimizer: Any
 ) -> tuple[int, float | None]:
     """Fills weights, averages and optimiser from a state; returns its step and its validation AUC.
 
     Raises:
-        UsageError: There is no state, or it is that of a run with other settings.
+        UsageError: There is no state, or it is that of a run with other settings or other pairs.
     """
     if not path.is_file():
         raise UsageError(f"{path}: no state to resume from. Start the run without --resume.")
     state = torch.load(path, map_location="cpu", weights_only=True)
-    record = json.loads(state["config"])
-    if {name: record.get(name) for name in asdict(config)} != asdict(config):
+    # Settings that an older version did not have are at their defaults.
+    record = asdict(TrainConfig()) | {"pairs": None} | json.loads(state["config"])
+    asked = asdict(config) | _pairs(pairs)
+    if {name: record[name] for name in asked} != asked:
         raise UsageError(f"{path}: was written by a run with other settings. Resume with the settings of that run.")
     raw.load_state_dict(state["model"])
     average.module.load_state_dict(state["ema"])
     average.n_averaged.copy_(state["averaged"])
     optimizer.load_state_dict(state["optimizer"])
     return int(record["step"]), state["validation_auc"]
+
+
+def _pairs(plan: PairPlan | None) -> dict[str, Any]:
+    return {"pairs": None if plan is None else asdict(plan)}

@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,9 +15,7 @@ from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option,
 from tinydf_runtime.errors import ExitCode, needs
 from tinydf_runtime.progress import Progress
 
-with needs("train"):
-    from tinydf.data.layouts.listing import name_some
-    from tinydf.data.make_pairs import make_pairs, plan_pairs
+if TYPE_CHECKING:
     from tinydf.data.manifest import Split
 
 NAME = "tinydf-make-pairs"
@@ -29,7 +27,9 @@ NAME = "tinydf-make-pairs"
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the pairs: 0.3 MB each.")
 @click.option("--pairs", type=click.IntRange(1), required=True, help="How many to make.")
-@click.option("--split", type=click.Choice(get_args(Split)), default="train", show_default=True, help="Whose faces.")
+@click.option(
+    "--split", type=click.Choice(["train", "val", "test"]), default="train", show_default=True, help="Whose faces."
+)
 @click.option(
     "--without", multiple=True, metavar="FAMILY", help="Leave a family of forgeries out, to see how others prepare."
 )
@@ -65,6 +65,9 @@ def main(
     Exit status: 0 done, 2 wrong usage, 5 a photo could not be read (another took its place), 7 output could not be
     written, 130 interrupted.
     """
+    with needs("train"):
+        from tinydf.data.layouts.listing import name_some
+        from tinydf.data.make_pairs import make_pairs, plan_pairs
     silent = quiet or json_path == STANDARD_OUTPUT
     workers = workers or _cores()
     plan = plan_pairs(data, split, pairs, seed, easy_share, without)

@@ -4,33 +4,47 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
+from tinydf.train_config import Method, Network, Part, TrainConfig
 from tinydf_runtime.command import OneLineCommand
-from tinydf_runtime.errors import UnavailableError, UsageError, needs
+from tinydf_runtime.errors import ExitCode, UnavailableError, UsageError, needs
+from tinydf_runtime.files import sha256_of
 from tinydf_runtime.progress import Progress
 
-with needs("train"):
+if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from tinydf.data.drawn_faces import write_drawn_faces
-    from tinydf.data.photos import Photo, read_photos
-    from tinydf.train import train
-    from tinydf.train_config import Method, Part, TrainConfig
+    from tinydf.data.photos import Photo
+    from tinydf.data.shards import PairPlan
 
 DEMO_FACES = 64
-DEMO_CONFIG = TrainConfig(steps=60, batch_pairs=8, patch_px=96, validate_every=30)
-"""Two minutes on two cores, and long enough to see the loss fall."""
+DEMO_CONFIG = TrainConfig(steps=30, batch_pairs=8, patch_px=96, validate_every=15)
+"""Less than five minutes on two busy cores, and long enough to see the loss fall."""
 DEFAULTS = TrainConfig()
 
 
 @click.command("tinydf-train", cls=OneLineCommand, epilog="Example: tinydf-train --data FACES --out RUN --patch-px 128")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder with photos of real faces and a faces.csv.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of faces that tinydf-prepare made, or photos with a faces.csv.",
+)
+@click.option(
+    "--pairs",
+    type=click.Path(path_type=Path),
+    metavar="PAIRS",
+    help="Learn from what tinydf-make-pairs makes of --data, even while it does, with the --easy-share given there.",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option(
-    "--init", default="none", show_default=True, metavar="lite1|imagenet|FILE|none", help="Weights to start from."
+    "--init",
+    default="none",
+    show_default=True,
+    metavar="lite1|imagenet|FILE|none",
+    help="Weights to start from; lite0 for efficientnet-lite0.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with the settings it was started with.")
 @click.option("--demo", is_flag=True, help="Train for minutes on drawn faces, with settings of its own.")
@@ -67,6 +81,13 @@ DEFAULTS = TrainConfig()
     help="Train all, or one part: residual is a good first run and takes minutes, deep takes hours.",
 )
 @click.option(
+    "--network",
+    type=click.Choice(get_args(Network)),
+    default=DEFAULTS.network,
+    show_default=True,
+    help="Train one of others by the same recipe, for tinydf-evaluate to compare.",
+)
+@click.option(
     "--method",
     type=click.Choice(get_args(Method)),
     default=DEFAULTS.method,
@@ -100,7 +121,7 @@ DEFAULTS = TrainConfig()
     type=click.FloatRange(0.5, 4),
     default=DEFAULTS.width,
     show_default=True,
-    help="Of the network's channels.",
+    help="Channels of tinydf as a multiple of the shipped network's.",
 )
 @click.option(
     "--teacher", type=click.Path(path_type=Path), help="Checkpoint to agree with, such as that of a wider network."
@@ -135,10 +156,11 @@ DEFAULTS = TrainConfig()
     "--precision", default=DEFAULTS.precision, show_default=True, metavar="32-true|bf16-mixed|16-mixed", help="AMP."
 )
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that make samples.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option("--quiet", is_flag=True, help="Print only errors.")
 @click.version_option(package_name="tinydf")
 def main(
     data: Path | None,
+    pairs: Path | None,
     out: Path,
     init: str,
     resume: bool,
@@ -149,6 +171,7 @@ def main(
     image_px: int,
     small_share: float,
     part: Part,
+    network: Network,
     method: Method,
     without: tuple[str, ...],
     learning_rate: float,
@@ -167,8 +190,18 @@ def main(
     precision: str,
     workers: int,
     quiet: bool,
-) -> None:
-    """Trains TinyDF on real faces, from which it makes forgeries on the way, or on a prepared set's forgeries."""
+) -> int:
+    """Trains TinyDF on real faces, from which it makes forgeries on the way, or on a prepared set's forgeries.
+
+    OUT gets tinydf.safetensors at the end, best.safetensors of the best validation so far, state.pt for --resume (every
+    few minutes and on Ctrl-C), history.csv and history.svg.
+
+    Exit status: 0 done, 2 wrong usage, 4 device or package missing, 5 a picture could not be read (others took its
+    place), 6 weights damaged, 7 output could not be written, 130 interrupted (--resume goes on).
+    """
+    with needs("train"):
+        from tinydf.data.skipped import Skipped
+        from tinydf.train import SKIPPED_NAME, train
     config = TrainConfig(
         seed=seed,
         steps=steps,
@@ -185,6 +218,7 @@ def main(
         part=part,
         method=method,
         without=list(without),
+        network=network,
         width=width,
         hard_share=hard_share,
         sam_radius=sam_radius,
@@ -192,7 +226,9 @@ def main(
     )
     if demo:
         config = replace(DEMO_CONFIG, seed=seed, precision=precision)
-    training, validation = _photos(data, out, demo)
+    if pairs is not None:
+        config = replace(config, easy_share=_plan_of(pairs, data).easy_share)
+    training, validation = _photos(data, out, demo, pairs is not None)
     fabric = _fabric(device, devices, precision)
     silent = quiet or not fabric.is_global_zero
     with Progress("train", total=config.steps, unit="steps", quiet=silent) as progress:
@@ -204,29 +240,61 @@ def main(
             fabric=fabric,
             init=init,
             teacher=teacher,
+            pairs=pairs,
             resume=resume,
             workers=workers,
             report=lambda at: progress.advance(at.step, loss=at.loss, auc=at.validation_auc),
         )
-    if fabric.is_global_zero and not quiet:
+    if not silent:
         click.echo(path)
+    left_out = Skipped(out / SKIPPED_NAME).line()
+    if left_out is not None and fabric.is_global_zero:
+        click.echo(f"tinydf-train: {left_out} {out / SKIPPED_NAME} lists them.", err=True)
+    return ExitCode.DONE if left_out is None else ExitCode.INPUT
 
 
-def _photos(data: Path | None, out: Path, demo: bool) -> tuple[list[Photo], list[Photo]]:
-    """Returns the pictures to train on and those to validate on."""
+def _plan_of(pairs: Path, data: Path | None) -> PairPlan:
+    """Returns what a folder of pairs holds.
+
+    Raises:
+        UnreadableInputError: It holds no pairs.
+        UsageError: They were made of another folder than ``data``, whose people could be those of validation.
+    """
+    from tinydf.data.photos import find_table
+    from tinydf.data.shards import read_plan
+
+    if data is None:
+        raise UsageError(f"--pairs {pairs}: goes with the --data FACES that the pairs were made of, for validation.")
+    plan, _ = read_plan(pairs)
+    table = find_table(data)
+    if table.is_file() and (found := sha256_of(table)) != plan.table_sha256:
+        raise UsageError(
+            f"{pairs}: was made of a table with SHA-256 {plan.table_sha256[:8]}, {table} has {found[:8]}. Give the "
+            "folder that the pairs were made of, or make them again: nobody may be trained on and validated on."
+        )
+    return plan
+
+
+def _photos(data: Path | None, out: Path, demo: bool, paired: bool) -> tuple[list[Photo], list[Photo]]:
+    """Returns the pictures to train on, none where pairs were made of them, and those to validate on."""
+    from tinydf.data.drawn_faces import write_drawn_faces
+    from tinydf.data.photos import read_photos
+
     if demo == (data is not None):
         raise UsageError("--data FACES or --demo: give exactly one of them.")
     if data is None:
         data = out / "drawn_faces"
         write_drawn_faces(data, DEMO_FACES)
-    training, validation = read_photos(data, "train"), read_photos(data, "val")
-    for split, photos in (("train", training), ("val", validation)):
-        if not photos:
+    training, validation = [] if paired else read_photos(data, "train"), read_photos(data, "val")
+    for split, photos, needed in (("train", training, not paired), ("val", validation, True)):
+        if needed and not photos:
             raise UsageError(f"{data}: no photo with a face in split {split}. Both train and val need some.")
     return training, validation
 
 
 def _fabric(device: str, devices: int, precision: str) -> Fabric:
+    from lightning_fabric import Fabric
+
     try:
         fabric = Fabric(accelerator=device, devices=devices, precision=precision)  # type: ignore[arg-type]
     except (ValueError, RuntimeError) as error:

@@ -8,26 +8,20 @@ from pathlib import Path
 
 import click
 
+from tinydf.facedetector.config import DetectorConfig
 from tinydf_runtime.command import OneLineCommand
 from tinydf_runtime.errors import ExitCode, UnavailableError, needs
 from tinydf_runtime.interrupt import stopping_on_interrupt
 from tinydf_runtime.progress import Progress
 
-with needs("train"):
-    import cv2
-    import torch
-
-    from tinydf.facedetector.photos import Pictures, add_second_look, read_photos
-    from tinydf.facedetector.scenes import LEAST_DOUBT, read_scenes
-    from tinydf.facedetector.teacher import look_again_cached
-    from tinydf.facedetector.threshold import set_threshold
-    from tinydf.facedetector.train import DetectorConfig, make_folder, train
-    from tinydf.facedetector.weights import load_detector
-
 _DEFAULTS = DetectorConfig()
 
 
-@click.command(cls=OneLineCommand, epilog="Example: tinydf-train-detector --data FACES --out RUN --steps 9000")
+@click.command(
+    "tinydf-train-detector",
+    cls=OneLineCommand,
+    epilog="Example: tinydf-train-detector --data FACES --out RUN --steps 9000",
+)
 @click.version_option(package_name="tinydf")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder with faces.csv and its photos.")
 @click.option(
@@ -106,6 +100,16 @@ def main(
     Exit status: 0 done, 2 wrong usage, 4 device missing, 5 the table cannot be read, 6 the state is damaged, 7 output
     could not be written, 130 interrupted (the state is saved; --resume goes on).
     """
+    with needs("train"):
+        import cv2
+        import torch
+
+        from tinydf.facedetector.photos import Pictures, add_second_look, read_photos
+        from tinydf.facedetector.scenes import LEAST_DOUBT, read_scenes
+        from tinydf.facedetector.teacher import look_again_cached
+        from tinydf.facedetector.threshold import set_threshold
+        from tinydf.facedetector.train import make_folder, train
+        from tinydf.facedetector.weights import load_detector
     # OpenCV's own threads would compete with the network's, and a worker forked while they run never gets its locks.
     cv2.setNumThreads(1)
     if threads:
@@ -165,6 +169,8 @@ def main(
 
 def _device(name: str) -> str:
     """Returns a device that torch has."""
+    import torch
+
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

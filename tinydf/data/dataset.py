@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import count, groupby
 from typing import TypeAlias
 
 import cv2
@@ -17,6 +17,7 @@ from tinydf.data.families.blending import Forger
 from tinydf.data.families.self_blend import self_blend
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair, cut_patch, make_pair
+from tinydf.data.skipped import Skipped, until_readable
 from tinydf_runtime.crop import CropRecipe
 
 MAP_CELL_PX = 16
@@ -89,9 +90,37 @@ class FixedPairs(Dataset[Pair]):
         return len(self._photos)
 
     def __getitem__(self, index: int) -> Pair:
-        """Makes the pair of photo ``index``."""
+        """Makes the pair of photo ``index``; beyond the last photo it is the first one's turn again."""
         cv2.setNumThreads(1)
-        return make_pair(self._photos[index], CropRecipe(), np.random.default_rng((self._seed, index)), self._forge)
+        photo = self._photos[index % len(self._photos)]
+        return make_pair(photo, CropRecipe(), np.random.default_rng((self._seed, index)), self._forge)
+
+
+class ReadablePairs(Dataset[Pair]):
+    """A series in which another pair takes the place of one whose picture cannot be read."""
+
+    def __init__(self, series: Dataset[Pair], length: int, skipped: Skipped) -> None:
+        """Sets the series up.
+
+        Args:
+            series: Gives pairs beyond its length too.
+            length: Number of pairs.
+            skipped: Remembers the pictures.
+        """
+        self._series, self._length, self._skipped = series, length, skipped
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Pair:
+        """Makes pair ``index``.
+
+        Raises:
+            UnreadableInputError: Picture after picture cannot be read.
+        """
+        # One more than the length leads to the next photo of a fixed series, and to a pair that is not in a drawn one.
+        places = count(index, self._length + 1)
+        return until_readable(lambda: self._series[next(places)], self._skipped)
 
 
 def group_sources(photos: Sequence[Photo]) -> tuple[list[list[Photo]], NDArray[np.float64]]:

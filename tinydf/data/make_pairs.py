@@ -13,8 +13,8 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from tinydf.data.families.table import shares_without
-from tinydf.data.manifest import PARQUET_NAME, Split
-from tinydf.data.photos import CSV_NAME, read_photos
+from tinydf.data.manifest import Split
+from tinydf.data.photos import find_table, read_photos
 from tinydf.data.processes import run_each
 from tinydf.data.samples import Pair
 from tinydf.data.series import colour_reals, training_pairs
@@ -73,10 +73,9 @@ def plan_pairs(
     """
     photos = colour_reals(read_photos(data, split))
     forgeries = shares_without(without)
-    table = data / PARQUET_NAME if (data / PARQUET_NAME).is_file() else data / CSV_NAME
     return PairPlan(
         crop_sha256=CropRecipe().sha256(),
-        table_sha256=sha256_of(table),
+        table_sha256=sha256_of(find_table(data)),
         split=split,
         photos=len(photos),
         meshes=sum(photo.mesh is not None for photo in photos),

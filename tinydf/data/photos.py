@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-import cv2
 import numpy as np
 
 from tinydf.data.face_mesh import Mesh, read_meshes
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.manifest import PARQUET_NAME, FaceRow, Label, Split, read_table
 from tinydf_runtime.errors import UnreadableInputError
+from tinydf_runtime.reading import picture
 from tinydf_runtime.types import BoxXYXY, Face, Image
 
 CSV_NAME = "faces.csv"
@@ -56,15 +56,18 @@ class Photo:
 
 
 def read_image(photo: Photo) -> Image:
-    """Reads a photo, H x W x 3, BGR, uint8.
+    """Reads a photo as the runtime does, H x W x 3, BGR, uint8.
 
     Raises:
-        UnreadableInputError: It cannot be read.
+        UnreadableInputError: It is missing, cut off (a decoder would fill the rest with grey), or no image.
+        MissingExtraError: It is HEIC, and the library for it is not installed.
     """
-    image = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise UnreadableInputError(f"{photo.path}: cannot be read as an image. Remove it from the table.")
-    return np.asarray(image, dtype=np.uint8)
+    return picture.read_image(photo.path)
+
+
+def find_table(folder: Path) -> Path:
+    """Returns the path of a folder's table, ``faces.parquet`` if there is one; whether it exists is not checked."""
+    return folder / (PARQUET_NAME if (folder / PARQUET_NAME).is_file() else CSV_NAME)
 
 
 def read_photos(folder: Path, split: Split) -> list[Photo]:
@@ -80,11 +83,10 @@ def read_photos(folder: Path, split: Split) -> list[Photo]:
         UnreadableInputError: The table is missing, lacks a column, or puts one identity into two splits; or the meshes
             cannot be read.
     """
-    if (folder / PARQUET_NAME).is_file():
+    table = find_table(folder)
+    if table.name == PARQUET_NAME:
         rows = list(read_table(folder))
-        _refuse_leaks(
-            folder / PARQUET_NAME, ((f"{row.source}/{name}", row.split) for row in rows for name in row.identities)
-        )
+        _refuse_leaks(table, ((f"{row.source}/{name}", row.split) for row in rows for name in row.identities))
         return [_picture(folder, row) for row in rows if row.split == split]
     return _read_csv(folder, split)
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from tinydf.data.dataset import AlternatingPairs, FixedPairs, PairSeries
+from tinydf.data.dataset import AlternatingPairs, FixedPairs, PairSeries, ReadablePairs
 from tinydf.data.families.table import Mixture, shares_without
 from tinydf.data.labelled import LabelledPairs
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair
 from tinydf.data.shards import ShardPairs
+from tinydf.data.skipped import Skipped
 from tinydf.train_config import TrainConfig
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import UsageError
@@ -27,6 +28,7 @@ def training_pairs(
     seed: int,
     easy: int = 0,
     folder: Path | None = None,
+    skipped: Skipped | None = None,
 ) -> Dataset[Pair]:
     """Returns the series that the run's method asks for.
 
@@ -37,13 +39,19 @@ def training_pairs(
         seed: Seed of all randomness.
         easy: Number of pairs over which the forgeries made here grow from coarse to subtle.
         folder: Pairs that ``tinydf-make-pairs`` made, or is making, to be read in place of making them here.
+        skipped: Remembers pictures that cannot be read, whose places others take; without it they end the run.
 
     Raises:
         UsageError: The pictures, or the pairs in the folder, are not what the run needs.
-        UnreadableInputError: The folder holds no pairs.
+        UnreadableInputError: The folder holds no pairs, or a damaged file.
     """
     if folder is not None:
         return _made_before(config, folder, length, seed)
+    made = _made_here(config, pictures, length, seed, easy)
+    return made if skipped is None else ReadablePairs(made, length, skipped)
+
+
+def _made_here(config: TrainConfig, pictures: Sequence[Photo], length: int, seed: int, easy: int) -> Dataset[Pair]:
     if config.method == "supervised":
         return LabelledPairs(pictures, config.patch_px, length, seed)
     reals = colour_reals(pictures)
@@ -68,22 +76,39 @@ def _made_before(config: TrainConfig, folder: Path, length: int, seed: int) -> D
             f"made; the run asks for {', '.join(wanted)}. Give both commands the same --without, and make the pairs "
             "with this version."
         )
+    pairs.check_files()
     return pairs
 
 
-def validation_pairs(config: TrainConfig, pictures: Sequence[Photo]) -> Dataset[Pair]:
+def validation_pairs(config: TrainConfig, pictures: Sequence[Photo], skipped: Skipped) -> Dataset[Pair]:
     """Returns pairs of the validation split, always the same: forgeries of the set, or made from an even selection.
 
     Every family is among those that are made, also the ones that the run trains without.
+
+    Args:
+        config: The run.
+        pictures: Of the validation split.
+        skipped: Remembers pictures that cannot be read, whose places the next ones take.
 
     Raises:
         UsageError: The pictures are not what the method needs.
     """
     if config.method == "supervised":
-        return LabelledPairs(pictures, CropRecipe().side_px, min(VALIDATION_PAIRS, len(pictures)), config.seed)
+        length = min(VALIDATION_PAIRS, len(pictures))
+        labelled = LabelledPairs(pictures, CropRecipe().side_px, length, config.seed)
+        return ReadablePairs(labelled, length, skipped)
+    chosen = validation_photos(pictures)
+    return ReadablePairs(FixedPairs(chosen, config.seed, Mixture(chosen)), len(chosen), skipped)
+
+
+def validation_photos(pictures: Sequence[Photo]) -> list[Photo]:
+    """Returns an even selection of the pictures that forgeries are made from: those that a run is validated on.
+
+    Raises:
+        UsageError: There are none.
+    """
     reals = colour_reals(pictures)
-    chosen = reals[:: -(-len(reals) // VALIDATION_PAIRS)]
-    return FixedPairs(chosen, config.seed, Mixture(chosen))
+    return reals[:: -(-len(reals) // VALIDATION_PAIRS)]
 
 
 def colour_reals(pictures: Sequence[Photo]) -> list[Photo]:

@@ -157,6 +157,16 @@ class ShardPairs(Dataset[Pair]):
     def __len__(self) -> int:
         return self._length
 
+    def check_files(self) -> None:
+        """Looks into every file that is there: a run of many hours should not end at a damaged one.
+
+        Raises:
+            UnreadableInputError: One is damaged.
+        """
+        for shard in range(self.plan.shards):
+            if (path := shard_path(self._folder, shard)).exists():
+                _open(path, len(self.plan.indices(shard)))
+
     def __getitem__(self, index: int) -> Pair:
         """Returns pair ``index``.
 

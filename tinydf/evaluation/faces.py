@@ -16,7 +16,7 @@ from tinydf.data.families.blending import Forger
 from tinydf.data.families.table import forgery_families
 from tinydf.data.manifest import PARQUET_NAME, FaceRow, Split, read_table
 from tinydf.data.photometry import as_image
-from tinydf.data.photos import CSV_NAME, Photo, read_photos
+from tinydf.data.photos import Photo, find_table, read_photos
 from tinydf.data.samples import make_pair
 from tinydf.data.windows import measure_sharpness
 from tinydf.evaluation.perturbations import Perturbation
@@ -212,7 +212,7 @@ def open_faces(folder: Path, split: Split, recipe: CropRecipe, limit: int | None
         UnreadableInputError: The table is missing or damaged.
         UsageError: The split is empty.
     """
-    table = folder / (PARQUET_NAME if (folder / PARQUET_NAME).is_file() else CSV_NAME)
+    table = find_table(folder)
     rows = [row for row in read_table(folder) if row.split == split] if table.name == PARQUET_NAME else []
     if any(row.label == "fake" for row in rows):
         chosen = set(spread(list(dict.fromkeys(_video(row) for row in rows)), limit))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from tinydf.facedetector.config import Draw
 from tinydf.facedetector.mosaic import Composer, Sample
 from tinydf.facedetector.world import WorldComposer
 from tinydf_runtime.interrupt import leave_interrupts_to_parent
@@ -32,14 +33,6 @@ class Batch(NamedTuple):
     landmarks: Tensor
     present: Tensor
     doubtful_xyxy: Tensor
-
-
-class Draw(NamedTuple):
-    """Which picture: its step, its place in the batch and its side in pixels."""
-
-    step: int
-    place: int
-    side_px: int
 
 
 class ComposedPictures(Dataset[Sample]):

@@ -10,14 +10,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tinydf.facedetector.dataset import Batch, ComposedPictures, Draw, batches
+from tinydf.facedetector.config import DetectorConfig
+from tinydf.facedetector.dataset import Batch, ComposedPictures, batches
 from tinydf.facedetector.loss import Losses, detection_losses
 from tinydf.facedetector.mine import mistakes_kept, with_mistakes
 from tinydf.facedetector.model import FaceDetectorNet, cell_strides
@@ -39,65 +40,6 @@ from tinydf_runtime.files import write_atomically
 
 logger = logging.getLogger(__name__)
 NAME = "tinydf-facedetector"
-
-
-@dataclass(frozen=True, slots=True)
-class DetectorConfig:
-    """All that decides a run, apart from the photos.
-
-    Attributes:
-        steps: Optimiser steps of the whole run.
-        batch_size: Pictures a step.
-        small_side_px: Side of the pictures at first.
-        side_px: Side of most pictures after ``grow_at``, and of those for validation.
-        large_side_px: Side of the others after ``grow_at``: faces of more than ``side_px`` occur in them.
-        grow_at: Step from which pictures are large.
-        bind_levels_at: Step from which a face is taught only to the strides that suit its size.
-        learning_rate: The highest.
-        weight_decay: Of AdamW.
-        warmup_steps: Over which the learning rate rises.
-        decay_share: Last part of the run, over which it falls to zero.
-        average_decay: Of the moving average of the weights.
-        average_from: Step at which the average starts anew, once what is taught has changed.
-        clip_norm: Largest norm of the gradient.
-        validate_every: Steps between validations and checkpoints.
-        validation_pictures: How many.
-        seed: Of weights and pictures.
-    """
-
-    steps: int = 9000
-    batch_size: int = 16
-    small_side_px: int = 256
-    side_px: int = 320
-    large_side_px: int = 640
-    grow_at: int = 4500
-    bind_levels_at: int = 0
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.01
-    warmup_steps: int = 400
-    decay_share: float = 0.35
-    average_decay: float = 0.999
-    average_from: int = 0
-    clip_norm: float = 20.0
-    validate_every: int = 500
-    validation_pictures: int = 300
-    mine_every: int = 0
-    seed: int = 1
-
-    def learning_rate_at(self, step: int) -> float:
-        """Returns the learning rate of a step."""
-        rise = min(1.0, (step + 1) / max(self.warmup_steps, 1))
-        fall = min(1.0, (self.steps - step) / max(self.steps * self.decay_share, 1.0))
-        return self.learning_rate * min(rise, fall)
-
-    def batch_at(self, step: int) -> list[Draw]:
-        """Returns the pictures of a step: small ones first, then large ones, every third time a few very large ones."""
-        side_px = self.small_side_px
-        if step >= self.grow_at:
-            side_px = self.large_side_px if step % 3 == 2 else self.side_px
-        # Very large pictures come in so small a number that a step costs the same.
-        count = max(1, self.batch_size * self.side_px**2 // max(side_px, self.side_px) ** 2)
-        return [Draw(step, place, side_px) for place in range(count)]
 
 
 def train(

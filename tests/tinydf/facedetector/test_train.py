@@ -14,10 +14,11 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from tinydf.cli.train_detector import main
-from tinydf.facedetector.dataset import ComposedPictures, Draw, collate
+from tinydf.facedetector.config import DetectorConfig, Draw
+from tinydf.facedetector.dataset import ComposedPictures, collate
 from tinydf.facedetector.mosaic import Composer
 from tinydf.facedetector.photos import Photo, Pictures
-from tinydf.facedetector.train import DetectorConfig, train
+from tinydf.facedetector.train import train
 from tinydf.facedetector.weights import SHIPPED, load_detector
 from tinydf.facedetector.world import WorldComposer
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError
