@@ -144,21 +144,27 @@ def _multiply_adds() -> int:
 
 
 def _chain(config: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns the settings of the runs that led to a network, the first run first."""
+    """Returns the settings of the runs that led to a network, the first run first.
+
+    A run that started from joined branches goes back to the runs of its own branch.
+    """
     origin = config.get("started_from") or {}
-    earlier = _chain(origin["checkpoint"]) if "checkpoint" in origin else []
-    return [*earlier, {name: value for name, value in config.items() if name != "started_from"}]
+    before = origin.get("checkpoint", {})
+    before = before["parts"][config["part"]] if "parts" in before else before
+    run = {name: value for name, value in config.items() if name != "started_from"}
+    return [*(_chain(before) if before else []), run | ({"init": "lite1"} if "backbone" in origin else {})]
 
 
 def _command(number: int, run: dict[str, Any], previous: dict[str, Any] | None) -> str:
-    start = "none"
+    start = run.get("init", "none")
     if previous is not None:
         stopped = previous["step"] < previous["steps"]
         start = f"RUN{number - 1}/{STATE_NAME if stopped else MODEL_NAME}"
     options = [
         f"--{name.replace('_', '-')} {run[name]}"
         for name in (
-            *("seed", "steps", "batch_pairs", "patch_px", "part", "learning_rate", "warmup_share", "easy_share"),
+            *("seed", "steps", "batch_pairs", "patch_px", "image_px", "small_share", "part", "learning_rate"),
+            *("warmup_share", "easy_share"),
             *("ema_decay", "precision"),
         )
         if name in run
@@ -179,7 +185,8 @@ def _commands(config: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
             lines.append(_command(len(runs), run, chain[place - 1] if place else None))
     if parts is not None:
         deep, residual = (f"RUN{number}/{MODEL_NAME}" for number in (len(chains[0]), len(runs)))
-        command = f"python scripts/join_parts.py --deep {deep} --residual {residual} --data FACES --out LAST"
+        count = f" --count {config['validation']['photos']}" if "validation" in config else ""
+        command = f"python scripts/join_parts.py --deep {deep} --residual {residual} --data FACES{count} --out LAST"
         lines.append(f"{len(runs) + 1}. `{command}`")
     return lines, runs
 
@@ -212,6 +219,7 @@ def _describe(
             f"| {name} | {one.value:.3f} | {one.low:.3f} to {one.high:.3f} |" for name, one in sources.items()
         ),
         commands="\n".join(commands),
+        validation="\n".join(f"- {line}" for line in checkpoint.config.get("validation", {}).get("figures", [])),
         pairs=f"{sum(run['step'] * run['batch_pairs'] for run in runs):,}",
         real_deepfakes=card_section(sha256_of(DEFAULT_PATH)),
         settings=json.dumps(dict(checkpoint.config), sort_keys=True),
