@@ -31,7 +31,7 @@ from tinydf_runtime.types import Face
 
 LOST = 0.01
 """Share of the people in made clips, small and coarsely coded ones among them, that may go unjudged."""
-STEPS = tuple(round(0.7 + step / 100, 2) for step in range(29))
+STEPS = tuple(round(0.5 + step / 100, 2) for step in range(49))
 SAMPLED = 2
 """Every second frame of a made clip is looked at: five a second."""
 

@@ -16,7 +16,7 @@ import click
 import numpy as np
 
 from measure_real_people import measured_spec
-from scored_clips import Clip, read_clips
+from scored_clips import Clip, certain_score, read_clips
 from tinydf.intervals import wilson
 from tinydf.metrics import auc
 from tinydf_runtime.aggregate import judge_input, judge_track, judge_tracks
@@ -201,7 +201,7 @@ def compare(clips: Sequence[Clip], spec: ModelSpec) -> list[str]:
     order = list(dict.fromkeys(clip.person for clip in clips))
     measured = {person for place, person in enumerate(order) if place % 2 == 0}
     own = measured_spec([clip for clip in clips if clip.person in measured], spec, fit=False)
-    rule = DecisionRule(own.threshold, own.threshold, own.real_people)
+    rule = DecisionRule(own.threshold, own.threshold, own.real_people, certain_score())
     real, forged = (
         [clip for clip in clips if clip.kind == kind and clip.person not in measured] for kind in ("real", "forged")
     )

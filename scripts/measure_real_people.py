@@ -18,14 +18,14 @@ import click
 import numpy as np
 import torch
 
-from scored_clips import Clip, read_clips
+from scored_clips import Clip, certain_score, read_clips
 from tinydf.checkpoint import load_checkpoint, save_checkpoint
 from tinydf.evaluation.operating_point import DIGITS, FPR_SHARES
 from tinydf.metrics import fit_temperature
 from tinydf_runtime.embedded import DEFAULT_MODEL
 from tinydf_runtime.engine import open_engine
 from tinydf_runtime.judging.real_people import RealScores
-from tinydf_runtime.judging.rule import DecisionRule
+from tinydf_runtime.judging.rule import MINIMUM_FACES, DecisionRule
 from tinydf_runtime.spec import ModelSpec
 
 THRESHOLD_SHARE = 0.1
@@ -36,7 +36,8 @@ FEWEST_PEOPLE = 4
 
 def logits_of(clips: Sequence[Clip], kind: str, spec: ModelSpec) -> list[float]:
     """Returns the logits of the clips of one kind that get a probability."""
-    rule = DecisionRule(spec.threshold, minimum_faces=1) if kind == "picture" else DecisionRule(spec.threshold)
+    fewest = 1 if kind == "picture" else MINIMUM_FACES
+    rule = DecisionRule(spec.threshold, certain_score=certain_score(), minimum_faces=fewest)
     found = (clip.logit(rule) for clip in clips if clip.kind == kind)
     return [logit for logit in found if logit is not None]
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from tinydf_runtime.aggregate import judge_input, judge_tracks
+from tinydf_runtime.detect import FaceDetector
+from tinydf_runtime.embedded import DEFAULT_DETECTOR
 from tinydf_runtime.judging.evidence import to_logit
 from tinydf_runtime.judging.rule import MINIMUM_FACES, DecisionRule
 from tinydf_runtime.types import FaceQuality, FaceScore
@@ -47,6 +49,11 @@ class Clip:
         """Returns the logit of its probability, None where it gets none."""
         probability = judge_input([verdict for verdict, _ in judge_tracks(self.tracks, rule)])[1]
         return None if probability is None else to_logit(probability)
+
+
+def certain_score() -> float:
+    """Returns the median detection score from which the shipped detector believes a track."""
+    return FaceDetector(DEFAULT_DETECTOR, threads=1).certain_score
 
 
 def read_clips(path: Path) -> list[Clip]:
