@@ -58,7 +58,7 @@ def test_room_is_left_on_each_side_as_far_as_the_frame_reaches(frame: Image) -> 
 
 def test_a_face_outside_of_the_frame_has_none(frame: Image) -> None:
     assert cut_window(frame, Face((400.0, 10.0, 460.0, 80.0), POINTS, 0.9), RECIPE) is None
-    assert cut_window(frame, Face((245.0, 10.0, 305.0, 70.0), POINTS, 0.9), RECIPE) is None
+    assert cut_window(frame, Face((255.0, 10.0, 315.0, 70.0), POINTS, 0.9), RECIPE) is None
 
 
 def test_landmarks_move_with_the_box(frame: Image) -> None:

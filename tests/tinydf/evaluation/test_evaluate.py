@@ -82,7 +82,7 @@ def test_real_photos_alone_say_that_their_forgeries_are_made_by_code(drawn_folde
     found = evaluate(scorer, open_faces(drawn_folder, "train", scorer.spec.crop, limit=2))
     assert all(name in found.notes[0] for name in ("made by code", "no figures on real deepfakes"))
     methods = [one for one in found.slices if one.kind == "method"]
-    assert len(methods) == 7
+    assert len(methods) == 9
     assert all(one.name.startswith("made by code: ") for one in methods)
     assert all((one.counts.real_videos, one.counts.fake_videos) == (2, 2) for one in methods)
 

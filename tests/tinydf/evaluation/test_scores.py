@@ -65,7 +65,7 @@ def test_a_missing_photo_is_named_once_and_gives_its_face_to_nobody(tmp_path: Pa
     scored, failures = score_faces(faces, scorer, (UNCHANGED,))
     (failure,) = failures
     assert photos[1].path.name in failure.reason
-    assert len(scored.faces) == 2 * 7 * (len(photos) - 1)
+    assert len(scored.faces) == 2 * 9 * (len(photos) - 1)
 
 
 def test_another_temperature_stretches_every_logit(two_methods: Path, scorer: Scorer) -> None:
