@@ -77,11 +77,12 @@ def _write_graph(job: ExportJob) -> ModelProto:
     if job.spec.precision not in ("w8", "int8"):
         return job.graph
     layers = quantizable_layers(job.graph)
-    if job.spec.precision == "w8" or job.table is None:
-        return compress_weights(job.graph, layers)
+    kept_float = set() if job.table is None else set(job.table.float_layers)
     # Layers that gain nothing by 8-bit activations, such as those on single values, are smaller all the same.
-    kept_float = set(job.table.float_layers)
-    return compress_weights(quantize_for(job, "coreml"), [name for name in layers if name not in kept_float])
+    layers = [name for name in layers if name not in kept_float]
+    if job.spec.precision == "w8":
+        return compress_weights(job.graph, layers)
+    return compress_weights(quantize_for(job, "coreml"), layers)
 
 
 def _with_spec(package: Package, spec: ModelSpec, golden_text: str) -> Package:

@@ -76,7 +76,7 @@ def test_photos_alone_come_with_a_forgery_each_and_sources_balanced(photos: Path
     assert np.array_equal(found.cluster[::2], found.cluster[1::2])
     assert (found.crops[::2] != found.crops[1::2]).any(axis=(1, 2, 3)).all()
     assert (found.source == "few").sum() == 8
-    assert len(set(found.method[found.forged])) == 7
+    assert len(set(found.method[found.forged])) == 8
     assert set(found.method[~found.forged]) == {"real"}
     assert (found.face_px == 113).all()
     assert (found.sharpness > 0).all() and (found.bits_per_pixel > 0).all()

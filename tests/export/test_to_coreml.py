@@ -17,7 +17,7 @@ from tinydf_calibration.dialects import DIALECTS
 from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors, quantize_model
 from tinydf_calibration.range_methods import choose_ranges
 from tinydf_calibration.ranges import observe
-from tinydf_calibration.table import CalibrationTable, graph_hash
+from tinydf_calibration.table import CalibrationTable, graph_hash, read_table
 from tinydf_export import ExportedModel, cli, export, parity, to_coreml
 from tinydf_export.float_graph import build_float_graph
 from tinydf_export.golden import draw_golden_crops
@@ -26,6 +26,7 @@ from tinydf_export.mil_interpreter import open_interpreter, run_program
 from tinydf_export.mlpackage import convert_program, write_package
 from tinydf_export.onnx_to_mil import build_program
 from tinydf_export.parity import score_eagerly
+from tinydf_export.shipped import SHIPPED_TABLE
 from tinydf_export.verify import TOLERANCE
 from tinydf_export.weight_only import compress_weights
 from tinydf_runtime.engines.coreml_package import coremltools, read_description
@@ -85,7 +86,7 @@ def halved(export_to: Export) -> ExportedModel:
 
 @pytest.fixture(scope="module")
 def stored(export_to: Export) -> ExportedModel:
-    return export_to("w8")
+    return export_to("w8", read_table(SHIPPED_TABLE))
 
 
 @pytest.fixture(scope="module")
@@ -152,13 +153,13 @@ def test_package_says_what_it_is(stored: ExportedModel, quantized: ExportedModel
     assert [value.name for value in description.output] == ["fake_probability", "forgery_map"]
     spec = ModelSpec.from_json(description.metadata.userDefined[METADATA_KEY], "stored")
     assert spec == stored.spec
-    assert (spec.precision, spec.calibration_sha256) == ("w8", None)
+    assert (spec.precision, spec.calibration_sha256) == ("w8", read_table(SHIPPED_TABLE).sha256())
     assert (quantized.spec.precision, quantized.spec.calibration_sha256) == ("int8", table.sha256())
     assert "coremltools" in spec.versions
 
 
 def test_two_exports_are_equal(stored: ExportedModel, export_to: Export, tmp_path: Path) -> None:
-    again = export_to("w8", out=tmp_path / "again.mlpackage")
+    again = export_to("w8", read_table(SHIPPED_TABLE), out=tmp_path / "again.mlpackage")
     for path in (path for path in stored.path.rglob("*") if path.is_file()):
         assert (again.path / path.relative_to(stored.path)).read_bytes() == path.read_bytes(), path
 
@@ -168,7 +169,7 @@ def test_bound_that_is_missed_leaves_nothing(
 ) -> None:
     monkeypatch.setitem(TOLERANCE, "w8", 0.0)
     with pytest.raises(QualityError):
-        export_to("w8", out=tmp_path / "m.mlpackage")
+        export_to("w8", read_table(SHIPPED_TABLE), out=tmp_path / "m.mlpackage")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tinydf_runtime.cli import main
+from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.findings import InputReport
 from tinydf_runtime.report import SCHEMA_FILE
 from tinydf_runtime.spec import ModelSpec
@@ -40,7 +41,7 @@ def face(green: int) -> Image:
 
 @pytest.fixture
 def tool(make_classifier: Callable[..., Path], tiny_detector: Path) -> Tool:
-    engine = make_classifier(ModelSpec("tiny-green", threshold=0.12))
+    engine = make_classifier(ModelSpec("tiny-green", CropRecipe(margin=0.05), threshold=0.12))
 
     def run(*arguments: object) -> Result:
         fixed = ["--engine", str(engine), "--detector", str(tiny_detector), "--threads", "1"]

@@ -114,9 +114,11 @@ def open_session(path: Path, device: str, threads: int | None) -> onnxruntime.In
     # Spinning threads burn the cores that decode the video while they wait.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    if lacks_vnni() and _HALF_SCALES not in model:
-        # 8-bit products would saturate at 16 bit there, unless slower kernels are asked for. For weights with float16
-        # scales ONNX Runtime 1.30 would write nodes that it then refuses.
+    if _HALF_SCALES in model:
+        # Fused, such a graph would round otherwise than it says, and than TensorRT does.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    elif lacks_vnni():
+        # 8-bit products would saturate at 16 bit there, unless slower kernels are asked for.
         options.add_session_config_entry("session.x64quantprecision", "1")
     providers = list(dict.fromkeys([PROVIDERS[device], PROVIDERS["cpu"]]))
     try:
