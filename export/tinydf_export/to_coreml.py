@@ -79,7 +79,7 @@ def _write_graph(job: ExportJob) -> ModelProto:
     layers = quantizable_layers(job.graph)
     kept_float = set() if job.table is None else set(job.table.float_layers)
     # Layers that gain nothing by 8-bit activations, such as those on single values, are smaller all the same.
-    layers = [name for name in layers if name not in kept_float]
+    layers = tuple(name for name in layers if name not in kept_float)
     if job.spec.precision == "w8":
         return compress_weights(job.graph, layers)
     return compress_weights(quantize_for(job, "coreml"), layers)

@@ -4,9 +4,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tinydf.forgery import TinyDF
 from tinydf.forgery.backbone import TinyNet
+from tinydf.initial import initial_network
 from tinydf.pretrained import fetch_imagenet_weights, load_backbone
-from tinydf.train import initial_network
 from tinydf_runtime.errors import ModelFileError, UnavailableError
 
 
@@ -20,7 +21,7 @@ def timm_file(tmp_path: Path) -> Path:
 
 def test_weights_load_by_name_and_the_classifier_is_left_out(timm_file: Path) -> None:
     network, origin = initial_network(str(timm_file))
-    assert origin is not None
+    assert origin is not None and isinstance(network, TinyDF)
     torch.manual_seed(1)
     expected = TinyNet().state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in network.backbone.state_dict().items())
