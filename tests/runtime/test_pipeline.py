@@ -225,6 +225,7 @@ def test_several_threads_get_what_one_gets(
         together = list(pool.map(lambda _: analyzer.analyze_input(path), range(8)))
         alone = analyzer.analyze_input(path)
     assert alone.status == "ok"
+    assert [(item.status, item.message) for item in together if item.status != "ok"] == []
     assert {replace(item, timing=alone.timing) for item in together} == {alone}
 
 
