@@ -43,12 +43,13 @@ def ask_server(request: bytes, memory: int) -> socket.socket:
     ours, theirs = socket.socketpair()
     with theirs:
         for last in (False, True):
+            control = running()
             try:
-                socket.send_fds(running(), [request], [theirs.fileno(), memory])
+                socket.send_fds(control, [request], [theirs.fileno(), memory])
                 return ours
             except OSError as error:
-                # It was killed from outside. One more is started.
-                stop()
+                # It was killed from outside. One more is started, unless another thread has done so.
+                stop(control)
                 if last:
                     ours.close()
                     raise UnavailableError(f"decoding process: does not answer ({error}). {_ADVICE}") from error
@@ -86,11 +87,15 @@ def running() -> socket.socket:
         return ours
 
 
-def stop() -> None:
-    """Ends the server, where this process has started one, and waits for it."""
+def stop(only: socket.socket | None = None) -> None:
+    """Ends the server, where this process has started one, and waits for it.
+
+    Args:
+        only: Its socket for requests: a server that was started since is left alone. None ends any.
+    """
     global _running
     with _lock:
-        if _running is None or _running[0] != os.getpid():
+        if _running is None or _running[0] != os.getpid() or only not in (None, _running[2]):
             return
         _, process, control = _running
         _running = None
