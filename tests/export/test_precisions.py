@@ -114,9 +114,8 @@ def test_fp16_keeps_every_layer_and_tells_its_largest_value(
     assert 0 < found.spec.proof["half"]["largest"] < 65504
     assert found.size_bytes < 12_000_000
     layers = compare_files(found.path, exported.path)
-    # Powers of the splines' distances are nearly all zero, and the logits of this network are centred on zero, so that
-    # a small difference is large beside them.
-    assert {layer.operator for layer in layers if not layer.good} <= {"Mul", "Gemm"}
+    # Powers of the splines' distances are nearly all zero, so that a small difference is large beside them.
+    assert {layer.operator for layer in layers if not layer.good} <= {"Mul"}
     assert sum(layer.good for layer in layers) > 0.97 * len(layers)
 
 
