@@ -33,7 +33,9 @@ def compress_weights(model: ModelProto, layers: Collection[str]) -> ModelProto:
         if node.op_type == "Conv" and node.name in layers and node.input[1] in constants:
             name = f"{node.name}_weight"
             weight = numpy_helper.to_array(constants[node.input[1]])
-            stored, scales = quantize_weight(weight.astype(np.float32), half=True)
+            # Core ML takes no subnormal scale: one nearly dead channel would keep its whole layer in float16.
+            smallest = np.full(len(weight), np.finfo(np.float16).tiny, np.float32)
+            stored, scales = quantize_weight(weight.astype(np.float32), smallest, half=True)
             zeros = np.zeros(scales.shape, np.int8)
             parts: dict[str, NDArray[Any]] = {"quantized": stored, "scale": scales, "zero_point": zeros}
             for part, values in parts.items():
