@@ -326,15 +326,6 @@ def tensorrt_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
         del sys.modules[name]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts what runs OpenVINO's 8-bit kernels last.
-
-    On processors with AMX they enlarge the state that a signal saves; a small signal stack, such as faulthandler's,
-    then overflows at the next signal that is handled, and the process ends. faulthandler is off for the same reason.
-    """
-    items.sort(key=lambda item: "openvino" in item.path.name or item.path.name == "test_exports.py")
-
-
 @pytest.fixture(scope="session")
 def run_on_terminal() -> Callable[..., tuple[int, str, str]]:
     """Runs Python with a terminal of 120 columns for stderr.

@@ -24,7 +24,7 @@ from tinydf_export.proof import MAX_AUC_DROP
 from tinydf_export.targets import ExportedModel
 from tinydf_runtime.engine import load_engine
 from tinydf_runtime.engines.openvino_engine import WEIGHTS_KEY
-from tinydf_runtime.engines.quiet_openvino import openvino
+from tinydf_runtime.engines.quiet_openvino import core, openvino
 from tinydf_runtime.files import write_atomically
 from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec, Precision
@@ -109,7 +109,7 @@ def convert(model: onnx.ModelProto, *, half: bool) -> Pair:
     # Not above, where it would be imported before the telemetry is off.
     from openvino._offline_transformations import apply_moc_transformations
 
-    converted = openvino.Core().read_model(model.SerializeToString(deterministic=True))
+    converted = core().read_model(model.SerializeToString(deterministic=True))
     # What convert_model does too, but that sends statistics of use over the network.
     apply_moc_transformations(converted, cf=True)
     _share_numbers(converted)

@@ -23,6 +23,7 @@ from tinydf_export.golden import draw_golden_crops  # noqa: E402
 from tinydf_export.verify import TOLERANCE, verify_model  # noqa: E402
 from tinydf_runtime.engine import open_engine  # noqa: E402
 from tinydf_runtime.engines.onnxruntime_engine import lacks_vnni  # noqa: E402
+from tinydf_runtime.engines.quiet_openvino import core  # noqa: E402
 from tinydf_runtime.errors import OutputError, QualityError  # noqa: E402
 from tinydf_runtime.files import write_atomically  # noqa: E402
 
@@ -113,10 +114,10 @@ def test_openvino_computes_each_8_bit_convolution_as_the_graph_says(
         layer = extractor.extract_model([pair[-1]], [node.output[0]])
         values = np.random.default_rng(0).uniform(-1, 6, shapes[pair[-1]]).astype(np.float32)
         expected = _run_plainly(layer, values)
-        read = openvino.Core().read_model(layer.SerializeToString())
+        read = core().read_model(layer.SerializeToString())
         read.reshape(values.shape)
         settings = {"INFERENCE_PRECISION_HINT": "f32"}
-        found = openvino.Core().compile_model(read, "CPU", settings)([values])[0]
+        found = core().compile_model(read, "CPU", settings)([values])[0]
         assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max(), node.name
     assert len(checked) > 20
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +17,7 @@ openvino = pytest.importorskip("openvino")
 from tinydf_runtime.crop import CropRecipe  # noqa: E402
 from tinydf_runtime.engine import open_engine  # noqa: E402
 from tinydf_runtime.engines import openvino_engine  # noqa: E402
+from tinydf_runtime.engines.quiet_openvino import core  # noqa: E402
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError  # noqa: E402
 from tinydf_runtime.spec import METADATA_KEY, ModelSpec  # noqa: E402
 
@@ -23,7 +26,7 @@ SPEC = ModelSpec(name="tiny-green")
 
 def write_pair(onnx_path: Path, path: Path, spec: str | None = None, weights_sha256: str | None = None) -> Path:
     """Writes a classifier as OpenVINO IR with the metadata that the engine asks for."""
-    model = openvino.Core().read_model(onnx_path)
+    model = core().read_model(onnx_path)
     weights = path.with_suffix(".bin")
     openvino.serialize(model, path, weights)
     model.set_rt_info(SPEC.to_json() if spec is None else spec, [METADATA_KEY])
@@ -74,6 +77,28 @@ def test_threads_score_at_once_and_results_outlive_the_next_call(pair: Path) -> 
     np.testing.assert_array_equal(found, expected * 4)
 
 
+SIGNAL_AFTER_RELEASE = """
+import gc, os, signal, sys, threading
+from pathlib import Path
+import numpy as np
+from tinydf_runtime.engine import open_engine
+held = [open_engine(Path(sys.argv[1]), threads=1)]
+held[0].score(np.zeros((1, 224, 224, 3), np.uint8))
+release = threading.Thread(target=lambda: (held.clear(), gc.collect()))
+release.start()
+release.join()
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal stacks")
+def test_a_signal_is_handled_after_another_thread_released_the_engine(pair: Path) -> None:
+    command = [sys.executable, "-c", SIGNAL_AFTER_RELEASE, str(pair)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["handled"]), done.stderr
+
+
 def test_weights_that_are_cut_exchanged_or_gone_are_refused(pair: Path, tmp_path: Path) -> None:
     path, weights = tmp_path / "copy.xml", tmp_path / "copy.bin"
     path.write_bytes(pair.read_bytes())
@@ -116,7 +141,7 @@ def test_a_device_that_is_not_there_is_an_error_unless_a_fallback_is_allowed(
 ) -> None:
     with pytest.raises(UsageError, match="expected one of cpu, gpu"):
         open_engine(pair, device="cuda")
-    if any(name.startswith("GPU") for name in openvino.Core().available_devices):
+    if any(name.startswith("GPU") for name in core().available_devices):
         pytest.skip("OpenVINO has a GPU here")
     with pytest.raises(UnavailableError, match="gpu: not available"):
         open_engine(pair, device="gpu")

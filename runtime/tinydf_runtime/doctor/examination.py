@@ -150,9 +150,9 @@ def _onnxruntime_devices() -> tuple[str, ...]:
 
 
 def _openvino_devices() -> tuple[str, ...]:
-    from tinydf_runtime.engines.quiet_openvino import openvino
+    from tinydf_runtime.engines.quiet_openvino import core
 
-    return tuple(device.lower() for device in openvino.Core().available_devices)
+    return tuple(device.lower() for device in core().available_devices)
 
 
 def _cuda_devices() -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tinydf_runtime.choices import check_choice
 from tinydf_runtime.engine import Engine, check_crops
-from tinydf_runtime.engines.quiet_openvino import openvino
+from tinydf_runtime.engines.quiet_openvino import core, openvino
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 from tinydf_runtime.types import Scores
@@ -87,7 +87,7 @@ class OpenVinoEngine:
                 side_px = self.spec.crop.side_px
                 fixed = self.model.clone()
                 fixed.reshape({"image": [batch, 3, side_px, side_px]})
-                compiled = openvino.Core().compile_model(fixed, DEVICES[self.device], self.settings)
+                compiled = core().compile_model(fixed, DEVICES[self.device], self.settings)
                 self._compiled[batch] = _Requests(compiled)
             return self._compiled[batch]
 
@@ -148,7 +148,7 @@ def read_model(path: Path) -> openvino.Model:
             f"{error.filename}: {error.strerror or error}. Keep {path.name} and {weights_path.name} in one folder."
         ) from error
     try:
-        model = openvino.Core().read_model(graph, weights)
+        model = core().read_model(graph, weights)
     except RuntimeError as error:
         raise ModelFileError(
             f"{path.name}: cannot be loaded as OpenVINO IR together with {weights_path.name} ({_reason(error)}). "
@@ -197,7 +197,7 @@ def _check_device(device: str) -> None:
     Raises:
         UnavailableError: It is not.
     """
-    if not any(found.split(".")[0] == DEVICES[device] for found in openvino.Core().available_devices):
+    if not any(found.split(".")[0] == DEVICES[device] for found in core().available_devices):
         raise UnavailableError(
             f"{device}: not available to OpenVINO {openvino.__version__} on this machine. Install its driver, or use "
             "the CPU."
