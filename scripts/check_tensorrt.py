@@ -23,9 +23,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_export.from_onnx import build_from_onnx
-from tinydf_export.golden import decode_crops
-from tinydf_export.plan_options import PlanOptions
+from tinydf_export.proof.golden import decode_crops
+from tinydf_export.targets.tensorrt.from_onnx import build_from_onnx
+from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.command import OneLineCommand
 from tinydf_runtime.engine import Engine, load_engine
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime

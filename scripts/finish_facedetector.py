@@ -39,7 +39,7 @@ from tinydf.facedetector.photos import Photo, read_photos
 from tinydf.facedetector.scenes import read_scenes
 from tinydf.facedetector.teacher import Teacher
 from tinydf.facedetector.weights import SHIPPED, load_detector
-from tinydf_export.facedetector_to_onnx import export_detector
+from tinydf_export.facedetector import export_detector
 from tinydf_runtime.detect import DEFAULT_DETECTOR, FaceDetector
 from tinydf_runtime.files import sha256_of, write_atomically
 from tinydf_runtime.types import Image

@@ -25,9 +25,9 @@ from tinydf.checkpoint import load_default
 from tinydf.data.manifest import Split
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_calibration.table import read_table
-from tinydf_export.labelled_crops import read_labelled_crops
-from tinydf_export.shipped import SHIPPED_TABLE
-from tinydf_export.targets import TARGETS, export_model
+from tinydf_export.inputs.labelled_crops import read_labelled_crops
+from tinydf_export.inputs.shipped import SHIPPED_TABLE
+from tinydf_export.targets.table import TARGETS, export_model
 from tinydf_runtime.engine import open_engine
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import UnavailableError

@@ -13,7 +13,7 @@ use, and the signatures of the methods that we call. tests/tensorrt_names.json w
 Stubs of one version serve mypy:
 
     python scripts/tensorrt_stubs.py wheels/tensorrt_cu12_bindings-11.4*.whl --out stubs-11
-    MYPYPATH=stubs-11:export:runtime:calibration mypy export/tinydf_export/tensorrt_builder.py
+    MYPYPATH=stubs-11:export:runtime:calibration mypy export/tinydf_export/targets/tensorrt/builder.py
 
 The bindings are a compiled module that wants three libraries of some gigabytes. Empty ones are made in their place:
 the names and signatures are inside the module itself. Needs mypy and a C compiler.
@@ -40,7 +40,7 @@ LIBRARIES = re.compile(rb"lib(?:nvinfer|nvonnxparser|nvinfer_plugin|nvparsers)\.
 
 ROOT = Path(__file__).parents[1]
 OURS = (
-    "export/tinydf_export/tensorrt_builder.py",
+    "export/tinydf_export/targets/tensorrt/builder.py",
     "runtime/tinydf_runtime/engines/tensorrt_engine.py",
     "runtime/tinydf_runtime/engines/tensorrt_log.py",
 )

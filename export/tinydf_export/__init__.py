@@ -1,5 +1,5 @@
 """Exporters: checkpoint -> model files for engines."""
 
-from tinydf_export.targets import TARGETS, ExportedModel, export_model
+from tinydf_export.targets.table import TARGETS, ExportedModel, export_model
 
 __all__ = ["TARGETS", "ExportedModel", "export_model"]

@@ -19,8 +19,11 @@ from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint  # no
 from tinydf.forgery import TinyDF  # noqa: E402
 from tinydf_calibration.quantize import quantizable_tensors  # noqa: E402
 from tinydf_calibration.table import CalibrationTable  # noqa: E402
-from tinydf_export import ExportedModel, export, float_graph, to_onnx  # noqa: E402
-from tinydf_export.golden import draw_golden_crops  # noqa: E402
+from tinydf_export import ExportedModel  # noqa: E402
+from tinydf_export import runner as export  # noqa: E402
+from tinydf_export.graph import float_graph  # noqa: E402
+from tinydf_export.proof.golden import draw_golden_crops  # noqa: E402
+from tinydf_export.targets import onnx as to_onnx  # noqa: E402
 from tinydf_runtime.crop import CropRecipe  # noqa: E402
 from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal  # noqa: E402
 from tinydf_runtime.spec import METADATA_KEY, ModelSpec  # noqa: E402

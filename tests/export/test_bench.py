@@ -15,9 +15,11 @@ import pytest
 from click.testing import CliRunner
 
 from tinydf_calibration.sampler import LabelledCrops
-from tinydf_export import bench, bench_cli, fresh_process
-from tinydf_export.bench import Row, bench_models, measure_size
-from tinydf_export.fresh_process import Fresh, measure_fresh
+from tinydf_export.bench import fresh_process
+from tinydf_export.bench import measure as bench
+from tinydf_export.bench.fresh_process import Fresh, measure_fresh
+from tinydf_export.bench.measure import Row, bench_models, measure_size
+from tinydf_export.cli import bench as bench_cli
 from tinydf_runtime.engine import ENGINES, load_engine
 from tinydf_runtime.errors import MissingExtraError, UnavailableError
 from tinydf_runtime.spec import ModelSpec
@@ -68,9 +70,9 @@ def test_an_interrupted_bench_keeps_what_was_measured(tiny_classifier: Path, no_
 
 def test_ctrl_c_writes_the_rows_and_exits_130(tiny_classifier: Path, tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from tinydf_export import bench; real = bench._time_calls;"
+        "import os, signal, sys; from tinydf_export.bench import measure as bench; real = bench._time_calls;"
         "bench._time_calls = lambda *one: (real(*one), os.kill(os.getpid(), signal.SIGINT))[0];"
-        "from tinydf_export.bench_cli import main; main()"
+        "from tinydf_export.cli.bench import main; main()"
     )
     arguments = [str(tiny_classifier), "--json", str(tmp_path / "rows.json"), "--quiet"]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
@@ -180,9 +182,9 @@ def test_the_table_of_engines_names_modules_by_engine() -> None:
 def test_the_command_runs_without_torch(tiny_classifier: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = None; sys.argv = ['tinydf-bench', sys.argv[1], '--turns', '1', '--quiet'];"
-        "from tinydf_export import bench; from tinydf_export.fresh_process import Fresh;"
+        "from tinydf_export.bench import measure as bench; from tinydf_export.bench.fresh_process import Fresh;"
         "bench.measure_fresh = lambda *one: Fresh(1.0, None);"
-        "from tinydf_export.bench_cli import main; main()"
+        "from tinydf_export.cli.bench import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tiny_classifier)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

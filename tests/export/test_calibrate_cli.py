@@ -14,8 +14,9 @@ from tinydf.checkpoint import Checkpoint
 from tinydf.data.drawn_faces import write_drawn_faces
 from tinydf_calibration.prepare import prepare_graph
 from tinydf_calibration.table import CalibrationTable, check_fits, read_table
-from tinydf_export import calibrate, calibrate_cli
-from tinydf_export.labelled_crops import read_labelled_crops
+from tinydf_export.cli import calibrate as calibrate_cli
+from tinydf_export.inputs import calibrate
+from tinydf_export.inputs.labelled_crops import read_labelled_crops
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.spec import ModelSpec
 

@@ -13,7 +13,10 @@ from click.testing import CliRunner, Result
 from tinydf.checkpoint import Checkpoint
 from tinydf.data.drawn_faces import write_drawn_faces
 from tinydf.data.photos import read_photos
-from tinydf_export import ExportedModel, cli, export, parity
+from tinydf_export import ExportedModel
+from tinydf_export import runner as export
+from tinydf_export.cli import export as cli
+from tinydf_export.proof import parity
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.spec import ModelSpec
 

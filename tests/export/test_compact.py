@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from tinydf_export.compact import MIN_SIZE, compact_weights
+from tinydf_export.graph.compact import MIN_SIZE, compact_weights
 
 
 def product_model(weight: NDArray[np.float32]) -> onnx.ModelProto:

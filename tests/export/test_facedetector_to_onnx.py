@@ -11,7 +11,7 @@ import torch
 
 from tinydf.facedetector.model import FaceDetectorNet
 from tinydf.facedetector.weights import DetectorCheckpoint
-from tinydf_export.facedetector_to_onnx import OPSET, OUTPUTS, export_detector, fold_norms
+from tinydf_export.facedetector import OPSET, OUTPUTS, export_detector, fold_norms
 from tinydf_runtime.detect import METADATA_KEY, FaceDetector
 
 FACTS = {"name": "test", "score_threshold": 0.4, "nms_iou": 0.45}

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from tinydf_export import cli
-from tinydf_export.from_onnx import build_from_onnx
-from tinydf_export.golden import encode_crops
-from tinydf_export.plan_options import PlanOptions
-from tinydf_export.verify import verify_model
+from tinydf_export.cli import export as cli
+from tinydf_export.proof.golden import encode_crops
+from tinydf_export.proof.verify import verify_model
+from tinydf_export.targets.tensorrt.from_onnx import build_from_onnx
+from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import ModelFileError, QualityError, UnavailableError, UsageError
 from tinydf_runtime.plan import read_plan
@@ -127,7 +127,7 @@ def test_building_on_the_device_imports_neither_torch_nor_onnx(ready: Path, tmp_
         "for name in ('torch', 'onnx', 'onnxscript', 'tinydf', 'tinydf_calibration', 'skimage'):\n"
         "    sys.modules[name] = None\n"
         "sys.modules['tensorrt'] = None\n"
-        "from tinydf_export.cli import export_main\n"
+        "from tinydf_export.cli.export import export_main\n"
         f"export_main(['--from-onnx', {str(ready)!r}, '--target', 'tensorrt', '--out', {str(tmp_path / 'm.plan')!r}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from tinydf.forgery.residual import ResidualEnergy
-from tinydf_export.golden import draw_golden_crops
-from tinydf_export.merged_energies import MergedEnergies
+from tinydf_export.graph.merged_energies import MergedEnergies
+from tinydf_export.proof.golden import draw_golden_crops
 from tinydf_runtime.crop import CropRecipe
 
 

@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("coremltools")
 
-from tinydf_export.mil_file import read_mlpackage
-from tinydf_export.mil_interpreter import run_program
-from tinydf_export.mlpackage import Package, convert_program, describe, write_package
+from tinydf_export.targets.coreml.mil_file import read_mlpackage
+from tinydf_export.targets.coreml.mil_interpreter import run_program
+from tinydf_export.targets.coreml.mlpackage import Package, convert_program, describe, write_package
 from tinydf_runtime.engines.coreml_package import DESCRIPTION, MANIFEST, WEIGHTS, coremltools, read_description
 from tinydf_runtime.errors import ModelFileError, OutputError, QualityError
 

@@ -11,10 +11,10 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 pytest.importorskip("coremltools")
 
-from tinydf_export.mil_file import MilProgram, read_mlpackage
-from tinydf_export.mil_interpreter import run_program
-from tinydf_export.mlpackage import convert_program, write_package
-from tinydf_export.onnx_to_mil import Float, build_program, mil_name
+from tinydf_export.targets.coreml.mil_file import MilProgram, read_mlpackage
+from tinydf_export.targets.coreml.mil_interpreter import run_program
+from tinydf_export.targets.coreml.mlpackage import convert_program, write_package
+from tinydf_export.targets.coreml.onnx_to_mil import Float, build_program, mil_name
 from tinydf_runtime.engines.coreml_package import coremltools
 from tinydf_runtime.errors import QualityError, UnknownFormatError
 

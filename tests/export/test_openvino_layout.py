@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from tinydf_export.openvino_layout import convolve_pictures
+from tinydf_export.targets.openvino.layout import convolve_pictures
 
 
 def _model(node: onnx.NodeProto, channels: int, side: int, *, sizes: tuple[int, ...] = ()) -> onnx.ModelProto:

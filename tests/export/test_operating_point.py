@@ -8,9 +8,11 @@ import pytest
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.evaluation.operating_point import OperatingPoint, store_operating_point
 from tinydf.evaluation.scoring import open_scorer
-from tinydf_export import ExportedModel, float_graph, to_onnx
-from tinydf_export.golden import draw_golden_crops
-from tinydf_export.traceable import Traceable
+from tinydf_export import ExportedModel
+from tinydf_export.graph import float_graph
+from tinydf_export.graph.traceable import Traceable
+from tinydf_export.proof.golden import draw_golden_crops
+from tinydf_export.targets import onnx as to_onnx
 from tinydf_runtime.engine import open_engine
 from tinydf_runtime.spec import ModelSpec
 

@@ -14,9 +14,11 @@ from onnx import numpy_helper
 
 from tinydf.checkpoint import Checkpoint, load_default
 from tinydf_calibration.table import graph_hash, read_table
-from tinydf_export import cli, export, shipped
-from tinydf_export.float_graph import build_float_graph
-from tinydf_export.shipped import SHIPPED_TABLE, check_table
+from tinydf_export import runner as export
+from tinydf_export.cli import export as cli
+from tinydf_export.graph.float_graph import build_float_graph
+from tinydf_export.inputs import shipped
+from tinydf_export.inputs.shipped import SHIPPED_TABLE, check_table
 from tinydf_runtime.errors import StaleTableError
 from tinydf_runtime.spec import METADATA_KEY, ModelSpec
 

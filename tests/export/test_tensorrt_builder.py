@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tinydf_export.plan_options import PlanOptions
+from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 
 Build = Callable[..., dict[str, Any]]
@@ -20,7 +20,7 @@ Build = Callable[..., dict[str, Any]]
 @pytest.fixture
 def build(tensorrt_machine: Any, tiny_classifier: Path) -> Build:
     """Builds a plan and returns what it holds."""
-    from tinydf_export.tensorrt_builder import build_plan
+    from tinydf_export.targets.tensorrt.builder import build_plan
 
     def run(precision: Any = "int8", cache: bytes = b"", **options: Any) -> dict[str, Any]:
         plan, timing_cache = build_plan(tiny_classifier.read_bytes(), precision, PlanOptions(**options), cache)

@@ -18,17 +18,21 @@ from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors,
 from tinydf_calibration.range_methods import choose_ranges
 from tinydf_calibration.ranges import observe
 from tinydf_calibration.table import CalibrationTable, graph_hash, read_table
-from tinydf_export import ExportedModel, cli, export, parity, to_coreml
-from tinydf_export.float_graph import build_float_graph
-from tinydf_export.golden import draw_golden_crops
-from tinydf_export.mil_file import read_mlpackage
-from tinydf_export.mil_interpreter import open_interpreter, run_program
-from tinydf_export.mlpackage import convert_program, write_package
-from tinydf_export.onnx_to_mil import build_program
-from tinydf_export.parity import score_eagerly
-from tinydf_export.shipped import SHIPPED_TABLE
-from tinydf_export.verify import TOLERANCE
-from tinydf_export.weight_only import compress_weights
+from tinydf_export import ExportedModel
+from tinydf_export import runner as export
+from tinydf_export.cli import export as cli
+from tinydf_export.graph.float_graph import build_float_graph
+from tinydf_export.graph.weight_only import compress_weights
+from tinydf_export.inputs.shipped import SHIPPED_TABLE
+from tinydf_export.proof import parity
+from tinydf_export.proof.golden import draw_golden_crops
+from tinydf_export.proof.parity import score_eagerly
+from tinydf_export.proof.verify import TOLERANCE
+from tinydf_export.targets.coreml import target as to_coreml
+from tinydf_export.targets.coreml.mil_file import read_mlpackage
+from tinydf_export.targets.coreml.mil_interpreter import open_interpreter, run_program
+from tinydf_export.targets.coreml.mlpackage import convert_program, write_package
+from tinydf_export.targets.coreml.onnx_to_mil import build_program
 from tinydf_runtime.engines.coreml_package import coremltools, read_description
 from tinydf_runtime.errors import QualityError, StaleTableError, UsageError
 from tinydf_runtime.spec import METADATA_KEY, ModelSpec, Precision

@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from tinydf.checkpoint import Checkpoint
-from tinydf_export import ExportedModel, export, to_onnx
-from tinydf_export.golden import draw_golden_crops
-from tinydf_export.parity import MAX_MAP_DIFFERENCE, score_eagerly
-from tinydf_export.traceable import Traceable
+from tinydf_export import ExportedModel
+from tinydf_export import runner as export
+from tinydf_export.graph.traceable import Traceable
+from tinydf_export.proof.golden import draw_golden_crops
+from tinydf_export.proof.parity import MAX_MAP_DIFFERENCE, score_eagerly
+from tinydf_export.targets import onnx as to_onnx
 from tinydf_runtime.engine import open_engine
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.spec import METADATA_KEY, ModelSpec

@@ -1,4 +1,4 @@
-"""to_openvino.py: every precision, equal bytes, and no pair where a bound is missed or the disk is full."""
+"""targets/openvino: every precision, equal bytes, and no pair where a bound is missed or the disk is full."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from tinydf_calibration.quantize import quantizable_tensors  # noqa: E402
 from tinydf_calibration.range_methods import choose_ranges  # noqa: E402
 from tinydf_calibration.ranges import observe  # noqa: E402
 from tinydf_calibration.table import CalibrationTable, graph_hash  # noqa: E402
-from tinydf_export import ExportedModel, export, openvino_int8, parity, to_openvino  # noqa: E402
-from tinydf_export.golden import draw_golden_crops  # noqa: E402
-from tinydf_export.verify import TOLERANCE, verify_model  # noqa: E402
+from tinydf_export import ExportedModel  # noqa: E402
+from tinydf_export import runner as export  # noqa: E402
+from tinydf_export.proof import parity  # noqa: E402
+from tinydf_export.proof.golden import draw_golden_crops  # noqa: E402
+from tinydf_export.proof.verify import TOLERANCE, verify_model  # noqa: E402
+from tinydf_export.targets.openvino import int8 as openvino_int8  # noqa: E402
+from tinydf_export.targets.openvino import target as to_openvino  # noqa: E402
 from tinydf_runtime.engine import open_engine  # noqa: E402
 from tinydf_runtime.engines.onnxruntime_engine import lacks_vnni  # noqa: E402
 from tinydf_runtime.engines.quiet_openvino import core  # noqa: E402

@@ -13,11 +13,11 @@ import pytest
 
 from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.table import CalibrationTable
-from tinydf_export import to_tensorrt
-from tinydf_export.export import ExportJob
-from tinydf_export.golden import encode_crops
-from tinydf_export.proof import MAX_AUC_DROP, Reference
-from tinydf_export.targets import export_model
+from tinydf_export.proof.golden import encode_crops
+from tinydf_export.proof.prove import MAX_AUC_DROP, Reference
+from tinydf_export.runner import ExportJob
+from tinydf_export.targets.table import export_model
+from tinydf_export.targets.tensorrt import target as to_tensorrt
 from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.engine import open_engine
 from tinydf_runtime.errors import QualityError, UnavailableError

@@ -1,4 +1,4 @@
-"""to_web.py: a folder that holds all the page asks for, whole or not at all."""
+"""targets/web.py: a folder that holds all the page asks for, whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import onnx
 import pytest
 
 from tinydf.checkpoint import Checkpoint
-from tinydf_export import export, to_web
-from tinydf_export.verify import verify_model
+from tinydf_export import runner as export
+from tinydf_export.proof.verify import verify_model
+from tinydf_export.targets import web as to_web
 from tinydf_runtime.detect import DEFAULT_DETECTOR
 from tinydf_runtime.errors import OutputError
 from tinydf_runtime.files import write_atomically

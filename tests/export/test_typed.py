@@ -11,8 +11,8 @@ from tinydf_calibration.dialects import DIALECTS
 from tinydf_calibration.graph import index_graph
 from tinydf_calibration.quantize import quantize_model
 from tinydf_calibration.table import CalibrationTable
-from tinydf_export.to_tensorrt import PlainScorer, open_plainly
-from tinydf_export.typed import OPSET, type_strongly
+from tinydf_export.graph.typed import OPSET, type_strongly
+from tinydf_export.targets.tensorrt.target import PlainScorer, open_plainly
 
 SIDE = 32
 

@@ -5,7 +5,7 @@ import onnx
 from onnx import numpy_helper
 
 from tinydf_calibration.quantize import quantizable_layers
-from tinydf_export.weight_only import compress_weights
+from tinydf_export.graph.weight_only import compress_weights
 
 
 def test_weights_of_convolutions_are_stored_within_half_a_step(plain_model: onnx.ModelProto) -> None:

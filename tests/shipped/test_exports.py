@@ -17,10 +17,11 @@ pytest.importorskip("onnxscript")
 from onnx import ModelProto  # noqa: E402
 
 from tinydf.checkpoint import Checkpoint  # noqa: E402
-from tinydf_export import export, float_graph  # noqa: E402
-from tinydf_export.cli import export_main  # noqa: E402
-from tinydf_export.targets import TARGETS  # noqa: E402
-from tinydf_export.verify import check_whole  # noqa: E402
+from tinydf_export import runner as export  # noqa: E402
+from tinydf_export.cli.export import export_main  # noqa: E402
+from tinydf_export.graph import float_graph  # noqa: E402
+from tinydf_export.proof.verify import check_whole  # noqa: E402
+from tinydf_export.targets.table import TARGETS  # noqa: E402
 from tinydf_runtime.errors import ModelFileError  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("skimage")
 
-from tinydf_export.cli import verify_main
+from tinydf_export.cli.export import verify_main
 from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.files import sha256_of

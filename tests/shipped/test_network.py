@@ -30,7 +30,11 @@ COMMANDS: dict[str, list[str]] = {
 }
 """What is started. The last two fail once all their libraries are loaded: work itself would take minutes."""
 
-IMPORTS = "tinydf_runtime.engines.onnxruntime_engine", "tinydf_export.to_openvino", "tinydf_export.to_coreml"
+IMPORTS = (
+    "tinydf_runtime.engines.onnxruntime_engine",
+    "tinydf_export.targets.openvino.target",
+    "tinydf_export.targets.coreml.target",
+)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Model files -> speed, memory and agreement of each, measured alike."""

@@ -1,0 +1,250 @@
+"""Model files -> how large, fast and alike they are, measured in turns so that no file has the quiet minute alone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydf_calibration.agreement import auc, compare
+from tinydf_calibration.sampler import LabelledCrops
+from tinydf_export.bench.fresh_process import measure_fresh
+from tinydf_export.proof.golden import decode_crops
+from tinydf_runtime.engine import ENGINES, FileEngine, find_engine, load_engine, resolve_device
+from tinydf_runtime.errors import MissingExtraError, UnavailableError, needs
+
+WARM_CALLS = 1
+CALLS = 3
+"""Calls that are measured before the turn passes to the next row; the one before them brings the caches back."""
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One model in one engine with so many threads and crops at once.
+
+    Attributes:
+        model: File name.
+        engine: The library that computes.
+        precision: Of the weights, as the model says.
+        device: Where it computes.
+        threads: Of the engine, None for its own choice.
+        batch: Crops scored at once.
+        size_bytes: Of the model's files.
+        load_ms: From nothing loaded to the first score, in a process of its own, without Python's start.
+        peak_bytes: The most memory that this process held; None where the system does not say.
+        p50_ms: Median time of a call.
+        p95_ms: What 95 % of calls stay below.
+        min_ms: Shortest call: what is left where other programs do not disturb.
+        faces_per_s: Crops a second at the median.
+        crops: Crops that the differences are from.
+        mean_difference: Mean difference in fake probability from the first model.
+        max_difference: The largest.
+        flipped: Share of crops that fall on the other side of the first model's threshold.
+        auc: On labelled crops; None without any.
+        missing: Why there are no figures, and what to do; empty where there are.
+    """
+
+    model: str
+    engine: str
+    precision: str = ""
+    device: str = ""
+    threads: int | None = None
+    batch: int = 0
+    size_bytes: int = 0
+    load_ms: float | None = None
+    peak_bytes: int | None = None
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    min_ms: float | None = None
+    faces_per_s: float | None = None
+    crops: int = 0
+    mean_difference: float | None = None
+    max_difference: float | None = None
+    flipped: float | None = None
+    auc: float | None = None
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Contender:
+    """An open engine and the row that it fills."""
+
+    row: Row
+    path: Path
+    engine: FileEngine
+
+
+def bench_models(
+    models: Sequence[Path],
+    *,
+    device: str,
+    threads: Sequence[int | None],
+    batches: Sequence[int],
+    turns: int,
+    labelled: LabelledCrops | None = None,
+    report: Report = lambda done, total: None,
+    stop: threading.Event | None = None,
+) -> tuple[Row, ...]:
+    """Measures every model with every number of threads and batch size.
+
+    Args:
+        models: Files; the others are compared with the first.
+        device: As ``load_engine`` takes it.
+        threads: Numbers of threads, None for the engine's choice.
+        batches: Numbers of crops scored at once.
+        turns: How often each row's turn comes.
+        labelled: Crops to compare on; the first model's golden crops without.
+        report: Told how many steps are done.
+        stop: Once set, no further turn begins; rows hold the latencies measured by then, and nothing else is measured.
+
+    Returns:
+        A row for each, also for a model whose engine or device is not there; then one for each other engine that is
+        not there.
+
+    Raises:
+        TinyDFError: A model cannot be read.
+    """
+    contenders, missing = _open_all(models, device, threads, batches)
+    steps, done = len(contenders) * (turns + 2), 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        report(done, steps)
+
+    if not contenders:
+        return (*missing, *_absent_engines(missing))
+    crops = _comparison_crops(contenders[0], labelled)
+    timings: list[list[float]] = [[] for _ in contenders]
+    for contender, calls in list(zip(contenders, timings, strict=True)) * turns:
+        if stop is not None and stop.is_set():
+            break
+        calls.extend(_time_calls(contender, crops))
+        step()
+    first: NDArray[np.float32] | None = None
+    found: dict[tuple[Path, int | None], NDArray[np.float32]] = {}
+    rows = []
+    for contender, calls in zip(contenders, timings, strict=True):
+        if stop is not None and stop.is_set():
+            rows += [replace(contender.row, **_latency(calls, contender))] if calls else []
+            continue
+        key = (contender.path, contender.row.threads)
+        if key not in found:
+            found[key] = contender.engine.score(crops).fake_probability
+        first = found[key] if first is None else first
+        step()
+        fresh = measure_fresh(contender.path, contender.row.device, contender.row.threads, contender.row.batch)
+        step()
+        compared = _compare(first, found[key], labelled, contenders[0].engine.spec.threshold)
+        figures = {**_latency(calls, contender), **compared, "crops": len(crops)}
+        rows.append(replace(contender.row, load_ms=fresh.load_ms, peak_bytes=fresh.peak_bytes, **figures))
+    return (*rows, *missing, *_absent_engines([*rows, *missing]))
+
+
+def _open_all(
+    models: Sequence[Path], device: str, threads: Sequence[int | None], batches: Sequence[int]
+) -> tuple[list[_Contender], list[Row]]:
+    """Opens every model once for each number of threads; models whose engine is not there become rows at once."""
+    contenders: list[_Contender] = []
+    missing: list[Row] = []
+    for path, count in [(model, count) for model in models for count in _thread_counts(model, threads)]:
+        name = _engine_name(path.suffix.lower())
+        try:
+            engine = load_engine(path, device, count)
+        except (MissingExtraError, UnavailableError) as error:
+            if not any(row.model == path.name for row in missing):
+                place = resolve_device(path, device)
+                missing.append(Row(path.name, name, device=place, missing=str(error)))
+            continue
+        row = Row(path.name, engine.name, engine.spec.precision, engine.device, count, size_bytes=measure_size(path))
+        contenders.extend(_Contender(replace(row, batch=batch), path, engine) for batch in batches)
+    return contenders, missing
+
+
+def _thread_counts(path: Path, threads: Sequence[int | None]) -> Sequence[int | None]:
+    return threads if find_engine(path).takes_threads else (None,)
+
+
+def measure_size(path: Path) -> int:
+    """Returns the bytes of all files that a model needs: a folder's, or a pair's."""
+    if path.is_dir():
+        return sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+    beside = {".xml": path.with_suffix(".bin"), ".plan": path.with_name(f"{path.name}.json")}.get(path.suffix.lower())
+    return path.stat().st_size + (beside.stat().st_size if beside is not None and beside.exists() else 0)
+
+
+def _comparison_crops(first: _Contender, labelled: LabelledCrops | None) -> NDArray[np.uint8]:
+    """Returns labelled crops, else the first model's golden ones, else noise, which serves for timing alone."""
+    spec = first.engine.spec
+    if labelled is not None:
+        return labelled.crops
+    if first.engine.golden_text is not None:
+        return decode_crops(first.engine.golden_text, spec, first.row.model)
+    side_px = spec.crop.side_px
+    return np.random.default_rng(0).integers(0, 256, (4, side_px, side_px, 3), np.uint8)
+
+
+def _time_calls(contender: _Contender, crops: NDArray[np.uint8]) -> list[float]:
+    """Returns the milliseconds of some calls in a row."""
+    batch = crops[np.arange(contender.row.batch) % len(crops)]
+    for _ in range(WARM_CALLS):
+        contender.engine.score(batch)
+    calls = []
+    for _ in range(CALLS):
+        started = time.perf_counter()
+        contender.engine.score(batch)
+        calls.append((time.perf_counter() - started) * 1e3)
+    return calls
+
+
+def _latency(calls: list[float], contender: _Contender) -> dict[str, Any]:
+    p50_ms, p95_ms = (float(value) for value in np.percentile(calls, (50, 95)))
+    return {
+        "p50_ms": p50_ms,
+        "p95_ms": p95_ms,
+        "min_ms": min(calls),
+        "faces_per_s": contender.row.batch / p50_ms * 1e3,
+    }
+
+
+def _compare(
+    first: NDArray[np.float32], found: NDArray[np.float32], labelled: LabelledCrops | None, threshold: float
+) -> dict[str, Any]:
+    forged = np.zeros(len(first), bool) if labelled is None else labelled.forged
+    cluster = np.arange(len(first)) if labelled is None else labelled.cluster
+    agreement = compare(first, found, forged, cluster, threshold)
+    return {
+        "mean_difference": agreement.mean_difference,
+        "max_difference": agreement.max_difference,
+        "flipped": agreement.flipped,
+        "auc": auc(found, forged),
+    }
+
+
+def _absent_engines(rows: Sequence[Row]) -> list[Row]:
+    """Returns a row for each engine that no row is about and that cannot be loaded here."""
+    absent = []
+    for row in ENGINES.values():
+        name = row.module.removesuffix("_engine")
+        if any(known.engine == name for known in rows):
+            continue
+        try:
+            with needs(row.extra):
+                import_module(f"tinydf_runtime.engines.{row.module}")
+        except (MissingExtraError, UnavailableError) as error:
+            absent.append(Row("", name, missing=str(error)))
+    return absent
+
+
+def _engine_name(ending: str) -> str:
+    """Returns the engine of a file's ending, as reports name it."""
+    return ENGINES[ending].module.removesuffix("_engine") if ending in ENGINES else ""

@@ -1,0 +1,1 @@
+"""Checkpoint -> ONNX graph, and rewrites of graphs that change no result."""

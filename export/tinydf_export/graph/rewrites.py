@@ -1,0 +1,129 @@
+"""Trained network -> one that computes the same with less: what training needs and inference does not is merged away.
+
+Every rewrite is exact but for the rounding of float32. It is computed in float64, rounded once, and its sums do not
+depend on their order, so that the same checkpoint gives the same bits on every processor.
+
+A channel shuffle between two grouped convolutions stays: no grouped convolution can absorb it, which is why the network
+has it. So does the batch norm in front of the residual part: the convolution behind it pads with zeros, which mean the
+average energy.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from itertools import pairwise
+from math import fsum
+from operator import mul
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tinydf.forgery import TinyDF
+from tinydf.forgery.aggregation import PyramidAtrousAggregation
+from tinydf.forgery.residual import ResidualEnergy
+from tinydf_export.graph.merged_energies import MergedEnergies
+
+REWRITE_VERSION = 1
+"""Part of a calibration table's key. Raise it with every change after which a tensor of the same name holds something
+else: ranges that were measured before are then wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A network ready for tracing.
+
+    Attributes:
+        network: Takes and gives what ``TinyDF`` does.
+        scales: Name of a convolution's weight -> what each of its output channels was multiplied by. Trained weight
+            times scale is the network's weight, bit for bit.
+    """
+
+    network: TinyDF
+    scales: dict[str, Tensor]
+
+
+def rewrite(network: TinyDF) -> Rewritten:
+    """Applies every rewrite to a copy in evaluation mode.
+
+    Args:
+        network: The trained network; it stays as it is.
+    """
+    with torch.no_grad():
+        copied = copy.deepcopy(network).eval()
+        scales = _fold_batch_norms(copied)
+        copied.add_module("aggregation", MergedAggregation(copied.aggregation))
+        if isinstance(copied.residual, ResidualEnergy):
+            copied.add_module("residual", MergedEnergies(copied.residual))
+        _fold_input_scale(copied)
+        return Rewritten(copied, scales)
+
+
+class MergedAggregation(nn.Module):
+    """PAA without its widest detour.
+
+    The branch of the global mean has no activation, so its convolution and its share of the merging one are a single
+    small matrix. It acts on one value a channel instead of a whole map of equal ones.
+    """
+
+    def __init__(self, trained: PyramidAtrousAggregation) -> None:
+        """Takes PAA with its batch norms folded away."""
+        super().__init__()
+        channels = trained.global_mean.in_channels
+        mean_share, rest = torch.tensor_split(trained.merge.weight, [channels], dim=1)
+        assert trained.global_mean.bias is not None and trained.merge.bias is not None
+        merging, weight = mean_share[:, :, 0, 0], trained.global_mean.weight[:, :, 0, 0]
+        shift = exact_product(merging, trained.global_mean.bias[:, None])[:, 0] + trained.merge.bias.double()
+        self.global_mean = nn.Conv2d(channels, channels, 1)
+        self.global_mean.weight = nn.Parameter(exact_product(merging, weight).to(weight.dtype)[:, :, None, None])
+        self.global_mean.bias = nn.Parameter(shift.to(weight.dtype))
+        self.merge = nn.Conv2d(rest.shape[1], channels, 1, bias=False)
+        self.merge.weight = nn.Parameter(rest.clone())
+        self.point, self.atrous = trained.point, trained.atrous
+        self.act, self.reduce = trained.act, trained.reduce
+
+    def forward(self, shallow: Tensor) -> Tensor:
+        """N x 16 x H x W -> N x C x H/16 x W/16."""
+        mean = self.global_mean(functional.adaptive_avg_pool2d(shallow, 1))
+        windows = [self.point(shallow), *(branch(shallow) for branch in self.atrous)]
+        reduced: Tensor = self.reduce(self.act(self.merge(torch.cat(windows, 1)) + mean + shallow))
+        return reduced
+
+
+def exact_product(left: Tensor, right: Tensor) -> Tensor:
+    """Returns the product of two float32 matrices, N x K and K x M, in float64, each value rounded once.
+
+    Products of float32 are exact in float64, and ``fsum`` rounds a sum of them once, whatever their order. A library's
+    product differs in the last bit between processors.
+    """
+    rows, columns = left.double().tolist(), right.T.double().tolist()
+    return torch.tensor([[fsum(map(mul, row, column)) for column in columns] for row in rows], dtype=torch.float64)
+
+
+def _fold_batch_norms(network: nn.Module) -> dict[str, Tensor]:
+    """Multiplies each batch norm into the convolution that is registered right before it, and takes it out."""
+    scales = {}
+    for path, module in list(network.named_modules()):
+        for (conv_name, conv), (norm_name, norm) in pairwise(list(module.named_children())):
+            if not (isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)):
+                continue
+            assert norm.running_mean is not None and norm.running_var is not None
+            dtype = conv.weight.dtype
+            scale = (norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)).to(dtype)
+            shift = norm.bias.double() - norm.running_mean.double() * scale.double()
+            bias = shift if conv.bias is None else conv.bias.double() * scale.double() + shift
+            conv.weight.mul_(scale[:, None, None, None])
+            conv.bias = nn.Parameter(bias.to(dtype))
+            setattr(module, norm_name, nn.Identity())
+            scales[f"{path}.{conv_name}.weight".lstrip(".")] = scale
+    return scales
+
+
+def _fold_input_scale(network: TinyDF) -> None:
+    """Divides the stem's weights by the image's standard deviation instead of the image.
+
+    The mean stays a subtraction: the stem pads with zeros, and a zero means the mean.
+    """
+    network.backbone.conv_stem.weight.div_(network.image_std)
+    network.image_std = torch.tensor(1.0)

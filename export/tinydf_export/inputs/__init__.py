@@ -1,0 +1,1 @@
+"""What an export needs beside its checkpoint: calibration table and labelled crops."""

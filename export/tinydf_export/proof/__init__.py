@@ -1,0 +1,1 @@
+"""Exported model -> does it give what its checkpoint gives?"""

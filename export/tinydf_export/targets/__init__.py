@@ -1,0 +1,1 @@
+"""One file or folder a target; ``table`` lists them."""

@@ -1,0 +1,1 @@
+"""Checkpoint -> Core ML package."""
