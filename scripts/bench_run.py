@@ -20,10 +20,10 @@ from pathlib import Path
 
 import click
 
-from tinydf_runtime.files import write_atomically
-from tinydf_runtime.video import VideoReader
+from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.io.video import VideoReader
 
-RUN = "import sys; from tinydf_runtime.cli import main; sys.exit(main())"
+RUN = "import sys; from tinydf_runtime.cli.run import main; sys.exit(main())"
 DECODE = """
 import sys, cv2
 capture = cv2.VideoCapture(sys.argv[1])

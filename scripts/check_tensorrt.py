@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from tinydf_export.proof.golden import decode_crops
 from tinydf_export.targets.tensorrt.from_onnx import build_from_onnx
 from tinydf_export.targets.tensorrt.options import PlanOptions
-from tinydf_runtime.command import OneLineCommand
-from tinydf_runtime.engine import Engine, load_engine
+from tinydf_runtime.cli.command import OneLineCommand
+from tinydf_runtime.engines.engine import Engine, load_engine
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import QualityError
-from tinydf_runtime.plan import read_plan
+from tinydf_runtime.models.plan import read_plan
 
 MAX_BATCH = 16
 ROUNDS = 200

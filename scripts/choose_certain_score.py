@@ -21,15 +21,15 @@ import onnx
 from made_clips import make_clip
 from scored_clips import read_clips
 from tinydf.data.photos import Photo
-from tinydf_runtime.detect import METADATA_KEY, FaceDetector
-from tinydf_runtime.embedded import DEFAULT_DETECTOR
-from tinydf_runtime.files import write_atomically
-from tinydf_runtime.judging.evidence import MINIMUM_SIDE_PX
-from tinydf_runtime.judging.rule import CERTAIN_SCORE, MINIMUM_FACES
-from tinydf_runtime.reading.picture import read_image
-from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal
-from tinydf_runtime.track import FaceTracker
+from tinydf_runtime.faces.detector import METADATA_KEY, FaceDetector
+from tinydf_runtime.faces.tracker import FaceTracker
+from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.io.image import read_image
+from tinydf_runtime.models.embedded import DEFAULT_DETECTOR
+from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
 from tinydf_runtime.types import Face
+from tinydf_runtime.verdict.evidence import MINIMUM_SIDE_PX
+from tinydf_runtime.verdict.rules import CERTAIN_SCORE, MINIMUM_FACES
 
 LOST = 0.02
 """Share of the people in made clips, small and coarsely coded ones among them, that may go unjudged."""

@@ -21,10 +21,10 @@ from numpy.random import Generator
 from tinydf.data.families.table import Mixture
 from tinydf.data.photometry import add_noise, as_image
 from tinydf.data.photos import Photo, read_photos
-from tinydf_runtime.files import write_atomically
-from tinydf_runtime.findings import InputReport
-from tinydf_runtime.pipeline import Analyzer
-from tinydf_runtime.reading.picture import read_image
+from tinydf_runtime.analyzer import Analyzer
+from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.io.image import read_image
+from tinydf_runtime.results import InputReport
 from tinydf_runtime.types import Face, Image
 
 RATES = (1.0, 2.0, 3.0, 5.0, 8.0, 10.0, None)

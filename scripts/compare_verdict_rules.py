@@ -19,15 +19,15 @@ from measure_real_people import measured_spec
 from scored_clips import Clip, certain_score, read_clips
 from tinydf.intervals import wilson
 from tinydf.metrics import auc
-from tinydf_runtime.aggregate import judge_input, judge_track, judge_tracks
-from tinydf_runtime.embedded import DEFAULT_MODEL
-from tinydf_runtime.engine import open_engine
-from tinydf_runtime.judging.evidence import collect_evidence, interval, to_logit, to_probability, trimmed_mean
-from tinydf_runtime.judging.real_people import RealScores
-from tinydf_runtime.judging.recheck import REACH
-from tinydf_runtime.judging.rule import ALLOWED_FALSE_ALARMS, DecisionRule
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.types import FaceScore
+from tinydf_runtime.verdict.aggregate import judge_input, judge_track, judge_tracks
+from tinydf_runtime.verdict.evidence import collect_evidence, interval, to_logit, to_probability, trimmed_mean
+from tinydf_runtime.verdict.real_people import RealScores
+from tinydf_runtime.verdict.recheck import REACH
+from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, DecisionRule
 
 OUT = Path(__file__).parent.parent / "docs" / "verdicts.md"
 CROWDS = (1, 2, 5, 10, 30)

@@ -36,9 +36,9 @@ from tinydf.forgery import TinyDF
 from tinydf.metrics import Estimate, auc_with_interval, fit_temperature, threshold_at_fpr
 from tinydf.train import MODEL_NAME, score_pairs
 from tinydf.train_state import STATE_NAME
-from tinydf_runtime.embedded import DEFAULT_MODEL
-from tinydf_runtime.files import sha256_of, write_atomically
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.io.files import sha256_of, write_atomically
+from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.spec import ModelSpec
 from write_real_clips import card_section
 
 TEMPLATE = Path(__file__).with_name("classifier_card.md.in")

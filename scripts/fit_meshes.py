@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf.data.face_mesh import MESH_POINTS, REFUSED, UNITS_PER_PX, Mesh, five_of
-from tinydf_runtime.crop import CropRecipe, crop_face
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.faces.crop import CropRecipe, crop_face
+from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.types import Image
 
 MARGINS = (0.25, 0.1, 0.4)

@@ -23,7 +23,7 @@ from tinydf.data.series import colour_reals
 from tinydf.forgery.residual import ResidualEnergy
 from tinydf.forgery_loss import forgery_loss
 from tinydf.metrics import auc
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.io.files import write_atomically
 
 BATCH_PAIRS, LEARNING_RATE = 32, 4e-3
 Energies = tuple[Tensor, Tensor]

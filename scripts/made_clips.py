@@ -17,7 +17,7 @@ from numpy.random import Generator
 from tinydf.data.families.table import Mixture
 from tinydf.data.photometry import add_noise, as_image
 from tinydf.data.photos import Photo
-from tinydf_runtime.reading.picture import read_image
+from tinydf_runtime.io.image import read_image
 from tinydf_runtime.types import Frame, Image
 
 FPS = 10

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf.data.face_mesh import CANONICAL_PATH, INNER_LIPS, LEFT_EYE, MESH_NAME, REFUSED, RIGHT_EYE
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.io.files import write_atomically
 
 IRISES = (468, 473)
 ROUNDS = 10

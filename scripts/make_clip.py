@@ -18,7 +18,7 @@ from skimage.data import astronaut
 from tinydf.data.families.self_blend import self_blend
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.photometry import add_noise, as_image
-from tinydf_runtime.detect import FaceDetector
+from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.types import Image
 
 FPS = 25

@@ -1,4 +1,4 @@
-"""Writes the tiny videos in ``tinydf_runtime/reading/samples``, one a codec, by which a machine's decoders are tried.
+"""Writes the tiny videos in ``tinydf_runtime/io/samples``, one a codec, by which a machine's decoders are tried.
 
 Needs PyAV with libx264, libx265, libvpx and an AV1 encoder. Run: python scripts/make_samples.py
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import av
 
-SAMPLES = Path(__file__).parent.parent / "runtime" / "tinydf_runtime" / "reading" / "samples"
+SAMPLES = Path(__file__).parent.parent / "runtime" / "tinydf_runtime" / "io" / "samples"
 SIDE_PX = 64
 INTERLACED_PX = (80, 48)
 """Unlike the others, so that memory that one of them left behind is not taken for this picture."""

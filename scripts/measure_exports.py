@@ -28,11 +28,11 @@ from tinydf_calibration.table import read_table
 from tinydf_export.inputs.labelled_crops import read_labelled_crops
 from tinydf_export.inputs.shipped import SHIPPED_TABLE
 from tinydf_export.targets.table import TARGETS, export_model
-from tinydf_runtime.engine import open_engine
+from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import UnavailableError
-from tinydf_runtime.files import write_atomically
-from tinydf_runtime.spec import ModelSpec, Precision
+from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.models.spec import ModelSpec, Precision
 
 EXPORTS: tuple[tuple[str, Precision], ...] = (
     ("onnx", "fp32"),

@@ -22,11 +22,11 @@ from scored_clips import Clip, certain_score, read_clips
 from tinydf.checkpoint import load_checkpoint, save_checkpoint
 from tinydf.evaluation.operating_point import DIGITS, FPR_SHARES
 from tinydf.metrics import fit_temperature
-from tinydf_runtime.embedded import DEFAULT_MODEL
-from tinydf_runtime.engine import open_engine
-from tinydf_runtime.judging.real_people import RealScores
-from tinydf_runtime.judging.rule import MINIMUM_FACES, DecisionRule
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.verdict.real_people import RealScores
+from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule
 
 THRESHOLD_SHARE = 0.1
 """Share of real people who reach the threshold."""

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from tinydf.data.photometry import add_noise, as_image
 from tinydf.data.photos import Photo, read_photos
-from tinydf_runtime.boxes import overlap_iou
-from tinydf_runtime.detect import FaceDetector
-from tinydf_runtime.following.matching import match_pairs
-from tinydf_runtime.reading.picture import read_image
-from tinydf_runtime.track import FaceTracker
+from tinydf_runtime.faces.boxes import overlap_iou
+from tinydf_runtime.faces.detector import FaceDetector
+from tinydf_runtime.faces.matching import match_pairs
+from tinydf_runtime.faces.tracker import FaceTracker
+from tinydf_runtime.io.image import read_image
 from tinydf_runtime.types import Frame, Image
 
 FPS = 5

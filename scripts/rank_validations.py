@@ -29,8 +29,8 @@ from tinydf.data.validation_set import VERSION, validation_set
 from tinydf.forgery import TinyDF
 from tinydf.forgery.model import DeepPart
 from tinydf.metrics import Estimate, auc, auc_with_interval
-from tinydf_runtime.crop import CropRecipe
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.io.files import write_atomically
 
 Logits = NDArray[np.float64]
 Scorer = Callable[[NDArray[np.uint8]], Logits]

@@ -22,15 +22,15 @@ from made_clips import make_clip
 from tinydf.data.families.table import Mixture
 from tinydf.data.manifest import Split
 from tinydf.data.photos import Photo, read_photos
-from tinydf_runtime.detect import FaceDetector
-from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
-from tinydf_runtime.engine import Engine, open_engine
-from tinydf_runtime.file_frames import FileFrames
-from tinydf_runtime.judging.evidence import to_logit, to_logits
-from tinydf_runtime.judging.recheck import reencode_crop
-from tinydf_runtime.own_frames import OwnFrames
+from tinydf_runtime.engines.engine import Engine, open_engine
+from tinydf_runtime.faces.detector import FaceDetector
+from tinydf_runtime.io.file_frames import FileFrames
+from tinydf_runtime.io.own_frames import OwnFrames
+from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
+from tinydf_runtime.steps import Limits, Watch, watch_image, watch_video
 from tinydf_runtime.types import FaceQuality, FaceScore
-from tinydf_runtime.watch import Limits, Watch, watch_image, watch_video
+from tinydf_runtime.verdict.evidence import to_logit, to_logits
+from tinydf_runtime.verdict.recheck import reencode_crop
 
 SAMPLE_FPS = 5.0
 SECONDS, LONG_SECONDS = 4.0, 16.0

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydf_runtime.aggregate import judge_input, judge_tracks
-from tinydf_runtime.detect import FaceDetector
-from tinydf_runtime.embedded import DEFAULT_DETECTOR
-from tinydf_runtime.judging.evidence import to_logit
-from tinydf_runtime.judging.rule import MINIMUM_FACES, DecisionRule
+from tinydf_runtime.faces.detector import FaceDetector
+from tinydf_runtime.models.embedded import DEFAULT_DETECTOR
 from tinydf_runtime.types import FaceQuality, FaceScore
+from tinydf_runtime.verdict.aggregate import judge_input, judge_tracks
+from tinydf_runtime.verdict.evidence import to_logit
+from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule
 
 Tracks = Mapping[int, Sequence[FaceScore]]
 

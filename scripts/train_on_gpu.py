@@ -33,8 +33,8 @@ from tinydf.data.series import validation_photos
 from tinydf.data.shards import PLAN_NAME, pair_dtype, read_plan, shard_path
 from tinydf.history import read_history
 from tinydf.train import BEST_NAME
-from tinydf_runtime.crop import CropRecipe
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.io.files import write_atomically
 
 PART_BYTES = 60 * 2**20
 TRIAL_STEPS = 40

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tinydf_runtime.detect import FaceDetector
+from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.types import Image
 
 Box = tuple[int, int, int, int]

@@ -22,7 +22,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tinydf_runtime.spec import METADATA_KEY, ModelSpec
+from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec
 from tinydf_runtime.types import Image
 
 VideoWriter = Callable[..., Path]

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from tinydf.baselines import NETWORKS, build_network
 from tinydf.forgery import TinyDF
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError, UsageError
-from tinydf_runtime.files import sha256_of, write_atomically
-from tinydf_runtime.spec import METADATA_KEY, ModelSpec
+from tinydf_runtime.io.files import sha256_of, write_atomically
+from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec
 
 CONFIG_KEY = "training"
 DEFAULT_PATH = Path(__file__).parent / "weights" / "tinydf.safetensors"

@@ -7,7 +7,7 @@ import io
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.io.files import write_atomically
 
 CSV_NAME = "history.csv"
 PICTURE_NAME = "history.svg"

@@ -15,7 +15,7 @@ from tinydf.lite1 import find_lite1_weights, load_lite1
 from tinydf.pretrained import fetch_imagenet_weights, is_backbone_file, load_backbone
 from tinydf.train_state import Origin
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.files import sha256_of
+from tinydf_runtime.io.files import sha256_of
 
 
 def initial_network(init: str, network: str = "tinydf", width: float = 1.0) -> tuple[nn.Module, Origin]:

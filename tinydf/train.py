@@ -41,7 +41,7 @@ from tinydf.train_config import Part, TrainConfig
 from tinydf.train_state import STATE_NAME, load_state, run_record, save_state, uncalibrated_spec
 from tinydf.twins import mix_twins, training_mode_aucs, twins_apart
 from tinydf_runtime.errors import OutputError, UsageError
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.models.spec import ModelSpec
 
 MODEL_NAME = "tinydf.safetensors"
 BEST_NAME = "best.safetensors"

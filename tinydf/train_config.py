@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import UsageError
+from tinydf_runtime.faces.crop import CropRecipe
 
 Method: TypeAlias = Literal["selfblend", "supervised", "both"]
 Part: TypeAlias = Literal["whole", "deep", "residual"]

@@ -14,10 +14,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from tinydf.data.shards import PairPlan
 from tinydf.train_config import TrainConfig
-from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.files import write_atomically
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.models.spec import ModelSpec
 
 STATE_NAME = "state.pt"
 Origin: TypeAlias = dict[str, Any] | None

@@ -17,7 +17,7 @@ import numpy as np
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from tinydf_runtime.errors import CalibrationFileError, StaleTableError
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.io.files import write_atomically
 
 SCHEMA = "tinydf.calibration/1"
 METHODS = ("min-max", "moving-average", "percentile", "entropy", "mse")

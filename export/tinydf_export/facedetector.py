@@ -15,9 +15,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tinydf.facedetector.model import FaceDetectorNet
 from tinydf.facedetector.weights import DetectorCheckpoint
-from tinydf_runtime.detect import METADATA_KEY, SCHEMA
-from tinydf_runtime.files import write_atomically
-from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal
+from tinydf_runtime.faces.detector import METADATA_KEY, SCHEMA
+from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
 
 OPSET = 18
 INPUT = "image"

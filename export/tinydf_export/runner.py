@@ -23,7 +23,7 @@ from tinydf_export.proof.parity import Scorer
 from tinydf_export.proof.prove import MAX_AUC_DROP, Proof, Reference, prove
 from tinydf_runtime import __version__
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.spec import ModelSpec, Precision
+from tinydf_runtime.models.spec import ModelSpec, Precision
 
 LAYER_CROPS = 2
 """Golden crops that layers are compared on: a layer that is wrong is so on each."""

@@ -9,10 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tinydf_runtime.annotate import annotate_image, annotate_video
-    from tinydf_runtime.crop import CropRecipe, crop_face
-    from tinydf_runtime.detect import FaceDetector
-    from tinydf_runtime.engine import Engine, open_engine
+    from tinydf_runtime.analyzer import Analyzer
+    from tinydf_runtime.engines.engine import Engine, open_engine
     from tinydf_runtime.errors import (
         MissingExtraError,
         ModelFileError,
@@ -23,14 +21,18 @@ if TYPE_CHECKING:
         UnreadableInputError,
         UsageError,
     )
-    from tinydf_runtime.findings import Gap, InputReport, Report, TrackReport
-    from tinydf_runtime.page.page import write_html
-    from tinydf_runtime.pipeline import Analyzer
-    from tinydf_runtime.reading.picture import read_image
-    from tinydf_runtime.report import write_csv, write_json
-    from tinydf_runtime.spec import ModelSpec
-    from tinydf_runtime.streams.live import LiveStream
-    from tinydf_runtime.track import FaceTracker
+    from tinydf_runtime.faces.crop import CropRecipe, crop_face
+    from tinydf_runtime.faces.detector import FaceDetector
+    from tinydf_runtime.faces.tracker import FaceTracker
+    from tinydf_runtime.io.image import read_image
+    from tinydf_runtime.io.video import VideoReader
+    from tinydf_runtime.live.stream import LiveStream
+    from tinydf_runtime.models.spec import ModelSpec
+    from tinydf_runtime.render.annotate import annotate_image, annotate_video
+    from tinydf_runtime.render.html.page import write_html
+    from tinydf_runtime.render.report import write_csv, write_json
+    from tinydf_runtime.results import Gap, InputReport, Report, TrackReport
+    from tinydf_runtime.steps import Detector, Limits, Progress
     from tinydf_runtime.types import (
         Face,
         FacePicture,
@@ -43,53 +45,51 @@ if TYPE_CHECKING:
         Segment,
         Verdict,
     )
-    from tinydf_runtime.video import VideoReader
-    from tinydf_runtime.watch import Detector, Limits, Progress
 
     __version__: str
 
 _HOMES = {
-    "Analyzer": "pipeline",
-    "CropRecipe": "crop",
-    "Detector": "watch",
-    "Engine": "engine",
+    "Analyzer": "analyzer",
+    "CropRecipe": "faces.crop",
+    "Detector": "steps",
+    "Engine": "engines.engine",
     "Face": "types",
-    "FaceDetector": "detect",
+    "FaceDetector": "faces.detector",
     "FacePicture": "types",
     "FaceScore": "types",
-    "FaceTracker": "track",
+    "FaceTracker": "faces.tracker",
     "Frame": "types",
-    "Gap": "findings",
+    "Gap": "results",
     "Image": "types",
-    "InputReport": "findings",
-    "Limits": "watch",
-    "LiveStream": "streams.live",
+    "InputReport": "results",
+    "Limits": "steps",
+    "LiveStream": "live.stream",
     "MissingExtraError": "errors",
     "ModelFileError": "errors",
-    "ModelSpec": "spec",
+    "ModelSpec": "models.spec",
     "Moment": "types",
     "OutputError": "errors",
     "OutsideImageError": "errors",
-    "Progress": "watch",
-    "Report": "findings",
+    "Progress": "steps",
+    "Report": "results",
     "ScoredFace": "types",
     "Scores": "types",
     "Segment": "types",
     "TinyDFError": "errors",
-    "TrackReport": "findings",
+    "TrackReport": "results",
     "UnavailableError": "errors",
     "UnreadableInputError": "errors",
     "UsageError": "errors",
     "Verdict": "types",
-    "VideoReader": "video",
-    "annotate_image": "annotate",
-    "annotate_video": "annotate",
-    "crop_face": "crop",
-    "open_engine": "engine",
-    "read_image": "reading.picture",
-    "write_csv": "report",
-    "write_html": "page.page",
-    "write_json": "report",
+    "VideoReader": "io.video",
+    "annotate_image": "render.annotate",
+    "annotate_video": "render.annotate",
+    "crop_face": "faces.crop",
+    "open_engine": "engines.engine",
+    "read_image": "io.image",
+    "write_csv": "render.report",
+    "write_html": "render.html.page",
+    "write_json": "render.report",
 }
 """Public name -> the file that it lives in."""
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.crop import crop_face
-from tinydf_runtime.engine import Engine
+from tinydf_runtime.engines.engine import Engine
 from tinydf_runtime.errors import ModelFileError, OutsideImageError
-from tinydf_runtime.judging.quality import measure_quality
+from tinydf_runtime.faces.crop import crop_face
+from tinydf_runtime.faces.quality import measure_quality
 from tinydf_runtime.types import Face, FaceScore, Frame, Image, Scores
 
 

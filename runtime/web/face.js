@@ -1,5 +1,6 @@
 // Pictures -> what the two networks take, and boxes out of what the detector gives. The same steps as the Python
-// runtime's detect.py, boxes.py and crop.py; nothing here touches the page, so that it can be tested without a browser.
+// runtime's detector.py, boxes.py and crop.py in faces/; nothing here touches the page, so that it can be tested without a
+// browser.
 //
 // A picture is {data, width, height}; data holds RGBA bytes, as ImageData does.
 

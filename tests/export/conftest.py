@@ -24,9 +24,9 @@ from tinydf_export import runner as export  # noqa: E402
 from tinydf_export.graph import float_graph  # noqa: E402
 from tinydf_export.proof.golden import draw_golden_crops  # noqa: E402
 from tinydf_export.targets import onnx as to_onnx  # noqa: E402
-from tinydf_runtime.crop import CropRecipe  # noqa: E402
-from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal  # noqa: E402
-from tinydf_runtime.spec import METADATA_KEY, ModelSpec  # noqa: E402
+from tinydf_runtime.faces.crop import CropRecipe  # noqa: E402
+from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal  # noqa: E402
+from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec  # noqa: E402
 
 TEMPERATURE = 0.7
 

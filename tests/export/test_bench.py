@@ -20,9 +20,9 @@ from tinydf_export.bench import measure as bench
 from tinydf_export.bench.fresh_process import Fresh, measure_fresh
 from tinydf_export.bench.measure import Row, bench_models, measure_size
 from tinydf_export.cli import bench as bench_cli
-from tinydf_runtime.engine import ENGINES, load_engine
+from tinydf_runtime.engines.engine import ENGINES, load_engine
 from tinydf_runtime.errors import MissingExtraError, UnavailableError
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.models.spec import ModelSpec
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from tinydf_export.proof.golden import encode_crops
-from tinydf_runtime.crop import CropRecipe
-from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
+from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 
 SIDE = 32
 

@@ -18,7 +18,7 @@ from tinydf_export import runner as export
 from tinydf_export.cli import export as cli
 from tinydf_export.proof import parity
 from tinydf_runtime.errors import QualityError
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.models.spec import ModelSpec
 
 
 def run_export(*arguments: object) -> Result:

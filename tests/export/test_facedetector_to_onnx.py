@@ -12,7 +12,7 @@ import torch
 from tinydf.facedetector.model import FaceDetectorNet
 from tinydf.facedetector.weights import DetectorCheckpoint
 from tinydf_export.facedetector import OPSET, OUTPUTS, export_detector, fold_norms
-from tinydf_runtime.detect import METADATA_KEY, FaceDetector
+from tinydf_runtime.faces.detector import METADATA_KEY, FaceDetector
 
 FACTS = {"name": "test", "score_threshold": 0.4, "nms_iou": 0.45}
 

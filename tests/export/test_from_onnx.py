@@ -19,10 +19,10 @@ from tinydf_export.proof.golden import encode_crops
 from tinydf_export.proof.verify import verify_model
 from tinydf_export.targets.tensorrt.from_onnx import build_from_onnx
 from tinydf_export.targets.tensorrt.options import PlanOptions
-from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import ModelFileError, QualityError, UnavailableError, UsageError
-from tinydf_runtime.plan import read_plan
-from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
+from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.models.plan import read_plan
+from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 
 SIDE = 32
 

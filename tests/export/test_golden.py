@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tinydf_export.proof.golden import decode_crops, draw_golden_crops, encode_crops
-from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import ModelFileError
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.models.spec import ModelSpec
 
 
 def packed() -> tuple[np.ndarray, str, ModelSpec]:

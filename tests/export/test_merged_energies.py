@@ -7,7 +7,7 @@ from torch import Tensor
 from tinydf.forgery.residual import ResidualEnergy
 from tinydf_export.graph.merged_energies import MergedEnergies
 from tinydf_export.proof.golden import draw_golden_crops
-from tinydf_runtime.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropRecipe
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from tinydf_export.graph import float_graph
 from tinydf_export.graph.traceable import Traceable
 from tinydf_export.proof.golden import draw_golden_crops
 from tinydf_export.targets import onnx as to_onnx
-from tinydf_runtime.engine import open_engine
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.models.spec import ModelSpec
 
 
 def test_fitted_temperature_and_threshold_are_in_the_export(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinydf_export.proof.parity import Parity, compare, require
-from tinydf_runtime.engine import open_engine
+from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.types import Scores
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_export.proof.prove import Reference, prove
-from tinydf_runtime.engine import open_engine
+from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.types import Scores
 

@@ -20,7 +20,7 @@ from tinydf_export.graph.float_graph import build_float_graph
 from tinydf_export.inputs import shipped
 from tinydf_export.inputs.shipped import SHIPPED_TABLE, check_table
 from tinydf_runtime.errors import StaleTableError
-from tinydf_runtime.spec import METADATA_KEY, ModelSpec
+from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ from tinydf_export.targets.coreml.mlpackage import convert_program, write_packag
 from tinydf_export.targets.coreml.onnx_to_mil import build_program
 from tinydf_runtime.engines.coreml_package import coremltools, read_description
 from tinydf_runtime.errors import QualityError, StaleTableError, UsageError
-from tinydf_runtime.spec import METADATA_KEY, ModelSpec, Precision
+from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec, Precision
 
 IOS_16, IOS_17 = 7, 8
 

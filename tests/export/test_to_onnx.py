@@ -17,9 +17,9 @@ from tinydf_export.graph.traceable import Traceable
 from tinydf_export.proof.golden import draw_golden_crops
 from tinydf_export.proof.parity import MAX_MAP_DIFFERENCE, score_eagerly
 from tinydf_export.targets import onnx as to_onnx
-from tinydf_runtime.engine import open_engine
+from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import QualityError
-from tinydf_runtime.spec import METADATA_KEY, ModelSpec
+from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])

@@ -25,11 +25,11 @@ from tinydf_export.proof.golden import draw_golden_crops  # noqa: E402
 from tinydf_export.proof.verify import TOLERANCE, verify_model  # noqa: E402
 from tinydf_export.targets.openvino import int8 as openvino_int8  # noqa: E402
 from tinydf_export.targets.openvino import target as to_openvino  # noqa: E402
-from tinydf_runtime.engine import open_engine  # noqa: E402
+from tinydf_runtime.engines.engine import open_engine  # noqa: E402
 from tinydf_runtime.engines.onnxruntime_engine import lacks_vnni  # noqa: E402
 from tinydf_runtime.engines.quiet_openvino import core  # noqa: E402
 from tinydf_runtime.errors import OutputError, QualityError  # noqa: E402
-from tinydf_runtime.files import write_atomically  # noqa: E402
+from tinydf_runtime.io.files import write_atomically  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -18,11 +18,11 @@ from tinydf_export.proof.prove import MAX_AUC_DROP, Reference
 from tinydf_export.runner import ExportJob
 from tinydf_export.targets.table import export_model
 from tinydf_export.targets.tensorrt import target as to_tensorrt
-from tinydf_runtime.crop import CropRecipe
-from tinydf_runtime.engine import open_engine
+from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import QualityError, UnavailableError
-from tinydf_runtime.plan import read_plan
-from tinydf_runtime.spec import METADATA_KEY, ModelSpec, Precision
+from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.models.plan import read_plan
+from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec, Precision
 
 SIDE = 32
 CHECKPOINT = Checkpoint({}, {}, ModelSpec(name="small", crop=CropRecipe(side_px=SIDE)))

@@ -13,9 +13,9 @@ from tinydf.checkpoint import Checkpoint
 from tinydf_export import runner as export
 from tinydf_export.proof.verify import verify_model
 from tinydf_export.targets import web as to_web
-from tinydf_runtime.detect import DEFAULT_DETECTOR
 from tinydf_runtime.errors import OutputError
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.faces.detector import DEFAULT_DETECTOR
+from tinydf_runtime.io.files import write_atomically
 
 
 def test_the_folder_holds_the_page_and_proven_networks(

@@ -14,8 +14,8 @@ from tinydf_export import ExportedModel
 from tinydf_export.proof.golden import draw_golden_crops, encode_crops
 from tinydf_export.proof.verify import Verification, verify_model
 from tinydf_runtime.errors import ModelFileError
-from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal
-from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
+from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
+from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 
 
 def test_exported_model_passes(exported: ExportedModel) -> None:

@@ -28,8 +28,8 @@ def test_the_page_on_embedding_runs(
 ) -> None:
     clip = write_video([draw_squares((60 + i, 60, 160 + i, 160)) for i in range(50)])
     monkeypatch.chdir(clip.parent)
-    monkeypatch.setattr("tinydf_runtime.pipeline.DEFAULT_MODEL", tiny_classifier)
-    monkeypatch.setattr("tinydf_runtime.pipeline.DEFAULT_DETECTOR", tiny_detector)
+    monkeypatch.setattr("tinydf_runtime.analyzer.DEFAULT_MODEL", tiny_classifier)
+    monkeypatch.setattr("tinydf_runtime.analyzer.DEFAULT_DETECTOR", tiny_detector)
     names: dict[str, Any] = {}
     for program in programs("embedding.md"):
         exec(program, names)

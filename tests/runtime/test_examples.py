@@ -26,8 +26,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @pytest.fixture(autouse=True)
 def drawn_networks(monkeypatch: pytest.MonkeyPatch, tiny_classifier: Path, tiny_detector: Path) -> None:
-    monkeypatch.setattr("tinydf_runtime.pipeline.DEFAULT_MODEL", tiny_classifier)
-    monkeypatch.setattr("tinydf_runtime.pipeline.DEFAULT_DETECTOR", tiny_detector)
+    monkeypatch.setattr("tinydf_runtime.analyzer.DEFAULT_MODEL", tiny_classifier)
+    monkeypatch.setattr("tinydf_runtime.analyzer.DEFAULT_DETECTOR", tiny_detector)
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def screen() -> Iterator[dict[str, str]]:
 WINDOW_USER = """
 import runpy, sys, threading, time, tkinter
 from pathlib import Path
-import tinydf_runtime.pipeline as pipeline
+import tinydf_runtime.analyzer as pipeline
 
 example, model, detector, source, awaited = sys.argv[1:]
 pipeline.DEFAULT_MODEL, pipeline.DEFAULT_DETECTOR = Path(model), Path(detector)

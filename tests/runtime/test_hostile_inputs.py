@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tinydf_runtime.cli import main, network_files
+from tinydf_runtime.analyzer import Analyzer
+from tinydf_runtime.cli.outputs import check_outputs
+from tinydf_runtime.cli.run import main, network_files
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.inputs import expand_inputs
-from tinydf_runtime.outputs import check_outputs
-from tinydf_runtime.pipeline import Analyzer
+from tinydf_runtime.io.expand import expand_inputs
 
 VideoWriter = Callable[..., Path]
 

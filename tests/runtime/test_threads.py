@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tinydf_runtime import Analyzer, Image, InputReport, Limits, UsageError
-from tinydf_runtime.findings import Timing
+from tinydf_runtime.results import Timing
 
 THREADS = 6
 BOX = [60.0, 60.0, 160.0, 160.0]

@@ -99,7 +99,7 @@ ARRAY = "numpy.ndarray[tuple[Any, ...], numpy.dtype[numpy.{}]]"
 BYTES = ARRAY.format("unsignedinteger[numpy._typing._nbit_base._8Bit]")
 TYPES = [
     "Literal['real'] | Literal['fake'] | Literal['inconclusive']",
-    "tinydf_runtime.findings.Report",
+    "tinydf_runtime.results.Report",
     "Literal['real'] | Literal['fake'] | Literal['inconclusive'] | Literal['no_face'] | Literal['error']",
     "list[tinydf_runtime.types.Face]",
     ARRAY.format("floating[numpy._typing._nbit_base._32Bit]"),
@@ -108,7 +108,7 @@ TYPES = [
     f"list[{BYTES}]",
     BYTES,
     "float",
-    "tinydf_runtime.findings.InputReport",
+    "tinydf_runtime.results.InputReport",
     "str",
     "tinydf_runtime.errors.ModelFileError",
 ]

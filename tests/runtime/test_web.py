@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinydf_runtime.crop import CropRecipe, crop_face, crop_square_xyxy
-from tinydf_runtime.detect import _fit
+from tinydf_runtime.faces.crop import CropRecipe, crop_face, crop_square_xyxy
+from tinydf_runtime.faces.detector import _fit
 from tinydf_runtime.types import BoxXYXY, Image
 
 WEB = Path(__file__).resolve().parents[2] / "runtime" / "web"

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.forgery import TinyDF
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.models.spec import ModelSpec
 
 
 @pytest.fixture(scope="module")

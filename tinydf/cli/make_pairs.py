@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
+from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
+from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.errors import ExitCode, needs
-from tinydf_runtime.progress import Progress
 
 if TYPE_CHECKING:
     from tinydf.data.manifest import Split

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinydf.data.layouts.table import LAYOUTS, list_clips
-from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
+from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
+from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.errors import ExitCode, UnreadableInputError, needs
-from tinydf_runtime.progress import Progress
 
 if TYPE_CHECKING:
     from tinydf.data.layouts.listing import Listing

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from tinydf.train_config import Method, Network, Part, TrainConfig
-from tinydf_runtime.command import OneLineCommand
+from tinydf_runtime.cli.command import OneLineCommand
+from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.errors import ExitCode, UnavailableError, UsageError, needs
-from tinydf_runtime.files import sha256_of
-from tinydf_runtime.progress import Progress
+from tinydf_runtime.io.files import sha256_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -18,7 +18,7 @@ from tinydf.data.families.self_blend import self_blend
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair, cut_patch, make_pair
 from tinydf.data.skipped import Skipped, until_readable
-from tinydf_runtime.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropRecipe
 
 MAP_CELL_PX = 16
 Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]

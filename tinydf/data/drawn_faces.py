@@ -16,7 +16,7 @@ from tinydf.data.manifest import Split
 from tinydf.data.mean_face import FIVE_POINTS, GROUPS, MODES, place_mean_face
 from tinydf.data.photometry import add_noise, as_image, blur
 from tinydf.data.photos import COLUMNS, CSV_NAME
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.types import Face, Image
 
 SIDE_PX = 256

@@ -16,16 +16,16 @@ from tinydf.data.mask_video import FORGED_SHARE, MaskVideo
 from tinydf.data.parts import PartStatus, StoredFace, write_file
 from tinydf.data.sequences import read_sequence
 from tinydf.data.windows import Window, cut_window
-from tinydf_runtime.crop import CropRecipe
-from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.files import sha256_of
-from tinydf_runtime.judging.evidence import MINIMUM_SIDE_PX
-from tinydf_runtime.judging.rule import MINIMUM_FACES
-from tinydf_runtime.reading.picture import read_image
-from tinydf_runtime.track import FaceTracker
+from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.detector import FaceDetector
+from tinydf_runtime.faces.tracker import FaceTracker
+from tinydf_runtime.io.files import sha256_of
+from tinydf_runtime.io.image import read_image
+from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.types import Face, Image
-from tinydf_runtime.video import VideoReader
+from tinydf_runtime.verdict.evidence import MINIMUM_SIDE_PX
+from tinydf_runtime.verdict.rules import MINIMUM_FACES
 
 SAMPLE_FPS = 5.0
 """Frames a second that are looked at, as in ``Analyzer``; more of a video too short to give enough."""

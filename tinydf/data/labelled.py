@@ -12,8 +12,8 @@ from torch.utils.data import Dataset
 
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair, cut_patch, make_labelled_pair
-from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import UsageError
+from tinydf_runtime.faces.crop import CropRecipe
 
 Videos = list[list[Photo]]
 

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from tinydf.data.dataset import Batch, collate
 from tinydf.data.samples import Pair
+from tinydf_runtime.cli.interrupt import leave_interrupts_to_parent
 from tinydf_runtime.errors import TinyDFError
-from tinydf_runtime.interrupt import leave_interrupts_to_parent
 
 
 def pair_loader(

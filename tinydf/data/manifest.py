@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.io.files import write_atomically
 
 PARQUET_NAME = "faces.parquet"
 ROWS_AT_ONCE = 4096

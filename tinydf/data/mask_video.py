@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.types import BoxXYXY, Frame
-from tinydf_runtime.video import VideoReader
 
 FORGED_SHARE = 0.1
 """Of a face's box that a mask must cover on average. A swapped face fills a third and more, its neighbour nothing."""

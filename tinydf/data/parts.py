@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from tinydf_runtime.errors import OutputError
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.io.files import write_atomically
 
 SCHEMA = "tinydf.part/1"
 PartStatus: TypeAlias = Literal["ok", "truncated", "no_face", "unreadable"]

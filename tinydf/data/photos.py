@@ -15,7 +15,7 @@ from tinydf.data.face_mesh import Mesh, read_meshes
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.manifest import PARQUET_NAME, FaceRow, Label, Split, read_table
 from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.reading import picture
+from tinydf_runtime.io import image as picture
 from tinydf_runtime.types import BoxXYXY, Face, Image
 
 CSV_NAME = "faces.csv"

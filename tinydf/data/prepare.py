@@ -20,9 +20,9 @@ from tinydf.data.parts import Part, make_folder, read_part, write_part
 from tinydf.data.processes import run_each
 from tinydf.data.sequences import clip_size
 from tinydf.data.splits import refuse_leaks
-from tinydf_runtime.detect import DEFAULT_DETECTOR, FaceDetector
 from tinydf_runtime.errors import OutputError, TinyDFError, UnreadableInputError, UsageError
-from tinydf_runtime.files import sha256_of, write_atomically
+from tinydf_runtime.faces.detector import DEFAULT_DETECTOR, FaceDetector
+from tinydf_runtime.io.files import sha256_of, write_atomically
 
 SETTINGS_NAME = "prepare.json"
 FAILURES_NAME = "failures.csv"

@@ -16,7 +16,7 @@ from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask
 from tinydf.data.photometry import as_image
 from tinydf.data.photos import Photo, read_image
-from tinydf_runtime.crop import CropRecipe, crop_face
+from tinydf_runtime.faces.crop import CropRecipe, crop_face
 from tinydf_runtime.types import BoxXYXY, Image
 
 WINDOW_MARGIN = 0.45

@@ -13,8 +13,8 @@ import numpy as np
 from tinydf.data.layouts.listing import Clip
 from tinydf.data.parts import write_file
 from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.files import sha256_of
-from tinydf_runtime.reading.picture import IMAGE_SUFFIXES, read_image
+from tinydf_runtime.io.files import sha256_of
+from tinydf_runtime.io.image import IMAGE_SUFFIXES, read_image
 from tinydf_runtime.types import Image
 
 

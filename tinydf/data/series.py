@@ -15,8 +15,8 @@ from tinydf.data.samples import Pair
 from tinydf.data.shards import ShardPairs
 from tinydf.data.skipped import Skipped
 from tinydf.train_config import TrainConfig
-from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import UsageError
+from tinydf_runtime.faces.crop import CropRecipe
 
 VALIDATION_PAIRS = 400
 

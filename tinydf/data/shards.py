@@ -19,9 +19,9 @@ from torch.utils.data import Dataset
 
 from tinydf.data.manifest import Split
 from tinydf.data.samples import Pair, cut_patch
-from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.io.files import write_atomically
 
 PLAN_NAME = "pairs.json"
 SCHEMA = "tinydf.pairs/1"

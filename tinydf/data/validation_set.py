@@ -19,7 +19,7 @@ from tinydf.data.families.table import forgery_families
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair, make_pair
 from tinydf.data.series import colour_reals
-from tinydf_runtime.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropRecipe
 
 VERSION = 1
 """Raised whenever the set's pairs change: figures of two versions do not compare."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tinydf_runtime.crop import CropRecipe, crop_face, crop_square_xyxy
 from tinydf_runtime.errors import OutsideImageError
+from tinydf_runtime.faces.crop import CropRecipe, crop_face, crop_square_xyxy
 from tinydf_runtime.types import BoxXYXY, Face, Image
 
 ROOM = 0.35

@@ -17,7 +17,7 @@ from tinydf.evaluation.slices import Slice, cut_slices
 from tinydf.evaluation.videos import JudgedVideos, judge_videos
 from tinydf.metrics import FEW_CLUSTERS, measure
 from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.models.spec import ModelSpec
 
 
 def evaluate(

@@ -20,9 +20,9 @@ from tinydf.data.photos import Photo, find_table, read_photos
 from tinydf.data.samples import make_pair
 from tinydf.data.windows import measure_sharpness
 from tinydf.evaluation.perturbations import Perturbation
-from tinydf_runtime.crop import CropRecipe, crop_face
 from tinydf_runtime.errors import UnreadableInputError, UsageError
-from tinydf_runtime.files import sha256_of
+from tinydf_runtime.faces.crop import CropRecipe, crop_face
+from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.types import BoxXYXY, Image
 
 MADE_BY_CODE = "made by code"

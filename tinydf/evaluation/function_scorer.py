@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf.evaluation.scoring import logit_of
-from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import UnreadableInputError, UsageError
-from tinydf_runtime.files import sha256_of
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.io.files import sha256_of
+from tinydf_runtime.models.spec import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from tinydf.evaluation.scores import ScoredFaces
 from tinydf.evaluation.videos import judge_videos
 from tinydf.metrics import fit_temperature, threshold_at_fpr
 from tinydf_runtime.errors import UnknownFormatError, UsageError
-from tinydf_runtime.judging.evidence import LOGIT_LIMIT
-from tinydf_runtime.judging.real_people import RealScores
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.verdict.evidence import LOGIT_LIMIT
+from tinydf_runtime.verdict.real_people import RealScores
 
 DIGITS = 4
 """Of temperature and threshold; more is noise, and fewer could be told apart in a verdict."""

@@ -17,7 +17,7 @@ from tinydf.evaluation.evaluate import clusters, forged_videos
 from tinydf.evaluation.result import Evaluation, VerdictCounts
 from tinydf.metrics import measure
 from tinydf_runtime.errors import UnreadableInputError, UsageError
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.io.files import write_atomically
 
 SCHEMA = "tinydf.real-clips/1"
 ALL = "all"

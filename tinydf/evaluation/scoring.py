@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tinydf.checkpoint import load_checkpoint
-from tinydf_runtime.choices import check_choice
-from tinydf_runtime.engine import AUTO, ENGINES, Engine, open_engine
+from tinydf_runtime.engines.choices import check_choice
+from tinydf_runtime.engines.engine import AUTO, ENGINES, Engine, open_engine
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError
-from tinydf_runtime.files import sha256_of
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.io.files import sha256_of
+from tinydf_runtime.models.spec import ModelSpec
 
 CHECKPOINTS = (".safetensors", ".pt")
 SMALLEST = 1e-7

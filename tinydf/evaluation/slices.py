@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinydf.evaluation.faces import MADE_BY_CODE
 from tinydf.evaluation.scores import ScoredFaces
-from tinydf_runtime.judging.evidence import FULL_SIDE_PX
+from tinydf_runtime.verdict.evidence import FULL_SIDE_PX
 
 SIZES_PX = (64.0, FULL_SIDE_PX, 180.0)
 """Where faces begin to be small, to show all that the network can use, and to be shrunk before it sees them."""

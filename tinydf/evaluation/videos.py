@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf.evaluation.scores import ScoredFaces
-from tinydf_runtime.aggregate import judge_input, judge_tracks
-from tinydf_runtime.findings import InputVerdict
-from tinydf_runtime.judging.evidence import to_logit
-from tinydf_runtime.judging.rule import MINIMUM_FACES, DecisionRule
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.results import InputVerdict
 from tinydf_runtime.types import FaceScore
+from tinydf_runtime.verdict.aggregate import judge_input, judge_tracks
+from tinydf_runtime.verdict.evidence import to_logit
+from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule
 
 RULE = (
-    "The runtime's own rule (tinydf_runtime.aggregate): faces weigh by size and detection score, a person's logits are "
+    "The runtime's own rule (tinydf_runtime.verdict): faces weigh by size and detection score, a person's logits are "
     "averaged without the outer tenth, a stretch decides over the whole only where it alone suffices for fake, and a "
     f"video is as forged as its worst person who fills a fair share of it. It asks for {MINIMUM_FACES} looks at a "
     "person, or as many as the table holds of a video."

@@ -36,7 +36,7 @@ from tinydf.facedetector.validate import (
 from tinydf.facedetector.weights import copy_state, save_detector
 from tinydf.facedetector.world import WorldComposer
 from tinydf_runtime.errors import OutputError
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.io.files import write_atomically
 
 logger = logging.getLogger(__name__)
 NAME = "tinydf-facedetector"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tinydf.facedetector.model import FaceDetectorNet
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.io.files import write_atomically
 
 HEADER_KEY = "tinydf.facedetector"
 SCHEMA = "tinydf.facedetector/1"

@@ -55,7 +55,7 @@ def main() -> None:
     # NumPy is what a program has loaded that has pictures.
     import numpy as np
 
-    from tinydf_runtime.engine import load_engine
+    from tinydf_runtime.engines.engine import load_engine
 
     started = time.perf_counter()
     try:

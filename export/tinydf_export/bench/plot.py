@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from tinydf_export.bench.measure import Row
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.io.files import write_atomically
 
 
 def draw_plot(rows: Sequence[Row], path: Path) -> None:

@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from tinydf_runtime import __version__
-from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, device_option, json_option, write_figures
-from tinydf_runtime.embedded import DEFAULT_MODEL
+from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, device_option, json_option, write_figures
+from tinydf_runtime.cli.interrupt import stopping_on_interrupt
+from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.errors import ExitCode, UsageError, needs
-from tinydf_runtime.interrupt import stopping_on_interrupt
-from tinydf_runtime.progress import Progress
+from tinydf_runtime.models.embedded import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from tinydf_calibration.sampler import LabelledCrops
@@ -123,7 +123,7 @@ def _read_labelled(folder: Path, model: Path, skip: Callable[[str], None]) -> La
     """Cuts crops of the test part as the first model wants them."""
     with needs("train"):
         from tinydf_export.inputs.labelled_crops import read_labelled_crops
-    from tinydf_runtime.engine import open_engine
+    from tinydf_runtime.engines.engine import open_engine
 
     return read_labelled_crops(folder, "test", open_engine(model).spec.crop, _CROPS, skip=skip)
 

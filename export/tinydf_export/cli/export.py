@@ -16,10 +16,10 @@ from tinydf_export.targets.table import TARGETS, ExportedModel, check_target, ex
 from tinydf_export.targets.tensorrt.from_onnx import BuiltPlan, build_from_onnx
 from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime import __version__
-from tinydf_runtime.command import STANDARD_OUTPUT, OneLineCommand, device_option, json_option, write_figures
+from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, device_option, json_option, write_figures
+from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.errors import ExitCode, QualityError, UsageError, needs
-from tinydf_runtime.progress import Progress
-from tinydf_runtime.spec import Precision
+from tinydf_runtime.models.spec import Precision
 
 _FILE = click.Path(path_type=Path)
 

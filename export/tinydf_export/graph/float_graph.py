@@ -18,7 +18,7 @@ from tinydf_calibration.prepare import prepare_graph
 from tinydf_export.graph.compact import compact_weights
 from tinydf_export.graph.rewrites import REWRITE_VERSION, rewrite
 from tinydf_export.graph.traceable import Traceable
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.models.spec import ModelSpec
 
 OPSET = 18
 IR_VERSION = 8

@@ -13,7 +13,7 @@ from tinydf_export.inputs.calibrate import Report, calibrate_checkpoint
 from tinydf_export.inputs.labelled_crops import Skip, read_labelled_crops
 from tinydf_export.inputs.shipped import SHIPPED_TABLE, is_shipped
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.spec import Precision
+from tinydf_runtime.models.spec import Precision
 
 PROOF_CROPS = 512
 """Crops that an export is measured on."""

@@ -13,8 +13,8 @@ from tinydf.data.windows import measure_sharpness
 from tinydf.evaluation.faces import Entries, ListedFace, open_faces
 from tinydf.evaluation.perturbations import UNCHANGED
 from tinydf_calibration.sampler import LabelledCrops, stratified_sample
-from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import TinyDFError, UnreadableInputError
+from tinydf_runtime.faces.crop import CropRecipe
 from tinydf_runtime.types import Image
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from onnx import ModelProto
 from tinydf.checkpoint import DEFAULT_PATH, Checkpoint
 from tinydf_calibration.table import CalibrationTable, check_fits, read_table
 from tinydf_runtime.errors import StaleTableError, install_line
-from tinydf_runtime.files import sha256_of
+from tinydf_runtime.io.files import sha256_of
 
 SHIPPED_TABLE = DEFAULT_PATH.with_suffix(".calibration.json")
 """Calibration table of the shipped checkpoint."""

@@ -13,7 +13,7 @@ from tinydf.checkpoint import Checkpoint
 from tinydf_export.graph.traceable import Traceable
 from tinydf_export.proof.verify import TOLERANCE
 from tinydf_runtime.errors import QualityError
-from tinydf_runtime.spec import Precision
+from tinydf_runtime.models.spec import Precision
 from tinydf_runtime.types import Scores
 
 MAX_MAP_DIFFERENCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.1, "w8": 0.25, "int8": 0.5}

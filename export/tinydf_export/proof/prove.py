@@ -14,7 +14,7 @@ from tinydf_calibration.sampler import LabelledCrops
 from tinydf_export.proof import parity
 from tinydf_export.proof.parity import Parity, Scorer
 from tinydf_runtime.errors import QualityError
-from tinydf_runtime.spec import Precision
+from tinydf_runtime.models.spec import Precision
 from tinydf_runtime.types import Scores
 
 __all__ = ["MAX_AUC_DROP", "Proof", "Reference", "prove"]

@@ -15,11 +15,11 @@ from tinydf_export.graph.typed import type_strongly
 from tinydf_export.proof.prove import MAX_AUC_DROP
 from tinydf_export.runner import ExportJob, finish_export, name_first_bad_layer, quantize_for, start_export
 from tinydf_export.targets.table import ExportedModel
-from tinydf_runtime.engine import load_engine
+from tinydf_runtime.engines.engine import load_engine
 from tinydf_runtime.errors import QualityError
-from tinydf_runtime.files import write_atomically
-from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal
-from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec, Precision
+from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
+from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec, Precision
 
 __all__ = ["build_float_graph", "build_model", "export"]
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from tinydf_runtime.choices import check_choice
+from tinydf_runtime.engines.choices import check_choice
 from tinydf_runtime.errors import UsageError, needs
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tinydf_calibration.table import CalibrationTable
     from tinydf_export.proof.prove import Proof
     from tinydf_export.targets.tensorrt.options import PlanOptions
-    from tinydf_runtime.spec import ModelSpec, Precision
+    from tinydf_runtime.models.spec import ModelSpec, Precision
 
 
 @dataclass(frozen=True, slots=True)

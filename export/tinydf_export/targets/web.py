@@ -16,10 +16,10 @@ from tinydf_calibration.table import CalibrationTable
 from tinydf_export.proof.prove import MAX_AUC_DROP
 from tinydf_export.targets import onnx as to_onnx
 from tinydf_export.targets.table import ExportedModel
-from tinydf_runtime.detect import DEFAULT_DETECTOR, FaceDetector
 from tinydf_runtime.errors import OutputError
-from tinydf_runtime.files import write_atomically
-from tinydf_runtime.spec import ModelSpec, Precision
+from tinydf_runtime.faces.detector import DEFAULT_DETECTOR, FaceDetector
+from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.models.spec import ModelSpec, Precision
 
 SCHEMA = "tinydf.web/1"
 CLASSIFIER, DETECTOR, ABOUT = "model.onnx", "facedetector.onnx", "model.json"

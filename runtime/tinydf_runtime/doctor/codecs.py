@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tinydf_runtime.reading.capture import SAMPLES, open_source, opencv_converts_interlaced
-from tinydf_runtime.reading.quiet import quiet
+from tinydf_runtime.io.capture import SAMPLES, open_source, opencv_converts_interlaced
+from tinydf_runtime.io.quiet import quiet
 
 _SAMPLES = {
     "H.264": "h264.mp4",

@@ -16,14 +16,14 @@ import cv2
 import numpy as np
 
 from tinydf_runtime import __version__
-from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.doctor.codecs import Codec, try_pictures, try_videos
 from tinydf_runtime.doctor.machine import Machine, read_machine
-from tinydf_runtime.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
-from tinydf_runtime.engine import load_engine
+from tinydf_runtime.engines.engine import load_engine
 from tinydf_runtime.errors import TinyDFError, install_line
-from tinydf_runtime.golden import TOLERANCE, replay_golden
-from tinydf_runtime.reading.quiet import quiet
+from tinydf_runtime.faces.detector import FaceDetector
+from tinydf_runtime.io.quiet import quiet
+from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
+from tinydf_runtime.models.golden import TOLERANCE, replay_golden
 
 DOCTOR_SCHEMA = "tinydf.doctor/1"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.choices import check_choice
-from tinydf_runtime.engine import Engine, check_crops
+from tinydf_runtime.engines.choices import check_choice
+from tinydf_runtime.engines.engine import Engine, check_crops
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import ModelFileError, UnavailableError
-from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
+from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 from tinydf_runtime.types import Scores
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}

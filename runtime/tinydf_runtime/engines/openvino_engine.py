@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.choices import check_choice
-from tinydf_runtime.engine import Engine, check_crops
+from tinydf_runtime.engines.choices import check_choice
+from tinydf_runtime.engines.engine import Engine, check_crops
 from tinydf_runtime.engines.quiet_openvino import core, openvino
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
-from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
+from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 from tinydf_runtime.types import Scores
 
 DEVICES = {"cpu": "CPU", "gpu": "GPU"}

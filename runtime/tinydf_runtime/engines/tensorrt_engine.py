@@ -10,13 +10,13 @@ import numpy as np
 import tensorrt
 from numpy.typing import NDArray
 
-from tinydf_runtime.choices import check_choice
-from tinydf_runtime.engine import Engine, check_crops
+from tinydf_runtime.engines.choices import check_choice
 from tinydf_runtime.engines.cuda_memory import DeviceMemory, Stream, device_name, empty_rows
+from tinydf_runtime.engines.engine import Engine, check_crops
 from tinydf_runtime.engines.tensorrt_log import TensorRTLog
 from tinydf_runtime.errors import ModelFileError, UnavailableError
-from tinydf_runtime.plan import PlanFacts, read_plan
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.models.plan import PlanFacts, read_plan
+from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.types import Scores
 
 INPUT = "image"

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from tinydf_runtime.reading.open import FrameReader, open_reader
+from tinydf_runtime.io.open import FrameReader, open_reader
 from tinydf_runtime.sandbox.ring import Ring
 
 MEMORY_BYTES = 4 << 30

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tinydf_runtime.doctor import cli as doctor_cli
+from tinydf_runtime.cli import doctor as doctor_cli
 from tinydf_runtime.doctor import codecs as codecs_here
 from tinydf_runtime.doctor import examination as doctor
 from tinydf_runtime.doctor.examination import examine
 from tinydf_runtime.errors import ModelFileError
-from tinydf_runtime.golden import replay_golden
+from tinydf_runtime.models.golden import replay_golden
 
 
 def run(*arguments: str) -> Result:

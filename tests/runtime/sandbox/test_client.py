@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.errors import InputTimeoutError, UnreadableInputError
-from tinydf_runtime.file_frames import FileFrames
+from tinydf_runtime.io.file_frames import FileFrames
 from tinydf_runtime.sandbox import client, start
 from tinydf_runtime.sandbox.client import ChildFrames
 from tinydf_runtime.sandbox.ring import Ring, make_memory

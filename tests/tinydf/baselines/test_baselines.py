@@ -17,7 +17,7 @@ from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.evaluation.scoring import open_scorer
 from tinydf.forgery_loss import forgery_loss
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.models.spec import ModelSpec
 
 
 def images(count: int, side_px: int) -> torch.Tensor:

@@ -6,7 +6,7 @@ import torch
 from tinydf.data.dataset import PairSeries, collate, sharpness_worth
 from tinydf.data.photos import Photo
 from tinydf.data.samples import make_pair
-from tinydf_runtime.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropRecipe
 from tinydf_runtime.types import Face
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from tinydf.data.find_faces import RECIPE, Found, find_in_photo, find_in_sequence, find_in_video
 from tinydf.data.layouts.listing import Clip, ClipKind
-from tinydf_runtime.crop import crop_face
-from tinydf_runtime.detect import FaceDetector
 from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.files import sha256_of
-from tinydf_runtime.reading.picture import read_image
+from tinydf_runtime.faces.crop import crop_face
+from tinydf_runtime.faces.detector import FaceDetector
+from tinydf_runtime.io.files import sha256_of
+from tinydf_runtime.io.image import read_image
+from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.types import Image
-from tinydf_runtime.video import VideoReader
 
 
 def clip(path: Path, kind: ClipKind = "video", inside: str = "") -> Clip:

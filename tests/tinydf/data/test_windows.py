@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tinydf.data.windows import ROOM, cut_window, measure_sharpness
-from tinydf_runtime.crop import CropRecipe, crop_face
+from tinydf_runtime.faces.crop import CropRecipe, crop_face
 from tinydf_runtime.types import BoxXYXY, Face, Image
 
 RECIPE = CropRecipe()

@@ -12,7 +12,7 @@ from tinydf.cli.evaluate import main
 from tinydf.evaluation.evaluate import evaluate
 from tinydf.evaluation.result import SCHEMA_FILE
 from tinydf.forgery import TinyDF
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.models.spec import ModelSpec
 
 
 def run(*arguments: object) -> Result:

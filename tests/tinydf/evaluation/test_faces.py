@@ -12,8 +12,8 @@ from tinydf.data.photos import Photo
 from tinydf.data.windows import measure_sharpness
 from tinydf.evaluation.faces import FaceSet, open_faces, spread
 from tinydf.evaluation.perturbations import LADDER, UNCHANGED
-from tinydf_runtime.crop import CropRecipe, crop_face
 from tinydf_runtime.errors import UnreadableInputError, UsageError
+from tinydf_runtime.faces.crop import CropRecipe, crop_face
 
 RECIPE = CropRecipe()
 

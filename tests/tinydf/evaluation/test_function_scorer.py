@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from tinydf.cli.evaluate import main
 from tinydf.evaluation.function_scorer import open_function
 from tinydf.evaluation.scoring import Scorer
-from tinydf_runtime.crop import CropRecipe
 from tinydf_runtime.errors import UnreadableInputError, UsageError
-from tinydf_runtime.files import sha256_of
+from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.io.files import sha256_of
 
 GREEN = """
 from helper_of_the_scorer import share

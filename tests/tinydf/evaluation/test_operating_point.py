@@ -20,7 +20,7 @@ from tinydf.evaluation.scoring import Scorer
 from tinydf.evaluation.videos import judge_videos
 from tinydf.forgery import TinyDF
 from tinydf_runtime.errors import UnknownFormatError, UsageError
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.models.spec import ModelSpec
 
 POINT = OperatingPoint(
     temperature=1.7, threshold=0.61, fpr=0.1, found_fpr=0.1, real_videos=20, fpr_thresholds=((0.1, 0.7),)

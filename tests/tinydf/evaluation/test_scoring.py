@@ -8,8 +8,8 @@ from tinydf.checkpoint import Checkpoint, save_checkpoint
 from tinydf.evaluation.scoring import Scorer, open_scorer
 from tinydf.forgery import TinyDF
 from tinydf_runtime.errors import UnknownFormatError, UnreadableInputError, UsageError
-from tinydf_runtime.files import sha256_of
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.io.files import sha256_of
+from tinydf_runtime.models.spec import ModelSpec
 
 TEMPERATURE = 2.5
 

@@ -10,10 +10,10 @@ from tinydf.evaluation.perturbations import UNCHANGED
 from tinydf.evaluation.scores import ScoredFaces, score_faces
 from tinydf.evaluation.scoring import Scorer
 from tinydf.evaluation.videos import judge_videos
-from tinydf_runtime.aggregate import judge_track
-from tinydf_runtime.judging.rule import DecisionRule
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.types import FaceScore
+from tinydf_runtime.verdict.aggregate import judge_track
+from tinydf_runtime.verdict.rules import DecisionRule
 
 Scored = Callable[..., ScoredFaces]
 SPEC = ModelSpec("green")

@@ -26,7 +26,7 @@ from pathlib import Path
 from tinydf.data.layouts.listing import Clip, ClipKind, Listing, media_below, name_some, refuse_empty
 from tinydf.data.manifest import Label, Split
 from tinydf.data.splits import cut_by_identity
-from tinydf_runtime.video import VIDEO_SUFFIXES
+from tinydf_runtime.io.video import VIDEO_SUFFIXES
 
 TEST, TRAIN = "DF40", "DF40_train"
 FF_REALS = "FaceForensics++/original_sequences/youtube"

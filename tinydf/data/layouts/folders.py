@@ -13,7 +13,7 @@ from typing import get_args
 from tinydf.data.layouts.listing import Clip, Listing, media_below, refuse_empty
 from tinydf.data.manifest import Label, Split
 from tinydf.data.splits import split_by_name
-from tinydf_runtime.reading.picture import is_image
+from tinydf_runtime.io.image import is_image
 
 
 def list_clips(root: Path) -> Listing:

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from tinydf_export.targets.coreml.mil_file import Constant, MilProgram, MilType, Operation, read_mlpackage
 from tinydf_export.targets.coreml.mil_operations import OPERATIONS
-from tinydf_runtime.engine import check_crops
 from tinydf_runtime.engines.coreml_package import check_signature, read_description
+from tinydf_runtime.engines.engine import check_crops
 from tinydf_runtime.errors import ModelFileError, QualityError
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.types import Scores
 
 _LARGEST_BATCH = 16
@@ -31,7 +31,7 @@ Value = object
 
 @dataclass(frozen=True, slots=True)
 class InterpretedEngine:
-    """A classifier run by the interpreter; see ``tinydf_runtime.engine.Engine``."""
+    """A classifier run by the interpreter; see ``tinydf_runtime.engines.engine.Engine``."""
 
     spec: ModelSpec
     program: MilProgram

@@ -20,11 +20,11 @@ from tinydf_export.targets.coreml.mil_interpreter import open_interpreter
 from tinydf_export.targets.coreml.mlpackage import Package, convert_program, describe, write_package
 from tinydf_export.targets.coreml.onnx_to_mil import build_program
 from tinydf_export.targets.table import ExportedModel
-from tinydf_runtime.engine import Engine, load_engine
 from tinydf_runtime.engines.coreml_package import coremltools
+from tinydf_runtime.engines.engine import Engine, load_engine
 from tinydf_runtime.errors import UnavailableError
-from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY
-from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec, Precision
+from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY
+from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec, Precision
 
 
 def export(

@@ -22,12 +22,12 @@ from tinydf_export.runner import ExportJob, finish_export, start_export
 from tinydf_export.targets.openvino.int8 import quantize
 from tinydf_export.targets.openvino.layout import convolve_pictures
 from tinydf_export.targets.table import ExportedModel
-from tinydf_runtime.engine import load_engine
+from tinydf_runtime.engines.engine import load_engine
 from tinydf_runtime.engines.openvino_engine import WEIGHTS_KEY
 from tinydf_runtime.engines.quiet_openvino import core, openvino
-from tinydf_runtime.files import write_atomically
-from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal
-from tinydf_runtime.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec, Precision
+from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
+from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec, Precision
 
 
 def export(

@@ -7,7 +7,7 @@ import tensorrt
 from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.engines.tensorrt_log import TensorRTLog
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
-from tinydf_runtime.spec import Precision
+from tinydf_runtime.models.spec import Precision
 
 INPUT = "image"
 

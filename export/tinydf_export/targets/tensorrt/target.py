@@ -20,8 +20,8 @@ from tinydf_export.targets.tensorrt.from_onnx import build_from_onnx
 from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import MissingExtraError, UnavailableError
-from tinydf_runtime.files import write_atomically
-from tinydf_runtime.spec import Precision
+from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.models.spec import Precision
 from tinydf_runtime.types import Scores
 
 

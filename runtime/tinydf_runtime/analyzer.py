@@ -1,0 +1,321 @@
+"""analyze(): joins the steps from video to verdict. No other file joins them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tinydf_runtime.engines.engine import AUTO, Engine
+from tinydf_runtime.errors import (
+    InputTimeoutError,
+    MissingExtraError,
+    UnavailableError,
+    UnknownFormatError,
+    UnreadableInputError,
+    UsageError,
+)
+from tinydf_runtime.io.ahead import Task
+from tinydf_runtime.io.decoding import decode
+from tinydf_runtime.io.input import Source, as_plain, hash_of, kind_of
+from tinydf_runtime.io.own_frames import OwnFrames, checked_image
+from tinydf_runtime.live.reconnect import GIVE_UP_S
+from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
+from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.results import DetectorInfo, InputReport, Report, Status, ToolInfo
+from tinydf_runtime.scoring import score_boxes
+from tinydf_runtime.steps import Detector, Limits, Progress, Watch, watch_image, watch_video
+from tinydf_runtime.types import Face, Frame, Image, Scores
+from tinydf_runtime.verdict.summary import summarize, summarize_unreadable
+
+if TYPE_CHECKING:
+    from tinydf_runtime.engines.networks import Networks
+    from tinydf_runtime.live.stream import LiveStream
+
+
+class Analyzer:
+    """Judges videos, pictures, streams and the user's own frames. Safe to use from several threads.
+
+    Networks are loaded at first use and shared by all analyzers of the process that use the same files on the same
+    device; they go with the last analyzer that is closed.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Engine | None = None,
+        detector: str | os.PathLike[str] | Detector | None = None,
+        device: str = AUTO,
+        threads: int | None = None,
+        sample_fps: float | None = 5.0,
+        threshold: float | None = None,
+        allow_fallback: bool = False,
+        keep_maps: bool = False,
+        fpr: float | None = None,
+        sandbox: bool = True,
+    ) -> None:
+        """Takes the settings; loads nothing yet.
+
+        Args:
+            model: Exported classifier or an open engine, None for the embedded one.
+            detector: Face detector or its file, None for the embedded one.
+            device: Where the classifier computes: "auto" for what its engine is made for (a plan: cuda; Core ML: all;
+                ONNX and OpenVINO: cpu), or one that the engine offers.
+            threads: Threads of each network, None for what leaves cores to decode and find faces.
+            sample_fps: Frames a second in which faces are scored, None for all.
+            threshold: Probability from which a face counts as fake, None for the model's own.
+            allow_fallback: Use the CPU where ``device`` is not there, and say so in the log and the report.
+            keep_maps: Keep each face's forgery map (some 200 bytes) in its ``FaceScore``, for drawing.
+            fpr: Share of real faces that may count as fake: takes the threshold that the model was measured at, instead
+                of ``threshold``. A model that carries no such measurement is refused when it is loaded.
+            sandbox: Decode files in a child process, so that one that crashes or hangs a decoder, or makes it grow,
+                costs its own result alone. False for programs that must not start one. Linux alone has it.
+
+        Raises:
+            UsageError: A number is out of its range, or an object is no engine or detector.
+        """
+        if not (model is None or isinstance(model, str | os.PathLike) or hasattr(model, "score")):
+            raise UsageError(f"model: found {type(model).__name__}, expected a path or an open engine.")
+        if not (detector is None or isinstance(detector, str | os.PathLike) or hasattr(detector, "detect")):
+            raise UsageError(f"detector: found {type(detector).__name__}, expected a path or an object that detects.")
+        if sample_fps is not None and not sample_fps > 0:
+            raise UsageError(f"sample_fps: found {sample_fps}, expected a number above 0, or None for every frame.")
+        if threshold is not None and not 0 < threshold < 1:
+            raise UsageError(f"threshold: found {threshold}, expected a probability above 0 and below 1.")
+        if fpr is not None and (threshold is not None or not 0 < fpr < 1):
+            found = f"{fpr}" if threshold is None else "both it and threshold"
+            raise UsageError(f"fpr: found {found}, expected a share above 0 and below 1, and no threshold beside it.")
+        self._model = DEFAULT_MODEL if model is None else model
+        self._detector = DEFAULT_DETECTOR if detector is None else detector
+        self._device = device
+        self._threads = threads
+        self._sample_fps = sample_fps
+        self._threshold = threshold
+        self._allow_fallback = allow_fallback
+        self._keep_maps = keep_maps
+        self._fpr = fpr
+        self._sandbox = sandbox
+        self._loading = threading.Lock()
+        self._loaded: Networks | None = None
+        self._closed = False
+
+    def __enter__(self) -> Analyzer:
+        self._check_open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the networks. What has begun, in other threads too, goes on to its end; new calls are refused."""
+        with self._loading:
+            self._closed = True
+            self._loaded = None
+
+    def load(self) -> None:
+        """Loads the networks now, so that their errors come before the work.
+
+        Raises:
+            ModelFileError: A model file is missing, damaged or foreign.
+            UnavailableError: The device is not there.
+            MissingExtraError: The engine's library is not installed.
+            UsageError: The analyzer is closed. Every method below raises it then.
+        """
+        self._networks()
+
+    def analyze(self, source: Source) -> Report:
+        """Returns the report on one video, picture or stream. What cannot be read is a status, not an exception."""
+        return self.report([self.analyze_input(source)])
+
+    def analyze_many(self, sources: Iterable[Source]) -> Iterator[InputReport]:
+        """Yields one report an input, as soon as it is done; one that cannot be read does not stop the others."""
+        return (self.analyze_input(source) for source in sources)
+
+    def analyze_input(
+        self, source: Source, progress: Progress | None = None, limits: Limits | None = None
+    ) -> InputReport:
+        """Returns what is found in one input.
+
+        Args:
+            source: Path of a video or picture, index of a camera, or URL of a stream.
+            progress: Called after each sampled frame.
+            limits: When to stop early.
+        """
+        kind, path = kind_of(source), str(source)
+        started = time.perf_counter()
+        with ExitStack() as stack:
+            # The file is opened, hashed and decoded while the networks load.
+            hashing = stack.enter_context(Task(lambda: hash_of(path), "tinydf-hash")) if kind != "stream" else None
+            frames = decode(as_plain(source), kind, self._sample_fps, self._sandbox)
+            stack.enter_context(frames)
+            networks = self._networks()
+            watch = Watch(networks.engine, networks.detector, self._keep_maps)
+            message: str | None = None
+            status: Status = "unreadable"
+            try:
+                if kind == "image":
+                    watch_image(frames, watch, limits or Limits())
+                else:
+                    watch_video(frames, watch, progress, limits or Limits())
+            except (UnavailableError, UnknownFormatError, MissingExtraError, OSError, cv2.error) as error:
+                message = " ".join(str(error).split()) or type(error).__name__
+                status = "timeout" if isinstance(error, InputTimeoutError) else "unreadable"
+            sha256 = hashing.result() if hashing else None
+        if message is not None:
+            return summarize_unreadable(path, sha256, kind, message, time.perf_counter() - started, status)
+        return summarize(path, sha256, kind, watch, self._threshold_of(networks), time.perf_counter() - started)
+
+    def analyze_frames(
+        self,
+        frames: Iterable[Frame | Image],
+        fps: float | None = None,
+        progress: Progress | None = None,
+        limits: Limits | None = None,
+        name: str = "frames",
+    ) -> InputReport:
+        """Returns what is found in the pictures of another decoder, which are taken one by one as they are needed.
+
+        Args:
+            frames: Upright pictures, H x W x 3, BGR, uint8; or ``Frame`` objects, whose times rise. A generator will
+                do, and may write each picture into the same memory. Its errors are raised here as they are.
+            fps: Pictures a second; ``Frame`` objects bring their own times and need none.
+            progress: Called after each sampled frame.
+            limits: When to stop early.
+            name: What the report calls the input.
+
+        Raises:
+            UsageError: ``frames`` gives something else, times do not rise, or plain pictures come without ``fps``.
+        """
+        networks = self._networks()
+        watch = Watch(networks.engine, networks.detector, self._keep_maps)
+        started = time.perf_counter()
+        try:
+            reader = OwnFrames(frames, fps, self._sample_fps)
+        except UnreadableInputError as error:
+            return summarize_unreadable(name, None, "video", str(error), time.perf_counter() - started)
+        watch_video(reader, watch, progress, limits or Limits())
+        return summarize(name, None, "video", watch, self._threshold_of(networks), time.perf_counter() - started)
+
+    def stream(
+        self,
+        source: Source,
+        limits: Limits | None = None,
+        max_latency_s: float | None = None,
+        give_up_s: float = GIVE_UP_S,
+    ) -> LiveStream:
+        """Yields live moments with bounded latency and memory; its ``report()`` says what was found so far.
+
+        A camera or network stream is read in the background and only its newest frame is looked at, so that results
+        never lag behind; of a file every sampled frame is. A stream that breaks off is connected to again.
+
+        Args:
+            source: Index of a camera, URL of a stream, or path of a video.
+            limits: When to end; also while the source hangs.
+            max_latency_s: Moments whose frame is older than this are thrown away and counted; None for none.
+            give_up_s: How long after its last frame a stream is tried again before it counts as ended.
+
+        Raises:
+            UnreadableInputError: The file cannot be read. This and the next come with the first moment.
+            UnavailableError: The camera or stream cannot be opened.
+        """
+        # Files need none of it.
+        from tinydf_runtime.live.stream import LiveSettings, LiveStream
+
+        networks = self._networks()
+        return LiveStream(
+            as_plain(source),
+            Watch(networks.engine, networks.detector, self._keep_maps),
+            LiveSettings(self._sample_fps, self._threshold_of(networks), limits or Limits(), max_latency_s, give_up_s),
+        )
+
+    def detect_faces(self, frame: Image) -> list[Face]:
+        """Returns the faces of a picture.
+
+        Args:
+            frame: H x W x 3, BGR, uint8.
+        """
+        return self._networks().detector.detect(checked_image(frame, "frame"))
+
+    def score_faces(self, frame: Image, boxes: ArrayLike) -> Scores:
+        """Returns fake probability and forgery map for each box.
+
+        Args:
+            frame: H x W x 3, BGR, uint8.
+            boxes: N x 4: left, top, right, bottom in pixels. N may be 0.
+
+        Raises:
+            UsageError: An array has another shape or type.
+            OutsideImageError: A box does not touch the picture.
+        """
+        array = np.asarray(boxes, np.float64)
+        array = array.reshape(0, 4) if array.size == 0 else array
+        if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all():
+            raise UsageError(f"boxes: found shape {array.shape}, expected N x 4 numbers: left, top, right, bottom.")
+        return score_boxes(self._networks().engine, checked_image(frame, "frame"), array)
+
+    def report(self, inputs: Iterable[InputReport]) -> Report:
+        """Returns the reports of several inputs as one, with what made them."""
+        # Looking the version up takes longer than opening a video.
+        from tinydf_runtime import __version__
+
+        networks = self._networks()
+        return Report(
+            ToolInfo("tinydf", __version__),
+            networks.model_info(self._threshold_of(networks), self._fpr),
+            DetectorInfo(networks.detector.name, networks.detector.sha256),
+            tuple(inputs),
+        )
+
+    @property
+    def device(self) -> str:
+        """Where the classifier really computes."""
+        return self._networks().engine.device
+
+    @property
+    def threshold(self) -> float:
+        """Probability from which a face counts as fake: the one given, or the model's."""
+        return self._threshold_of(self._networks())
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the classifier's file says about itself."""
+        return self._networks().engine.spec
+
+    def _threshold_of(self, networks: Networks) -> float:
+        """Returns the threshold given, or measured at the share of false positives given, else the model's."""
+        if self._fpr is not None:
+            return networks.engine.spec.threshold_at(self._fpr)
+        return networks.engine.spec.threshold if self._threshold is None else self._threshold
+
+    def _check_open(self) -> None:
+        """Refuses to go on once closed.
+
+        Raises:
+            UsageError: It is closed.
+        """
+        if self._closed:
+            raise UsageError("analyzer: is closed. Make a new one; that is quick while another uses its networks.")
+
+    def _networks(self) -> Networks:
+        """Returns the networks, loading them for the first caller while the others wait."""
+        with self._loading:
+            self._check_open()
+            # Imports ONNX Runtime, while the file that came first is decoded already.
+            from tinydf_runtime.engines.networks import open_networks
+
+            if self._loaded is None or self._loaded.process != os.getpid():
+                self._loaded = open_networks(
+                    self._model, self._detector, self._device, self._threads, self._allow_fallback
+                )
+                # Refuses a model that was not measured before any work is done with it.
+                self._threshold_of(self._loaded)
+            return self._loaded

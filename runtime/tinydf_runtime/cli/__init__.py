@@ -1,0 +1,1 @@
+"""The commands ``tinydf-run`` and ``tinydf-doctor``, and what every ``tinydf-`` command shares."""

@@ -1,0 +1,135 @@
+"""The files that a run is asked to write: refused before the work where they cannot be, written after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from tinydf_runtime.analyzer import Analyzer
+from tinydf_runtime.errors import OutputError, UsageError
+from tinydf_runtime.io.address import mask_credentials
+from tinydf_runtime.io.files import exists, real_path
+from tinydf_runtime.io.input import kind_of
+from tinydf_runtime.live.jsonl import print_line, report_line
+from tinydf_runtime.render.report import report_json, write_csv, write_json
+from tinydf_runtime.results import InputReport
+
+
+def check_outputs(outputs: Sequence[Path], sources: Sequence[str], models: Sequence[Path] = ()) -> None:
+    """Refuses, before the work starts, what could not be written after it or would overwrite an input.
+
+    Args:
+        outputs: Files to be written.
+        sources: What is to be judged.
+        models: Files of the networks.
+
+    Raises:
+        UsageError: Two outputs are one file, or an output is an input or a network.
+        OutputError: The folder of an output is missing or may not be written to.
+    """
+    inputs = {real_path(Path(source)) for source in sources if kind_of(source) != "stream"}
+    resolved = [real_path(path) for path in outputs]
+    networks = {real_path(path) for path in models}
+    for path, real in zip(outputs, resolved, strict=True):
+        if real in inputs or _is_same(path, inputs):
+            raise UsageError(f"{path}: is an input too, and would be overwritten. Choose another name.")
+        if _is_same(path, networks) or any(folder in networks for folder in (real, *real.parents)):
+            raise UsageError(f"{path}: is a network's file, and would be overwritten. Choose another name.")
+        if resolved.count(real) > 1:
+            raise UsageError(f"{path}: named for two outputs. Choose another name for one.")
+        if path.is_dir():
+            raise OutputError(f"{path}: is a folder, expected a file name.")
+        # Devices and pipes, such as /dev/stdout, are written straight.
+        if path.is_file() or not path.exists():
+            check_folder(real.parent)
+
+
+def _is_same(path: Path, others: Iterable[Path]) -> bool:
+    """Returns whether a path names one of some files, under another name (a hard link) too."""
+    return any(exists(path) and exists(other) and path.samefile(other) for other in others)
+
+
+def check_folder(folder: Path) -> None:
+    """Makes sure that a file can be made in a folder.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    # Takes longer to import than most of what starts a run.
+    import tempfile
+
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be written to ({error.strerror or error}). Make the folder or choose another."
+        ) from error
+
+
+def annotation_targets(annotate: str | None, sources: Sequence[str], models: Sequence[Path] = ()) -> dict[str, Path]:
+    """Returns which drawn file each input gets; makes the folder where one is named.
+
+    Raises:
+        UsageError: Several inputs would go to one file, the ending does not fit, or an input is a stream.
+        OutputError: The place cannot be written to.
+    """
+    if annotate is None:
+        return {}
+    for source in sources:
+        if kind_of(source) == "stream":
+            raise UsageError(
+                f"--annotate: {mask_credentials(source)} is a stream, which cannot be read twice. Record it first."
+            )
+    out = Path(annotate)
+    if out.suffix and not out.is_dir() and not annotate.endswith(("/", "\\")):
+        if len(sources) > 1:
+            raise UsageError(f"--annotate: {annotate} is one file for {len(sources)} inputs. Name a folder.")
+        from tinydf_runtime.render.annotate import PICTURES, check_suffix
+        from tinydf_runtime.render.writer import CODECS
+
+        check_suffix(out, PICTURES if kind_of(sources[0]) == "image" else CODECS)
+        check_outputs([out], sources, models)
+        return {sources[0]: out}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be made ({error.strerror or error}). Choose another folder.") from error
+    check_folder(out)
+    targets: dict[str, Path] = {}
+    for source in sources:
+        ending = ".png" if kind_of(source) == "image" else ".mp4"
+        stem = Path(source).stem
+        names = (f"{stem}{number}.annotated{ending}" for number in ("", *(f"-{n}" for n in range(2, len(sources) + 2))))
+        targets[source] = next(out / name for name in names if out / name not in targets.values())
+    check_outputs(list(targets.values()), sources, models)
+    return targets
+
+
+def write_reports(
+    analyzer: Analyzer,
+    done: Sequence[InputReport],
+    json_file: Path | None,
+    csv_file: Path | None,
+    json_lines: bool,
+    html_file: Path | None,
+    command: str,
+) -> None:
+    """Writes the files that were asked for, and the report as the last of the JSON lines."""
+    if csv_file is None and json_file is None and html_file is None and not json_lines:
+        return
+    report = analyzer.report(done)
+    if html_file is not None:
+        from tinydf_runtime.render.html.page import write_html
+
+        write_html(report, html_file, command)
+    if csv_file is not None:
+        write_csv(report, csv_file)
+    if json_lines:
+        print_line(report_line(report))
+    if json_file is not None and str(json_file) == "-":
+        click.echo(report_json(report), nl=False)
+    elif json_file is not None:
+        write_json(report, json_file)

@@ -1,0 +1,274 @@
+"""tinydf-run: judges videos, pictures and streams."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import click
+
+from tinydf_runtime.analyzer import Analyzer
+from tinydf_runtime.cli.command import device_option
+from tinydf_runtime.cli.interrupt import PromptCommand, stopping_on_interrupt
+from tinydf_runtime.cli.live_options import LiveWishes
+from tinydf_runtime.cli.outputs import annotation_targets, check_outputs, write_reports
+from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.engines.engine import AUTO
+from tinydf_runtime.errors import ExitCode, UsageError
+from tinydf_runtime.io.ahead import Task
+from tinydf_runtime.io.expand import expand_inputs
+from tinydf_runtime.io.input import kind_of
+from tinydf_runtime.live.reconnect import GIVE_UP_S
+from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
+from tinydf_runtime.render.html.reproduce import typed_command
+from tinydf_runtime.render.plain_text import printable
+from tinydf_runtime.render.report import EVIDENCE_NOTE
+from tinydf_runtime.results import InputReport
+from tinydf_runtime.sandbox.client import start_early
+from tinydf_runtime.steps import Limits
+
+NAME = "tinydf-run"
+
+
+def read_sample_fps(ctx: click.Context, param: click.Parameter, value: str) -> float | None:
+    """Returns a number of frames a second above 0, None for ``all``.
+
+    Raises:
+        click.BadParameter: The text is neither.
+    """
+    if value == "all":
+        return None
+    with suppress(ValueError):
+        if 0 < float(value) < float("inf"):
+            return float(value)
+    raise click.BadParameter(f"found {value}, expected a number above 0, or all.", ctx, param)
+
+
+def print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    """Prints the version and ends the command. Looking it up takes longer than much else of a start."""
+    if wanted and not ctx.resilient_parsing:
+        from tinydf_runtime import __version__
+
+        click.echo(f"{NAME}, version {__version__}")
+        ctx.exit()
+
+
+@dataclass(slots=True)
+class Run:
+    """What one run has done so far, so that an interruption keeps it."""
+
+    silent: bool
+    stop: threading.Event = field(default_factory=threading.Event)
+    done: list[InputReport] = field(default_factory=list)
+
+
+@click.command(
+    NAME,
+    cls=PromptCommand,
+    epilog="Example: tinydf-run interview.mp4 --json report.json --annotate drawn.mp4",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--engine", type=click.Path(path_type=Path), metavar="MODEL", help="Classifier; default: the embedded.")
+@click.option("--detector", type=click.Path(path_type=Path), metavar="MODEL", help="Face detector; default: embedded.")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report; - prints."
+)
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write one row a scored face.")
+@click.option(
+    "--report", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with all evidence."
+)
+@click.option("--annotate", metavar="OUT", help="Draw the findings; a file, or a folder for several inputs.")
+@click.option(
+    "--sample-fps",
+    callback=read_sample_fps,
+    default="5",
+    show_default=True,
+    metavar="N|all",
+    help="Frames a second of video in which faces are scored.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="P",
+    help="Probability below which a person is real; fake is said well above it. Default: the model's.",
+)
+@click.option(
+    "--fpr",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="R",
+    help="Takes the threshold that at most this share of real people reached when the model was measured.",
+)
+@device_option
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of each network.")
+@click.option("--allow-fallback", is_flag=True, help="Use the CPU where the device is not there.")
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Wall clock spent on each input; then its verdict is from what was seen.",
+)
+@click.option(
+    "--json-lines",
+    is_flag=True,
+    help="Print a line of JSON for each moment of a stream, and the report as the last line.",
+)
+@click.option("--show", "window", is_flag=True, help="Show streams in a window; q or Escape closes it.")
+@click.option(
+    "--max-latency-ms",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Throw away results for frames of a stream that are older than this by then; default: none.",
+)
+@click.option(
+    "--reconnect-seconds",
+    type=click.FloatRange(min=0),
+    default=GIVE_UP_S,
+    show_default=True,
+    help="How long to try a stream that broke off again; 0: not at all.",
+)
+@click.option("--sandbox/--no-sandbox", default=True, help="Decode files in a child process (on), or in this one.")
+@click.option("--quiet", is_flag=True, help="Print errors alone.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_version,
+    help="Show the version and exit.",
+)
+def main(
+    inputs: tuple[str, ...],
+    engine: Path | None,
+    detector: Path | None,
+    json_file: Path | None,
+    csv_file: Path | None,
+    html_file: Path | None,
+    annotate: str | None,
+    sample_fps: float | None,
+    threshold: float | None,
+    fpr: float | None,
+    device: str,
+    threads: int | None,
+    allow_fallback: bool,
+    max_seconds: float | None,
+    json_lines: bool,
+    window: bool,
+    max_latency_ms: float | None,
+    reconnect_seconds: float,
+    sandbox: bool,
+    quiet: bool,
+) -> int:
+    """Tells for every person in INPUT whether the face looks forged.
+
+    INPUT is a video, picture, folder, pattern, camera number, or an address that starts with rtsp:// or http://.
+
+    Exit status: 0 done, 2 wrong usage, 4 device or library missing, 5 an input could not be read or only in part,
+    6 model file damaged, 7 output could not be written, 130 interrupted.
+    """
+    sources = expand_inputs(inputs)
+    if sandbox and any(kind_of(source) != "stream" for source in sources):
+        start_early()
+    if window and not any(kind_of(source) == "stream" for source in sources):
+        raise UsageError("--show: shows cameras and streams, and there is none among the inputs. Use --annotate.")
+    if json_lines and str(json_file) == "-":
+        raise UsageError("--json-lines: ends with the report, which --json - would print again. Leave one out.")
+    max_latency_s = None if max_latency_ms is None else max_latency_ms / 1000
+    wishes = LiveWishes(json_lines, window, max_latency_s, reconnect_seconds)
+    if threshold is not None and fpr is not None:
+        raise UsageError("--fpr: chooses a threshold, and --threshold gives one. Leave one out.")
+    outputs = (json_file, csv_file, html_file)
+    models = [*network_files(engine, detector)]
+    check_outputs([path for path in outputs if path is not None and str(path) != "-"], sources, models)
+    targets = annotation_targets(annotate, sources, models)
+    analyzer = Analyzer(
+        engine, detector, device, threads, sample_fps, threshold, allow_fallback, annotate is not None, fpr, sandbox
+    )
+    # Everywhere else the networks load while the first input is opened.
+    if device not in (AUTO, "cpu") and analyzer.device != device and not quiet:
+        say_error(f"{device} is not available: using {analyzer.device}.")
+    run = Run(quiet or json_lines or str(json_file) == "-")
+    try:
+        with stopping_on_interrupt(run.stop), Task(partial(import_display, run.silent), "tinydf-import"):
+            judge_all(sources, targets, analyzer, run, max_seconds, wishes, sandbox)
+    except KeyboardInterrupt:
+        run.stop.set()
+    finally:
+        command = typed_command(click.get_current_context())
+        write_reports(analyzer, run.done, json_file, csv_file, json_lines, html_file, command)
+    if len(run.done) > 1 and not run.silent:
+        from rich.console import Console
+
+        from tinydf_runtime.cli.terminal import show_counts
+
+        show_counts(run.done, Console())
+    if any(item.verdict not in ("error", "no_face") for item in run.done) and not run.silent:
+        click.secho(EVIDENCE_NOTE, dim=True)
+    if run.stop.is_set():
+        say_error("interrupted; what was done is written.")
+        return ExitCode.INTERRUPTED
+    partly = any(item.status in ("unreadable", "truncated", "timeout") for item in run.done)
+    return ExitCode.INPUT if partly else ExitCode.DONE
+
+
+def network_files(engine: Path | None, detector: Path | None) -> list[Path]:
+    """Returns the files of the networks, what lies beside them and belongs to them included."""
+    model = engine or DEFAULT_MODEL
+    return [model, model.with_suffix(".bin"), model.with_name(f"{model.name}.json"), detector or DEFAULT_DETECTOR]
+
+
+def judge_all(
+    sources: Sequence[str],
+    targets: dict[str, Path],
+    analyzer: Analyzer,
+    run: Run,
+    max_seconds: float | None,
+    wishes: LiveWishes,
+    sandbox: bool,
+) -> None:
+    """Judges, draws and shows one input after the other."""
+    limits = Limits(max_seconds, run.stop)
+    for source in sources:
+        if run.stop.is_set():
+            return
+        if kind_of(source) == "stream":
+            from tinydf_runtime.cli.follow import follow_stream
+
+            item = follow_stream(source, analyzer, limits, wishes, run.silent)
+        else:
+            with Progress(Path(source).name or source, unit="s", quiet=run.silent) as progress:
+                item = analyzer.analyze_input(source, progress.advance, limits)
+        run.done.append(item)
+        if item.message is not None:
+            say_error(item.message)
+        elif not run.silent:
+            from rich.console import Console
+
+            from tinydf_runtime.cli.terminal import show_input
+
+            show_input(item, analyzer.threshold, Console())
+        if source in targets and item.message is None and not run.stop.is_set():
+            from tinydf_runtime.render.annotate import annotate_image, annotate_video
+
+            threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
+            note: str | None = None
+            with Progress(f"drawing {targets[source].name}", unit="s", quiet=run.silent) as progress:
+                if item.kind == "image":
+                    annotate_image(item, targets[source], threshold, margin, sandbox)
+                else:
+                    note = annotate_video(item, targets[source], threshold, margin, progress.advance, run.stop, sandbox)
+            if note is not None and not run.silent:
+                say_error(f"{targets[source]}: {note}")
+
+
+def import_display(silent: bool) -> None:
+    """Imports what shows a result while there is none yet, since it takes as long as opening a video."""
+    if not silent:
+        import tinydf_runtime.cli.terminal  # noqa: F401
+
+
+def say_error(message: str) -> None:
+    """Prints one line on stderr."""
+    click.echo(f"{NAME}: {printable(' '.join(message.split()))}", err=True)

@@ -1,1 +1,0 @@
-"""Findings drawn into pictures: what ``annotate.py`` stands on."""

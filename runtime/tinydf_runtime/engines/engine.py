@@ -1,0 +1,182 @@
+"""The Engine protocol, the table of engines and open_engine()."""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UsageError, needs
+from tinydf_runtime.models.seal import check_seal
+from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.types import Scores
+
+_log = logging.getLogger(__name__)
+
+AUTO = "auto"
+"""Stands for the device that a model's engine is made for."""
+
+
+class EngineRow(NamedTuple):
+    """One row of the table of engines.
+
+    Attributes:
+        module: In ``engines``.
+        extra: Installs its library.
+        device: What ``AUTO`` stands for.
+        takes_threads: Whether a number of threads means anything to it.
+    """
+
+    module: str
+    extra: str
+    device: str
+    takes_threads: bool = True
+
+
+ENGINES: dict[str, EngineRow] = {
+    ".onnx": EngineRow("onnxruntime_engine", "runtime", "cpu"),
+    ".xml": EngineRow("openvino_engine", "openvino", "cpu"),
+    ".mlpackage": EngineRow("coreml_engine", "coreml", "all", takes_threads=False),
+    ".plan": EngineRow("tensorrt_engine", "tensorrt", "cuda", takes_threads=False),
+}
+"""Ending of a model file -> its engine."""
+
+
+class Engine(Protocol):
+    """A loaded network. Engines are safe to use from several threads."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model file says about itself."""
+
+    @property
+    def name(self) -> str:
+        """The library that computes, for reports."""
+
+    @property
+    def device(self) -> str:
+        """Where it really computes, as ``open_engine`` takes it: "cpu", "cuda" ..."""
+
+    def score(self, crops: NDArray[np.uint8]) -> Scores:
+        """Returns what the network says about each crop, in the order given.
+
+        Args:
+            crops: N x side x side x 3, RGB, uint8; N may be 0.
+
+        Raises:
+            UsageError: The array has another shape or type.
+        """
+
+
+class FileEngine(Engine, Protocol):
+    """An engine that was loaded from a model file."""
+
+    @property
+    def golden_text(self) -> str | None:
+        """The golden crops stored with the model, as under ``GOLDEN_KEY``; None without any."""
+
+
+class _OpenModel(Protocol):
+    """The one function that an engine's file offers."""
+
+    def __call__(self, path: Path, device: str, threads: int | None) -> FileEngine:
+        """Loads a model file."""
+
+
+def open_engine(
+    path: Path, device: str = AUTO, threads: int | None = None, *, allow_fallback: bool = False
+) -> FileEngine:
+    """Loads a model with the engine that its ending asks for. Only that engine's library is imported.
+
+    At the first use of a model on a machine its golden crops are replayed.
+
+    Args:
+        path: Model file.
+        device: "auto" for what the engine is made for: "cuda" (.plan), "all" (.mlpackage), else "cpu". Or another that
+            it offers: "cuda" (.onnx), "gpu" (.xml), "cpu", "gpu" and "npu" (.mlpackage). A device that is not there is
+            an error, never a silent change to another.
+        threads: Threads of the engine on the CPU, None for its own choice.
+        allow_fallback: Uses the CPU where the device is not there, and logs a warning; the engine's ``device`` tells.
+
+    Raises:
+        UnknownFormatError: No engine reads this ending.
+        UsageError: ``device`` or ``threads`` is no such value.
+        MissingExtraError: The engine's library is not installed.
+        UnavailableError: The device is not there.
+        ModelFileError: The file is missing, damaged or no TinyDF model.
+        QualityError: At its first use on this machine the device did not give what the checkpoint gives.
+    """
+    # Only those that open a model need what it is made of.
+    from tinydf_runtime.engines.first_use import check_first_use
+
+    engine = load_engine(path, device, threads, allow_fallback=allow_fallback)
+    check_first_use(engine, Path(path))
+    return engine
+
+
+def load_engine(
+    path: Path, device: str = AUTO, threads: int | None = None, *, allow_fallback: bool = False
+) -> FileEngine:
+    """Loads a model as ``open_engine`` does, for those who hold what it computes against its checkpoint themselves."""
+    path = Path(path)
+    row, device = find_engine(path), resolve_device(path, device)
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads: found {threads}, expected 1 or more.")
+    check_seal(path)
+    with needs(row.extra):
+        module = import_module(f"tinydf_runtime.engines.{row.module}")
+    open_model = cast(_OpenModel, module.open_model)
+    try:
+        return open_model(path, device, threads)
+    except UnavailableError as error:
+        if not allow_fallback or device == "cpu":
+            raise
+        _log.warning("%s Using the CPU.", error)
+        try:
+            return open_model(path, "cpu", threads)
+        except UsageError:
+            # An engine without a CPU names no device to fall back on.
+            raise error from None
+
+
+def find_engine(path: Path) -> EngineRow:
+    """Returns the engine that a model file's ending asks for.
+
+    Raises:
+        UnknownFormatError: There is none.
+    """
+    if path.suffix.lower() not in ENGINES:
+        raise UnknownFormatError(
+            f"{path.name}: expected one of {', '.join(ENGINES)}. Export the model to one of these."
+        )
+    return ENGINES[path.suffix.lower()]
+
+
+def resolve_device(path: Path, device: str) -> str:
+    """Returns the device itself, or what ``AUTO`` stands for with this model file.
+
+    Raises:
+        UnknownFormatError: No engine reads it.
+    """
+    return find_engine(path).device if device == AUTO else device
+
+
+def check_crops(crops: NDArray[np.uint8], side_px: int) -> None:
+    """Accepts a batch that an engine can score.
+
+    Args:
+        crops: Expected to be N x side_px x side_px x 3, uint8.
+        side_px: Side that the model was trained with.
+
+    Raises:
+        UsageError: It is anything else.
+    """
+    if not isinstance(crops, np.ndarray) or crops.dtype != np.uint8:
+        found = crops.dtype if isinstance(crops, np.ndarray) else type(crops).__name__
+        raise UsageError(f"crops: found {found}, expected a NumPy array of uint8.")
+    if crops.ndim != 4 or crops.shape[1:] != (side_px, side_px, 3):
+        raise UsageError(f"crops: found shape {crops.shape}, expected (N, {side_px}, {side_px}, 3) in RGB.")

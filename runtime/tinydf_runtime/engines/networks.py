@@ -1,0 +1,119 @@
+"""Model files or the user's own objects -> the two networks that an analyzer works with."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from tinydf_runtime.engines.cache import Loaned, borrow
+from tinydf_runtime.engines.engine import Engine, open_engine, resolve_device
+from tinydf_runtime.faces.detector import FaceDetector
+from tinydf_runtime.io.ahead import Task
+from tinydf_runtime.io.files import sha256_of
+from tinydf_runtime.results import ModelInfo
+from tinydf_runtime.steps import Detector
+
+ModelPath: TypeAlias = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Two loaded networks.
+
+    Attributes:
+        engine: The classifier.
+        detector: The face detector.
+        model_sha256: Hash of the classifier's file, None for an engine that the user opened.
+        process: Id of the process that loaded them; a child that it forks cannot use their threads.
+        held: Keeps the networks shared with other analyzers for as long as this one needs them.
+    """
+
+    engine: Engine
+    detector: Detector
+    model_sha256: str | None
+    process: int
+    held: tuple[Loaned, ...]
+
+    def model_info(self, threshold: float, fpr: float | None) -> ModelInfo:
+        """Returns what a report says about the classifier.
+
+        Args:
+            threshold: The one that was used.
+            fpr: Share of real faces by which it was chosen, None where it was not.
+        """
+        spec = self.engine.spec
+        return ModelInfo(
+            spec.name,
+            self.model_sha256,
+            spec.precision,
+            self.engine.name,
+            self.engine.device,
+            threshold,
+            spec.temperature,
+            spec.checkpoint_sha256 or None,
+            fpr,
+        )
+
+
+def open_networks(
+    model: ModelPath | Engine, detector: ModelPath | Detector, device: str, threads: int | None, allow_fallback: bool
+) -> Networks:
+    """Loads what is given as a file, or borrows it where this process has it loaded in the same way. Both at once.
+
+    Args:
+        model: Classifier.
+        detector: Face detector.
+        device: Where the classifier computes, as ``open_engine`` takes it.
+        threads: Threads of each network, None for as many as the cores that are left beside decoding.
+        allow_fallback: Use the CPU where ``device`` is not there.
+
+    Raises:
+        ModelFileError: A model file is missing, damaged or foreign.
+        UnavailableError: The device is not there.
+        MissingExtraError: The engine's library is not installed.
+    """
+    with Task(lambda: _open_detector(detector, threads), "tinydf-load") as finding:
+        engine, model_sha256, held = _open_classifier(model, device, threads, allow_fallback)
+        found, found_held = finding.result()
+    return Networks(engine, found, model_sha256, os.getpid(), held + found_held)
+
+
+def _open_classifier(
+    model: ModelPath | Engine, device: str, threads: int | None, allow_fallback: bool
+) -> tuple[Engine, str | None, tuple[Loaned, ...]]:
+    """Returns the classifier, the hash of its file and what keeps it."""
+    if not isinstance(model, str | os.PathLike):
+        return model, None, ()
+    path = Path(model)
+    device = resolve_device(path, device)
+    if threads is None and path.suffix.lower() == ".onnx":
+        threads = _threads_beside_decoding()
+    # A device that was fallen back from is shared only with those that allow that.
+    held = borrow("classifier", path, device, threads, allow_fallback)
+    engine, sha256 = held.get(
+        lambda: (open_engine(path, device, threads, allow_fallback=allow_fallback), sha256_of(path))
+    )
+    return engine, sha256, (held,)
+
+
+def _threads_beside_decoding() -> int:
+    """Returns how many threads score faces: two cores decode and find faces meanwhile, or score in between.
+
+    Threads that wait for each other's parts of a network take a quarter more of the processor than one alone, which is
+    missing where every core is busy.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores - 2)
+
+
+def _open_detector(detector: ModelPath | Detector, threads: int | None) -> tuple[Detector, tuple[Loaned, ...]]:
+    """Returns the face detector and what keeps it."""
+    if not isinstance(detector, str | os.PathLike):
+        return detector, ()
+    path = Path(detector)
+    # Its runs of two milliseconds gain little from more, which would be missing where faces are scored meanwhile.
+    threads = threads or 1
+    held = borrow("detector", path, threads)
+    return held.get(lambda: FaceDetector(path, threads)), (held,)

@@ -1,0 +1,1 @@
+"""Frame -> faces: detection, tracking, re-identification, crops and their quality."""

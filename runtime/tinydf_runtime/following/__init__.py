@@ -1,1 +1,0 @@
-"""How one face is told from another: what ``track.py`` stands on."""

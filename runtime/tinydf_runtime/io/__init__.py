@@ -1,0 +1,1 @@
+"""Inputs: what was given to be judged, opened and decoded into upright frames with true time stamps."""

@@ -1,0 +1,69 @@
+"""Cameras and addresses: what counts as one, and how it is shown without its password."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from tinydf_runtime.io.files import exists
+
+STREAM_STARTS = ("rtsp://", "rtsps://", "http://", "https://")
+"""How an address starts that is opened as a stream."""
+
+_ADDRESS = re.compile(r"\s*([a-z][a-z0-9+.-]*:/+)(.*)", re.IGNORECASE | re.DOTALL)
+_HOST = re.compile(r"(?:[^:]*|\[[^\]]*\])(?::\d*)?")
+"""A host with or without a port."""
+_VALUE = re.compile(r"(?<==)[^&;]*|(?<![^&;])[^&;=]+(?![^&;])")
+_PARAMETER = re.compile(r"(;[^;/=]*=)[^;/]*")
+
+
+def stream_address(source: str | os.PathLike[str] | int) -> str | int | None:
+    """Returns a camera's number or a stream's address; None for a file, one whose name is a number included."""
+    if isinstance(source, int):
+        return source
+    text = os.fspath(source)
+    if isinstance(source, str) and text.lower().startswith(STREAM_STARTS):
+        return text
+    return int(text) if text.isdecimal() and not exists(Path(text)) else None
+
+
+def mask_credentials(source: str | os.PathLike[str] | int) -> str:
+    """Returns a source as it may be printed and written: of an address scheme, host, port, path and names in its query.
+
+    User, password, every value in the query, a fragment, and values within the path become ``***``:
+    ``rtsp://admin:1234@camera/live?channel=1`` becomes ``rtsp://***@camera/live?channel=***``. No list of names says
+    what is secret. File names stay as they are.
+    """
+    text = str(source)
+    found = _ADDRESS.fullmatch(text)
+    if found is None or not isinstance(source, str):
+        return text
+    scheme, rest = found.groups()
+    user, rest = _split_user(rest)
+    rest, *fragment = rest.split("#", 1)
+    path, *query = rest.split("?", 1)
+    masked = scheme + ("***@" if user else "") + _PARAMETER.sub(r"\1***", path)
+    if query:
+        masked += "?" + _VALUE.sub(lambda value: "***" if value[0] else "", query[0])
+    return masked + ("#***" if fragment else "")
+
+
+def _split_user(rest: str) -> tuple[str, str]:
+    """Returns the user info of an address and what follows it.
+
+    Passwords may hold the very characters that end a host, so that an @ further on can be the one that ends them. One
+    that starts a part of the path, or belongs to a value in the query, is none.
+    """
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    head, mark, query = rest.partition("?")
+    # Of the same length, without those that end no password.
+    telling = head.replace("/@", "/ ") + mark + re.sub(r"=[^&;]*", lambda value: " " * len(value[0]), query)
+    if "@" not in authority and _HOST.fullmatch(authority) is None:
+        # No host at all: some @ must end the password.
+        end = telling.rfind("@") if "@" in telling else rest.rfind("@")
+    elif ":" in authority or "@" in authority:
+        end = max(telling.rfind("@"), authority.rfind("@"))
+    else:
+        end = -1
+    return rest[: max(end, 0)], rest[end + 1 :]

@@ -1,0 +1,1 @@
+"""Container headers, parsed for what OpenCV does not tell: durations, orientation, colour, sound, truncation."""

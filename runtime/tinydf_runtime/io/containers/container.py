@@ -1,0 +1,192 @@
+"""Video file -> what its own headers promise and OpenCV does not tell. Nothing here decodes pictures.
+
+OpenCV gives a frame count alone, and for most containers guesses it from the duration.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinydf_runtime.io.containers import matroska, mp4
+from tinydf_runtime.io.containers.gif import gif_is_whole
+from tinydf_runtime.io.containers.h264 import stream_may_interlace
+from tinydf_runtime.io.containers.tracks import avi_tracks, ogg_is_cut_off, ogg_tracks, program_tracks, transport_tracks
+
+PQ, HLG = 16, 18
+"""The two HDR transfer functions, SMPTE ST 2084 and ARIB STD-B67, as ITU-T H.273 numbers them."""
+
+PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+_MP4_STARTS = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"}
+_MPEG2_START = b"\x00\x00\x01\xb3"
+_SEARCHED_BYTES = 1 << 18
+_SOUND_STARTS = {b"ID3": "MP3", b"fLaC": "FLAC", b"\xff\xfb": "MP3", b"\xff\xf1": "AAC"}
+_LAST_BYTES = 1 << 17
+_PLAYLIST_STARTS = {
+    b"#EXTM3U": "an HLS or M3U",
+    b"ffconcat": "an FFmpeg",
+    b"[playlist]": "a PLS",
+    b"[reference]": "an ASX",
+    b"<asx": "an ASX",
+    b"<mpd": "a DASH",
+    b"<?xml": "an XML",
+    b"<smil": "a SMIL",
+    b"v=0\r\n": "an SDP",
+    b"v=0\n": "an SDP",
+    b"rtsptext": "a QuickTime",
+    b"smiltext": "a QuickTime",
+}
+"""How files begin that name other files or addresses and hold no pictures; compared without regard to case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What is known of a video file without decoding it.
+
+    Attributes:
+        cut_off: The file holds fewer bytes than its headers say.
+        lists_frames: Its index lists every picture and all are shown, so that a count taken from it is exact.
+        duration_s: How long its pictures are shown, None where the headers do not say so for the pictures alone.
+        mirrored: Left and right are to be swapped after turning by ``rotation_deg``, which OpenCV does not know.
+        rotation_deg: Clockwise turn that brings pictures upright, where ``mirrored``; else None.
+        transfer: Number in ITU-T H.273 of how light became numbers; None where not said.
+        sounds: What kinds of sound it holds, as the container names them.
+        may_interlace: A picture may consist of two half pictures of two moments.
+        videos: Number of video tracks, None where the headers do not say.
+        may_resize: The size of its pictures may change midway.
+        resizes: It does, and what reads it stretches the rest to the first size.
+    """
+
+    cut_off: bool = False
+    lists_frames: bool = False
+    duration_s: float | None = None
+    mirrored: bool = False
+    rotation_deg: int | None = None
+    transfer: int | None = None
+    sounds: tuple[str, ...] = ()
+    may_interlace: bool = False
+    videos: int | None = None
+    may_resize: bool = True
+    resizes: bool = False
+
+    @property
+    def only_sound(self) -> bool:
+        """Whether it holds sound and no video: what else a player shows is the cover."""
+        return bool(self.sounds) and self.videos == 0
+
+    @property
+    def hdr(self) -> bool:
+        """Whether its pictures are made for HDR screens."""
+        return self.transfer in (PQ, HLG)
+
+
+def read_container(path: Path) -> Container:
+    """Reads the outermost headers of an MP4, QuickTime, Matroska, WebM or AVI file.
+
+    Any other or damaged file gives a Container that knows nothing, but for the kind of a sound file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(12)
+        try:
+            if start[4:8] in _MP4_STARTS:
+                return _of_mp4(mp4.read_headers(file, size))
+            if start[:4] == matroska.EBML:
+                found = matroska.read_headers(file)
+                return Container(
+                    cut_off=found.end > size,
+                    transfer=found.transfer,
+                    sounds=found.sounds,
+                    may_interlace=found.may_interlace,
+                    videos=found.videos,
+                )
+            file.seek(0)
+            content = file.read(_SEARCHED_BYTES)
+            if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
+                promised = 8 + int.from_bytes(start[4:8], "little")
+                return Container(promised > size, videos=avi_tracks(content).videos)
+            if start[:4] == b"OggS":
+                file.seek(max(0, size - _LAST_BYTES))
+                tracks = ogg_tracks(content)
+                return Container(ogg_is_cut_off(file.read()), sounds=tracks.sounds, videos=tracks.videos)
+            if start[:4] == b"GIF8":
+                return Container(not gif_is_whole(file), may_resize=False)
+            if start[:8] == PNG_START:
+                file.seek(max(0, size - _LAST_BYTES))
+                return Container(PNG_END not in file.read())
+            if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+                return Container(8 + int.from_bytes(start[4:8], "little") > size)
+            if start[:4] == b"\x00\x00\x01\xba" or (b"G" in (start[:1], start[4:5]) and _is_transport(content)):
+                return _of_mpeg_stream(content)
+        # Whatever a damaged header makes a reader stumble over: nothing is known then.
+        except (struct.error, ArithmeticError, LookupError, ValueError, MemoryError):
+            return Container()
+    if start[:4] == b"RIFF" and start[8:12] == b"WAVE":
+        return Container(sounds=("WAV",), videos=0)
+    sounds = tuple(name for magic, name in _SOUND_STARTS.items() if start.startswith(magic))
+    return Container(sounds=sounds, videos=0 if sounds else None)
+
+
+def playlist_kind(path: Path) -> str | None:
+    """Returns what kind of playlist a file is, None for any other file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return next((kind for magic, kind in _PLAYLIST_STARTS.items() if start.startswith(magic.lower())), None)
+
+
+def _of_mpeg_stream(content: bytes) -> Container:
+    """Returns what the start of a program or transport stream tells: MPEG-2, mostly interlaced, or H.264."""
+    joined = _join_packets(content)
+    transport = _is_transport(content)
+    tracks = transport_tracks(_plain_packets(content)) if transport else program_tracks(content)
+    may_interlace = _MPEG2_START in joined or stream_may_interlace(joined)
+    return Container(may_interlace=may_interlace, videos=tracks.videos)
+
+
+def _of_mp4(found: mp4.Headers) -> Container:
+    """Returns what an MP4's boxes say, with the promises of a fragmented one left out: its index is not one list."""
+    listed = found.shown_s is not None and not found.fragmented
+    return Container(
+        cut_off=found.cut_off,
+        # An edit list that starts late hides pictures that were stored only because the shown ones need them.
+        lists_frames=listed and (found.shown_s or 0.0) >= 0.999 * found.stored_s,
+        duration_s=found.shown_s if listed else None,
+        mirrored=found.mirrored_deg is not None,
+        rotation_deg=found.mirrored_deg,
+        transfer=found.transfer,
+        sounds=found.sounds,
+        may_interlace=found.may_interlace,
+        # Without an index nothing is known.
+        videos=found.videos if found.videos or found.sounds else None,
+        may_resize=found.entries > 1 or found.fragmented,
+    )
+
+
+def _is_transport(content: bytes) -> bool:
+    """Returns whether the start of a file is packets of a transport stream."""
+    return bool(_plain_packets(content))
+
+
+def _plain_packets(content: bytes) -> bytes:
+    """Returns a transport stream's packets of 188 bytes, without what recorders put before each; else nothing."""
+    for head, length in ((0, 188), (4, 192), (0, 204)):
+        if len(content) > length + head and content[head] == content[head + length] == 0x47:
+            return b"".join(content[at + head : at + head + 188] for at in range(0, len(content), length))
+    return b""
+
+
+def _join_packets(content: bytes) -> bytes:
+    """Returns what the packets of a transport stream (ISO/IEC 13818-1) carry, of all its programs; else the same."""
+    if not (plain := _plain_packets(content)):
+        return content
+    packets = [plain[at : at + 188] for at in range(0, len(plain), 188)]
+    # Bit 5 of the fourth byte: a field whose length follows comes before the content.
+    return b"".join(packet[5 + packet[4] if packet[3] & 0x20 else 4 :] for packet in packets if len(packet) > 4)

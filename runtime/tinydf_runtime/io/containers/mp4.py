@@ -1,0 +1,178 @@
+"""MP4 and QuickTime boxes (ISO/IEC 14496-12) -> durations, orientation, colour and sounds."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+from tinydf_runtime.io.containers.h264 import may_interlace
+
+_LARGEST_INDEX_BYTES = 256 << 20
+_VISUAL_ENTRY_BYTES = 78
+
+# Signs of a track matrix (a, b, c, d) that swaps left and right -> clockwise turn before the swap.
+_MIRRORED = {(-1, 0, 0, 1): 0, (1, 0, 0, -1): 180, (0, 1, 1, 0): 90, (0, -1, -1, 0): 270}
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """What the boxes say.
+
+    Attributes:
+        cut_off: A box reaches beyond the end of the file.
+        fragmented: Pictures are listed piece by piece through the file.
+        shown_s: How long the first video track is shown, None where not said.
+        stored_s: How long what it stores would last.
+        mirrored_deg: Clockwise turn before left and right are swapped, None where the picture is not mirrored.
+        transfer: See ``Container``.
+        sounds: See ``Container``.
+        may_interlace: See ``Container``.
+        videos: Video tracks.
+        entries: Descriptions of the first one's pictures; more than one where size or codec change midway.
+    """
+
+    cut_off: bool = False
+    fragmented: bool = False
+    shown_s: float | None = None
+    stored_s: float = 0.0
+    mirrored_deg: int | None = None
+    transfer: int | None = None
+    sounds: tuple[str, ...] = ()
+    may_interlace: bool = False
+    videos: int = 0
+    entries: int = 0
+
+
+def read_headers(file: BinaryIO, size: int) -> Headers:
+    """Walks the top-level boxes of an open file of ``size`` bytes and reads the index.
+
+    Raises:
+        struct.error, IndexError, ZeroDivisionError: A box is damaged.
+    """
+    at, index = 0, b""
+    fragmented = False
+    while at + 8 <= size:
+        file.seek(at)
+        header = file.read(16)
+        length = int.from_bytes(header[:4], "big")
+        head = 8
+        if length == 1:
+            length, head = int.from_bytes(header[8:16], "big"), 16
+        elif length == 0:
+            length = size - at
+        if length < head:
+            break
+        if header[4:8] == b"moov" and length <= _LARGEST_INDEX_BYTES:
+            file.seek(at + head)
+            index = file.read(length - head)
+        fragmented = fragmented or header[4:8] == b"moof"
+        at += length
+    return replace(_read_index(index), cut_off=at > size, fragmented=fragmented)
+
+
+def _read_index(index: bytes) -> Headers:
+    """Returns what a moov box says about its first video track and its sounds."""
+    movie_scale = 0
+    found = Headers()
+    seen_pictures = False
+    for kind, content in _boxes(index):
+        if kind == b"mvhd":
+            movie_scale, _ = _scale_and_duration(content)
+        if kind != b"trak":
+            continue
+        track = dict(_boxes(content))
+        media = dict(_boxes(track.get(b"mdia", b"")))
+        handler = media.get(b"hdlr", b"")[8:12]
+        name, entry = _sample_entry(media)
+        if handler == b"soun" and name:
+            found = replace(found, sounds=(*found.sounds, name))
+        if handler == b"vide":
+            found = replace(found, videos=found.videos + 1)
+        if handler == b"vide" and not seen_pictures:
+            seen_pictures = True
+            shown_s, stored_s = _durations(track, media, movie_scale)
+            found = replace(
+                found,
+                shown_s=shown_s,
+                stored_s=stored_s,
+                mirrored_deg=_mirrored_deg(track.get(b"tkhd", b"")),
+                transfer=_transfer(entry),
+                may_interlace=may_interlace(entry.get(b"avcC", b"")),
+                entries=_count_entries(media),
+            )
+    return found
+
+
+def _durations(track: dict[bytes, bytes], media: dict[bytes, bytes], movie_scale: int) -> tuple[float | None, float]:
+    """Returns how long a track is shown, None where not said, and how long what it stores would last."""
+    scale, duration = _scale_and_duration(media[b"mdhd"]) if b"mdhd" in media else (0, 0)
+    if not scale or not duration:
+        return None, 0.0
+    shown = _shown_duration(dict(_boxes(track.get(b"edts", b""))).get(b"elst", b""))
+    return shown / movie_scale if shown else duration / scale, duration / scale
+
+
+def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yields type and content of the boxes inside a box."""
+    at = 0
+    while at + 8 <= len(content):
+        length = int.from_bytes(content[at : at + 4], "big")
+        if length < 8:
+            return
+        yield content[at + 4 : at + 8], content[at + 8 : at + length]
+        at += length
+
+
+def _scale_and_duration(header: bytes) -> tuple[int, int]:
+    """Returns ticks a second and duration in ticks of an mvhd or mdhd box."""
+    scale, duration = struct.unpack_from(">IQ", header, 20) if header[0] == 1 else struct.unpack_from(">II", header, 12)
+    return scale, duration
+
+
+def _shown_duration(edit_list: bytes) -> int:
+    """Returns the duration of an elst box in ticks of the movie, without its empty edits; 0 without a list."""
+    if not edit_list:
+        return 0
+    wide = edit_list[0] == 1
+    (count,) = struct.unpack_from(">I", edit_list, 4)
+    entry, step = (">Qq", 20) if wide else (">Ii", 12)
+    entries = [struct.unpack_from(entry, edit_list, 8 + step * number) for number in range(min(count, 1000))]
+    return sum(duration for duration, media_time in entries if media_time >= 0)
+
+
+def _mirrored_deg(track_header: bytes) -> int | None:
+    """Returns the turn of a mirrored picture from a tkhd box, None for one that is not mirrored."""
+    at = 52 if track_header[:1] == b"\x01" else 40
+    if len(track_header) < at + 36:
+        return None
+    a, b, _, c, d = struct.unpack_from(">5i", track_header, at)
+    signs = (_sign(a), _sign(b), _sign(c), _sign(d))
+    return _MIRRORED.get(signs)
+
+
+def _sign(value: int) -> int:
+    return (value > 0) - (value < 0)
+
+
+def _sample_entry(media: dict[bytes, bytes]) -> tuple[str, dict[bytes, bytes]]:
+    """Returns the name of a track's codec and the boxes of its first visual sample entry."""
+    table = dict(_boxes(dict(_boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
+    for kind, content in _boxes(table.get(b"stsd", b"")[8:]):
+        return kind.decode("ascii", "replace").strip(), dict(_boxes(content[_VISUAL_ENTRY_BYTES:]))
+    return "", {}
+
+
+def _count_entries(media: dict[bytes, bytes]) -> int:
+    """Returns how many descriptions of pictures a track has."""
+    table = dict(_boxes(dict(_boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
+    return int.from_bytes(table.get(b"stsd", b"")[4:8], "big")
+
+
+def _transfer(entry: dict[bytes, bytes]) -> int | None:
+    """Returns the transfer function that a colr box names."""
+    colour = entry.get(b"colr", b"")
+    if colour[:4] not in (b"nclx", b"nclc") or len(colour) < 10:
+        return None
+    return int.from_bytes(colour[6:8], "big")

@@ -1,0 +1,24 @@
+"""An input -> its frames, from a child process or from a thread of this one."""
+
+from __future__ import annotations
+
+from tinydf_runtime.io.file_frames import FileFrames
+from tinydf_runtime.results import Kind
+from tinydf_runtime.sandbox.client import ChildFrames
+from tinydf_runtime.sandbox.start import AVAILABLE
+
+
+def decode(
+    source: str | int, kind: Kind, sample_fps: float | None = None, sandbox: bool = True
+) -> ChildFrames | FileFrames:
+    """Returns what reads an input, not yet started: enter it, then iterate.
+
+    Args:
+        source: Path or address.
+        kind: What it is, see ``kind_of``. Addresses are read in this process: their servers are the user's choice.
+        sample_fps: Frames wanted a second, None for all.
+        sandbox: Use a child process where the system allows.
+    """
+    if sandbox and AVAILABLE and kind != "stream":
+        return ChildFrames(str(source), sample_fps, "image" if kind == "image" else "video")
+    return FileFrames(source, sample_fps, kind)

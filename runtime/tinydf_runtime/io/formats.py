@@ -1,0 +1,126 @@
+"""The first bytes of a file -> which kind of picture it is, and what decodes that here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tinydf_runtime.io.files import is_regular
+
+Decoder = Literal["opencv", "heif", "ffmpeg", "none"]
+
+HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+AVIF_BRANDS = frozenset({b"avif", b"avis"})
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFormat:
+    """A kind of picture.
+
+    Attributes:
+        name: What people call it.
+        decoder: What reads it.
+        codec: FFmpeg's name for it, where that does.
+    """
+
+    name: str
+    decoder: Decoder = "opencv"
+    codec: str = ""
+
+
+_STARTS: dict[bytes, PictureFormat] = {
+    b"\xff\xd8\xff": PictureFormat("JPEG"),
+    b"\x89PNG\r\n\x1a\n": PictureFormat("PNG"),
+    b"GIF8": PictureFormat("GIF"),
+    b"BM": PictureFormat("BMP"),
+    b"II*\x00": PictureFormat("TIFF"),
+    b"MM\x00*": PictureFormat("TIFF"),
+    b"II+\x00": PictureFormat("TIFF"),
+    b"MM\x00+": PictureFormat("TIFF"),
+    b"\x00\x00\x00\x0cjP  ": PictureFormat("JPEG 2000"),
+    b"\xff\x4f\xff\x51": PictureFormat("JPEG 2000"),
+    b"#?RADIANCE": PictureFormat("Radiance HDR"),
+    b"#?RGBE": PictureFormat("Radiance HDR"),
+    b"\x59\xa6\x6a\x95": PictureFormat("Sun raster"),
+    b"v/1\x01": PictureFormat("OpenEXR", "ffmpeg", "exr"),
+    b"8BPS": PictureFormat("Photoshop", "ffmpeg", "psd"),
+    b"qoif": PictureFormat("QOI", "ffmpeg", "qoi"),
+    b"DDS ": PictureFormat("DDS", "ffmpeg", "dds"),
+    b"SDPX": PictureFormat("DPX", "ffmpeg", "dpx"),
+    b"XPDS": PictureFormat("DPX", "ffmpeg", "dpx"),
+    b"\x00\x00\x00\x0cJXL ": PictureFormat("JPEG XL", "none"),
+    b"\xff\x0a": PictureFormat("JPEG XL", "none"),
+    b"\x00\x00\x01\x00": PictureFormat("icon", "none"),
+    b"FUJIFILMCCD-RAW": PictureFormat("camera raw", "none"),
+    b"IIU\x00": PictureFormat("camera raw", "none"),
+    b"IIRO": PictureFormat("camera raw", "none"),
+}
+_ENDINGS: dict[str, PictureFormat] = {
+    ".tga": PictureFormat("Targa", "ffmpeg", "targa"),
+    ".icb": PictureFormat("Targa", "ffmpeg", "targa"),
+    ".pcx": PictureFormat("PCX", "ffmpeg", "pcx"),
+    ".svg": PictureFormat("SVG", "none"),
+    ".svgz": PictureFormat("SVG", "none"),
+}
+"""Those that begin with nothing to tell them by."""
+_RAW_ENDINGS = frozenset({".dng", ".nef", ".cr2", ".arw", ".orf", ".pef", ".srw", ".rw2", ".3fr", ".iiq"})
+"""Photos as the sensor saw them. Most begin as TIFF does, and what OpenCV finds in them is a small preview."""
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".apng", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".avif", ".heic"}
+    | {".heif", ".hif", ".jp2", ".j2k", ".jpf", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".pam", ".hdr", ".pic"}
+    | {".ras", ".sr", ".exr", ".psd", ".qoi", ".dds", ".dpx", ".jxl", ".ico", ".cr3", ".raf"}
+    | _ENDINGS.keys()
+    | _RAW_ENDINGS
+)
+
+
+def read_start(path: Path) -> bytes:
+    """Returns a file's first 16 bytes, fewer of a shorter one, none of what cannot be read or is no file."""
+    if not is_regular(path):
+        return b""
+    try:
+        with path.open("rb") as file:
+            return file.read(16)
+    except OSError:
+        return b""
+
+
+def picture_format(start: bytes, ending: str) -> PictureFormat | None:
+    """Returns the kind of picture that a file is, None where it is none that is known.
+
+    Args:
+        start: Its first bytes, 16 or more.
+        ending: Of its name, with the dot.
+    """
+    ending = ending.lower()
+    if brand := iso_brand(start):
+        if brand in HEIF_BRANDS:
+            return PictureFormat("HEIC", "heif")
+        if brand in AVIF_BRANDS:
+            return PictureFormat("AVIF")
+        return PictureFormat("camera raw", "none") if brand == b"crx " else None
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return PictureFormat("WebP")
+    if start[:1] == b"P" and start[1:2] in b"1234567Ff" and start[2:3] in b" \t\r\n" and len(start) > 2:
+        return PictureFormat("Netpbm")
+    found = next((form for magic, form in _STARTS.items() if start.startswith(magic)), None)
+    if ending in _RAW_ENDINGS and (found is None or found.name == "TIFF"):
+        return PictureFormat("camera raw", "none")
+    return found or (_ENDINGS.get(ending) if not _is_film(start) else None)
+
+
+def iso_brand(start: bytes) -> bytes:
+    """Returns the major brand of a file of ISO boxes (ISO/IEC 14496-12), empty for any other."""
+    return start[8:12] if start[4:8] == b"ftyp" else b""
+
+
+def _is_film(start: bytes) -> bool:
+    """Returns whether a file begins as films do, whatever its name ends in."""
+    return start[4:8] == b"moov" or start.startswith(b"\x1a\x45\xdf\xa3") or start[8:12] == b"AVI "
+
+
+def ends_as_picture(start: bytes, ending: str) -> bool:
+    """Returns whether a file of no known kind is to be taken for a picture: by its ending."""
+    return not _is_film(start) and not iso_brand(start) and ending.lower() in IMAGE_SUFFIXES

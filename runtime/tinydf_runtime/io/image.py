@@ -1,0 +1,231 @@
+"""Image file -> upright pictures: one, or the pages of a TIFF."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tinydf_runtime.errors import MissingExtraError, UnreadableInputError, install_line, needs
+from tinydf_runtime.io.animation import is_animated
+from tinydf_runtime.io.containers.avif_turn import turn_avif
+from tinydf_runtime.io.files import check_file
+from tinydf_runtime.io.formats import (
+    IMAGE_SUFFIXES,
+    PictureFormat,
+    ends_as_picture,
+    picture_format,
+    read_start,
+)
+from tinydf_runtime.io.jpeg_film import is_jpeg_film, jpeg_end
+from tinydf_runtime.io.names import readable_name
+from tinydf_runtime.io.quiet import quiet
+from tinydf_runtime.io.transparency import show_on_white
+from tinydf_runtime.types import Image
+
+__all__ = ["IMAGE_SUFFIXES", "is_image", "read_image", "read_more_pages", "read_shown"]
+
+_PNG_START, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
+_JPEG_START = b"\xff\xd8\xff"
+_MOST_PAGES = 200
+_WITH_OPACITY = frozenset({"PNG", "WebP", "AVIF", "TIFF"})
+_FROM_DISK = frozenset({"Radiance HDR", "Sun raster"})
+
+
+def read_image(path: Path) -> Image:
+    """Reads an image file, whatever its name ends in; of an animated one, the first picture.
+
+    Returns:
+        H x W x 3, BGR, uint8, turned upright as its file says; transparent parts are white.
+
+    Raises:
+        UnreadableInputError: The file is missing, empty, cut off or no image that can be decoded here.
+        MissingExtraError: It is HEIC, and the library for it is not installed.
+    """
+    return read_shown(path)[0]
+
+
+def read_shown(path: Path) -> tuple[Image, bool]:
+    """Returns ``read_image``, and whether parts of it are transparent.
+
+    Raises:
+        UnreadableInputError: See ``read_image``.
+        MissingExtraError: See ``read_image``.
+    """
+    path = Path(path)
+    check_file(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableInputError(f"{path}: {error.strerror or error}. Check the path and its permissions.") from error
+    form = picture_format(content[:16], path.suffix) or PictureFormat("image")
+    if form.decoder == "heif":
+        return _read_heif(path), False
+    if form.decoder == "ffmpeg":
+        return _read_with_ffmpeg(path, form), False
+    if form.decoder == "none":
+        raise UnreadableInputError(f"{path}: {form.name}, which cannot be read here. Save it as JPEG or PNG.")
+    _check_whole(path, content)
+    if form.name in _FROM_DISK:
+        return _read_from_disk(path, form), False
+    image = _decode(path, content, cv2.IMREAD_COLOR)
+    if image is None and form.name == "TIFF":
+        image = _of_numbers(_decode(path, content, cv2.IMREAD_UNCHANGED))
+    if image is None:
+        if form.name == "AVIF" and not cv2.haveImageWriter(".avif"):
+            raise UnreadableInputError(
+                f"{path}: AVIF, which OpenCV {cv2.__version__} has no decoder for. "
+                "Install a newer one: pip install -U opencv-python-headless"
+            )
+        # OpenCV returns None when it knows no decoder or the file is damaged.
+        raise UnreadableInputError(f"{path}: no image that can be decoded. Check that the file opens in a viewer.")
+    picture, transparent = np.asarray(image, np.uint8), False
+    if form.name in _WITH_OPACITY:
+        stored = _decode(path, content, cv2.IMREAD_UNCHANGED)
+        if stored is not None:
+            picture, transparent = show_on_white(picture, stored)
+    return (turn_avif(picture, content) if form.name == "AVIF" else picture), transparent
+
+
+def read_more_pages(path: Path) -> Iterator[Image]:
+    """Yields the pages of a TIFF after the first, H x W x 3, BGR, uint8; those that cannot be decoded are left out."""
+    form = picture_format(read_start(path), path.suffix)
+    if form is None or form.name != "TIFF":
+        return
+    with readable_name(path) as name, quiet():
+        try:
+            pages = min(cv2.imcount(name), _MOST_PAGES)
+        except cv2.error:
+            return
+        for page in range(1, pages):
+            try:
+                found, images = cv2.imreadmulti(name, page, 1, flags=cv2.IMREAD_COLOR)
+            except cv2.error:
+                continue
+            if found and len(images) and images[0] is not None:
+                yield np.asarray(images[0], np.uint8)
+
+
+def is_image(path: Path) -> bool:
+    """Returns whether to read a file as an image: its first bytes decide, then its ending.
+
+    A photo that was named .mp4 is an image, a film named .jpg is none, nor is an animated GIF, WebP, PNG or AVIF, nor
+    Motion JPEG. A file that cannot be read goes by its ending.
+    """
+    start = read_start(path)
+    form = picture_format(start, path.suffix)
+    if form is None:
+        return ends_as_picture(start, path.suffix)
+    if form.name == "JPEG":
+        try:
+            return not is_jpeg_film(path)
+        except (OSError, ValueError):
+            return True
+    return form.name not in ("GIF", "WebP", "PNG", "AVIF") or not is_animated(path)
+
+
+def _check_whole(path: Path, content: bytes) -> None:
+    """Refuses a picture whose end is missing: decoders fill the rest with grey.
+
+    Raises:
+        UnreadableInputError: It is cut off.
+    """
+    cut = content.startswith(_PNG_START) and _PNG_END not in content
+    cut = cut or (content.startswith(_JPEG_START) and jpeg_end(content, 0) is None)
+    if cut:
+        raise UnreadableInputError(f"{path}: the image is cut off. Copy it again.")
+
+
+def _decode(path: Path, content: bytes, flags: int) -> np.ndarray | None:
+    """Returns what OpenCV makes of an image file, None where it knows no decoder.
+
+    Raises:
+        UnreadableInputError: It is too large.
+    """
+    try:
+        with quiet():
+            return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error as error:
+        reason = str(error.err or error).strip().splitlines()[0]
+        raise UnreadableInputError(f"{path}: cannot be decoded ({reason}). Check its size and format.") from error
+
+
+def _read_from_disk(path: Path, form: PictureFormat) -> Image:
+    """Reads a file of a kind for which OpenCV would write a temporary file where it is given the content.
+
+    Raises:
+        UnreadableInputError: It cannot be decoded.
+    """
+    light = form.name == "Radiance HDR"
+    try:
+        with readable_name(path) as name, quiet():
+            image = cv2.imread(name, cv2.IMREAD_UNCHANGED if light else cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise UnreadableInputError(f"{path}: {form.name}, which cannot be decoded. Check that it opens in a viewer.")
+    return _encode_light(image) if light else np.asarray(image, np.uint8)
+
+
+def _of_numbers(stored: np.ndarray | None) -> Image | None:
+    """Returns a picture of floating-point numbers, 0 to 1, which OpenCV reads as they are alone."""
+    if stored is None or stored.dtype.kind != "f":
+        return None
+    picture = np.asarray(np.rint(255 * np.clip(np.nan_to_num(stored), 0, 1)), np.uint8)
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), np.uint8) if picture.ndim == 2 else picture[..., :3]
+
+
+def _encode_light(light: np.ndarray) -> Image:
+    """Returns light, 1 being white, as sRGB code values (IEC 61966-2-1): OpenCV would take the one for the other."""
+    linear = np.clip(light[..., :3].astype(np.float32), 0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.asarray(np.rint(255 * encoded), np.uint8)
+
+
+def _read_with_ffmpeg(path: Path, form: PictureFormat) -> Image:
+    """Reads a picture of a kind that OpenCV does not know with PyAV's FFmpeg.
+
+    Raises:
+        UnreadableInputError: PyAV is not there, or the file is damaged.
+    """
+    if not find_spec("av"):
+        raise UnreadableInputError(
+            f"{path}: {form.name}, which OpenCV cannot read. Save it as JPEG or PNG, or run {install_line('video')}"
+        )
+    import av
+
+    try:
+        decoder = av.CodecContext.create(form.codec, "r")
+        assert isinstance(decoder, av.VideoCodecContext)
+        frames = [*decoder.decode(av.Packet(path.read_bytes())), *decoder.decode(None)]
+        return np.ascontiguousarray(frames[0].to_ndarray(format="bgr24"), np.uint8)
+    except (av.FFmpegError, EOFError, IndexError, ValueError) as error:
+        raise UnreadableInputError(f"{path}: {form.name}, which cannot be decoded ({error}). Save it anew.") from error
+
+
+def _read_heif(path: Path) -> Image:
+    """Reads a HEIC photo, as phones take them, which OpenCV cannot.
+
+    Raises:
+        UnreadableInputError: It is damaged.
+        MissingExtraError: pi-heif is not installed.
+    """
+    try:
+        with needs("heic"):
+            import pi_heif
+    except MissingExtraError as error:
+        raise MissingExtraError(
+            f"{path}: HEIC, which OpenCV cannot read. Save it as JPEG, or, in the clone of TinyDF: "
+            + install_line("heic")
+        ) from error
+    try:
+        # The library turns the picture upright by itself.
+        image = np.asarray(pi_heif.open_heif(path, convert_hdr_to_8bit=True, bgr_mode=True))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UnreadableInputError(f"{path}: cannot be decoded ({error}). Check that it opens in a viewer.") from error
+    if image.ndim == 2:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+    return np.ascontiguousarray(image[..., :3], np.uint8)

@@ -1,1 +1,0 @@
-"""What scores are worth: what ``aggregate.py`` stands on."""

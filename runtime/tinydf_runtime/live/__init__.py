@@ -1,0 +1,1 @@
+"""Cameras and streams: read, scored and judged while they play."""

@@ -1,0 +1,199 @@
+"""A camera, stream or file as it plays -> moments: faces with scores and running verdicts, and a report at any time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from tinydf_runtime.errors import UnavailableError, UnknownFormatError
+from tinydf_runtime.faces.scores import FaceScores
+from tinydf_runtime.faces.tracker import FaceTracker
+from tinydf_runtime.io.address import mask_credentials, stream_address
+from tinydf_runtime.io.video import VideoReader
+from tinydf_runtime.live.memory import StreamMemory
+from tinydf_runtime.live.reader import StreamReader
+from tinydf_runtime.live.reconnect import GIVE_UP_S
+from tinydf_runtime.results import InputReport, Kind
+from tinydf_runtime.scoring import crop_tracked, score_crops
+from tinydf_runtime.steps import Limits, Watch
+from tinydf_runtime.types import Frame, Moment, ScoredFace
+from tinydf_runtime.verdict.exemplars import shrink_frame
+from tinydf_runtime.verdict.summary import rule_of, summarize, summarize_unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSettings:
+    """How a live source is looked at.
+
+    Attributes:
+        sample_fps: Frames wanted a second, None for all.
+        threshold: Probability from which a face counts as fake.
+        limits: When to end.
+        max_latency_s: Results for frames older than this are thrown away, None for however late they come.
+        give_up_s: How long a stream that broke off is tried again.
+    """
+
+    sample_fps: float | None
+    threshold: float
+    limits: Limits = field(default_factory=Limits)
+    max_latency_s: float | None = None
+    give_up_s: float = GIVE_UP_S
+
+
+class LiveStream(Iterator[Moment]):
+    """Yields a moment a sampled frame. It opens its source when the first one is asked for, and is used once.
+
+    Memory does not grow with time: ``memory.py`` says what is kept for the report.
+    """
+
+    def __init__(self, source: str | int, watch: Watch, settings: LiveSettings) -> None:
+        """Takes what to look at.
+
+        Args:
+            source: Path, camera number or address.
+            watch: The networks, and what was seen; nothing as yet.
+            settings: See there.
+        """
+        self._source, self._watch, self._settings = source, watch, settings
+        self._memory = StreamMemory(rule_of(watch, settings.threshold, "stream"))
+        self._tracker = FaceTracker()
+        self._first_track = 0
+        self._last_track = 0
+        self._size: tuple[int, ...] = ()
+        self._reader: StreamReader | VideoReader | None = None
+        self._late = 0
+        self._message: str | None = None
+        self._began_s = time.monotonic()
+        self._ended_s: float | None = None
+        self._moments = self._look()
+
+    def __enter__(self) -> LiveStream:
+        """Returns itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes the source."""
+        self.close()
+
+    def __next__(self) -> Moment:
+        """Returns the next moment.
+
+        Raises:
+            StopIteration: The source ended, or a limit ended it.
+            UnreadableInputError: The file cannot be read.
+            UnavailableError: The camera or address cannot be opened, or delivers nothing.
+        """
+        return next(self._moments)
+
+    def close(self) -> None:
+        """Closes the source. A hanging one does not hold this up."""
+        self._moments.close()
+
+    def report(self) -> InputReport:
+        """Returns what was found so far, or until the end."""
+        shown = mask_credentials(self._source)
+        kind: Kind = "video" if stream_address(self._source) is None else "stream"
+        total_s = (time.monotonic() if self._ended_s is None else self._ended_s) - self._began_s
+        if self._reader is None or self._message is not None:
+            message = self._message or f"{shown}: nothing was read of it yet. Ask for a moment first."
+            return summarize_unreadable(shown, None, kind, message, total_s)
+        watch = self._watch
+        watch.info = self._reader.info
+        watch.frames_decoded = self._reader.frames_decoded
+        watch.scores = {track: FaceScores(records) for track, records in self._memory.records().items()}
+        if self._reader.truncated:
+            watch.status = "truncated"
+        item = summarize(shown, None, kind, watch, self._settings.threshold, total_s)
+        if isinstance(self._reader, VideoReader):
+            return item
+        return replace(
+            item,
+            gaps=self._reader.gaps,
+            frames_dropped=self._reader.frames_dropped + self._late,
+            tracks_forgotten=self._memory.forgotten,
+        )
+
+    def _look(self) -> Generator[Moment, None, None]:
+        """Reads, looks and judges."""
+        self._began_s = time.monotonic()
+        try:
+            with self._open() as reader:
+                self._reader = reader
+                self._memory.endless = isinstance(reader, StreamReader) and reader.live
+                for frame in reader:
+                    if self._is_over():
+                        return
+                    moment = self._moment(frame)
+                    if self._is_late(moment):
+                        self._late += 1
+                        continue
+                    yield moment
+                self._is_over()
+        except (UnavailableError, UnknownFormatError, OSError, cv2.error) as error:
+            self._message = " ".join(str(error).split()) or type(error).__name__
+            raise
+        finally:
+            self._ended_s = time.monotonic()
+
+    def _is_over(self) -> bool:
+        """Tells whether a limit was reached, and notes which."""
+        limits = self._settings.limits
+        self._watch.interrupted = limits.stop is not None and limits.stop.is_set()
+        if limits.max_seconds is not None and time.monotonic() - self._began_s >= limits.max_seconds:
+            self._watch.status = "timeout"
+        return self._watch.interrupted or self._watch.status == "timeout"
+
+    def _open(self) -> StreamReader | VideoReader:
+        """Opens the source."""
+        settings = self._settings
+        if stream_address(self._source) is None:
+            return VideoReader(self._source, settings.sample_fps)
+        return StreamReader(self._source, settings.sample_fps, settings.limits, settings.give_up_s)
+
+    def _moment(self, frame: Frame) -> Moment:
+        """Finds, follows and scores the faces of one frame, all in one batch."""
+        watch = self._watch
+        if self._size not in ((), frame.image.shape):
+            # Where a face was means nothing in a picture of another size.
+            self._tracker, self._first_track = FaceTracker(), self._last_track
+        self._size = frame.image.shape
+        started_s = time.perf_counter()
+        tracked = self._tracker.update(frame, watch.detector.detect(frame.image))
+        tracked = [(self._first_track + track, face) for track, face in tracked]
+        found_s = time.perf_counter()
+        faces = dict(tracked)
+        scored: list[ScoredFace] = []
+        cropped = crop_tracked(frame, tracked, watch.engine)
+        if cropped:
+            scores = score_crops(watch.engine, np.stack([crop for _, _, crop in cropped]))
+            maps = np.rint(scores.forgery_map * 255).clip(0, 255).astype(np.uint8)
+            small = shrink_frame(frame.image)
+            for i, (track, record, crop) in enumerate(cropped):
+                probability = round(min(max(float(scores.fake_probability[i]), 0.0), 1.0), 6)
+                record = replace(record, fake_probability=probability)
+                watch.album.offer(track, record, crop, maps[i], small)
+                verdict = self._memory.add(track, record)
+                scored.append(ScoredFace(track, faces[track], probability, scores.forgery_map[i], verdict))
+        self._memory.tidy(frame.time_s)
+        self._last_track = max([self._last_track, *faces])
+        watch.frames_scored += 1
+        watch.last_s = frame.time_s
+        watch.detect_s += found_s - started_s
+        watch.classify_s += time.perf_counter() - found_s
+        reader = self._reader
+        if not isinstance(reader, StreamReader) or not reader.live:
+            return Moment(frame, tuple(scored))
+        latency_s = time.monotonic() - reader.started_s - frame.time_s
+        return Moment(frame, tuple(scored), latency_s, reader.frames_dropped + self._late)
+
+    def _is_late(self, moment: Moment) -> bool:
+        """Tells whether a result comes too late to be shown. Its scores count as evidence all the same."""
+        bound_s = self._settings.max_latency_s
+        return bound_s is not None and moment.latency_s is not None and moment.latency_s > bound_s

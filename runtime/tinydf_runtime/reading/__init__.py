@@ -1,1 +1,0 @@
-"""How files are opened and decoded: what ``video.py`` stands on."""

@@ -1,0 +1,1 @@
+"""Report -> files that people and programs read: JSON, CSV, HTML, drawn video."""

@@ -1,0 +1,197 @@
+"""Report + input -> drawn video or picture: a second pass, which draws between the sampled frames too."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tinydf_runtime.errors import OutputError, UsageError
+from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.io.decoding import decode
+from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.render.draw import (
+    Sizes,
+    colour_of,
+    draw_face,
+    draw_plate,
+    draw_timeline,
+    paint_timeline,
+)
+from tinydf_runtime.render.trail import Trail
+from tinydf_runtime.render.writer import CODECS, VideoWriter, open_writer
+from tinydf_runtime.render.zones import Zones
+from tinydf_runtime.results import InputReport, TrackReport
+from tinydf_runtime.types import Image
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+TIMELINE_ROWS = 4
+"""Tracks in the timeline; more would be too thin to see."""
+
+
+def annotate_image(
+    item: InputReport,
+    out: Path,
+    threshold: float = 0.5,
+    margin: float = CropRecipe().margin,
+    sandbox: bool = True,
+) -> None:
+    """Draws a picture's faces and writes it; of several pages the first.
+
+    Args:
+        item: What was found in it.
+        out: File to write, ending in one of ``PICTURES``.
+        threshold: Probability below which a person is real; the report names the one from which fake is said.
+        margin: The crop's border, over which forgery maps lie.
+        sandbox: Decode in a child process, see ``Analyzer``.
+
+    Raises:
+        UsageError: The ending is none of those.
+        OutputError: The file cannot be written.
+        UnreadableInputError: The input is gone.
+    """
+    check_suffix(out, PICTURES)
+    with decode(item.path, "image", sandbox=sandbox) as frames:
+        image = next(frames).image.copy()
+    zones = Zones.of(item, threshold)
+    for track in _shown(item):
+        if track.first_s == 0 and (face := Trail.of_track(track, zones).at(track.first_s, 0.0)):
+            draw_face(image, face, margin)
+    _draw_verdict(image, item)
+    done, encoded = cv2.imencode(out.suffix.lower(), image)
+    if not done:
+        raise OutputError(f"{out}: OpenCV cannot encode this format. Use one of {', '.join(PICTURES)}.")
+    write_atomically(out, encoded.tobytes())
+
+
+def annotate_video(
+    item: InputReport,
+    out: Path,
+    threshold: float = 0.5,
+    margin: float = CropRecipe().margin,
+    progress: Callable[[float, float | None], None] | None = None,
+    stop: threading.Event | None = None,
+    sandbox: bool = True,
+) -> str | None:
+    """Draws faces, scores, forgery maps and a timeline into every frame of a video and writes it.
+
+    Sound and times stay where PyAV or an ``ffmpeg`` command is there; pictures stand upright and keep their size.
+
+    Args:
+        item: What was found in it; its file is read again.
+        out: File to write, ending in one of ``CODECS``.
+        threshold: Probability below which a person is real; the report names the one from which fake is said.
+        margin: The crop's border, over which forgery maps lie.
+        progress: Called after each frame with the seconds done and the length.
+        stop: Ends the drawing when set; then no file is left.
+        sandbox: Decode in a child process, see ``Analyzer``.
+
+    Returns:
+        What the video lacks and what to install for it, None where nothing is lost.
+
+    Raises:
+        UsageError: The ending is none of those.
+        OutputError: The file cannot be written.
+        UnreadableInputError: The input is gone.
+    """
+    check_suffix(out, CODECS)
+    # The ending stays last: the container is chosen by it.
+    temporary = out.with_name(f".{secrets.token_hex(8)}.tmp{out.suffix.lower()}")
+    try:
+        with ExitStack() as opened:
+            writer: VideoWriter | None = None
+            for time_s, image in _drawn_frames(item, threshold, margin, progress, stop, sandbox):
+                if writer is None:
+                    writer = open_writer(temporary, Path(item.path), item.fps, image.shape[1::-1])
+                    opened.callback(writer.close)
+                writer.write(time_s, image)
+            if writer is None or (stop is not None and stop.is_set()):
+                return None
+            note = writer.finish()
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(out)
+    except OutputError as error:
+        raise OutputError(str(error).replace(str(temporary), str(out))) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return note
+
+
+def check_suffix(out: Path, endings: Sequence[str] | dict[str, str]) -> None:
+    """Accepts a file name with one of the endings.
+
+    Raises:
+        UsageError: It has another.
+    """
+    if out.suffix.lower() not in endings:
+        raise UsageError(f"{out}: expected a name that ends in one of {', '.join(endings)}.")
+
+
+def _drawn_frames(
+    item: InputReport,
+    threshold: float,
+    margin: float,
+    progress: Callable[[float, float | None], None] | None,
+    stop: threading.Event | None,
+    sandbox: bool,
+) -> Iterator[tuple[float, Image]]:
+    """Yields time and picture of every frame with what was found drawn into it, up to where the input was looked at."""
+    zones = Zones.of(item, threshold)
+    trails = [Trail.of_track(track, zones) for track in _shown(item)]
+    hold_s = _half_step_s(trails)
+    last_s = max((float(trail.time_s[-1]) for trail in trails), default=0.0)
+    duration_s = max(item.duration_s or 0.0, last_s)
+    trails = [trail.held_to(duration_s, hold_s) for trail in trails]
+    strip: Image | None = None
+    with decode(item.path, item.kind, sandbox=sandbox) as reader:
+        for frame in reader:
+            if stop is not None and stop.is_set():
+                return
+            # The reader may hand out a view of its own buffer.
+            image = frame.image.copy()
+            if strip is None:
+                strip = _timeline(trails, duration_s, hold_s, zones, image)
+            for trail in trails:
+                if face := trail.at(frame.time_s, hold_s):
+                    draw_face(image, face, margin)
+            draw_timeline(image, strip, frame.time_s, duration_s)
+            _draw_verdict(image, item)
+            if progress:
+                progress(frame.time_s, item.duration_s)
+            yield frame.time_s, image
+
+
+def _half_step_s(trails: Sequence[Trail]) -> float:
+    """Returns half the usual time between two looks at a face; a face stands for that long around each look."""
+    steps = [np.diff(trail.time_s) for trail in trails if len(trail.time_s) > 1]
+    return float(np.median(np.concatenate(steps))) / 2 + 1e-6 if steps else 0.1
+
+
+def _shown(item: InputReport) -> list[TrackReport]:
+    """Returns the tracks to draw: a score beside who was not judged would be read as evidence."""
+    return [track for track in item.tracks if not {"uncertain_face", "side_person"} & set(track.reasons)]
+
+
+def _timeline(trails: Sequence[Trail], duration_s: float, hold_s: float, zones: Zones, image: Image) -> Image:
+    """Paints the timeline of the longest tracks to fit a picture."""
+    shown = sorted(sorted(trails, key=lambda trail: -len(trail.time_s))[:TIMELINE_ROWS], key=lambda trail: trail.track)
+    sizes = Sizes.for_picture(*image.shape[:2])
+    size = (max(1, image.shape[1] - 2 * sizes.pad_px), max(2, sizes.text_px // 2) * max(1, len(shown)))
+    rows = [(trail.time_s, trail.probability) for trail in shown]
+    return paint_timeline(rows, max(duration_s, 1e-3), hold_s, zones, size)
+
+
+def _draw_verdict(image: Image, item: InputReport) -> None:
+    """Writes the verdict and the threshold that counts into the upper left corner."""
+    sizes = Sizes.for_picture(*image.shape[:2])
+    text = item.verdict.replace("_", " ").upper()
+    if item.fake_probability is not None and item.fake_threshold is not None:
+        text += f" (fake {item.fake_probability:.0%}, threshold {item.fake_threshold:.0%})"
+    draw_plate(image, text, (sizes.pad_px, sizes.pad_px), colour_of(item.verdict), sizes)

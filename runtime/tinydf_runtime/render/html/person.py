@@ -1,0 +1,140 @@
+"""Tracks of an input -> the table of its people and a card for each of them, as HTML."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
+from statistics import median
+
+from tinydf_runtime.render.clock import clock
+from tinydf_runtime.render.html.faces import faces_of
+from tinydf_runtime.render.html.timeline import timeline_of
+from tinydf_runtime.render.report import rarity_words, reason_words
+from tinydf_runtime.render.zones import Zones
+from tinydf_runtime.results import InputReport, TrackReport
+
+MOST_CARDS = 12
+"""Cards of one input, the most suspicious people first; each takes some 100 kB, and nobody reads a crowd's."""
+MOST_ROWS = 100
+POOR = 0.5
+"""Below this, measured as in ISO/IEC 29794-5, something about a face takes from its worth as evidence."""
+QUALITY_WORDS = {
+    "sharpness": "blurred",
+    "under_exposure_prevention": "too dark",
+    "over_exposure_prevention": "too bright",
+    "head_pose_yaw": "turned aside",
+    "head_pose_pitch": "bent up or down",
+    "head_pose_roll": "tilted",
+    "inter_eye_distance": "small",
+}
+"""Component of ``FaceQuality`` -> what a face is called that has little of it."""
+
+
+def people_of(item: InputReport, zones: Zones, anchor: str) -> str:
+    """Returns table and cards of the people in an input, the most suspicious first.
+
+    Args:
+        item: What was found in it.
+        zones: Where a score counts as what.
+        anchor: Id of the input in the page.
+    """
+    judged = sorted(
+        (track for track in item.tracks if track.fake_probability is not None),
+        key=lambda track: (("real", "inconclusive", "fake").index(track.verdict), track.fake_probability or 0.0),
+        reverse=True,
+    )
+    parts = []
+    if judged:
+        parts.append(f"<h3>{'Person' if len(judged) == 1 else f'{len(judged)} people'}</h3>")
+    if len(judged) > 1:
+        parts.append(_table(judged, item, anchor))
+    parts += [_card(track, item, zones, f"{anchor}-person-{track.id}") for track in judged[:MOST_CARDS]]
+    if len(judged) > MOST_CARDS:
+        parts.append(f'<p class="note">{len(judged) - MOST_CARDS} more people are in the JSON report alone.</p>')
+    left_out = Counter(track.reasons for track in item.tracks if track.fake_probability is None)
+    for reasons, count in left_out.items():
+        who = "1 more face was" if count == 1 else f"{count} more faces were"
+        parts.append(f'<p class="note">{who} not judged: {escape(reason_words(reasons))}.</p>')
+    return "".join(parts)
+
+
+def interval_words(interval: tuple[float, float] | None) -> str:
+    """Returns the interval of a probability in words, or nothing."""
+    return "" if interval is None else f" (90% interval {interval[0]:.1%} to {interval[1]:.1%})"
+
+
+def rarity_of(found: TrackReport | InputReport) -> str:
+    """Returns how rare a person's or an input's score is among real people, as a sentence, or nothing."""
+    words = "" if found.rarity is None else rarity_words(found.rarity)
+    return f"{words[0].upper()}{words[1:]}." if words else ""
+
+
+def pill(verdict: str) -> str:
+    """Returns a verdict as a small label."""
+    return f'<span class="pill {verdict}">{verdict.replace("_", " ")}</span>'
+
+
+def _table(tracks: Sequence[TrackReport], item: InputReport, anchor: str) -> str:
+    """Returns one row a person."""
+    timed = item.kind != "image"
+    rows = []
+    for place, track in enumerate(tracks[:MOST_ROWS]):
+        name = f"Person {track.id}"
+        if place < MOST_CARDS:
+            name = f'<a href="#{anchor}-person-{track.id}">{name}</a>'
+        seen = ""
+        if timed:
+            seen = f'<td class="wide">{clock(track.first_s)} to {clock(track.last_s)}</td>'
+            seen += f'<td class="n wide">{track.faces_used}</td>'
+        rows.append(
+            f'<tr><th scope="row" class="who">{name}</th>{seen}'
+            f'<td class="n">{track.fake_probability:.1%}</td><td>{pill(track.verdict)}</td></tr>'
+        )
+    seen = '<th scope="col" class="wide">Seen</th><th scope="col" class="n wide">Looks used</th>' if timed else ""
+    head = (
+        f'<th scope="col">Who</th>{seen}'
+        '<th scope="col" class="n">Fake<span class="wide"> probability</span></th><th scope="col">Verdict</th>'
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _card(track: TrackReport, item: InputReport, zones: Zones, anchor: str) -> str:
+    """Returns one person's verdict, timeline, faces and quality."""
+    timed = item.kind != "image"
+    name = f"Person {track.id}"
+    looks = "1 look" if track.faces_used == 1 else f"{track.faces_used} looks"
+    seen = f"Seen from {clock(track.first_s)} to {clock(track.last_s)}, judged by {looks}." if timed else ""
+    found = [
+        f"looks forged from {clock(s.start_s)} to {clock(s.end_s)}, {s.fake_probability:.1%} fake there"
+        for s in item.segments
+        if s.track == track.id and timed
+    ]
+    found += [escape(reason_words((reason,))) for reason in track.reasons]
+    pictures = [picture for picture in item.pictures if picture.track == track.id]
+    curve = f'<p class="plot-title">Fake probability over time</p>{timeline_of(track, item, zones, anchor)}'
+    return (
+        f'<article class="person" id="{anchor}" aria-labelledby="{anchor}-name"><header>'
+        f'<h4 id="{anchor}-name">{name}</h4>{pill(track.verdict)}'
+        f"<span><b>{track.fake_probability:.1%}</b> fake probability{interval_words(track.interval)}</span></header>"
+        f'<p class="seen">{" ".join(filter(None, (rarity_of(track), seen)))}</p>'
+        + (f'<ul class="found">{"".join(f"<li>{words}</li>" for words in found)}</ul>' if found else "")
+        + (curve if timed else "")
+        + faces_of(pictures, name, track.verdict, zones, timed)
+        + f'<p class="quality">{_quality(track)}</p></article>'
+    )
+
+
+def _quality(track: TrackReport) -> str:
+    """Returns how well a person's face is seen, in words and figures."""
+    known = [score.quality for score in track.scores if score.quality is not None]
+    boxes = [score.box_xyxy for score in track.scores]
+    side_px = median(max(right - left, bottom - top) for left, top, right, bottom in boxes)
+    size = f"{'Mostly' if len(boxes) > 1 else 'It is'} {side_px:.0f} px high or wide"
+    if not known:
+        return f"{size}."
+    typical = {name: median(getattr(one, name) for one in known) for name in QUALITY_WORDS}
+    poor = [words for name, words in QUALITY_WORDS.items() if typical[name] < POOR]
+    verdict = f"The face is {' and '.join(poor)}, which makes it weaker evidence" if poor else "The face is well seen"
+    weakest = min(typical, key=lambda name: typical[name])
+    return f"{verdict}. {size}. Weakest measure of quality: {weakest.replace('_', ' ')}, {typical[weakest]:.2f} of 1."

@@ -1,1 +1,0 @@
-"""Cameras and streams: read, judged and told while they play."""

@@ -1,0 +1,1 @@
+"""Scores -> verdict: evidence, rules, segments, and the pictures that show it."""

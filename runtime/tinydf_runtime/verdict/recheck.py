@@ -1,0 +1,71 @@
+"""Crops of the deciding track, encoded once more -> whether its verdict stands.
+
+A video is encoded again each time it is passed on. A score that a mild encoding turns round rests on something that the
+next upload changes, and says little about the face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from tinydf_runtime.engines.engine import Engine
+from tinydf_runtime.types import Image, Segment
+from tinydf_runtime.verdict.evidence import to_logit, to_logits
+from tinydf_runtime.verdict.exemplars import AlbumPicture
+
+JPEG_QUALITY = 70
+"""As messengers and platforms send pictures."""
+SHRINK = 0.75
+"""And the size they shrink them to."""
+CROPS = 4
+"""Scored again at most: one small batch."""
+REACH = 2.0
+"""Logits from the threshold beyond which no re-encoding is known to carry a verdict."""
+_ORDER = ("spread", "best", "suspicious")
+
+
+def reencode_crop(crop: Image) -> Image:
+    """Returns a crop as it looks after being shrunk, compressed and enlarged again.
+
+    Args:
+        crop: side x side x 3, RGB, uint8.
+    """
+    side = crop.shape[0]
+    shrunk = max(1, round(side * SHRINK))
+    small = cv2.resize(crop, (shrunk, shrunk), interpolation=cv2.INTER_AREA)
+    blue_first = np.ascontiguousarray(small[..., ::-1])
+    _, data = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return np.ascontiguousarray(cv2.resize(decoded, (side, side), interpolation=cv2.INTER_LINEAR)[..., ::-1], np.uint8)
+
+
+def is_unstable(probability: float, threshold: float, pictures: Sequence[AlbumPicture], engine: Engine) -> bool:
+    """Tells whether a verdict turns round when its faces are encoded once more.
+
+    Args:
+        probability: Of the track.
+        threshold: From which it counts as fake.
+        pictures: Of the time that the probability rests on.
+        engine: The classifier.
+    """
+    distance = to_logit(probability) - to_logit(threshold)
+    if not pictures or abs(distance) > REACH:
+        return False
+    # A picture kept for its high score would score lower whatever was done to it.
+    chosen = sorted(pictures, key=lambda picture: _ORDER.index(picture.why))[:CROPS]
+    before = to_logits(np.array([picture.record.fake_probability for picture in chosen], np.float64))
+    again = engine.score(np.stack([reencode_crop(picture.crop) for picture in chosen])).fake_probability
+    moved = distance + float((to_logits(again.astype(np.float64)) - before).mean())
+    return (moved >= 0) != (distance >= 0)
+
+
+def pictures_behind(
+    track: int, pictures: Sequence[AlbumPicture], segments: Sequence[Segment]
+) -> tuple[AlbumPicture, ...]:
+    """Returns those of a track's pictures that lie in its segments, or all where it has none."""
+    own = [segment for segment in segments if segment.track == track]
+    inside = (p for p in pictures if any(s.start_s <= p.record.time_s <= s.end_s for s in own))
+    return tuple(inside) if own else tuple(pictures)

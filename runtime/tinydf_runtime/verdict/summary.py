@@ -1,0 +1,193 @@
+"""What was seen of one input -> its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tinydf_runtime.results import InputReport, Kind, Status, Timing, TrackReport
+from tinydf_runtime.steps import Watch
+from tinydf_runtime.types import FaceScore, Reason, Segment, Verdict
+from tinydf_runtime.verdict.aggregate import count_people, judge_input, judge_tracks, severity
+from tinydf_runtime.verdict.caveats import doubt_quality, weigh_caveats
+from tinydf_runtime.verdict.recheck import is_unstable, pictures_behind
+from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule
+
+RECHECKED_TRACKS = 2
+"""Tracks whose crops are encoded and scored once more at most, a batch each."""
+
+
+def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold: float, total_s: float) -> InputReport:
+    """Judges every track and returns the report of an input that could be read.
+
+    Args:
+        path: The input as it was given.
+        sha256: Hash of its file, None for a stream.
+        kind: What it is. In a picture one face is enough for a verdict.
+        watch: What was seen of it.
+        threshold: Probability from which a face counts as fake.
+        total_s: Wall clock spent on it.
+    """
+    assert watch.info is not None
+    rule = rule_of(watch, threshold, kind)
+    judged = judge_tracks(watch.scores, rule)
+    segments = [segment for _, found in judged for segment in found]
+    verdicts = _recheck([verdict for verdict, _ in judged], segments, watch, threshold)
+    verdicts = [doubt_quality(verdict, watch.scores[verdict.track]) for verdict in verdicts]
+    fake = {verdict.track for verdict in verdicts if verdict.label == "fake"}
+    segments = [segment for segment in segments if segment.track in fake]
+    deciding = _deciding(verdicts)
+    people = count_people(verdicts)
+    status = _status(kind, watch)
+    endless = _is_endless(kind, watch)
+    coverage = _coverage(watch) if status in ("truncated", "timeout") and not endless else 1.0
+    verdict, probability, reasons = judge_input(verdicts, coverage)
+    verdict, reasons = weigh_caveats(verdict, probability, reasons, watch.caveats)
+    return InputReport(
+        path=path,
+        sha256=sha256,
+        kind=kind,
+        status=status,
+        width=watch.info.width,
+        height=watch.info.height,
+        fps=watch.info.fps,
+        duration_s=watch.info.duration_s,
+        rotation_deg=watch.info.rotation_deg,
+        frames_decoded=watch.frames_decoded,
+        frames_expected=watch.info.frames_expected,
+        frames_scored=watch.frames_scored,
+        verdict=verdict,
+        fake_probability=probability,
+        reasons=(*reasons, "interrupted") if watch.interrupted and not endless else reasons,
+        message=None,
+        tracks=tuple(_track_report(verdict, watch.scores[verdict.track]) for verdict in verdicts),
+        segments=tuple(sorted(segments, key=lambda segment: (segment.start_s, segment.track))),
+        timing=Timing(*(round(t, 3) for t in (total_s, watch.decode_s, watch.detect_s, watch.classify_s))),
+        pictures=watch.album.finest(),
+        adjustments=watch.adjustments,
+        smallest_face_px=watch.smallest_face_px,
+        interval=None if deciding is None else deciding.interval,
+        rarity=None if deciding is None else deciding.rarity,
+        deciding_track=None if deciding is None else deciding.track,
+        fake_threshold=rule.fake_threshold(people) if people else None,
+        whole_frame=None if deciding is None else watch.album.whole_frame(deciding.track),
+    )
+
+
+def rule_of(watch: Watch, threshold: float, kind: Kind) -> DecisionRule:
+    """Returns what the scores of an input are held against: what model and detector carry, at a threshold.
+
+    Args:
+        watch: Its networks. A detector of the user's own that has no ``certain_score`` is believed.
+        threshold: Probability below which a person is real.
+        kind: In a picture one face is enough for a verdict.
+    """
+    spec, picture = watch.engine.spec, kind == "image"
+    return DecisionRule(
+        threshold,
+        spec.threshold,
+        spec.real_pictures if picture else spec.real_people,
+        getattr(watch.detector, "certain_score", 0.0),
+        1 if picture else MINIMUM_FACES,
+    )
+
+
+def summarize_unreadable(
+    path: str, sha256: str | None, kind: Kind, message: str, total_s: float, status: Status = "unreadable"
+) -> InputReport:
+    """Returns the report of an input that could not be read: no probability, and never real.
+
+    Args:
+        path: The input as it was given.
+        sha256: Hash of its file where that could be opened.
+        kind: What it is by its name.
+        message: What is wrong with it and what to do, in one line.
+        total_s: Wall clock spent on it.
+        status: "timeout" where it may be read in more time.
+    """
+    return InputReport(
+        path=path,
+        sha256=sha256,
+        kind=kind,
+        status=status,
+        width=None,
+        height=None,
+        fps=None,
+        duration_s=None,
+        rotation_deg=None,
+        frames_decoded=0,
+        frames_expected=None,
+        frames_scored=0,
+        verdict="error",
+        fake_probability=None,
+        reasons=("unreadable",),
+        message=message,
+        tracks=(),
+        segments=(),
+        timing=Timing(total_s=round(total_s, 3)),
+    )
+
+
+def _status(kind: Kind, watch: Watch) -> Status:
+    """Returns an input's status. A stream has no end of its own: stopping it does not cut it short."""
+    endless = _is_endless(kind, watch)
+    if watch.interrupted and not endless:
+        return "truncated"
+    if watch.status == "truncated" or (watch.status == "timeout" and not endless):
+        return watch.status
+    return "ok" if watch.scores else "no_face"
+
+
+def _is_endless(kind: Kind, watch: Watch) -> bool:
+    """Tells whether an input has no end: no rest of it stays unseen. A file on a web server has one."""
+    return kind == "stream" and (watch.info is None or watch.info.duration_s is None)
+
+
+def _coverage(watch: Watch) -> float:
+    """Returns the share of an input that was seen, 0..1; 0 where its length is not known."""
+    assert watch.info is not None
+    if watch.info.frames_expected:
+        return min(1.0, watch.frames_decoded / watch.info.frames_expected)
+    return min(1.0, watch.last_s / watch.info.duration_s) if watch.info.duration_s else 0.0
+
+
+def _deciding(verdicts: Sequence[Verdict]) -> Verdict | None:
+    """Returns the verdict whose number is the input's, None where nobody got one."""
+    worst = max(verdicts, key=severity, default=None)
+    return None if worst is None or worst.fake_probability is None else worst
+
+
+def _recheck(verdicts: Sequence[Verdict], segments: Sequence[Segment], watch: Watch, threshold: float) -> list[Verdict]:
+    """Returns verdicts of which the worst stands when its faces are encoded once more; else it is inconclusive.
+
+    With the worst gone the next one decides, and is asked too; more are not, so that the cost stays small.
+    """
+    checked = {verdict.track: verdict for verdict in verdicts}
+    asked: set[int] = set()
+    while checked and len(asked) < RECHECKED_TRACKS:
+        worst = max(checked.values(), key=severity)
+        if worst.track in asked or worst.label == "inconclusive" or worst.fake_probability is None:
+            break
+        asked.add(worst.track)
+        pictures = pictures_behind(worst.track, watch.album.pictures(worst.track), segments)
+        if not is_unstable(worst.fake_probability, threshold, pictures, watch.engine):
+            break
+        reasons: tuple[Reason, ...] = (*worst.reasons, "unstable_under_compression")
+        checked[worst.track] = replace(worst, label="inconclusive", reasons=reasons)
+    return list(checked.values())
+
+
+def _track_report(verdict: Verdict, scores: Sequence[FaceScore]) -> TrackReport:
+    """Returns a track's verdict with its scores."""
+    return TrackReport(
+        verdict.track,
+        scores[0].time_s,
+        scores[-1].time_s,
+        verdict.label,
+        verdict.fake_probability,
+        verdict.faces_used,
+        verdict.reasons,
+        scores,
+        verdict.interval,
+        verdict.rarity,
+    )

@@ -1,0 +1,80 @@
+"""Live lines for people: in place on a terminal, a line a change elsewhere."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tinydf_runtime.cli import live_terminal as live_show
+from tinydf_runtime.cli.live_terminal import LiveShow
+from tinydf_runtime.types import Face, Frame, Label, Moment, ScoredFace, Verdict
+
+CROWD: list[Label] = ["real"] * 12
+
+
+def moment(time_s: float, *labels: Label) -> Moment:
+    face = Face((0.0, 0.0, 50.0, 50.0), ((1.0, 1.0),) * 5, 0.9)
+    faces = tuple(
+        ScoredFace(track, face, 0.9, np.zeros((14, 14), np.float32), Verdict(track, label, 0.9, (), 9))
+        for track, label in enumerate(labels, 1)
+    )
+    return Moment(Frame(round(25 * time_s), time_s, np.zeros((48, 64, 3), np.uint8)), faces, 0.04, 3)
+
+
+def console_of(terminal: bool, **options: bool) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None, **options)  # type: ignore[arg-type]
+
+
+def written(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_elsewhere_a_line_is_written_only_when_a_verdict_changes() -> None:
+    console = console_of(False)
+    with LiveShow("camera", 0.5, console) as show:
+        for number in range(20):
+            show.show(moment(number / 5, "real" if number < 10 else "fake", "real"))
+    lines = written(console).splitlines()
+    assert len(lines) == 3
+    assert "person 1" in lines[0] and "real" in lines[0]
+    assert "person 1" in lines[2] and "fake" in lines[2] and "0:02" in lines[2]
+
+
+def test_a_terminal_shows_every_person_with_verdict_and_delay() -> None:
+    console = console_of(True)
+    with LiveShow("camera", 0.5, console) as show:
+        show.show(moment(0.2, "real", "fake"))
+        show._live.refresh()
+    text = written(console)
+    assert "camera" in text and "40 ms" in text and "3 frames passed over" in text
+    assert text.count("person") >= 2 and "real" in text and "fake" in text
+
+
+def test_a_stream_that_fell_silent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = console_of(True)
+    with LiveShow("camera", 0.5, console) as show:
+        show.show(moment(0.2, "real"))
+        monkeypatch.setattr(live_show, "SILENCE_S", -1.0)
+        show._live.refresh()
+    assert "no picture for 0 s, trying again" in written(console)
+
+
+def test_who_left_leaves_the_screen_and_a_crowd_is_counted() -> None:
+    console = console_of(True)
+    with LiveShow("camera", 0.5, console) as show:
+        show.show(moment(0.0, *CROWD))
+        assert "and 4 more" in show._lines[-1].plain
+        show.show(moment(60.0))
+        assert show._lines[-1].plain.strip() == "no face"
+        assert not show._faces and not show._history
+
+
+def test_a_quiet_console_stays_empty() -> None:
+    console = console_of(True, quiet=True)
+    with LiveShow("camera", 0.5, console) as show:
+        show.show(moment(0.2, "fake"))
+    assert written(console) == ""

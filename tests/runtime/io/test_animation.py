@@ -1,0 +1,98 @@
+"""Animated pictures as films."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tinydf_runtime.errors import UnreadableInputError
+from tinydf_runtime.io import animation
+from tinydf_runtime.io.image import is_image, read_image
+from tinydf_runtime.io.video import VideoReader
+from tinydf_runtime.types import Image
+
+DURATIONS_MS = [100, 200, 300, 100, 50, 100]
+needs_animations = pytest.mark.skipif(
+    not hasattr(cv2, "imwriteanimation"), reason="OpenCV before 4.11 has no animations"
+)
+
+
+def _write(path: Path, count: int = len(DURATIONS_MS)) -> Path:
+    pictures = [np.full((48, 64, 3), 40 * number, np.uint8) for number in range(count)]
+    # Frames that are alike would be joined.
+    for number, picture in enumerate(pictures):
+        picture[:, : 8 * (number + 1)] = (0, 0, 255)
+    movie = cv2.Animation()
+    movie.frames = pictures
+    movie.durations = DURATIONS_MS[:count]
+    assert cv2.imwriteanimation(str(path), movie)
+    return path
+
+
+def _width_of_red(image: Image) -> int:
+    row = image[24].astype(int)
+    return int(((row[:, 2] - row[:, 0]) > 100).sum())
+
+
+@needs_animations
+@pytest.mark.parametrize("name", ["moving.gif", "moving.webp", "moving.png"])
+def test_pictures_come_in_order_with_their_times(tmp_path: Path, name: str) -> None:
+    path = _write(tmp_path / name)
+    assert not is_image(path)
+    with VideoReader(path) as reader:
+        frames = list(reader)
+        assert (reader.info.width, reader.info.height) == (64, 48)
+        assert not reader.truncated
+    assert [_width_of_red(frame.image) for frame in frames] == pytest.approx([8, 16, 24, 32, 40, 48], abs=2)
+    np.testing.assert_allclose([frame.time_s for frame in frames], [0, 0.1, 0.3, 0.6, 0.7, 0.75], atol=0.02)
+    assert all(frame.image.shape == (48, 64, 3) for frame in frames)
+
+
+@needs_animations
+def test_long_animations_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(animation, "_CHUNK_BYTES", 2 * 48 * 64 * 4)
+    path = _write(tmp_path / "moving.webp")
+    asked: list[int] = []
+    read = cv2.imreadanimation
+
+    def count(name: str, first: int, number: int) -> tuple[bool, cv2.Animation]:
+        asked.append(number)
+        return read(name, first, number)
+
+    monkeypatch.setattr(cv2, "imreadanimation", count)
+    with VideoReader(path) as reader:
+        assert [_width_of_red(frame.image) for frame in reader] == pytest.approx([8, 16, 24, 32, 40, 48], abs=2)
+    assert max(asked) == 2
+
+
+@needs_animations
+@pytest.mark.parametrize("name", ["still.gif", "still.webp", "still.png"])
+def test_one_picture_is_an_image(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    assert cv2.imwrite(str(path), np.full((48, 64, 3), 90, np.uint8))
+    assert is_image(path)
+    assert read_image(path).shape == (48, 64, 3)
+
+
+@needs_animations
+def test_an_old_opencv_and_damage_are_named_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _write(tmp_path / "moving.webp")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:60])
+    with pytest.raises(UnreadableInputError, match=r"moving\.webp"):
+        VideoReader(path)
+    path.write_bytes(whole)
+    monkeypatch.delattr(cv2, "imreadanimation")
+    with pytest.raises(UnreadableInputError, match="pip install -U opencv"):
+        VideoReader(path)
+
+
+def test_films_are_not_animations(write_video: Callable[..., Path], tmp_path: Path) -> None:
+    assert not animation.is_animated(write_video([np.zeros((48, 64, 3), np.uint8)] * 3))
+    assert not animation.is_animated(tmp_path / "missing.gif")
+    (tmp_path / "short.gif").write_bytes(b"GIF89a")
+    assert not animation.is_animated(tmp_path / "short.gif")

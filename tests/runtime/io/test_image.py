@@ -1,0 +1,146 @@
+"""image.py over pictures drawn here."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from tinydf_runtime.errors import MissingExtraError, UnreadableInputError
+from tinydf_runtime.io.image import IMAGE_SUFFIXES, is_image, read_image
+from tinydf_runtime.types import Image
+
+WIDTH, HEIGHT = 160, 120
+HEIC = b"\0\0\0\x18ftypheic" + bytes(200)
+
+
+def _quadrant() -> Image:
+    """A picture whose top left is red."""
+    image = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
+    image[: HEIGHT // 2, : WIDTH // 2] = (0, 0, 255)
+    return image
+
+
+def _red_corner(image: Image) -> tuple[str, str]:
+    height, width = image.shape[:2]
+    red = image[..., 2].astype(int) - image[..., 0]
+    rows, columns = np.nonzero(red > 100)
+    return ("top" if rows.mean() < height / 2 else "bottom", "left" if columns.mean() < width / 2 else "right")
+
+
+WRITTEN = [suffix for suffix in sorted(IMAGE_SUFFIXES - {".pbm", ".pgm"}) if cv2.haveImageWriter(f"photo{suffix}")]
+"""Coloured pictures that OpenCV can write; camera raw files, HEIC and the like it cannot."""
+
+
+@pytest.mark.parametrize("suffix", WRITTEN)
+def test_image_is_read_in_bgr(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"photo{suffix}"
+    path.write_bytes(cv2.imencode(suffix, _quadrant())[1].tobytes())
+    image = read_image(path)
+    assert image.shape == (HEIGHT, WIDTH, 3) and image.dtype == np.uint8
+    assert _red_corner(image) == ("top", "left")
+    assert is_image(path)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "corner"),
+    [
+        (1, ("top", "left")),
+        (2, ("top", "right")),
+        (3, ("bottom", "right")),
+        (4, ("bottom", "left")),
+        (5, ("top", "left")),
+        (6, ("top", "right")),
+        (7, ("bottom", "right")),
+        (8, ("bottom", "left")),
+    ],
+)
+def test_photo_stands_upright_as_its_exif_says(tmp_path: Path, orientation: int, corner: tuple[str, str]) -> None:
+    entry = struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
+    exif = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", 1) + entry + bytes(4)
+    jpeg = cv2.imencode(".jpg", _quadrant())[1].tobytes()
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])
+    image = read_image(path)
+    assert _red_corner(image) == corner
+    assert image.shape[:2] == ((HEIGHT, WIDTH) if orientation <= 4 else (WIDTH, HEIGHT))
+
+
+def test_grey_deep_and_transparent_images_become_bgr(tmp_path: Path) -> None:
+    for name, pixels in (
+        ("grey", np.full((20, 30), 77, np.uint8)),
+        ("deep", np.full((20, 30, 3), 77 * 257, np.uint16)),
+        ("opaque", np.full((20, 30, 4), (77, 77, 77, 255), np.uint8)),
+    ):
+        path = tmp_path / f"{name}.png"
+        path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+        np.testing.assert_array_equal(read_image(path), np.full((20, 30, 3), 77, np.uint8))
+
+
+def test_transparent_parts_are_white(tmp_path: Path) -> None:
+    pixels = np.full((20, 30, 4), (77, 77, 77, 255), np.uint8)
+    pixels[:, :10, 3], pixels[:, 10:20, 3] = 0, 102
+    (tmp_path / "clear.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    image = read_image(tmp_path / "clear.png")
+    assert (image[:, :10] == 255).all() and (image[:, 20:] == 77).all()
+    np.testing.assert_allclose(image[:, 10:20], 0.4 * 77 + 0.6 * 255, atol=1.5)
+
+
+def test_unreadable_images_are_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.jpg").write_text("not a photo")
+    (tmp_path / "folder.png").mkdir()
+    png = cv2.imencode(".png", _quadrant())[1].tobytes()
+    (tmp_path / "cut.png").write_bytes(png[: len(png) // 2])
+    for name in ("missing.jpg", "empty.jpg", "text.jpg", "folder.png", "cut.png"):
+        with pytest.raises(UnreadableInputError) as caught:
+            read_image(tmp_path / name)
+        assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_content_tells_image_from_video_before_the_name_does(tmp_path: Path, write_video: Callable[..., Path]) -> None:
+    photo = tmp_path / "photo.mp4"
+    photo.write_bytes(cv2.imencode(".jpg", _quadrant())[1].tobytes())
+    assert is_image(photo) and read_image(photo).shape == (HEIGHT, WIDTH, 3)
+    film = write_video([_quadrant()] * 3, "film.mp4").rename(tmp_path / "film.jpg")
+    assert not is_image(film)
+    assert is_image(tmp_path / "missing.PNG") and not is_image(tmp_path / "missing.MKV")
+
+
+def test_cmyk_jpeg_keeps_its_colours(tmp_path: Path) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    rgb = np.full((40, 60, 3), (200, 40, 30), np.uint8)
+    pillow.fromarray(rgb).convert("CMYK").save(tmp_path / "print.jpg", quality=95)
+    assert np.abs(read_image(tmp_path / "print.jpg")[20, 30].astype(int) - (30, 40, 200)).max() < 12
+
+
+def test_heic_needs_an_extra_and_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "phone.heic"
+    path.write_bytes(HEIC)
+    assert is_image(path)
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(MissingExtraError, match=r"phone\.heic: HEIC.*'\.\[heic\]'"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 6), np.uint8), np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6, 4), np.uint8)]
+)
+def test_heic_becomes_bgr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixels: Image) -> None:
+    path = tmp_path / "phone.heic"
+    path.write_bytes(HEIC)
+    monkeypatch.setitem(sys.modules, "pi_heif", SimpleNamespace(open_heif=lambda *names, **options: pixels))
+    assert read_image(path).shape == (4, 6, 3)
+
+    def fail(*names: object, **options: object) -> None:
+        raise ValueError("no picture in it")
+
+    monkeypatch.setitem(sys.modules, "pi_heif", SimpleNamespace(open_heif=fail))
+    with pytest.raises(UnreadableInputError, match="no picture in it"):
+        read_image(path)

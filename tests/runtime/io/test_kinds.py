@@ -1,0 +1,267 @@
+"""Files as the world writes them: read as they are meant, or what was not looked at is said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tinydf_runtime.errors import UnreadableInputError
+from tinydf_runtime.io import capture
+from tinydf_runtime.io.image import is_image, read_image
+from tinydf_runtime.io.image_reader import PictureReader
+from tinydf_runtime.io.sizes import size_changes
+from tinydf_runtime.io.video import VideoReader
+from tinydf_runtime.types import Image
+
+av = pytest.importorskip("av")
+VideoWriter = Callable[..., Path]
+
+
+def film(path: Path, pictures: Sequence[Image], codec: str = "mpeg2video", aspect: Fraction | None = None) -> Path:
+    """Encodes pictures of one size with PyAV."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, 25)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        for picture in pictures:
+            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")):
+                out.mux(packet)
+        for packet in stream.encode(None):
+            out.mux(packet)
+    return path
+
+
+def greys(count: int, height: int = 128, width: int = 160, level: int = 100) -> list[Image]:
+    return [np.full((height, width, 3), level + i % 3, np.uint8) for i in range(count)]
+
+
+def disc(height: int, width: int) -> Image:
+    """A white disc as squeezed into a picture of this size: round where pixels are shown as they are meant."""
+    image = np.zeros((height, width, 3), np.uint8)
+    cv2.ellipse(image, (width // 2, height // 2), (width // 4, height // 4), 0, 0, 360, (255, 255, 255), -1)
+    return image
+
+
+def roundness(image: Image) -> float:
+    rows, columns = np.nonzero(image[..., 0] > 128)
+    return float(np.ptp(columns) / np.ptp(rows))
+
+
+@pytest.mark.parametrize("aspect", [Fraction(2, 1), Fraction(1, 2), Fraction(8, 3)])
+def test_pixels_that_are_not_square_are_made_so(tmp_path: Path, aspect: Fraction) -> None:
+    height, width = 240, round(240 / aspect) // 2 * 2
+    path = film(tmp_path / "squeezed.mp4", [disc(height, width)] * 3, "mpeg4", aspect)
+    with VideoReader(path) as reader:
+        frames = list(reader)
+        assert (reader.info.width, reader.info.height) == frames[0].image.shape[1::-1]
+        assert "square_pixels" in reader.adjustments
+    assert roundness(frames[0].image) == pytest.approx(1, abs=0.06)
+
+
+def test_an_aspect_that_makes_no_sense_changes_nothing(tmp_path: Path) -> None:
+    path = film(tmp_path / "odd.mp4", greys(3), "mpeg4", Fraction(200, 1))
+    with VideoReader(path) as reader:
+        assert next(iter(reader)).image.shape == (128, 160, 3) and reader.adjustments == ()
+
+
+def test_pictures_that_change_size_midway_come_in_their_own(tmp_path: Path) -> None:
+    first = film(tmp_path / "a.ts", [disc(128, 160)] * 20).read_bytes()
+    second = film(tmp_path / "b.ts", [disc(160, 96)] * 20).read_bytes()
+    path = tmp_path / "both.ts"
+    path.write_bytes(first + second)
+    assert size_changes(path) and not size_changes(tmp_path / "a.ts")
+    with VideoReader(path) as reader:
+        shapes = [frame.image.shape[:2] for frame in reader]
+        assert reader.adjustments == ("resized_midway",)
+    # The decoder drops a picture that it holds back when the size changes.
+    assert shapes in ([(128, 160)] * first + [(160, 96)] * 20 for first in (19, 20))
+
+
+def test_without_pyav_a_change_of_size_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "both.ts"
+    parts = [film(tmp_path / f"{i}.ts", greys(20, *size)) for i, size in enumerate([(128, 160), (160, 96)])]
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    monkeypatch.setattr(capture, "find_spec", lambda name: None)
+    with VideoReader(path) as reader:
+        assert "size_changes" in reader.caveats
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "libvpx", "libvpx-vp9", "libx264", "libx265", "mpeg2video"])
+def test_a_size_that_stays_is_never_said_to_change(tmp_path: Path, codec: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (30, 128, 160, 3), np.uint8)
+    assert not size_changes(film(tmp_path / "clip.mkv", list(noise), codec))
+
+
+def test_pictures_after_a_damaged_stretch_are_read_and_the_gap_is_said(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (60, 128, 160, 3), np.uint8)
+    path = film(tmp_path / "clip.mp4", list(noise), "libx264")
+    content = bytearray(path.read_bytes())
+    third = len(content) // 3
+    content[third : third + third // 2] = bytes(third // 2)
+    path.write_bytes(bytes(content))
+    with VideoReader(path) as reader:
+        frames = list(reader)
+        assert reader.caveats == ("damaged_part",) or reader.truncated
+    assert frames[-1].time_s > 2.0 and len(frames) < 60
+
+
+def test_motion_jpeg_without_a_container_is_a_film(tmp_path: Path) -> None:
+    pictures = [cv2.imencode(".jpg", picture)[1].tobytes() for picture in greys(50)]
+    path = tmp_path / "camera.jpg"
+    path.write_bytes(b"".join(pictures))
+    assert not is_image(path)
+    with VideoReader(path) as reader:
+        frames = list(reader)
+    assert len(frames) == 50 and frames[-1].time_s == pytest.approx(49 / 25)
+    # A photo with a preview behind it stays a photo.
+    path.write_bytes(pictures[0] + pictures[1])
+    assert is_image(path)
+
+
+def test_every_page_of_a_tiff_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "pages.tif"
+    pages = greys(1, level=10) + greys(1, 96, 200, level=200)
+    assert cv2.imwritemulti(str(path), pages)
+    with PictureReader(path) as reader:
+        shown = [frame.image for frame in reader]
+        assert reader.frames_decoded == 2
+    assert [image.shape for image in shown] == [(128, 160, 3), (96, 200, 3)]
+    assert [int(image.mean()) for image in shown] == [10, 200]
+
+
+def test_a_second_video_track_is_said(tmp_path: Path) -> None:
+    for name in ("two.mkv", "two.mp4", "two.ts", "two.avi"):
+        path = tmp_path / name
+        with av.open(str(path), "w") as out:
+            streams = [out.add_stream("mpeg4", 25) for _ in range(2)]
+            for stream in streams:
+                stream.height, stream.width, stream.pix_fmt = 128, 160, "yuv420p"
+            for stream in streams:
+                for picture in greys(10):
+                    for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")):
+                        out.mux(packet)
+                for packet in stream.encode(None):
+                    out.mux(packet)
+        with VideoReader(path) as reader:
+            assert reader.caveats == ("more_tracks",), name
+
+
+@pytest.mark.parametrize(
+    "start", [b"#EXTM3U\n", b"\xef\xbb\xbf#EXTM3U\n", b"ffconcat version 1.0\n", b"v=0\r\n", b"<MPD "]
+)
+def test_playlists_are_refused_and_the_files_they_name_stay_closed(
+    tmp_path: Path, write_video: VideoWriter, start: bytes
+) -> None:
+    named = write_video(greys(10))
+    path = tmp_path / "list.mp4"
+    path.write_bytes(start + f"#EXTINF:1\n{named}\nfile '{named}'\n".encode())
+    with pytest.raises(UnreadableInputError, match="playlist, which names other files"):
+        VideoReader(path)
+
+
+def test_a_sound_file_with_a_cover_is_no_video(tmp_path: Path) -> None:
+    cover = cv2.imencode(".jpg", greys(1)[0])[1].tobytes()
+    picture = b"\0image/jpeg\0\3\0" + cover
+    tag = b"APIC" + len(picture).to_bytes(4, "big") + b"\0\0" + picture
+    size = bytes(len(tag) >> 7 * i & 127 for i in (3, 2, 1, 0))
+    path = tmp_path / "song.mp3"
+    path.write_bytes(b"ID3\3\0\0" + size + tag + b"\xff\xfb\x90\x64" + bytes(5000))
+    with pytest.raises(UnreadableInputError, match="only sound"):
+        VideoReader(path)
+
+
+def test_gifs_are_neither_interlaced_nor_of_many_colours(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (4, 480, 64, 3), np.uint8)
+    path = tmp_path / "clip.gif"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("gif", 10)
+        stream.height, stream.width, stream.pix_fmt = 480, 64, "rgb8"
+        for picture in noise:
+            frame = av.VideoFrame.from_ndarray(picture, format="bgr24").reformat(format="rgb8")
+            for packet in stream.encode(frame):
+                out.mux(packet)
+        for packet in stream.encode(None):
+            out.mux(packet)
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 4
+        assert reader.adjustments == () and reader.caveats == ("few_colours",) and not reader.truncated
+    path.write_bytes(path.read_bytes()[:-2000])
+    with VideoReader(path) as reader:
+        list(reader)
+        assert reader.truncated
+
+
+@pytest.mark.parametrize("ending", [".jp2", ".ppm", ".hdr", ".pgm", ".jpe", ".bmp"])
+def test_rarer_kinds_of_photo_are_known_by_their_first_bytes(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"photo{ending}"
+    picture = np.full((40, 60, 3), 120, np.uint8)
+    pixels = picture[..., 0] if ending == ".pgm" else (picture / 255) ** 2.2 if ending == ".hdr" else picture
+    assert cv2.imwrite(str(path), pixels.astype(np.float32) if ending == ".hdr" else pixels)
+    other = path.rename(tmp_path / "photo.mp4")
+    assert is_image(other) and np.abs(read_image(other).astype(int) - 120).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "word"),
+    [
+        ("a.jxl", b"\xff\x0a" + bytes(40), "JPEG XL"),
+        ("a.nef", b"MM\0*" + bytes(40), "camera raw"),
+        ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        ("a.psd", b"8BPS" + bytes(40), "Photoshop"),
+    ],
+)
+def test_kinds_that_cannot_be_read_are_named(tmp_path: Path, name: str, start: bytes, word: str) -> None:
+    (tmp_path / name).write_bytes(start)
+    assert is_image(tmp_path / name)
+    with pytest.raises(UnreadableInputError, match=word):
+        read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("keep", [0.4, 0.9])
+def test_a_jpeg_that_is_cut_off_is_refused(tmp_path: Path, keep: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8)
+    content = cv2.imencode(".jpg", noise)[1].tobytes()
+    (tmp_path / "cut.jpg").write_bytes(content[: int(keep * len(content))])
+    with pytest.raises(UnreadableInputError, match="cut off"):
+        read_image(tmp_path / "cut.jpg")
+
+
+@pytest.mark.parametrize("name", ["12:30 clip", "100%d", "a[1]", "💩 中文", "- x", "'q\" $(x)", "new\nline"])
+def test_any_name_is_read_on_every_route(tmp_path: Path, write_video: VideoWriter, name: str) -> None:
+    for ending in (".mp4", ".avi"):
+        path = write_video(greys(5)).rename(tmp_path / f"{name}{ending}")
+        with VideoReader(path) as reader:
+            assert len(list(reader)) == 5
+    for ending in (".tif", ".jp2"):
+        path = tmp_path / f"{name}{ending}"
+        path.write_bytes(cv2.imencode(ending, greys(1)[0])[1].tobytes())
+        assert read_image(path).shape == (128, 160, 3)
+    one = film(tmp_path / "av1.mp4", greys(3), "libsvtav1").rename(tmp_path / f"{name} av1.mp4")
+    with VideoReader(one) as reader:
+        assert len(list(reader)) == 3
+
+
+def test_a_name_that_is_no_unicode_is_read(tmp_path: Path, write_video: VideoWriter) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
+    write_video(greys(5)).rename(path)
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 5
+
+
+def test_headers_that_promise_less_than_the_frames_do_not_decide_the_length(tmp_path: Path) -> None:
+    parts = [film(tmp_path / f"{i}.ts", greys(50)).read_bytes() for i in range(2)]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(parts))
+    with VideoReader(path) as reader:
+        frames = list(reader)
+        times = [frame.time_s for frame in frames]
+        assert len(frames) == 100 and times == sorted(times)
+        assert reader.info.duration_s is not None and reader.info.duration_s >= times[-1]

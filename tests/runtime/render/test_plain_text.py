@@ -1,0 +1,35 @@
+"""Names that others chose are shown, and never obeyed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from tinydf_runtime.render.plain_text import as_cell, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31mred\x07.mp4", r"a\x1b[31mred\x07.mp4"),
+        ("a\rb\nc\x9bd", r"a\x0db\x0ac\x9bd"),
+        ("gpj.\u202etxt", r"gpj.\u202etxt"),
+        (os.fsdecode(b"caf\xe9"), r"caf\xe9"),
+        ("Ünï 中文 💩 👩\u200d🚀 العربية", "Ünï 中文 💩 👩\u200d🚀 العربية"),
+    ],
+)
+def test_what_would_act_on_a_terminal_is_written_out(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_formulas_stay_text(start: str) -> None:
+    text = io.StringIO()
+    csv.writer(text).writerow([as_cell(f'{start}HYPERLINK("http://x")')])
+    (row,) = csv.reader(io.StringIO(text.getvalue(), newline=""))
+    assert row[0].startswith("'" + start)
+    assert as_cell("clips/a=b.mp4") == "clips/a=b.mp4" and Path(as_cell("1.mp4")) == Path("1.mp4")

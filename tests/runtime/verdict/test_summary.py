@@ -1,0 +1,73 @@
+"""summary.py: the second look at the deciding track's crops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tinydf_runtime.faces.scores import FaceScores
+from tinydf_runtime.io.video import VideoInfo
+from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.results import InputReport
+from tinydf_runtime.steps import Watch
+from tinydf_runtime.types import Face, FaceScore, Image, Scores
+from tinydf_runtime.verdict.summary import RECHECKED_TRACKS, summarize
+
+
+class AgainEngine:
+    """Gives what was encoded once more one probability."""
+
+    spec, name, device = ModelSpec("again"), "again", "cpu"
+
+    def __init__(self, again: float) -> None:
+        self.again = again
+        self.batches = 0
+
+    def score(self, crops: NDArray[np.uint8]) -> Scores:
+        self.batches += 1
+        return Scores(np.full(len(crops), self.again, np.float32), np.zeros((len(crops), 14, 14), np.float32))
+
+
+class NoDetector:
+    name, sha256 = "none", "0" * 64
+
+    def detect(self, image: Image) -> list[Face]:
+        return []
+
+
+def report_on(engine: AgainEngine, probabilities: dict[int, float]) -> InputReport:
+    watch = Watch(engine, NoDetector())
+    watch.info = VideoInfo(640, 480, 25.0, 6.0, 0, 150)
+    for track, probability in probabilities.items():
+        for index in range(30):
+            record = FaceScore(index / 5, 5 * index, (0, 0, 200, 200), 0.9, probability)
+            watch.scores.setdefault(track, FaceScores()).append(record)
+            watch.album.offer(track, record, np.full((224, 224, 3), 128, np.uint8), np.zeros((14, 14), np.uint8))
+    return summarize("a.mp4", "0" * 64, "video", watch, 0.5, 1.0)
+
+
+@pytest.mark.parametrize(("probability", "plain"), [(0.8, "fake"), (0.25, "real")])
+def test_a_verdict_that_encoding_turns_round_is_inconclusive(probability: float, plain: str) -> None:
+    assert report_on(AgainEngine(probability), {1: probability}).verdict == plain
+    found = report_on(AgainEngine(1 - probability), {1: probability})
+    assert (found.verdict, found.reasons) == ("inconclusive", ("unstable_under_compression",))
+    assert found.tracks[0].verdict == "inconclusive"
+    assert found.fake_probability == pytest.approx(probability)
+
+
+def test_a_clear_verdict_costs_no_second_look() -> None:
+    engine = AgainEngine(0.1)
+    assert report_on(engine, {1: 0.97}).verdict == "fake"
+    assert engine.batches == 0
+
+
+def test_the_cost_does_not_grow_with_the_people() -> None:
+    engine = AgainEngine(0.9)
+    report_on(engine, dict.fromkeys(range(1, 8), 0.2))
+    assert 1 <= engine.batches <= RECHECKED_TRACKS
+
+
+def test_a_track_says_between_what_its_probability_lies() -> None:
+    interval = report_on(AgainEngine(0.2), {1: 0.2}).tracks[0].interval
+    assert interval is not None and interval[0] < 0.2 < interval[1]
