@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tinydf.evaluation.deletion import delete_cells
+from tinydf.evaluation.deletion import delete_cells, restore_cells
 
 
 class Texture(nn.Module):
@@ -36,3 +36,18 @@ def test_an_honest_map_beats_chance() -> None:
 def test_a_map_that_points_elsewhere_does_not() -> None:
     found = delete_cells(Texture(honest=False).eval(), rough_in_one_place(12))
     assert found.share_better() < 0.2
+
+
+def test_a_map_that_shows_what_was_changed_beats_chance_when_it_is_changed_back() -> None:
+    forged = rough_in_one_place(12)
+    originals = torch.full_like(forged, 128.0)
+    honest = restore_cells(Texture(honest=True).eval(), forged, originals)
+    assert honest.share_better() == 1
+    dishonest = restore_cells(Texture(honest=False).eval(), forged, originals)
+    assert dishonest.share_better() < 0.2
+
+
+def test_an_original_that_is_the_forgery_changes_nothing() -> None:
+    forged = rough_in_one_place(4)
+    found = restore_cells(Texture(honest=True).eval(), forged, forged)
+    assert found.by_map.tolist() == found.by_chance.tolist() == [0.0] * 4
