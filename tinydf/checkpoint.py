@@ -67,7 +67,7 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
-    """Writes a checkpoint, whole or not at all.
+    """Writes a checkpoint, whole or not at all. Equal checkpoints give equal bytes.
 
     Args:
         checkpoint: What to write.
@@ -82,8 +82,11 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -
         name: (value.half() if half and value.ndim > 1 else value).contiguous()
         for name, value in checkpoint.state.items()
     }
-    metadata = {METADATA_KEY: checkpoint.spec.to_json(), CONFIG_KEY: json.dumps(dict(checkpoint.config))}
-    write_atomically(path, save(tensors, metadata))
+    metadata = {
+        METADATA_KEY: checkpoint.spec.to_json(),
+        CONFIG_KEY: json.dumps(dict(checkpoint.config), sort_keys=True),
+    }
+    write_atomically(path, _sort_metadata(save(tensors, metadata)))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -104,6 +107,20 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def load_default() -> Checkpoint:
     """Reads the checkpoint that is shipped with TinyDF."""
     return load_checkpoint(DEFAULT_PATH)
+
+
+def _sort_metadata(content: bytes) -> bytes:
+    """Returns a safetensors file with its metadata in order of keys; the library writes it in a random one.
+
+    Source of the format: https://github.com/huggingface/safetensors#format.
+    """
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    # Tensors start at a multiple of 8 bytes.
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], ModelSpec]:
