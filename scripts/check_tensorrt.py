@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_export.proof.golden import decode_crops
-from tinydf_export.targets.tensorrt.from_onnx import build_from_onnx
+from tinydf_export.targets.tensorrt.build import build_from_onnx
 from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.engines.engine import Engine, load_engine
@@ -66,7 +66,7 @@ def check(model: Path, out: Path, dla_core: int | None) -> dict[str, Any]:
     built, build_s = [], []
     for _ in ("without a timing cache", "with it"):
         started = time.perf_counter()
-        built.append(build_from_onnx(model, path, PlanOptions(MAX_BATCH, 1, dla_core, timing_cache=cache)))
+        built.append(build_from_onnx(model, path, PlanOptions(MAX_BATCH, dla_core, timing_cache=cache)))
         build_s.append(time.perf_counter() - started)
     facts = read_plan(path)[1]
     started = time.perf_counter()

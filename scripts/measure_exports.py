@@ -27,7 +27,9 @@ from tinydf_calibration.sampler import LabelledCrops
 from tinydf_calibration.table import read_table
 from tinydf_export.inputs.labelled_crops import read_labelled_crops
 from tinydf_export.inputs.shipped import SHIPPED_TABLE
-from tinydf_export.targets.table import TARGETS, export_model
+from tinydf_export.request import ExportRequest
+from tinydf_export.runner import run
+from tinydf_export.targets.table import TARGETS
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import UnavailableError
@@ -95,9 +97,7 @@ def _export(target: str, precision: Precision, crops: LabelledCrops, folder: Pat
     table = read_table(SHIPPED_TABLE) if precision in ("int8", "w8") else None
     # A bound of 1 lets every file through: this page is to tell what the bound would hide.
     try:
-        exported = export_model(
-            load_default(), target, path, precision=precision, table=table, crops=crops, max_auc_drop=1.0
-        )
+        exported = run(ExportRequest(load_default(), target, path, precision, table, crops, max_auc_drop=1.0))
     except UnavailableError:
         # Without a device the plan's ONNX file is what is left, proven as far as it can be here.
         path = path.with_suffix(".onnx")

@@ -19,11 +19,13 @@ from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint  # no
 from tinydf.forgery import TinyDF  # noqa: E402
 from tinydf_calibration.quantize import quantizable_tensors  # noqa: E402
 from tinydf_calibration.table import CalibrationTable  # noqa: E402
-from tinydf_export import ExportedModel  # noqa: E402
-from tinydf_export import runner as export  # noqa: E402
+from tinydf_export import (  # noqa: E402
+    ExportedModel,
+    ExportRequest,
+    runner,
+)
 from tinydf_export.graph import float_graph  # noqa: E402
 from tinydf_export.proof.golden import draw_golden_crops  # noqa: E402
-from tinydf_export.targets import onnx as to_onnx  # noqa: E402
 from tinydf_runtime.faces.crop import CropRecipe  # noqa: E402
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal  # noqa: E402
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec  # noqa: E402
@@ -90,8 +92,8 @@ def exported(
 ) -> ExportedModel:
     """The checkpoint as a file. Tracing takes long, so the trace is the one of ``plain_model``."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "build_float_graph", lambda checkpoint: plain_model)
-        return to_onnx.export(checkpoint, tmp_path_factory.mktemp("exported") / "random.onnx")
+        patch.setattr(runner, "build_float_graph", lambda checkpoint: plain_model)
+        return runner.run(ExportRequest(checkpoint, "onnx", tmp_path_factory.mktemp("exported") / "random.onnx"))
 
 
 @pytest.fixture

@@ -10,23 +10,22 @@ import pytest
 from click import Command
 from click.testing import CliRunner, Result
 
-from tinydf.checkpoint import Checkpoint
 from tinydf.data.drawn_faces import write_drawn_faces
 from tinydf.data.photos import read_photos
-from tinydf_export import ExportedModel
-from tinydf_export import runner as export
+from tinydf_export import ExportedModel, ExportRequest, runner
 from tinydf_export.cli import export as cli
+from tinydf_export.cli import verify
 from tinydf_export.proof import parity
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.models.spec import ModelSpec
 
 
 def run_export(*arguments: object) -> Result:
-    return CliRunner().invoke(cli.export_main, [str(argument) for argument in arguments])
+    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
 
 
 def run_verify(*arguments: object) -> Result:
-    return CliRunner().invoke(cli.verify_main, [str(argument) for argument in arguments])
+    return CliRunner().invoke(verify.main, [str(argument) for argument in arguments])
 
 
 def assert_one_line_error(result: Result, command: str, code: int) -> None:
@@ -56,7 +55,7 @@ def test_export_writes_a_model_that_verify_accepts(
 def test_a_photo_that_cannot_be_read_is_left_out_named_and_exits_5(
     checkpoint_path: Path, plain_model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "build_float_graph", lambda checkpoint: plain_model)
+    monkeypatch.setattr(runner, "build_float_graph", lambda checkpoint: plain_model)
     faces, out = tmp_path / "faces", tmp_path / "model.onnx"
     write_drawn_faces(faces, 8)
     held_out = [photo.path for photo in read_photos(faces, "val")]
@@ -131,11 +130,11 @@ def test_damaged_checkpoint_is_not_trusted(tmp_path: Path) -> None:
 def test_export_that_differs_exits_3_and_leaves_no_file(
     checkpoint_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(checkpoint: Checkpoint, target: str, out: Path, **options: object) -> ExportedModel:
+    def refuse(request: ExportRequest) -> ExportedModel:
         parity.require(parity.Parity(5, 0.5, 0.5, 0.0, 2), "fp32")
         raise AssertionError
 
-    monkeypatch.setattr(cli, "export_model", refuse)
+    monkeypatch.setattr(runner, "run", refuse)
     result = run_export(checkpoint_path, "--target", "onnx", "--out", tmp_path / "m.onnx")
     assert_one_line_error(result, "tinydf-export", int(QualityError.exit_code))
     assert list(tmp_path.iterdir()) == []
@@ -174,7 +173,7 @@ def test_unwritable_figures_exit_7(exported: ExportedModel, tmp_path: Path) -> N
     assert_one_line_error(result, "tinydf-verify", 7)
 
 
-@pytest.mark.parametrize("command", [cli.export_main, cli.verify_main])
+@pytest.mark.parametrize("command", [cli.main, verify.main])
 def test_help_shows_an_example_and_version_works(command: Command) -> None:
     assert "Example: tinydf-" in CliRunner().invoke(command, ["--help"]).stdout
     assert CliRunner().invoke(command, ["--version"]).exit_code == 0

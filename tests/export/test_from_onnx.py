@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from tinydf_export.cli import build_plan
 from tinydf_export.cli import export as cli
 from tinydf_export.proof.golden import encode_crops
 from tinydf_export.proof.verify import verify_model
-from tinydf_export.targets.tensorrt.from_onnx import build_from_onnx
+from tinydf_export.targets.tensorrt.build import build_from_onnx
 from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.errors import ModelFileError, QualityError, UnavailableError, UsageError
 from tinydf_runtime.faces.crop import CropRecipe
@@ -45,7 +46,12 @@ def write_ready(make_classifier: Callable[..., Path], folder: Path, shift: float
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli.export_main, [str(argument) for argument in arguments])
+    """Runs the command's old name, ``tinydf-export --from-onnx``."""
+    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+
+
+def build(*arguments: object) -> Result:
+    return CliRunner().invoke(build_plan.main, [str(argument) for argument in arguments])
 
 
 def test_command_builds_a_plan_that_verify_accepts(tensorrt_machine: Any, ready: Path, tmp_path: Path) -> None:
@@ -61,6 +67,24 @@ def test_command_builds_a_plan_that_verify_accepts(tensorrt_machine: Any, ready:
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "figures.json", "model.plan", "model.plan.json", "ready.onnx",
     ]  # fmt: skip
+
+
+def test_the_plan_is_named_after_its_file_and_equals_the_old_command_s(
+    tensorrt_machine: Any, ready: Path, tmp_path: Path
+) -> None:
+    assert build(ready, "--max-batch", 4, "--quiet").output == ""
+    assert (
+        run("--from-onnx", ready, "--target", "tensorrt", "--out", tmp_path / "old.plan", "--max-batch", 4).exit_code
+        == 0
+    )
+    assert (tmp_path / "ready.plan").read_bytes() == (tmp_path / "old.plan").read_bytes()
+    assert verify_model(tmp_path / "ready.plan", "cuda").passed
+
+
+def test_the_file_must_be_there_and_the_plan_have_its_ending(ready: Path, tmp_path: Path) -> None:
+    missing = build(tmp_path / "none.onnx")
+    assert missing.exit_code == 6 and missing.stderr.startswith("tinydf-build-plan: ")
+    assert build(ready, "--out", tmp_path / "model.engine").exit_code == 2
 
 
 def test_plan_that_differs_exits_3_and_leaves_nothing(
@@ -101,7 +125,7 @@ def test_device_without_gpu_is_told_before_anything_is_built(
 
 
 def test_foreign_onnx_file_is_refused(tiny_classifier: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="no TinyDF metadata"):
+    with pytest.raises(ModelFileError, match="no golden crops"):
         build_from_onnx(tiny_classifier, tmp_path / "model.plan")
     with pytest.raises(UsageError, match=r"ends in \.plan"):
         build_from_onnx(tiny_classifier, tmp_path / "model.engine")
@@ -121,14 +145,14 @@ def test_options_that_contradict_each_other_are_usage_errors(arguments: list[str
     assert result.exit_code == 2 and message in result.stderr and result.stderr.count("\n") == 1
 
 
-def test_building_on_the_device_imports_neither_torch_nor_onnx(ready: Path, tmp_path: Path) -> None:
+def test_building_on_the_device_imports_neither_torch_nor_onnx(ready: Path) -> None:
     code = (
         "import sys\n"
         "for name in ('torch', 'onnx', 'onnxscript', 'tinydf', 'tinydf_calibration', 'skimage'):\n"
         "    sys.modules[name] = None\n"
         "sys.modules['tensorrt'] = None\n"
-        "from tinydf_export.cli.export import export_main\n"
-        f"export_main(['--from-onnx', {str(ready)!r}, '--target', 'tensorrt', '--out', {str(tmp_path / 'm.plan')!r}])"
+        "from tinydf_export.cli.build_plan import main\n"
+        f"main([{str(ready)!r}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     # It comes as far as TensorRT, which is not here.

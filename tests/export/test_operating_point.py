@@ -8,11 +8,10 @@ import pytest
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.evaluation.operating_point import OperatingPoint, store_operating_point
 from tinydf.evaluation.scoring import open_scorer
-from tinydf_export import ExportedModel
+from tinydf_export import ExportedModel, ExportRequest, runner
 from tinydf_export.graph import float_graph
 from tinydf_export.graph.traceable import Traceable
 from tinydf_export.proof.golden import draw_golden_crops
-from tinydf_export.targets import onnx as to_onnx
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.models.spec import ModelSpec
 
@@ -32,7 +31,7 @@ def test_fitted_temperature_and_threshold_are_in_the_export(
     unfitted, fitted, model = (tmp_path / name for name in ("a.safetensors", "b.safetensors", "b.onnx"))
     save_checkpoint(replace(checkpoint, spec=replace(checkpoint.spec, temperature=1.4)), unfitted, half=True)
     store_operating_point(OperatingPoint(fitted_temperature, 0.31, 0.1, 0.1, 50), unfitted, fitted, [])
-    to_onnx.export(load_checkpoint(fitted), model)
+    runner.run(ExportRequest(load_checkpoint(fitted), "onnx", model))
     assert [network.temperature for network in traced] == [fitted_temperature]
     engine = open_engine(model)
     assert (engine.spec.temperature, engine.spec.threshold) == (fitted_temperature, 0.31)

@@ -18,20 +18,19 @@ from tinydf_calibration.layers import largest_values
 from tinydf_calibration.quantize import quantizable_tensors, select_nodes
 from tinydf_calibration.regions import clip_behind
 from tinydf_calibration.table import CalibrationTable, graph_hash
-from tinydf_export import ExportedModel
-from tinydf_export import runner as export
-from tinydf_export.cli import export as cli
+from tinydf_export import ExportedModel, ExportRequest, runner
+from tinydf_export.cli import verify
 from tinydf_export.graph.overflow import scan_half
 from tinydf_export.proof.golden import draw_golden_crops
 from tinydf_export.proof.layers import compare_files
-from tinydf_export.targets import onnx as to_onnx
+from tinydf_export.targets.onnx import OnnxDraft
 from tinydf_runtime.errors import QualityError, StaleTableError, UsageError
 
 
 @pytest.fixture(scope="module", autouse=True)
 def traced_once(plain_model: ModelProto) -> object:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "build_float_graph", lambda checkpoint: plain_model)
+        patch.setattr(runner, "build_float_graph", lambda checkpoint: plain_model)
         yield
 
 
@@ -57,7 +56,7 @@ def int8(checkpoint: Checkpoint, table: CalibrationTable, tmp_path_factory: pyte
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tinydf_export.proof.prove.parity.require", lambda found, precision: None)
         path = tmp_path_factory.mktemp("int8") / "random.onnx"
-        return to_onnx.export(checkpoint, path, precision="int8", table=table)
+        return runner.run(ExportRequest(checkpoint, "onnx", path, precision="int8", table=table))
 
 
 @pytest.fixture
@@ -82,7 +81,7 @@ def test_int8_weights_are_stored_in_8_bit_and_energies_are_not(int8: ExportedMod
 def test_int8_is_written_in_equal_bytes(
     int8: ExportedModel, checkpoint: Checkpoint, table: CalibrationTable, unbounded: None, tmp_path: Path
 ) -> None:
-    again = to_onnx.export(checkpoint, tmp_path / "again.onnx", precision="int8", table=table)
+    again = runner.run(ExportRequest(checkpoint, "onnx", tmp_path / "again.onnx", precision="int8", table=table))
     assert again.path.read_bytes() == int8.path.read_bytes()
 
 
@@ -90,9 +89,13 @@ def test_int8_without_a_table_and_with_a_stale_one_are_refused(
     checkpoint: Checkpoint, table: CalibrationTable, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="tinydf-calibrate"):
-        to_onnx.export(checkpoint, tmp_path / "m.onnx", precision="int8")
+        runner.run(ExportRequest(checkpoint, "onnx", tmp_path / "m.onnx", precision="int8"))
     with pytest.raises(StaleTableError):
-        to_onnx.export(checkpoint, tmp_path / "m.onnx", precision="int8", table=replace(table, graph_sha256="0" * 64))
+        runner.run(
+            ExportRequest(
+                checkpoint, "onnx", tmp_path / "m.onnx", precision="int8", table=replace(table, graph_sha256="0" * 64)
+            )
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -106,14 +109,14 @@ def test_a_wrong_range_is_refused_by_the_name_of_its_layer(
     assert clip is not None
     wrong = replace(table, ranges={**table.ranges, clip.output[0]: (-1e-4, 1e-4)})
     with pytest.raises(QualityError, match=f"first bad layer is {clip.name} "):
-        to_onnx.export(checkpoint, tmp_path / "m.onnx", precision="int8", table=wrong)
+        runner.run(ExportRequest(checkpoint, "onnx", tmp_path / "m.onnx", precision="int8", table=wrong))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_fp16_keeps_every_layer_and_tells_its_largest_value(
     checkpoint: Checkpoint, exported: ExportedModel, unbounded: None, tmp_path: Path
 ) -> None:
-    found = to_onnx.export(checkpoint, tmp_path / "half.onnx", precision="fp16")
+    found = runner.run(ExportRequest(checkpoint, "onnx", tmp_path / "half.onnx", precision="fp16"))
     assert 0 < found.spec.proof["half"]["largest"] < 65504
     assert found.size_bytes < 12_000_000
     layers = compare_files(found.path, exported.path)
@@ -140,13 +143,15 @@ def test_layers_of_two_files_are_compared(int8: ExportedModel, exported: Exporte
     assert all(layer.finite for layer in layers)
     first = next(layer for layer in layers if layer.operator == "Conv")
     assert first.snr_db > 30
-    shown = CliRunner().invoke(cli.verify_main, [str(exported.path), "--layers", str(exported.path)])
+    shown = CliRunner().invoke(verify.main, [str(exported.path), "--layers", str(exported.path)])
     assert shown.exit_code == 0, shown.output
     assert "no bad layer" in shown.stdout
 
 
 def test_layers_of_two_checkpoints_are_not(exported: ExportedModel, tmp_path: Path) -> None:
     other = tmp_path / "other.onnx"
-    other.write_bytes(to_onnx.pack(onnx.load(exported.path), replace(exported.spec, checkpoint_sha256="f" * 64), "[]"))
+    other.write_bytes(
+        OnnxDraft(onnx.load(exported.path), "[]").pack(replace(exported.spec, checkpoint_sha256="f" * 64))
+    )
     with pytest.raises(UsageError, match="was made from checkpoint ffffffffffff"):
         compare_files(exported.path, other)

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from tinydf.checkpoint import Checkpoint, load_default
 from tinydf_calibration.table import graph_hash, read_table
-from tinydf_export import runner as export
+from tinydf_export import runner
 from tinydf_export.cli import export as cli
 from tinydf_export.graph.float_graph import build_float_graph
 from tinydf_export.inputs import shipped
@@ -64,13 +64,13 @@ def test_a_shipped_pair_that_does_not_fit_asks_for_a_bug_report(
 def test_without_a_gpu_the_first_command_leaves_the_proven_graph_and_the_line_for_the_device(
     pair: tuple[Checkpoint, onnx.ModelProto], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "build_float_graph", lambda checkpoint: pair[1])
+    monkeypatch.setattr(runner, "build_float_graph", lambda checkpoint: pair[1])
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     out = tmp_path / "model.plan"
-    result = CliRunner().invoke(cli.export_main, ["--target", "tensorrt", "--int8", "--out", str(out)])
+    result = CliRunner().invoke(cli.main, ["--target", "tensorrt", "--int8", "--out", str(out)])
     assert result.exit_code == 4
     assert result.stderr.count("\n") == 1
-    assert "On the device: tinydf-export --from-onnx model.onnx --target tensorrt --out model.plan" in result.stderr
+    assert "On the device: tinydf-build-plan model.onnx --out model.plan" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     model = onnx.load(tmp_path / "model.onnx")
     metadata = {item.key: item.value for item in model.metadata_props}

@@ -53,8 +53,8 @@ def test_flags_follow_the_options(build: Build) -> None:
 
 
 def test_batches_are_those_asked_for(build: Build) -> None:
-    plan = build(max_batch=32, usual_batch=4)
-    assert plan["profile"]["image"] == [[count, 3, 224, 224] for count in (1, 4, 32)]
+    plan = build(max_batch=32)
+    assert plan["profile"]["image"] == [[count, 3, 224, 224] for count in (1, 1, 32)]
     assert plan["device"] == "GPU"
 
 
@@ -70,8 +70,7 @@ def test_timing_cache_goes_on_from_build_to_build_and_starts_anew_where_it_does_
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_batch": 2, "usual_batch": 3}, "batch: found 3 usual and 2 at most"),
-        ({"usual_batch": 0}, "batch: found 0"),
+        ({"max_batch": 0}, "batch: found 0"),
         ({"dla_core": 2}, "dla core: found 2"),
     ],
 )

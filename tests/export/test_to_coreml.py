@@ -18,8 +18,7 @@ from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors,
 from tinydf_calibration.range_methods import choose_ranges
 from tinydf_calibration.ranges import observe
 from tinydf_calibration.table import CalibrationTable, graph_hash, read_table
-from tinydf_export import ExportedModel
-from tinydf_export import runner as export
+from tinydf_export import ExportedModel, ExportRequest, runner
 from tinydf_export.cli import export as cli
 from tinydf_export.graph.float_graph import build_float_graph
 from tinydf_export.graph.weight_only import compress_weights
@@ -28,7 +27,6 @@ from tinydf_export.proof import parity
 from tinydf_export.proof.golden import draw_golden_crops
 from tinydf_export.proof.parity import score_eagerly
 from tinydf_export.proof.verify import TOLERANCE
-from tinydf_export.targets.coreml import target as to_coreml
 from tinydf_export.targets.coreml.mil_file import read_mlpackage
 from tinydf_export.targets.coreml.mil_interpreter import open_interpreter, run_program
 from tinydf_export.targets.coreml.mlpackage import convert_program, write_package
@@ -76,9 +74,9 @@ def export_to(checkpoint: Checkpoint, plain_model: onnx.ModelProto, tmp_path_fac
     def run(precision: Precision, table: CalibrationTable | None = None, out: Path | None = None) -> ExportedModel:
         out = tmp_path_factory.mktemp("coreml") / f"{precision}.mlpackage" if out is None else out
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(export, "build_float_graph", lambda checkpoint: plain_model)
+            patch.setattr(runner, "build_float_graph", lambda checkpoint: plain_model)
             patch.setattr(parity, "BATCHES", (5,))
-            return to_coreml.export(checkpoint, out, precision=precision, table=table)
+            return runner.run(ExportRequest(checkpoint, "coreml", out, precision=precision, table=table))
 
     return run
 
@@ -196,13 +194,13 @@ def test_command_asks_for_weights_alone_unless_told_otherwise(
 ) -> None:
     asked: list[Precision] = []
 
-    def refuse(*arguments: object, precision: Precision, **others: object) -> ExportedModel:
-        asked.append(precision)
+    def refuse(request: ExportRequest) -> ExportedModel:
+        asked.append(request.precision)
         raise QualityError("not near enough")
 
-    monkeypatch.setattr(cli, "export_model", refuse)
+    monkeypatch.setattr(runner, "run", refuse)
     arguments = ["--target", "coreml", *options, "--out", str(tmp_path / "m.mlpackage")]
-    result = CliRunner().invoke(cli.export_main, arguments)
+    result = CliRunner().invoke(cli.main, arguments)
     assert (result.exit_code, asked) == ((2, []) if precision is None else (3, [precision]))
 
 
@@ -215,6 +213,6 @@ def test_command_wants_ranges_for_activations(checkpoint_path: Path, tmp_path: P
         "--out",
         str(tmp_path / "m.mlpackage"),
     ]
-    result = CliRunner().invoke(cli.export_main, arguments)
+    result = CliRunner().invoke(cli.main, arguments)
     assert result.exit_code == 2
     assert "--calibration" in result.stderr

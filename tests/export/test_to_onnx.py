@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from tinydf.checkpoint import Checkpoint
-from tinydf_export import ExportedModel
-from tinydf_export import runner as export
+from tinydf_export import ExportedModel, ExportRequest, runner
 from tinydf_export.graph.traceable import Traceable
 from tinydf_export.proof.golden import draw_golden_crops
 from tinydf_export.proof.parity import MAX_MAP_DIFFERENCE, score_eagerly
@@ -121,7 +120,7 @@ def test_export_that_differs_leaves_no_file(
     wrong.CopyFrom(plain_model)
     bias = next(tensor for tensor in wrong.graph.initializer if tensor.name == "network.backbone.conv_stem.bias")
     bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(0.5), bias.name))
-    monkeypatch.setattr(export, "build_float_graph", lambda checkpoint: wrong)
+    monkeypatch.setattr(runner, "build_float_graph", lambda checkpoint: wrong)
     with pytest.raises(QualityError, match="differs from its checkpoint"):
-        to_onnx.export(checkpoint, tmp_path / "wrong.onnx")
+        runner.run(ExportRequest(checkpoint, "onnx", tmp_path / "wrong.onnx"))
     assert list(tmp_path.iterdir()) == []

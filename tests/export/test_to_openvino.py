@@ -18,8 +18,12 @@ from tinydf_calibration.quantize import quantizable_tensors  # noqa: E402
 from tinydf_calibration.range_methods import choose_ranges  # noqa: E402
 from tinydf_calibration.ranges import observe  # noqa: E402
 from tinydf_calibration.table import CalibrationTable, graph_hash  # noqa: E402
-from tinydf_export import ExportedModel  # noqa: E402
-from tinydf_export import runner as export  # noqa: E402
+from tinydf_export import (  # noqa: E402
+    ExportedModel,
+    ExportRequest,
+    runner,
+)
+from tinydf_export.job import start_job  # noqa: E402
 from tinydf_export.proof import parity  # noqa: E402
 from tinydf_export.proof.golden import draw_golden_crops  # noqa: E402
 from tinydf_export.proof.verify import TOLERANCE, verify_model  # noqa: E402
@@ -36,7 +40,7 @@ from tinydf_runtime.io.files import write_atomically  # noqa: E402
 def one_trace(plain_model: onnx.ModelProto) -> Iterator[None]:
     """Tracing takes long, so every export takes the trace of ``plain_model``."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "build_float_graph", lambda checkpoint: plain_model)
+        patch.setattr(runner, "build_float_graph", lambda checkpoint: plain_model)
         yield
 
 
@@ -57,7 +61,7 @@ def table(checkpoint: Checkpoint, plain_model: onnx.ModelProto) -> CalibrationTa
 
 @pytest.fixture(scope="module")
 def full(checkpoint: Checkpoint, one_trace: None, tmp_path_factory: pytest.TempPathFactory) -> ExportedModel:
-    return to_openvino.export(checkpoint, tmp_path_factory.mktemp("openvino") / "full.xml")
+    return runner.run(ExportRequest(checkpoint, "openvino", tmp_path_factory.mktemp("openvino") / "full.xml"))
 
 
 def test_float32_agrees_with_the_checkpoint_and_can_be_verified(full: ExportedModel) -> None:
@@ -78,9 +82,9 @@ def loose_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_lower_precisions_are_smaller_stay_near_and_give_equal_bytes_each_time(
     checkpoint: Checkpoint, full: ExportedModel, table: CalibrationTable, tmp_path: Path, loose_bounds: None
 ) -> None:
-    half = to_openvino.export(checkpoint, tmp_path / "half.xml", precision="fp16")
+    half = runner.run(ExportRequest(checkpoint, "openvino", tmp_path / "half.xml", precision="fp16"))
     eight, again = (
-        to_openvino.export(checkpoint, tmp_path / name, precision="int8", table=table)
+        runner.run(ExportRequest(checkpoint, "openvino", tmp_path / name, precision="int8", table=table))
         for name in ("eight.xml", "again.xml")
     )
     for ending in (".xml", ".bin"):
@@ -96,10 +100,12 @@ def test_lower_precisions_are_smaller_stay_near_and_give_equal_bytes_each_time(
     reason="without VNNI OpenVINO's sums of 8-bit products saturate on weights as large as these",
 )
 def test_openvino_computes_each_8_bit_convolution_as_the_graph_says(
-    checkpoint: Checkpoint, table: CalibrationTable
+    checkpoint: Checkpoint, plain_model: onnx.ModelProto, table: CalibrationTable
 ) -> None:
     model = onnx.shape_inference.infer_shapes(
-        openvino_int8.quantize(export.start_export(checkpoint, precision="int8", table=table))
+        openvino_int8.quantise_layers(
+            start_job(ExportRequest(checkpoint, "openvino", Path("m.xml"), "int8", table), plain_model)
+        )
     )
     shapes = {
         value.name: [size.dim_value or 1 for size in value.type.tensor_type.shape.dim]
@@ -157,7 +163,7 @@ def test_a_missed_bound_leaves_no_file(
 ) -> None:
     monkeypatch.setitem(TOLERANCE, "fp16", 0.0)
     with pytest.raises(QualityError):
-        to_openvino.export(checkpoint, tmp_path / "half.xml", precision="fp16")
+        runner.run(ExportRequest(checkpoint, "openvino", tmp_path / "half.xml", precision="fp16"))
     assert not list(tmp_path.iterdir())
 
 

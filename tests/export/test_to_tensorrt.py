@@ -9,44 +9,41 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from tinydf.checkpoint import Checkpoint
-from tinydf_calibration.table import CalibrationTable
-from tinydf_export.proof.golden import encode_crops
-from tinydf_export.proof.prove import MAX_AUC_DROP, Reference
-from tinydf_export.runner import ExportJob
-from tinydf_export.targets.table import export_model
+from tinydf_calibration.table import CalibrationTable, graph_hash
+from tinydf_export import ExportRequest, runner
+from tinydf_export.proof import parity
 from tinydf_export.targets.tensorrt import target as to_tensorrt
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import QualityError, UnavailableError
 from tinydf_runtime.faces.crop import CropRecipe
 from tinydf_runtime.models.plan import read_plan
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec, Precision
+from tinydf_runtime.types import Scores
 
 SIDE = 32
 CHECKPOINT = Checkpoint({}, {}, ModelSpec(name="small", crop=CropRecipe(side_px=SIDE)))
 
 
 @pytest.fixture(autouse=True)
-def small_job(small_graph: onnx.ModelProto, small_table: CalibrationTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Starts every export from ``small_graph``, in place of the checkpoint."""
-    golden = np.random.default_rng(4).integers(0, 256, (5, SIDE, SIDE, 3)).astype(np.uint8)
-    scores = to_tensorrt.PlainScorer(to_tensorrt.open_plainly(small_graph.SerializeToString())).score(golden)
-    text, sha256 = encode_crops(golden)
+def small_network(small_graph: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts ``small_graph`` in place of the checkpoint's network."""
+    session = onnxruntime.InferenceSession(small_graph.SerializeToString(), providers=["CPUExecutionProvider"])
 
-    def start(checkpoint: Checkpoint, *, precision: Precision, **rest: Any) -> ExportJob:
-        spec = replace(
-            checkpoint.spec,
-            precision=precision,
-            golden_sha256=sha256,
-            golden_probability=tuple(float(value) for value in scores.fake_probability),
-        )
-        graph = onnx.ModelProto()
-        graph.CopyFrom(small_graph)
-        return ExportJob(checkpoint, graph, spec, text, Reference(golden, scores), rest["table"], MAX_AUC_DROP)
+    def score(checkpoint: Checkpoint, crops: np.ndarray) -> Scores:
+        planes = np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
+        return Scores(*session.run(["fake_probability", "forgery_map"], {"image": planes}))
 
-    monkeypatch.setattr(to_tensorrt, "start_export", start)
+    monkeypatch.setattr(runner, "build_float_graph", lambda checkpoint: small_graph)
+    monkeypatch.setattr(parity, "score_eagerly", score)
+
+
+@pytest.fixture
+def table(small_graph: onnx.ModelProto, small_table: CalibrationTable) -> CalibrationTable:
+    return replace(small_table, graph_sha256=graph_hash(small_graph), crop_sha256=CHECKPOINT.spec.crop.sha256())
 
 
 def without_device(folder: Path, precision: Precision, table: CalibrationTable | None) -> tuple[bytes, str]:
@@ -54,17 +51,17 @@ def without_device(folder: Path, precision: Precision, table: CalibrationTable |
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch, pytest.raises(UnavailableError) as caught:
         patch.setitem(sys.modules, "tensorrt", None)
-        export_model(CHECKPOINT, "tensorrt", folder / "model.plan", precision=precision, table=table)
+        runner.run(ExportRequest(CHECKPOINT, "tensorrt", folder / "model.plan", precision=precision, table=table))
     assert [path.name for path in folder.iterdir()] == ["model.onnx"]
     return (folder / "model.onnx").read_bytes(), str(caught.value)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_without_a_device_the_proven_file_and_the_last_command_are_left(
-    small_table: CalibrationTable, tmp_path: Path, precision: Precision
+    table: CalibrationTable, tmp_path: Path, precision: Precision
 ) -> None:
-    content, message = without_device(tmp_path / "once", precision, small_table)
-    assert message.endswith("tinydf-export --from-onnx model.onnx --target tensorrt --out model.plan")
+    content, message = without_device(tmp_path / "once", precision, table)
+    assert message.endswith("On the device: tinydf-build-plan model.onnx --out model.plan")
     model = onnx.load_from_string(content)
     onnx.checker.check_model(model, full_check=True)
     metadata = {item.key: item.value for item in model.metadata_props}
@@ -75,11 +72,11 @@ def test_without_a_device_the_proven_file_and_the_last_command_are_left(
     halves = sum(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in model.graph.initializer)
     assert (pairs > 0, halves > 0) == (precision == "int8", precision != "fp32")
     # The same checkpoint and table give the same bytes.
-    assert without_device(tmp_path / "again", precision, small_table)[0] == content
+    assert without_device(tmp_path / "again", precision, table)[0] == content
 
 
 def test_with_a_device_the_plan_alone_is_left_and_runs(tensorrt_machine: Any, tmp_path: Path) -> None:
-    exported = export_model(CHECKPOINT, "tensorrt", tmp_path / "model.plan", precision="fp16")
+    exported = runner.run(ExportRequest(CHECKPOINT, "tensorrt", tmp_path / "model.plan", precision="fp16"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.plan", "model.plan.json"]
     assert exported.spec == read_plan(exported.path)[1].spec
     assert exported.size_bytes == exported.path.stat().st_size
@@ -96,5 +93,5 @@ def test_graph_that_loses_too_much_leaves_no_file(
 
     monkeypatch.setattr(to_tensorrt, "type_strongly", spoil)
     with pytest.raises(QualityError, match="differs from its checkpoint"):
-        export_model(CHECKPOINT, "tensorrt", tmp_path / "model.plan", precision="fp16")
+        runner.run(ExportRequest(CHECKPOINT, "tensorrt", tmp_path / "model.plan", precision="fp16"))
     assert not list(tmp_path.iterdir())

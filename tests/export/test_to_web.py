@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from tinydf.checkpoint import Checkpoint
-from tinydf_export import runner as export
+from tinydf_export import ExportRequest, runner
 from tinydf_export.proof.verify import verify_model
 from tinydf_export.targets import web as to_web
 from tinydf_runtime.errors import OutputError
@@ -21,8 +21,8 @@ from tinydf_runtime.io.files import write_atomically
 def test_the_folder_holds_the_page_and_proven_networks(
     checkpoint: Checkpoint, plain_model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "build_float_graph", lambda checkpoint: plain_model)
-    exported = to_web.export(checkpoint, tmp_path / "page")
+    monkeypatch.setattr(runner, "build_float_graph", lambda checkpoint: plain_model)
+    exported = runner.run(ExportRequest(checkpoint, "web", tmp_path / "page"))
     assert [path.name for path in tmp_path.iterdir()] == ["page"]
     names = {path.name for path in exported.path.iterdir()}
     assert names == {*to_web.PAGE, to_web.CLASSIFIER, to_web.DETECTOR, to_web.ABOUT}

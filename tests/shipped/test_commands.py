@@ -77,7 +77,9 @@ def is_run(line: Line) -> bool:
         return arguments[0].endswith(".onnx")
     if program == "tinydf-export":
         return "--from-onnx" in arguments
-    return program in ("tinydf-run", "tinydf-doctor") or arguments[:1] == ["scripts/check_tensorrt.py"]
+    return program in ("tinydf-run", "tinydf-doctor", "tinydf-build-plan") or arguments[:1] == [
+        "scripts/check_tensorrt.py"
+    ]
 
 
 RUN = [line for line in OURS if is_run(line)]

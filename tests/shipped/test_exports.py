@@ -17,8 +17,8 @@ pytest.importorskip("onnxscript")
 from onnx import ModelProto  # noqa: E402
 
 from tinydf.checkpoint import Checkpoint  # noqa: E402
-from tinydf_export import runner as export  # noqa: E402
-from tinydf_export.cli.export import export_main  # noqa: E402
+from tinydf_export import runner  # noqa: E402
+from tinydf_export.cli.export import main as export_main  # noqa: E402
 from tinydf_export.graph import float_graph  # noqa: E402
 from tinydf_export.proof.verify import check_whole  # noqa: E402
 from tinydf_export.targets.table import TARGETS  # noqa: E402
@@ -49,7 +49,7 @@ def one_trace() -> Iterator[None]:
         return kept[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "build_float_graph", build)
+        patch.setattr(runner, "build_float_graph", build)
         yield
 
 

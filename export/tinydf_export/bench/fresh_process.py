@@ -1,4 +1,4 @@
-"""What a model takes to load and to hold, measured in a process that has loaded nothing else."""
+"""Model file -> load time and peak memory, measured in a fresh process."""
 
 from __future__ import annotations
 

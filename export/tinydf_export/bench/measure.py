@@ -1,4 +1,4 @@
-"""Model files -> how large, fast and alike they are, measured in turns so that no file has the quiet minute alone."""
+"""Model files -> size, speed and agreement of each, timed in turns so that a quiet machine favours none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model in one engine with so many threads and crops at once.
+    """One model in one engine, at one number of threads and one batch size.
 
     Attributes:
         model: File name.
@@ -101,14 +101,13 @@ def bench_models(
         device: As ``load_engine`` takes it.
         threads: Numbers of threads, None for the engine's choice.
         batches: Numbers of crops scored at once.
-        turns: How often each row's turn comes.
+        turns: Turns of each row.
         labelled: Crops to compare on; the first model's golden crops without.
-        report: Told how many steps are done.
+        report: Called with the steps done and their total.
         stop: Once set, no further turn begins; rows hold the latencies measured by then, and nothing else is measured.
 
     Returns:
-        A row for each, also for a model whose engine or device is not there; then one for each other engine that is
-        not there.
+        One row each, also for models whose engine or device is missing; then one for each other missing engine.
 
     Raises:
         TinyDFError: A model cannot be read.

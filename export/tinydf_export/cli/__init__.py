@@ -1,1 +1,1 @@
-"""Commands: what is typed -> what the other rooms do, and one line where they cannot."""
+"""Commands: arguments -> calls into the other folders; errors as one line with an exit code."""

@@ -1,25 +1,25 @@
-"""``tinydf-export``: checkpoint -> model file. ``tinydf-verify``: does a model file still give what it should?"""
+"""``tinydf-export``: checkpoint -> model file, which is left only if it scores as the checkpoint does."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from tinydf_export.proof.verify import DetectorVerification, Verification, is_detector, verify_detector, verify_model
-from tinydf_export.targets.table import TARGETS, ExportedModel, check_target, export_model, find_target
-from tinydf_export.targets.tensorrt.from_onnx import BuiltPlan, build_from_onnx
+from tinydf_export.cli.build_plan import build, make_options, plan_options
+from tinydf_export.targets.table import TARGETS, check_target, find_target
 from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime import __version__
-from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, device_option, json_option, write_figures
+from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
 from tinydf_runtime.cli.progress import Progress
-from tinydf_runtime.errors import ExitCode, QualityError, UsageError, needs
+from tinydf_runtime.errors import ExitCode, UsageError, needs
 from tinydf_runtime.models.spec import Precision
+
+if TYPE_CHECKING:
+    from tinydf_export.request import ExportedModel
 
 _FILE = click.Path(path_type=Path)
 
@@ -54,16 +54,13 @@ _FILE = click.Path(path_type=Path)
     "--from-onnx",
     "source",
     type=_FILE,
-    help="TensorRT: build the plan of this file, on the device, without PyTorch, in place of exporting CHECKPOINT.",
+    help="TensorRT: the same as tinydf-build-plan, which is shorter to type.",
 )
-@click.option("--max-batch", type=click.IntRange(1), help="TensorRT: faces computed at once at most.  [default: 16]")
-@click.option("--timing-cache", type=_FILE, help="TensorRT: file that makes later builds quick and alike.")
-@click.option("--dla-core", type=click.IntRange(0), help="TensorRT: deep learning accelerator to build for.")
-@click.option("--version-compatible", is_flag=True, help="TensorRT: let later versions load the plan too.")
+@plan_options
 @click.option("--out", required=True, type=_FILE, help="File to write.")
 @json_option
 @click.option("--quiet", is_flag=True, help="Print only errors.")
-def export_main(
+def main(
     checkpoint: Path | None,
     target: str,
     int8: bool,
@@ -83,22 +80,20 @@ def export_main(
 ) -> int:
     """Exports CHECKPOINT, or the shipped one where none is named, as one self-contained model file.
 
-    The file is left only if it gives what the checkpoint gives: on golden crops as near as its precision allows, and
+    The file is left only if it scores as the checkpoint does: on golden crops as closely as its precision allows, and
     on the faces of --data with no more loss of AUC than --max-auc-drop.
 
     Exit status: 0 done, 2 wrong usage, 3 the file would not do what its checkpoint does (none is written), 4 library or
     device missing, 5 pictures of --data cannot be read (the file is written if enough can be), 6 checkpoint or table
     damaged, 7 output could not be written, 130 interrupted (nothing is written).
     """
-    plan = PlanOptions(max_batch or 16, 1, dla_core, version_compatible, timing_cache)
+    plan = make_options(max_batch, timing_cache, dla_core, version_compatible)
     if target != "tensorrt" and (source is not None or plan != PlanOptions()):
         raise UsageError(f"target: found {target} with options of a TensorRT plan, expected tensorrt.")
     if source is not None:
         if checkpoint is not None or int8 or fp16 or calibration is not None or data is not None:
             raise UsageError("--from-onnx: the file holds network and precision. Leave checkpoint and these out.")
-        with Progress(f"building {out.name}", quiet=quiet):
-            built = build_from_onnx(source, out, plan)
-        _show_plan(built, json_path, quiet)
+        build(source, out, plan, json_path, quiet)
         return ExitCode.DONE
     precision = _precision(target, int8, int8_activations, fp16, calibration)
     check_target(target, out, precision)
@@ -106,6 +101,8 @@ def export_main(
         from tinydf.checkpoint import load_checkpoint, load_default
         from tinydf.data.skipped import Skipped
         from tinydf_export.inputs.gather import gather_inputs
+        from tinydf_export.request import ExportRequest
+        from tinydf_export.runner import run
     loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
     skipped = Skipped()
     with Progress("reading", quiet=quiet) as progress:
@@ -115,7 +112,7 @@ def export_main(
 
         inputs = gather_inputs(loaded, precision, calibration, data, max_auc_drop, report=report, skip=skipped.note)
         progress.advance(0, stage=f"writing and checking {out.name}")
-        exported = export_model(
+        request = ExportRequest(
             loaded,
             target,
             out,
@@ -125,6 +122,7 @@ def export_main(
             max_auc_drop=max_auc_drop,
             plan=plan if target == "tensorrt" else None,
         )
+        exported = run(request)
     write_figures(json.dumps(_export_figures(exported, target), indent=2) + "\n", json_path)
     if not quiet and json_path != STANDARD_OUTPUT:
         click.echo(_summary(exported))
@@ -132,44 +130,6 @@ def export_main(
         click.echo(f"tinydf-export: {line}", err=True)
         return ExitCode.INPUT
     return ExitCode.DONE
-
-
-@click.command("tinydf-verify", cls=OneLineCommand, epilog="Example: tinydf-verify mine.onnx")
-@click.version_option(__version__)
-@click.argument("model", type=_FILE)
-@device_option
-@click.option("--threads", type=int, help="Threads on the CPU; the engine's own choice where not given.")
-@click.option("--layers", "reference", type=_FILE, help="Float32 .onnx export to compare MODEL with, layer by layer.")
-@json_option
-@click.option("--quiet", is_flag=True, help="Print only errors.")
-def verify_main(
-    model: Path, device: str, threads: int | None, reference: Path | None, json_path: Path | None, quiet: bool
-) -> None:
-    """Replays the golden crops stored with MODEL and compares the probabilities with its checkpoint's.
-
-    With --layers it also tells where MODEL and its float32 export part. Of a face detector only the file is checked.
-    Exits 3 where MODEL differs from its checkpoint, 6 where one byte of its files is not as it was exported.
-    """
-    if is_detector(model):
-        _show_detector(verify_detector(model), json_path, quiet)
-        return
-    result = verify_model(model, device, threads)
-    figures = {"schema": "tinydf.verify/1", "passed": result.passed, **asdict(result)}
-    tables = [_verify_table(result)]
-    if reference is not None:
-        with needs("export"):
-            from tinydf_export.proof.layers import compare_files, layer_table, list_layers
-        layers = compare_files(model, reference)
-        figures["layers"] = list_layers(layers)
-        tables.append(layer_table(layers))
-    write_figures(json.dumps(figures, indent=2) + "\n", json_path)
-    if not quiet and json_path != STANDARD_OUTPUT:
-        Console().print(*tables, sep="\n")
-    if not result.passed:
-        raise QualityError(
-            f"{result.model}: differs from its checkpoint by {result.max_difference:.2g}, expected at most "
-            f"{result.tolerance:g}. Export it again, or use another engine or device."
-        )
 
 
 def _precision(target: str, int8: bool, int8_activations: bool, fp16: bool, calibration: Path | None) -> Precision:
@@ -205,33 +165,6 @@ def _summary(exported: ExportedModel) -> str:
     return text
 
 
-def _show_plan(built: BuiltPlan, json_path: Path | None, quiet: bool) -> None:
-    """Writes and prints what came of a build on the device."""
-    figures = {
-        "schema": "tinydf.export/1",
-        "path": str(built.path),
-        "target": "tensorrt",
-        "size_bytes": built.size_bytes,
-        "verification": asdict(built.verification),
-        "spec": json.loads(built.spec.to_json()),
-    }
-    write_figures(json.dumps(figures, indent=2) + "\n", json_path)
-    if not quiet and json_path != STANDARD_OUTPUT:
-        found = built.verification
-        click.echo(
-            f"{built.path}: {built.spec.precision}, {built.size_bytes / 1e6:.1f} MB, probabilities within "
-            f"{found.max_difference:.1g} of the checkpoint's on {len(found.found)} golden crops, on this device"
-        )
-
-
-def _show_detector(result: DetectorVerification, json_path: Path | None, quiet: bool) -> None:
-    """Writes and prints that a face detector is whole."""
-    figures = {"schema": "tinydf.verify/1", "passed": True, **asdict(result)}
-    write_figures(json.dumps(figures, indent=2) + "\n", json_path)
-    if not quiet and json_path != STANDARD_OUTPUT:
-        click.echo(f"{result.model}: face detector {result.name}, as it was exported; SHA-256 {result.sha256}")
-
-
 def _export_figures(exported: ExportedModel, target: str) -> dict[str, Any]:
     return {
         "schema": "tinydf.export/1",
@@ -242,13 +175,3 @@ def _export_figures(exported: ExportedModel, target: str) -> dict[str, Any]:
         "proof": exported.proof.to_dict(),
         "spec": json.loads(exported.spec.to_json()),
     }
-
-
-def _verify_table(result: Verification) -> Table:
-    title = f"{result.model} · {result.precision} · {result.engine} on {result.device}"
-    table = Table(title=title, caption=f"largest difference {result.max_difference:.2g}, allowed {result.tolerance:g}")
-    for heading in ("golden crop", "expected", "found", "difference"):
-        table.add_column(heading, justify="right")
-    for index, (expected, found) in enumerate(zip(result.expected, result.found, strict=True), start=1):
-        table.add_row(str(index), f"{expected:.6f}", f"{found:.6f}", f"{abs(found - expected):.2g}")
-    return table

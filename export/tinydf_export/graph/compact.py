@@ -1,4 +1,4 @@
-"""ONNX model -> the same model with its weights stored at half the size, not one bit of a product lost.
+"""ONNX model -> the same model with weights stored at half the size; what it computes is equal bit for bit.
 
 A shipped checkpoint keeps its weights in float16. Folding a batch norm multiplies them by a float32 scale, and the
 products need float32; so the file keeps both factors, and the graph multiplies them. Engines do that once, on loading.

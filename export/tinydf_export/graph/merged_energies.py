@@ -1,4 +1,4 @@
-"""Residual energies in a form that engines compute twice as fast: exact but for the rounding of float32."""
+"""Noise-residual features in a form that engines compute twice as fast; equal but for float32 rounding."""
 
 from __future__ import annotations
 

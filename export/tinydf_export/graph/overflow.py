@@ -1,4 +1,4 @@
-"""Float graph + crops -> does float16 hold what its layers make?"""
+"""Float graph + crops -> whether float16 holds every layer's values."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LARGEST_HALF = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True, slots=True)
 class HalfScan:
-    """What came of looking at every layer that is computed in float16.
+    """The largest value of all layers that are computed in float16.
 
     Attributes:
-        layers: Layers looked at.
-        largest: Largest magnitude that one of them makes.
-        layer: Which one that is.
+        layers: Number of layers checked.
+        largest: Largest magnitude of their outputs.
+        layer: Name of the layer that has it.
     """
 
     layers: int
@@ -32,14 +32,14 @@ class HalfScan:
 
 
 def scan_half(graph: ModelProto, crops: NDArray[np.uint8]) -> HalfScan:
-    """Looks for layers whose values float16 cannot hold.
+    """Returns the largest value of all float16 layers.
 
     Args:
         graph: Float graph.
         crops: N x side x side x 3, RGB, uint8.
 
     Raises:
-        QualityError: A layer makes values beyond float16, or none that are numbers.
+        QualityError: A layer's values exceed float16, or are NaN.
     """
     index = index_graph(graph)
     wide = wide_nodes(index)

@@ -1,4 +1,4 @@
-"""Trained network -> one that computes the same with less: what training needs and inference does not is merged away.
+"""Trained network -> an equal network for inference: batch norms folded, consecutive linear layers merged.
 
 Every rewrite is exact but for the rounding of float32. It is computed in float64, rounded once, and its sums do not
 depend on their order, so that the same checkpoint gives the same bits on every processor.
@@ -35,7 +35,7 @@ class Rewritten:
     """A network ready for tracing.
 
     Attributes:
-        network: Takes and gives what ``TinyDF`` does.
+        network: Same inputs and outputs as ``TinyDF``.
         scales: Name of a convolution's weight -> what each of its output channels was multiplied by. Trained weight
             times scale is the network's weight, bit for bit.
     """

@@ -1,4 +1,4 @@
-"""Network -> what is traced: uint8 in, probability and forgery map out."""
+"""Network -> module to trace: uint8 crops in, fake probability and forgery map out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Traceable(nn.Module):
-    """The network with everything inside that an engine's user would otherwise have to do around it."""
+    """The network with conversion from uint8, temperature and sigmoids inside."""
 
     def __init__(self, network: nn.Module, temperature: float = 1.0) -> None:
         """Wraps a network.

@@ -1,4 +1,4 @@
-"""Float32 graph, with or without quantize/dequantize pairs -> the same with every type written down, mostly float16.
+"""Float32 graph, with or without Q/DQ pairs -> strongly typed graph, mostly float16.
 
 TensorRT from version 11 on, and version 10 when asked, computes in exactly the types that a graph names.
 """
@@ -20,9 +20,9 @@ _PARAMETERS = {"Resize": (1, 2), "QuantizeLinear": (1, 2), "DequantizeLinear": (
 
 
 def type_strongly(model: ModelProto) -> ModelProto:
-    """Puts maps into float16, and leaves in float32 what needs its range or costs nothing.
+    """Returns a strongly typed graph: maps in float16, and in float32 what needs its range or costs nothing.
 
-    In float32 stay: all that leads to a logarithm; the image before its first convolution; vectors, such as the
+    In float32 stay: everything upstream of a logarithm; the image before its first convolution; vectors, such as the
     head's and the probabilities; and operators with a constant that float16 cannot hold.
 
     Args:

@@ -1,4 +1,4 @@
-"""Float graph -> the same with its large weights stored as int8 and computed with in float.
+"""Float graph -> the same with large weights stored as int8 and dequantised before use.
 
 Half the size of float16 and no range to calibrate, since weights are known: what most users of Core ML want.
 """

@@ -25,7 +25,7 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What came of calibrating.
+    """A calibration table and the crops that judged it.
 
     Attributes:
         table: To export with.
@@ -56,8 +56,8 @@ def calibrate_checkpoint(
         validation_pairs: Half as many crops as every choice is judged on.
         max_auc_drop: Loss of AUC that the quantised network may show.
         seed: Of the choice of crops and of forgeries.
-        report: Told the stage and how far it is.
-        skip: Told of each picture that cannot be read and is left out.
+        report: Called with stage, done and total.
+        skip: Called for each unreadable picture, which is left out.
 
     Raises:
         UnreadableInputError: The table of faces is missing or damaged, or no picture can be read.

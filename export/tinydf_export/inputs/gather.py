@@ -1,4 +1,4 @@
-"""What the options of tinydf-export name -> the calibration table and the labelled crops that exporters take."""
+"""Options of tinydf-export -> calibration table and labelled crops."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def gather_inputs(
             take the table that is shipped with it.
         faces: Folder of prepared faces; its validation part proves the export.
         max_auc_drop: Bound that a calibration must keep to.
-        report: Told the stage and how far it is.
-        skip: Told of each picture that cannot be read and is left out.
+        report: Called with stage, done and total.
+        skip: Called for each unreadable picture, which is left out.
 
     Raises:
         CalibrationFileError: The table is missing or damaged.

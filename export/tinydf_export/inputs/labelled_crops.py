@@ -1,4 +1,4 @@
-"""A folder of prepared faces -> crops whose truth and circumstances are known, to calibrate on and to measure with."""
+"""Folder of prepared faces -> labelled crops, to calibrate on and to measure with."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ JPEG_QUALITY = 90
 
 Report = Callable[[int, int], None]
 Skip = Callable[[str], None]
-"""Told the name of a picture that cannot be read, and why."""
+"""Called with the name of an unreadable picture and the reason."""
 
 
 def read_labelled_crops(
@@ -48,8 +48,8 @@ def read_labelled_crops(
         recipe: How the network wants its crops.
         count: How many crops; fewer where there are no more or some cannot be read.
         seed: Of the choice and of forgeries.
-        report: Told how many of the pictures are cut.
-        skip: Told of each picture that is left out.
+        report: Called with the number of pictures cut and their total.
+        skip: Called for each picture that is left out.
 
     Raises:
         UnreadableInputError: The table is missing or damaged, or not one picture can be read.

@@ -1,4 +1,4 @@
-"""The checkpoint and the calibration table that come with TinyDF: what is wrong between them is no user's fault."""
+"""The shipped checkpoint and its calibration table; a mismatch between them is reported as a defect of TinyDF."""
 
 from __future__ import annotations
 

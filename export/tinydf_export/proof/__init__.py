@@ -1,1 +1,1 @@
-"""Exported model -> does it give what its checkpoint gives?"""
+"""Exported model -> whether it scores as its checkpoint does."""

@@ -1,4 +1,4 @@
-"""Golden crops: a few pictures that travel inside a model file, with the probabilities that it must give for them."""
+"""Golden crops: a few crops stored in each model file with the probabilities that it must give for them."""
 
 from __future__ import annotations
 

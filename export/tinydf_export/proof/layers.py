@@ -1,4 +1,4 @@
-"""Two ONNX files of one checkpoint -> where they part, layer by layer, on the golden crops of the first."""
+"""Two ONNX exports of one checkpoint -> signal-to-noise ratio of each layer, on golden crops."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tinydf_runtime.engines.engine import load_engine
 from tinydf_runtime.errors import ModelFileError, UsageError
 
 CROPS = 2
-"""Golden crops that layers are compared on: a layer that is wrong is so on each."""
+"""Golden crops that layers are compared on: a wrong layer is wrong on each."""
 SHOWN = 12
 """Layers that the table on the terminal lists."""
 

@@ -1,4 +1,4 @@
-"""Exported model against the network that it was made from."""
+"""Exported model + scores of its PyTorch network -> largest differences, held to bounds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EAGER_BATCH = 16
 
 
 class Scorer(Protocol):
-    """Whatever computes as the exported model does: an engine, or an interpreter where there is none."""
+    """An engine with the exported model, or an interpreter where the engine is missing."""
 
     def score(self, crops: NDArray[np.uint8]) -> Scores:
         """Returns what the model says about N x side x side x 3 RGB uint8 crops, in the order given."""

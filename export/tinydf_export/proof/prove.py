@@ -1,4 +1,4 @@
-"""Exported model against the network that it was made from, on golden crops and on crops whose truth is known."""
+"""Exported model + reference scores -> proof: differences on golden crops, and loss of AUC on labelled crops."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["MAX_AUC_DROP", "Proof", "Reference", "prove"]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What the network itself says.
+    """Scores of the PyTorch network.
 
     Attributes:
         golden: N x side x side x 3, RGB, uint8.

@@ -1,4 +1,4 @@
-"""Model file -> does it still give what it gave when it was exported?"""
+"""Model file -> whether it still scores its golden crops as its checkpoint did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoint -> a folder that a web server only has to serve: a page, both networks and what it must know of them."""
+"""Folder that a web server only has to serve: a page, both networks, and a description of them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import hashlib
 import json
 import secrets
 import shutil
-import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tinydf.checkpoint import Checkpoint
-from tinydf_calibration.sampler import LabelledCrops
-from tinydf_calibration.table import CalibrationTable
-from tinydf_export.proof.prove import MAX_AUC_DROP
-from tinydf_export.targets import onnx as to_onnx
-from tinydf_export.targets.table import ExportedModel
+from onnx import ModelProto
+
+from tinydf_export.job import ExportJob
+from tinydf_export.targets import onnx
+from tinydf_export.targets.protocol import Trial
 from tinydf_runtime.errors import OutputError
 from tinydf_runtime.faces.detector import DEFAULT_DETECTOR, FaceDetector
 from tinydf_runtime.io.files import write_atomically
-from tinydf_runtime.models.spec import ModelSpec, Precision
+from tinydf_runtime.models.spec import ModelSpec
 
 SCHEMA = "tinydf.web/1"
 CLASSIFIER, DETECTOR, ABOUT = "model.onnx", "facedetector.onnx", "model.json"
@@ -29,51 +27,38 @@ PAGE = ("index.html", "style.css", "app.js", "face.js", "package.json", "README.
 _HOMES = (Path(__file__).parents[1] / "web", Path(__file__).parents[3] / "runtime" / "web")
 
 
-def export(
-    checkpoint: Checkpoint,
-    out: Path,
-    *,
-    precision: Precision = "fp32",
-    table: CalibrationTable | None = None,
-    crops: LabelledCrops | None = None,
-    max_auc_drop: float = MAX_AUC_DROP,
-) -> ExportedModel:
-    """Exports a network as ONNX with the page that runs it in a browser.
+quantise = onnx.quantise
 
-    The same checkpoint, table and versions give the same bytes. In a folder that is there already the page's files are
-    replaced and others stay, so that onnxruntime-web need not be fetched again.
 
-    Args:
-        checkpoint: The network.
-        out: Folder to write.
-        precision: Number format to compute in.
-        table: Calibration table, which INT8 needs.
-        crops: To measure the exported model on, beside the golden crops.
-        max_auc_drop: Largest loss of AUC on these.
+def write(graph: ModelProto, job: ExportJob) -> WebDraft:
+    """Returns the page and its networks."""
+    return WebDraft(onnx.write(graph, job))
 
-    Raises:
-        UsageError: INT8 without a table.
-        StaleTableError: The table was made for another checkpoint, graph or crop recipe.
-        QualityError: The exported model differs from the checkpoint; nothing is written.
-        OutputError: The folder cannot be written.
-    """
-    home = next(folder for folder in _HOMES if folder.is_dir())
-    with tempfile.TemporaryDirectory() as folder:
-        model = to_onnx.export(
-            checkpoint,
-            Path(folder) / CLASSIFIER,
-            precision=precision,
-            table=table,
-            crops=crops,
-            max_auc_drop=max_auc_drop,
-        )
+
+@dataclass(frozen=True, slots=True)
+class WebDraft:
+    """The page around a classifier; see ``Draft``."""
+
+    classifier: onnx.OnnxDraft
+
+    def open(self, spec: ModelSpec, folder: Path) -> Trial:
+        """Opens the classifier in ONNX Runtime on the CPU; browsers run the same file."""
+        return self.classifier.open(spec, folder)
+
+    def publish(self, spec: ModelSpec, out: Path) -> int:
+        """Writes the folder and returns the size of what was written in bytes.
+
+        In a folder that exists the page's files are replaced and others stay, so that onnxruntime-web need not be
+        downloaded again.
+        """
+        home = next(folder for folder in _HOMES if folder.is_dir())
         files = {name: (home / name).read_bytes() for name in PAGE}
-        files[CLASSIFIER] = model.path.read_bytes()
-    files[DETECTOR] = DEFAULT_DETECTOR.read_bytes()
-    # Last: a page that finds it finds what it speaks of.
-    files[ABOUT] = _describe(model.spec, files[CLASSIFIER], files[DETECTOR])
-    write_folder(files, out)
-    return ExportedModel(out, model.spec, model.proof, sum(len(content) for content in files.values()))
+        files[CLASSIFIER] = self.classifier.pack(spec)
+        files[DETECTOR] = DEFAULT_DETECTOR.read_bytes()
+        # Last: once it is there, so is everything that it names.
+        files[ABOUT] = _describe(spec, files[CLASSIFIER], files[DETECTOR])
+        write_folder(files, out)
+        return sum(len(content) for content in files.values())
 
 
 def write_folder(files: dict[str, bytes], out: Path) -> None:

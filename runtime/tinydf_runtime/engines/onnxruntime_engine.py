@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.engines.choices import check_choice
-from tinydf_runtime.engines.engine import Engine, check_crops
+from tinydf_runtime.engines.engine import check_crops
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import ModelFileError, UnavailableError
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
@@ -23,8 +23,8 @@ _LARGEST_BATCH = 16
 _EXTERNAL_DATA = b"\x0a\x08location"
 """How ONNX's serialization starts the entry that names a side file: field 1, 8 bytes, "location"."""
 
-_HALF_SCALES = b"_scale_half"
-"""How a graph made for TensorRT names a scale in float16. ONNX Runtime computes such a graph in floats."""
+_HALF_CONSTANT = b"_half"
+"""End of the names of constants in a strongly typed graph's float16, such as TensorRT takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class OnnxRuntimeEngine:
     session: onnxruntime.InferenceSession
     map_shape: tuple[int, int]
     golden_text: str | None = None
+    largest_batch: int = _LARGEST_BATCH
     name: str = "onnxruntime"
 
     def score(self, crops: NDArray[np.uint8]) -> Scores:
@@ -43,15 +44,15 @@ class OnnxRuntimeEngine:
         check_crops(crops, self.spec.crop.side_px)
         probabilities = [np.empty(0, np.float32)]
         maps = [np.empty((0, *self.map_shape), np.float32)]
-        for start in range(0, len(crops), _LARGEST_BATCH):
-            planes = np.ascontiguousarray(crops[start : start + _LARGEST_BATCH].transpose(0, 3, 1, 2))
+        for start in range(0, len(crops), self.largest_batch):
+            planes = np.ascontiguousarray(crops[start : start + self.largest_batch].transpose(0, 3, 1, 2))
             probability, forgery_map = self.session.run(["fake_probability", "forgery_map"], {"image": planes})
             probabilities.append(probability)
             maps.append(forgery_map)
         return Scores(np.concatenate(probabilities), np.concatenate(maps))
 
 
-def open_model(path: Path, device: str, threads: int | None) -> Engine:
+def open_model(path: Path, device: str, threads: int | None) -> OnnxRuntimeEngine:
     """Loads an exported classifier.
 
     Args:
@@ -64,25 +65,46 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
         UnavailableError: The device is not there.
         ModelFileError: The file is missing, damaged, refers to side files or is no TinyDF classifier.
     """
-    session = open_session(path, device, threads)
+    check_choice("device", device, PROVIDERS)
+    return open_content(_read(path), path.name, device, threads)
+
+
+def open_content(content: bytes, name: str, device: str = "cpu", threads: int | None = None) -> OnnxRuntimeEngine:
+    """Loads an exported classifier from memory.
+
+    Args:
+        content: Content of an ONNX file.
+        name: File name for error messages.
+        device: "cpu" or "cuda".
+        threads: Threads of one run, None for one a core.
+
+    Raises:
+        UsageError: No such device name.
+        UnavailableError: The device is not there.
+        ModelFileError: The content is damaged, refers to side files or is no TinyDF classifier.
+    """
+    session = _start(content, name, device, threads)
     metadata = session.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in metadata:
-        raise ModelFileError(f"{path.name}: no TinyDF metadata found. Make the file with tinydf-export.")
-    spec = ModelSpec.from_json(metadata[METADATA_KEY], path.name)
+        raise ModelFileError(f"{name}: no TinyDF metadata found. Make the file with tinydf-export.")
+    spec = ModelSpec.from_json(metadata[METADATA_KEY], name)
     side_px = spec.crop.side_px
     inputs = {value.name: (value.type, list(value.shape[1:])) for value in session.get_inputs()}
     if inputs != {"image": ("tensor(uint8)", [3, side_px, side_px])}:
         raise ModelFileError(
-            f"{path.name}: found inputs {inputs}, expected image: uint8 N x 3 x {side_px} x {side_px}. Export it again."
+            f"{name}: found inputs {inputs}, expected image: uint8 N x 3 x {side_px} x {side_px}. Export it again."
         )
     outputs = {value.name: value.shape for value in session.get_outputs()}
     map_shape = outputs.get("forgery_map", [])[1:]
     if "fake_probability" not in outputs or len(map_shape) != 2 or not all(isinstance(n, int) for n in map_shape):
         raise ModelFileError(
-            f"{path.name}: found outputs {outputs}, expected fake_probability: N and forgery_map: N x h x w. "
+            f"{name}: found outputs {outputs}, expected fake_probability: N and forgery_map: N x h x w. "
             "Export it again."
         )
-    return OnnxRuntimeEngine(spec, device, session, (map_shape[0], map_shape[1]), metadata.get(GOLDEN_KEY))
+    # An unfused graph keeps every map in memory.
+    batch = 1 if _is_strongly_typed(content) else _LARGEST_BATCH
+    golden = metadata.get(GOLDEN_KEY)
+    return OnnxRuntimeEngine(spec, device, session, (map_shape[0], map_shape[1]), golden, batch)
 
 
 def open_session(path: Path, device: str, threads: int | None) -> onnxruntime.InferenceSession:
@@ -99,13 +121,22 @@ def open_session(path: Path, device: str, threads: int | None) -> onnxruntime.In
         ModelFileError: The file is missing, damaged or refers to side files.
     """
     check_choice("device", device, PROVIDERS)
+    return _start(_read(path), path.name, device, threads)
+
+
+def _read(path: Path) -> bytes:
     try:
-        model = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ModelFileError(f"{path}: {error.strerror or error}. Check the path of the model.") from error
+
+
+def _start(content: bytes, name: str, device: str, threads: int | None) -> onnxruntime.InferenceSession:
+    """Opens a session; strongly typed graphs without optimisations, which would round otherwise than they say."""
+    check_choice("device", device, PROVIDERS)
     # Side files are no part of what a hash of the model covers, and their paths are the file's author's choice.
-    if _EXTERNAL_DATA in model:
-        raise ModelFileError(f"{path.name}: keeps weights in other files, expected all in one. Export it again.")
+    if _EXTERNAL_DATA in content:
+        raise ModelFileError(f"{name}: keeps weights in other files, expected all in one. Export it again.")
     if PROVIDERS[device] not in onnxruntime.get_available_providers():
         raise UnavailableError(_missing(device))
     options = onnxruntime.SessionOptions()
@@ -114,24 +145,29 @@ def open_session(path: Path, device: str, threads: int | None) -> onnxruntime.In
     # Spinning threads burn the cores that decode the video while they wait.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    if _HALF_SCALES in model:
-        # Fused, such a graph would round otherwise than it says, and than TensorRT does.
+    if _is_strongly_typed(content):
+        # Fused, such a graph rounds otherwise than it says and than TensorRT does: by up to 0.04 in probability.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     elif lacks_vnni():
         # 8-bit products would saturate at 16 bit there, unless slower kernels are asked for.
         options.add_session_config_entry("session.x64quantprecision", "1")
     providers = list(dict.fromkeys([PROVIDERS[device], PROVIDERS["cpu"]]))
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=providers)
+        session = onnxruntime.InferenceSession(content, options, providers=providers)
     # ONNX Runtime's errors share no base below Exception.
     except Exception as error:
         raise ModelFileError(
-            f"{path.name}: cannot be loaded as ONNX ({_first_line(error)}). The file may be damaged; copy or export it "
+            f"{name}: cannot be loaded as ONNX ({_first_line(error)}). The file may be damaged; copy or export it "
             "again."
         ) from error
     if session.get_providers()[0] != PROVIDERS[device]:
         raise UnavailableError(_missing(device))
     return session
+
+
+def _is_strongly_typed(content: bytes) -> bool:
+    """Returns whether a graph names float16 for most of its tensors, as exports for TensorRT do."""
+    return _HALF_CONSTANT in content
 
 
 def lacks_vnni() -> bool:

@@ -106,8 +106,8 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
     if engine is None:
         raise ModelFileError(
             f"{path.name}: TensorRT {tensorrt.__version__} on {here} cannot load it ({log.reason()}). It was built by "
-            f"TensorRT {facts.tensorrt} on {facts.device}. Build it again here: tinydf-export --from-onnx FILE "
-            "--target tensorrt --out PLAN"
+            f"TensorRT {facts.tensorrt} on {facts.device}. Build it again here: tinydf-build-plan FILE "
+            "--out PLAN"
         )
     batches, map_shape = _shapes(engine, facts, path.name)
     context = engine.create_execution_context()

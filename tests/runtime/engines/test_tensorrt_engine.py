@@ -106,7 +106,7 @@ def test_memory_and_stream_are_given_back_with_the_engine(make_plan: PlanMaker, 
 
 
 def test_plan_of_another_version_is_refused_with_both_versions(make_plan: PlanMaker, tensorrt_machine: Any) -> None:
-    with pytest.raises(ModelFileError, match=r"built by TensorRT 9\.9\.9 .*tinydf-export --from-onnx") as caught:
+    with pytest.raises(ModelFileError, match=r"built by TensorRT 9\.9\.9 .*tinydf-build-plan") as caught:
         open_engine(make_plan(version="9.9.9"), "cuda")
     assert tensorrt_machine.version in str(caught.value) and "not compatible" in str(caught.value)
     assert int(caught.value.exit_code) == 6

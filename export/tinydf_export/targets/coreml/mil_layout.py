@@ -1,4 +1,4 @@
-"""ONNX operators that move values and change none, or no more than resizing does -> MIL operations."""
+"""ONNX operators that reshape, move or resize -> MIL operations."""
 
 from __future__ import annotations
 

@@ -10,10 +10,11 @@ import onnx
 from tinydf_calibration.graph import index_graph
 from tinydf_calibration.scales import quantize_weight
 from tinydf_export.graph.compact import MIN_SIZE
-from tinydf_export.runner import ExportJob, quantize_for
+from tinydf_export.job import ExportJob
+from tinydf_export.quantise import insert_pairs
 
 
-def quantize(job: ExportJob) -> onnx.ModelProto:
+def quantise_layers(job: ExportJob) -> onnx.ModelProto:
     """Returns the job's graph in 8 bit, but for the layers that OpenVINO gets wrong.
 
     Args:
@@ -21,7 +22,8 @@ def quantize(job: ExportJob) -> onnx.ModelProto:
     """
     assert job.table is not None
     kept_float = tuple(sorted({*job.table.float_layers, *miscomputed_layers(job.graph)}))
-    return store_float_layers(quantize_for(replace(job, table=replace(job.table, float_layers=kept_float)), "openvino"))
+    table = replace(job.table, float_layers=kept_float)
+    return store_float_layers(insert_pairs(replace(job, table=table), "openvino"))
 
 
 def miscomputed_layers(model: onnx.ModelProto) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Checkpoint -> OpenVINO IR, a pair of files: float32, weights in float16, or INT8."""
+"""OpenVINO IR, a pair of files: float32, weights in float16, or INT8."""
 
 from __future__ import annotations
 
@@ -13,84 +13,64 @@ from xml.etree import ElementTree
 import numpy as np
 import onnx
 
-from tinydf.checkpoint import Checkpoint
-from tinydf_calibration.sampler import LabelledCrops
-from tinydf_calibration.table import CalibrationTable
 from tinydf_export.graph.compact import MIN_SIZE
-from tinydf_export.proof.prove import MAX_AUC_DROP
-from tinydf_export.runner import ExportJob, finish_export, start_export
-from tinydf_export.targets.openvino.int8 import quantize
+from tinydf_export.job import ExportJob
+from tinydf_export.targets.openvino.int8 import quantise_layers
 from tinydf_export.targets.openvino.layout import convolve_pictures
-from tinydf_export.targets.table import ExportedModel
+from tinydf_export.targets.protocol import Trial
 from tinydf_runtime.engines.engine import load_engine
 from tinydf_runtime.engines.openvino_engine import WEIGHTS_KEY
-from tinydf_runtime.engines.quiet_openvino import core, openvino
+from tinydf_runtime.engines.quiet_openvino import openvino
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
-from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec, Precision
+from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 
 
-def export(
-    checkpoint: Checkpoint,
-    out: Path,
-    *,
-    precision: Precision = "fp32",
-    table: CalibrationTable | None = None,
-    crops: LabelledCrops | None = None,
-    max_auc_drop: float = MAX_AUC_DROP,
-) -> ExportedModel:
-    """Exports a network, and leaves files only if they give what the network gives.
+def quantise(job: ExportJob) -> onnx.ModelProto:
+    """Returns the graph in 8 bit where INT8 is asked for; float16 is a matter of storage, see ``write``."""
+    return quantise_layers(job) if job.spec.precision == "int8" else job.graph
 
-    The same checkpoint, table and versions give the same bytes.
 
-    Args:
-        checkpoint: The network.
-        out: The ``.xml`` file; the ``.bin`` goes beside it.
-        precision: Number format of the weights. ``fp16`` is computed with in float32, ``int8`` in 8 bit.
-        table: Calibration table, which INT8 needs.
-        crops: To measure the exported model on, beside the golden crops.
-        max_auc_drop: Largest loss of AUC on these.
-
-    Raises:
-        UsageError: INT8 without a table.
-        StaleTableError: The table was made for another checkpoint, graph or crop recipe.
-        QualityError: The exported model differs from the checkpoint; nothing is written.
-        OutputError: A file cannot be written.
-    """
-    job = start_export(
-        checkpoint, precision=precision, table=table, crops=crops, max_auc_drop=max_auc_drop, tools=("openvino",)
-    )
-    model = quantize(job) if precision == "int8" else job.graph
-    pair = convert(convolve_pictures(model), half=precision == "fp16")
-    with tempfile.TemporaryDirectory() as folder:
-        trial = Path(folder) / "trial.xml"
-        write_pair(pair.describe(job.spec, job), pair.weights, trial)
-        spec, proof = finish_export(job, load_engine(trial))
-    graph = pair.describe(spec, job)
-    write_pair(graph, pair.weights, out)
-    return ExportedModel(out, spec, proof, len(graph) + len(pair.weights))
+def write(graph: onnx.ModelProto, job: ExportJob) -> Pair:
+    """Returns the graph in OpenVINO's format; float16 weights are computed with in float32."""
+    graph_file, weights = convert(convolve_pictures(graph), half=job.spec.precision == "fp16")
+    return Pair(graph_file, weights, job.golden_text)
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A converted model.
+    """A converted model; see ``Draft``.
 
     Attributes:
-        graph: What the ``.xml`` file says, without TinyDF's metadata.
-        weights: The ``.bin`` file.
+        graph: Content of the ``.xml`` file, without TinyDF's metadata.
+        weights: Content of the ``.bin`` file.
+        golden_text: The golden crops.
     """
 
     graph: bytes
     weights: bytes
+    golden_text: str
 
-    def describe(self, spec: ModelSpec, job: ExportJob) -> bytes:
+    def open(self, spec: ModelSpec, folder: Path) -> Trial:
+        """Opens the pair in OpenVINO on the CPU."""
+        trial = folder / "trial.xml"
+        write_pair(self.describe(spec), self.weights, trial)
+        return load_engine(trial)
+
+    def publish(self, spec: ModelSpec, out: Path) -> int:
+        """Writes both files and returns their size in bytes; ``out`` is the ``.xml`` file."""
+        graph = self.describe(spec)
+        write_pair(graph, self.weights, out)
+        return len(graph) + len(self.weights)
+
+    def describe(self, spec: ModelSpec) -> bytes:
         """Returns the ``.xml`` file with spec, golden crops, hash of the weights and seal in ``rt_info``."""
         root = ElementTree.fromstring(self.graph)
         info = root.find("rt_info")
         assert info is not None
         metadata = {
             METADATA_KEY: spec.to_json(),
-            GOLDEN_KEY: job.golden_text,
+            GOLDEN_KEY: self.golden_text,
             WEIGHTS_KEY: hashlib.sha256(self.weights).hexdigest(),
             SEAL_KEY: BLANK_SEAL,
         }
@@ -99,8 +79,8 @@ class Pair:
         return seal(_write_xml(root), self.weights)
 
 
-def convert(model: onnx.ModelProto, *, half: bool) -> Pair:
-    """Converts an ONNX model, the same one always to the same bytes.
+def convert(model: onnx.ModelProto, *, half: bool) -> tuple[bytes, bytes]:
+    """Returns an ONNX model as ``.xml`` and ``.bin`` content; equal models give equal bytes.
 
     Args:
         model: Float32, or with quantize/dequantize pairs.
@@ -109,7 +89,7 @@ def convert(model: onnx.ModelProto, *, half: bool) -> Pair:
     # Not above, where it would be imported before the telemetry is off.
     from openvino._offline_transformations import apply_moc_transformations
 
-    converted = core().read_model(model.SerializeToString(deterministic=True))
+    converted = openvino.Core().read_model(model.SerializeToString(deterministic=True))
     # What convert_model does too, but that sends statistics of use over the network.
     apply_moc_transformations(converted, cf=True)
     _share_numbers(converted)
@@ -119,7 +99,7 @@ def convert(model: onnx.ModelProto, *, half: bool) -> Pair:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         openvino.save_model(converted, path, compress_to_fp16=False)
-        return Pair(_slim(path.read_bytes()), path.with_suffix(".bin").read_bytes())
+        return _slim(path.read_bytes()), path.with_suffix(".bin").read_bytes()
 
 
 def write_pair(graph: bytes, weights: bytes, path: Path) -> None:

@@ -12,10 +12,10 @@ from tinydf_export.targets.table import check_target
 from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.engines.onnxruntime_engine import open_model
 from tinydf_runtime.errors import ModelFileError, QualityError, needs
-from tinydf_runtime.files import write_atomically
-from tinydf_runtime.plan import PlanFacts, write_plan
-from tinydf_runtime.seal import check_seal
-from tinydf_runtime.spec import ModelSpec
+from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.models.plan import PlanFacts, write_plan
+from tinydf_runtime.models.seal import check_seal
+from tinydf_runtime.models.spec import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,8 @@ def build_plan(
         ModelFileError: This version of TensorRT cannot read the model.
         UnavailableError: The plan cannot be built here.
     """
-    if not 1 <= options.usual_batch <= options.max_batch:
-        raise UsageError(
-            f"batch: found {options.usual_batch} usual and {options.max_batch} at most, expected 1 or more and no more "
-            "usual than at most."
-        )
+    if options.max_batch < 1:
+        raise UsageError(f"batch: found {options.max_batch} at most, expected 1 or more.")
     log = TensorRTLog()
     try:
         builder = tensorrt.Builder(log)
@@ -115,7 +112,7 @@ def _configure(
             config.set_flag(flag.INT8)
     if options.version_compatible:
         config.set_flag(flag.VERSION_COMPATIBLE)
-    smallest, usual = 1, options.usual_batch
+    smallest = usual = 1
     if options.dla_core is not None:
         if options.dla_core not in range(builder.num_DLA_cores):
             raise UsageError(

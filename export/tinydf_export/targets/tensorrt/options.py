@@ -1,4 +1,4 @@
-"""What can be asked of a TensorRT plan; read also where TensorRT is not installed."""
+"""Options of a TensorRT plan; importable without TensorRT."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ class PlanOptions:
     """What to build.
 
     Attributes:
-        max_batch: Crops computed at once at most; the engine splits larger batches.
-        usual_batch: Crops that the plan is tuned for.
+        max_batch: Crops computed at once at most; the engine splits larger batches. The plan is tuned for one crop.
         dla_core: Deep learning accelerator to build for, None for the GPU. Its plans take ``max_batch`` crops, always.
         version_compatible: Puts a runtime into the plan, so that later versions of TensorRT load it too.
         timing_cache: File that keeps what kernels cost from one build to the next, so that these take seconds and
@@ -20,7 +19,6 @@ class PlanOptions:
     """
 
     max_batch: int = 16
-    usual_batch: int = 1
     dla_core: int | None = None
     version_compatible: bool = False
     timing_cache: Path | None = None

@@ -1,0 +1,58 @@
+"""What a target's file offers: the one protocol that ``runner.run`` calls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from onnx import ModelProto
+
+from tinydf_export.job import ExportJob
+from tinydf_export.proof.parity import Scorer
+from tinydf_runtime.models.spec import ModelSpec
+
+
+class Trial(Scorer, Protocol):
+    """A model opened for its proof."""
+
+    @property
+    def name(self) -> str:
+        """The library that computes."""
+
+
+class Draft(Protocol):
+    """A network in a target's format, in memory: everything but the proof in its metadata."""
+
+    def open(self, spec: ModelSpec, folder: Path) -> Trial:
+        """Opens it as the target's engine computes it, or an interpreter where the engine is missing.
+
+        Args:
+            spec: Metadata without the proof.
+            folder: Empty, for engines that only open files; kept until the proof is done.
+        """
+
+    def publish(self, spec: ModelSpec, out: Path) -> int:
+        """Writes it, whole or not at all, and returns the size of all its files in bytes.
+
+        Args:
+            spec: Metadata with the proof.
+            out: File or folder to write.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+
+
+class TargetModule(Protocol):
+    """A file of ``targets``. Its functions are called in this order."""
+
+    def quantise(self, job: ExportJob) -> ModelProto:
+        """Returns the job's graph in its precision, as the target's engines take it; the job's graph stays as it is."""
+
+    def write(self, graph: ModelProto, job: ExportJob) -> Draft:
+        """Converts the graph into the target's format.
+
+        Args:
+            graph: What ``quantise`` returned.
+            job: For golden crops, options of the request and the like.
+        """
