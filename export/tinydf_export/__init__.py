@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tinydf_runtime.errors import needs
+from tinydf_runtime import errors
 
 if TYPE_CHECKING:
     from tinydf_export.request import ExportedModel, ExportRequest
@@ -21,5 +21,5 @@ def __getattr__(name: str) -> object:
     """Loads a public name's module when it is first used: exporting needs PyTorch, building a plan does not."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with needs("export"):
+    with errors.needs("export"):
         return getattr(import_module(f"tinydf_export.{_MODULES[name]}"), name)
