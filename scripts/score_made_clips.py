@@ -27,10 +27,11 @@ from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.file_frames import FileFrames
 from tinydf_runtime.io.own_frames import OwnFrames
 from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
-from tinydf_runtime.steps import Limits, Watch, watch_image, watch_video
+from tinydf_runtime.steps import FrameStep
 from tinydf_runtime.types import FaceQuality, FaceScore
 from tinydf_runtime.verdict.evidence import to_logit, to_logits
 from tinydf_runtime.verdict.recheck import reencode_crop
+from tinydf_runtime.watch import Limits, Watch, watch_image, watch_video
 
 SAMPLE_FPS = 5.0
 SECONDS, LONG_SECONDS = 4.0, 16.0
@@ -92,10 +93,10 @@ def main(
                 clip = make_clip(
                     photo, place, forge if kind == "forged" else None, LONG_SECONDS if kind == "long" else 4
                 )
-                watch = Watch(engine, finder)
+                watch = Watch(FrameStep(engine, finder))
                 watch_video(OwnFrames(clip, None, SAMPLE_FPS), watch, None, Limits())
                 scored.add(split, kind, person, watch)
-            watch = Watch(engine, finder)
+            watch = Watch(FrameStep(engine, finder, tracks=False))
             with FileFrames(str(photo.path), None, "image") as pictures:
                 watch_image(pictures, watch, Limits())
             scored.add(split, "picture", person, watch)
@@ -128,7 +129,7 @@ def _shift(watch: Watch) -> float:
     if not pictures:
         return 0.0
     before = [to_logit(picture.record.fake_probability) for picture in pictures]
-    return float((_logits(watch.engine, [reencode_crop(picture.crop) for picture in pictures]) - before).mean())
+    return float((_logits(watch.step.engine, [reencode_crop(picture.crop) for picture in pictures]) - before).mean())
 
 
 def _logits(engine: Engine, crops: list[NDArray[np.uint8]]) -> NDArray[np.float64]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tinydf_runtime.render.html.page import write_html
     from tinydf_runtime.render.report import write_csv, write_json
     from tinydf_runtime.results import Gap, InputReport, Report, TrackReport
-    from tinydf_runtime.steps import Detector, Limits, Progress
+    from tinydf_runtime.steps import Detector
     from tinydf_runtime.types import (
         Face,
         FacePicture,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Segment,
         Verdict,
     )
+    from tinydf_runtime.watch import Limits, Progress
 
     __version__: str
 
@@ -62,7 +63,7 @@ _HOMES = {
     "Gap": "results",
     "Image": "types",
     "InputReport": "results",
-    "Limits": "steps",
+    "Limits": "watch",
     "LiveStream": "live.stream",
     "MissingExtraError": "errors",
     "ModelFileError": "errors",
@@ -70,7 +71,7 @@ _HOMES = {
     "Moment": "types",
     "OutputError": "errors",
     "OutsideImageError": "errors",
-    "Progress": "steps",
+    "Progress": "watch",
     "Report": "results",
     "ScoredFace": "types",
     "Scores": "types",

@@ -32,9 +32,10 @@ from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.results import DetectorInfo, InputReport, Report, Status, ToolInfo
 from tinydf_runtime.scoring import score_boxes
-from tinydf_runtime.steps import Detector, Limits, Progress, Watch, watch_image, watch_video
+from tinydf_runtime.steps import Detector, FrameStep
 from tinydf_runtime.types import Face, Frame, Image, Scores
 from tinydf_runtime.verdict.summary import summarize, summarize_unreadable
+from tinydf_runtime.watch import Limits, Progress, Watch, watch_image, watch_video
 
 if TYPE_CHECKING:
     from tinydf_runtime.engines.networks import Networks
@@ -158,7 +159,7 @@ class Analyzer:
             frames = decode(as_plain(source), kind, self._sample_fps, self._sandbox)
             stack.enter_context(frames)
             networks = self._networks()
-            watch = Watch(networks.engine, networks.detector, self._keep_maps)
+            watch = self._new_watch(networks, tracks=kind != "image")
             message: str | None = None
             status: Status = "unreadable"
             try:
@@ -196,7 +197,7 @@ class Analyzer:
             UsageError: ``frames`` gives something else, times do not rise, or plain pictures come without ``fps``.
         """
         networks = self._networks()
-        watch = Watch(networks.engine, networks.detector, self._keep_maps)
+        watch = self._new_watch(networks)
         started = time.perf_counter()
         try:
             reader = OwnFrames(frames, fps, self._sample_fps)
@@ -233,7 +234,7 @@ class Analyzer:
         networks = self._networks()
         return LiveStream(
             as_plain(source),
-            Watch(networks.engine, networks.detector, self._keep_maps),
+            self._new_watch(networks),
             LiveSettings(self._sample_fps, self._threshold_of(networks), limits or Limits(), max_latency_s, give_up_s),
         )
 
@@ -289,6 +290,10 @@ class Analyzer:
     def spec(self) -> ModelSpec:
         """What the classifier's file says about itself."""
         return self._networks().engine.spec
+
+    def _new_watch(self, networks: Networks, tracks: bool = True) -> Watch:
+        """Returns what remembers one input; see ``FrameStep`` for ``tracks``."""
+        return Watch(FrameStep(networks.engine, networks.detector, tracks), self._keep_maps)
 
     def _threshold_of(self, networks: Networks) -> float:
         """Returns the threshold given, or measured at the share of false positives given, else the model's."""

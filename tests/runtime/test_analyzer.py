@@ -23,9 +23,9 @@ from tinydf_runtime.io.input import kind_of
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.render.report import SCHEMA_FILE
 from tinydf_runtime.results import Report
-from tinydf_runtime.steps import BATCH, Limits
 from tinydf_runtime.types import Face, Image, Scores
 from tinydf_runtime.verdict.rules import MINIMUM_FACES
+from tinydf_runtime.watch import BATCH, Limits
 
 VideoWriter = Callable[..., Path]
 

@@ -15,7 +15,7 @@ from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.live.jsonl import moment_line, print_line
 from tinydf_runtime.render.window import LiveWindow
 from tinydf_runtime.results import InputReport
-from tinydf_runtime.steps import Limits
+from tinydf_runtime.watch import Limits
 
 
 def follow_stream(source: str, analyzer: Analyzer, limits: Limits, wishes: LiveWishes, silent: bool) -> InputReport:

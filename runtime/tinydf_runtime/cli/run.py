@@ -29,7 +29,7 @@ from tinydf_runtime.render.plain_text import printable
 from tinydf_runtime.render.report import EVIDENCE_NOTE
 from tinydf_runtime.results import InputReport
 from tinydf_runtime.sandbox.client import start_early
-from tinydf_runtime.steps import Limits
+from tinydf_runtime.watch import Limits
 
 NAME = "tinydf-run"
 

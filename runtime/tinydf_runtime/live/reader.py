@@ -13,8 +13,8 @@ from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.video import VideoInfo, VideoReader
 from tinydf_runtime.live.reconnect import GIVE_UP_S, keep_connected
 from tinydf_runtime.results import Gap, GapReason
-from tinydf_runtime.steps import Limits
 from tinydf_runtime.types import Frame
+from tinydf_runtime.watch import Limits
 
 MAXIMUM_GAPS = 1000
 """A bad line breaks off for days; the shortest gaps are forgotten first."""

@@ -8,22 +8,18 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 import cv2
-import numpy as np
 
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError
 from tinydf_runtime.faces.scores import FaceScores
-from tinydf_runtime.faces.tracker import FaceTracker
 from tinydf_runtime.io.address import mask_credentials, stream_address
 from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.live.memory import StreamMemory
 from tinydf_runtime.live.reader import StreamReader
 from tinydf_runtime.live.reconnect import GIVE_UP_S
 from tinydf_runtime.results import InputReport, Kind
-from tinydf_runtime.scoring import crop_tracked, score_crops
-from tinydf_runtime.steps import Limits, Watch
 from tinydf_runtime.types import Frame, Moment, ScoredFace
-from tinydf_runtime.verdict.exemplars import shrink_frame
 from tinydf_runtime.verdict.summary import rule_of, summarize, summarize_unreadable
+from tinydf_runtime.watch import Limits, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +57,6 @@ class LiveStream(Iterator[Moment]):
         """
         self._source, self._watch, self._settings = source, watch, settings
         self._memory = StreamMemory(rule_of(watch, settings.threshold, "stream"))
-        self._tracker = FaceTracker()
-        self._first_track = 0
-        self._last_track = 0
-        self._size: tuple[int, ...] = ()
         self._reader: StreamReader | VideoReader | None = None
         self._late = 0
         self._message: str | None = None
@@ -158,35 +150,16 @@ class LiveStream(Iterator[Moment]):
         return StreamReader(self._source, settings.sample_fps, settings.limits, settings.give_up_s)
 
     def _moment(self, frame: Frame) -> Moment:
-        """Finds, follows and scores the faces of one frame, all in one batch."""
-        watch = self._watch
-        if self._size not in ((), frame.image.shape):
-            # Where a face was means nothing in a picture of another size.
-            self._tracker, self._first_track = FaceTracker(), self._last_track
-        self._size = frame.image.shape
-        started_s = time.perf_counter()
-        tracked = self._tracker.update(frame, watch.detector.detect(frame.image))
-        tracked = [(self._first_track + track, face) for track, face in tracked]
-        found_s = time.perf_counter()
-        faces = dict(tracked)
+        """Takes one frame through the same steps as a file's, its faces scored in one batch."""
+        found = self._watch.step.find(frame)
+        self._watch.count(found)
         scored: list[ScoredFace] = []
-        cropped = crop_tracked(frame, tracked, watch.engine)
-        if cropped:
-            scores = score_crops(watch.engine, np.stack([crop for _, _, crop in cropped]))
-            maps = np.rint(scores.forgery_map * 255).clip(0, 255).astype(np.uint8)
-            small = shrink_frame(frame.image)
-            for i, (track, record, crop) in enumerate(cropped):
-                probability = round(min(max(float(scores.fake_probability[i]), 0.0), 1.0), 6)
-                record = replace(record, fake_probability=probability)
-                watch.album.offer(track, record, crop, maps[i], small)
+        if found.crops:
+            records, maps = self._watch.score([(*cropped, found.frame) for cropped in found.crops])
+            for (track, *_), record, forgery_map in zip(found.crops, records, maps, strict=True):
                 verdict = self._memory.add(track, record)
-                scored.append(ScoredFace(track, faces[track], probability, scores.forgery_map[i], verdict))
+                scored.append(ScoredFace(track, found.faces[track], record.fake_probability, forgery_map, verdict))
         self._memory.tidy(frame.time_s)
-        self._last_track = max([self._last_track, *faces])
-        watch.frames_scored += 1
-        watch.last_s = frame.time_s
-        watch.detect_s += found_s - started_s
-        watch.classify_s += time.perf_counter() - found_s
         reader = self._reader
         if not isinstance(reader, StreamReader) or not reader.live:
             return Moment(frame, tuple(scored))

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tinydf_runtime.results import InputReport, Kind, Status, Timing, TrackReport
-from tinydf_runtime.steps import Watch
 from tinydf_runtime.types import FaceScore, Reason, Segment, Verdict
 from tinydf_runtime.verdict.aggregate import count_people, judge_input, judge_tracks, severity
 from tinydf_runtime.verdict.caveats import doubt_quality, weigh_caveats
 from tinydf_runtime.verdict.recheck import is_unstable, pictures_behind
 from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule
+from tinydf_runtime.watch import Watch
 
 RECHECKED_TRACKS = 2
 """Tracks whose crops are encoded and scored once more at most, a batch each."""
@@ -65,7 +65,7 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
         timing=Timing(*(round(t, 3) for t in (total_s, watch.decode_s, watch.detect_s, watch.classify_s))),
         pictures=watch.album.finest(),
         adjustments=watch.adjustments,
-        smallest_face_px=watch.smallest_face_px,
+        smallest_face_px=watch.step.smallest_face_px,
         interval=None if deciding is None else deciding.interval,
         rarity=None if deciding is None else deciding.rarity,
         deciding_track=None if deciding is None else deciding.track,
@@ -82,12 +82,12 @@ def rule_of(watch: Watch, threshold: float, kind: Kind) -> DecisionRule:
         threshold: Probability below which a person is real.
         kind: In a picture one face is enough for a verdict.
     """
-    spec, picture = watch.engine.spec, kind == "image"
+    spec, picture = watch.step.engine.spec, kind == "image"
     return DecisionRule(
         threshold,
         spec.threshold,
         spec.real_pictures if picture else spec.real_people,
-        getattr(watch.detector, "certain_score", 0.0),
+        getattr(watch.step.detector, "certain_score", 0.0),
         1 if picture else MINIMUM_FACES,
     )
 
@@ -170,7 +170,7 @@ def _recheck(verdicts: Sequence[Verdict], segments: Sequence[Segment], watch: Wa
             break
         asked.add(worst.track)
         pictures = pictures_behind(worst.track, watch.album.pictures(worst.track), segments)
-        if not is_unstable(worst.fake_probability, threshold, pictures, watch.engine):
+        if not is_unstable(worst.fake_probability, threshold, pictures, watch.step.engine):
             break
         reasons: tuple[Reason, ...] = (*worst.reasons, "unstable_under_compression")
         checked[worst.track] = replace(worst, label="inconclusive", reasons=reasons)

@@ -17,8 +17,8 @@ from tinydf_runtime.io.video import VideoInfo
 from tinydf_runtime.live import reader as stream_reader
 from tinydf_runtime.live.reader import StreamReader
 from tinydf_runtime.results import Gap
-from tinydf_runtime.steps import Limits
 from tinydf_runtime.types import Frame, Image
+from tinydf_runtime.watch import Limits
 
 Serve = Callable[..., Any]
 

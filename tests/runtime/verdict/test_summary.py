@@ -10,9 +10,10 @@ from tinydf_runtime.faces.scores import FaceScores
 from tinydf_runtime.io.video import VideoInfo
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.results import InputReport
-from tinydf_runtime.steps import Watch
+from tinydf_runtime.steps import FrameStep
 from tinydf_runtime.types import Face, FaceScore, Image, Scores
 from tinydf_runtime.verdict.summary import RECHECKED_TRACKS, summarize
+from tinydf_runtime.watch import Watch
 
 
 class AgainEngine:
@@ -37,7 +38,7 @@ class NoDetector:
 
 
 def report_on(engine: AgainEngine, probabilities: dict[int, float]) -> InputReport:
-    watch = Watch(engine, NoDetector())
+    watch = Watch(FrameStep(engine, NoDetector()))
     watch.info = VideoInfo(640, 480, 25.0, 6.0, 0, 150)
     for track, probability in probabilities.items():
         for index in range(30):

@@ -1,0 +1,230 @@
+"""Frames of one input -> what was seen of it: scores by track. A compact record per face stays; frames and crops go."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydf_runtime.faces.scores import FaceScores
+from tinydf_runtime.io.ahead import Ahead
+from tinydf_runtime.io.file_frames import FileFrames
+from tinydf_runtime.io.video import VideoInfo
+from tinydf_runtime.results import Adjustment, Status
+from tinydf_runtime.sandbox.client import ChildFrames
+from tinydf_runtime.steps import FoundFaces, FrameStep
+from tinydf_runtime.types import FaceScore, Frame, Image, Reason, SmallFrame
+from tinydf_runtime.verdict.exemplars import FaceAlbum
+
+BATCH = 4
+"""Crops scored at once. Eight take as long each on a CPU, and 60 MB more."""
+FRAMES_AHEAD = 2 * BATCH
+"""Frames whose faces are found and wait to be scored: as crops, some 150 KB a face."""
+
+Progress = Callable[[float, float | None], None]
+"""Called with the seconds of the input done, and its length where known."""
+
+
+class FrameSource(Protocol):
+    """What gives the frames of an input in order; see ``VideoReader``. The facts are known once there was a frame."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """What the input says about itself."""
+
+    @property
+    def frames_decoded(self) -> int:
+        """Frames decoded so far."""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the input had promised more."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yields the sampled frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When to stop before an input ends.
+
+    Attributes:
+        max_seconds: Wall clock for one input, None for as long as it takes.
+        stop: Set from another thread or a signal handler to end at the next frame; what was seen until then counts.
+    """
+
+    max_seconds: float | None = None
+    stop: threading.Event | None = None
+
+
+@dataclass(slots=True)
+class Watch:
+    """What was seen of one input.
+
+    Attributes:
+        step: What its frames go through.
+        keep_maps: Keep each face's forgery map in its record.
+        info: What the input says about itself.
+        status: "ok", or why it was not seen to its end.
+        interrupted: Whether it was stopped from outside.
+        scores: Track id -> its faces in order of time.
+        adjustments: See ``VideoReader``.
+        caveats: See ``VideoReader``.
+        album: The few crops that are kept.
+    """
+
+    step: FrameStep
+    keep_maps: bool = False
+    info: VideoInfo | None = None
+    status: Status = "ok"
+    interrupted: bool = False
+    frames_decoded: int = 0
+    frames_scored: int = 0
+    last_s: float = 0.0
+    decode_s: float = 0.0
+    detect_s: float = 0.0
+    classify_s: float = 0.0
+    adjustments: tuple[Adjustment, ...] = ()
+    caveats: tuple[Reason, ...] = ()
+    scores: dict[int, FaceScores] = field(default_factory=dict)
+    album: FaceAlbum = field(default_factory=FaceAlbum)
+    _waiting: list[tuple[int, FaceScore, Image, SmallFrame | None]] = field(default_factory=list)
+
+    def count(self, found: FoundFaces) -> None:
+        """Counts a frame and the time that its faces took to be found."""
+        self.frames_scored += 1
+        self.last_s = found.time_s
+        self.detect_s += found.detect_s
+        self.classify_s += found.crop_s
+
+    def take(self, found: FoundFaces) -> None:
+        """Takes the faces of a frame, and scores when a batch is full."""
+        self.count(found)
+        self._waiting += [(*cropped, found.frame) for cropped in found.crops]
+        while len(self._waiting) >= BATCH:
+            self._score_waiting(BATCH)
+
+    def finish(self) -> None:
+        """Scores the crops that still wait."""
+        if self._waiting:
+            self._score_waiting(len(self._waiting))
+
+    def score(
+        self, faces: list[tuple[int, FaceScore, Image, SmallFrame | None]]
+    ) -> tuple[list[FaceScore], NDArray[np.float32]]:
+        """Scores faces in one batch, and keeps the crops that are worth showing; see ``FrameStep.score``."""
+        started = time.perf_counter()
+        records, maps = self.step.score([(record, crop) for _, record, crop, _ in faces])
+        small_maps = np.rint(maps * 255).clip(0, 255).astype(np.uint8)
+        if self.keep_maps:
+            records = [replace(r, forgery_map=m.copy()) for r, m in zip(records, small_maps, strict=True)]
+        for (track, _, crop, frame), record, forgery_map in zip(faces, records, small_maps, strict=True):
+            self.album.offer(track, record, crop, forgery_map, frame)
+        self.classify_s += time.perf_counter() - started
+        return records, maps
+
+    def _score_waiting(self, count: int) -> None:
+        """Scores the crops that have waited longest."""
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        records, _ = self.score(batch)
+        for (track, *_), record in zip(batch, records, strict=True):
+            self.scores.setdefault(track, FaceScores()).append(record)
+
+
+def watch_video(
+    frames: FrameSource, watch: Watch, progress: Progress | None, limits: Limits, *, overlap: bool = True
+) -> None:
+    """Shows the sampled frames of a video to ``watch``, to the end or to a limit. Progress and limits: in this thread.
+
+    Args:
+        frames: Where they come from, entered. The user's own are taken and looked at in this thread, one by one.
+        watch: What remembers them.
+        progress: Called after each sampled frame.
+        limits: When to stop early.
+        overlap: Find faces in a thread of its own while others are scored. The result is the same either way.
+
+    Raises:
+        UnreadableInputError: No frame of the file can be read.
+    """
+    deadline = None if limits.max_seconds is None else time.monotonic() + limits.max_seconds
+    stopped_at: int | None = None
+    with ExitStack() as stack:
+        all_found = _find_all(iter(frames), watch)
+        overlap = overlap and isinstance(frames, FileFrames | ChildFrames)
+        if isinstance(frames, ChildFrames):
+            frames.bound(deadline, limits.stop)
+        ahead = stack.enter_context(Ahead(all_found, FRAMES_AHEAD, "tinydf-find")) if overlap else all_found
+        for found in ahead:
+            watch.take(found)
+            if progress:
+                progress(found.time_s, frames.info.duration_s)
+            if deadline is not None and time.monotonic() >= deadline:
+                watch.status = "timeout"
+            elif limits.stop is not None and limits.stop.is_set():
+                watch.interrupted = True
+            else:
+                continue
+            stopped_at = found.index
+            break
+    watch.finish()
+    watch.info = frames.info
+    # What was decoded ahead of a stop was not seen.
+    watch.frames_decoded = frames.frames_decoded if stopped_at is None else stopped_at + 1
+    _note_facts(frames, watch)
+    if stopped_at is None and frames.truncated:
+        watch.status = "truncated"
+
+
+def watch_image(frames: FrameSource, watch: Watch, limits: Limits) -> None:
+    """Shows the pictures of one image file to ``watch``: most hold a single one.
+
+    Args:
+        frames: Where they come from, entered.
+        watch: What remembers them.
+        limits: When to stop waiting for them.
+
+    Raises:
+        UnreadableInputError: None can be decoded.
+    """
+    if isinstance(frames, ChildFrames):
+        frames.bound(None if limits.max_seconds is None else time.monotonic() + limits.max_seconds, limits.stop)
+    for frame in frames:
+        watch.take(watch.step.find(frame))
+        # Else it would stay in memory while the next one is waited for.
+        del frame
+    watch.finish()
+    watch.info = frames.info
+    watch.frames_decoded = frames.frames_decoded
+    _note_facts(frames, watch)
+    if frames.truncated:
+        watch.status = "truncated"
+
+
+def _note_facts(frames: FrameSource, watch: Watch) -> None:
+    """Notes what a decoder tells beside the pictures."""
+    if isinstance(frames, FileFrames | ChildFrames):
+        watch.decode_s = frames.decode_s
+        watch.adjustments = frames.adjustments
+        watch.caveats = frames.caveats
+    if isinstance(frames, ChildFrames) and frames.timed_out:
+        watch.status = "timeout"
+
+
+def _find_all(frames: Iterator[Frame], watch: Watch) -> Generator[FoundFaces, None, None]:
+    """Yields what is found in each frame, and counts the time that waiting for frames takes."""
+    while True:
+        started = time.perf_counter()
+        frame = next(frames, None)
+        watch.decode_s += time.perf_counter() - started
+        if frame is None:
+            return
+        found = watch.step.find(frame)
+        # Else it would stay in memory while the next one is waited for.
+        del frame
+        yield found
