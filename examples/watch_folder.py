@@ -1,10 +1,13 @@
-"""Judges each video that comes into a folder and writes its report beside it: python examples/watch_folder.py FOLDER"""
+"""Judges each video that comes into a folder: python examples/watch_folder.py FOLDER
+
+Beside clip.mp4 it writes clip.mp4.html, a page with all the evidence, and clip.mp4.json, the report for programs.
+"""
 
 import sys
 import time
 from pathlib import Path
 
-from tinydf_runtime import Analyzer, TinyDFError, write_json
+from tinydf_runtime import Analyzer, TinyDFError, write_html, write_json
 
 ENDINGS = {".mp4", ".mov", ".mkv", ".webm", ".avi"}
 POLL_S = 2.0
@@ -14,7 +17,7 @@ Stamp = tuple[int, int]
 
 
 def look(folder: Path, analyzer: Analyzer, seen: dict[Path, Stamp], done: dict[Path, Stamp]) -> dict[Path, Stamp]:
-    """Judges the videos that stayed as they were since the last look and returns how all of them look now.
+    """Judges the videos that have not changed since the last look, and returns size and time of all of them.
 
     A copy that stands still for a while is judged as far as it goes, and again when it has grown.
     """
@@ -30,7 +33,8 @@ def look(folder: Path, analyzer: Analyzer, seen: dict[Path, Stamp], done: dict[P
         try:
             report = analyzer.analyze(path)
             if path.exists():
-                write_json(report, out)
+                write_html(report, path.with_name(f"{path.name}.html"))
+                write_json(report, out)  # last: it tells a later start that this video is done
                 print(f"{path.name}: {report.inputs[0].verdict} ({report.inputs[0].status})", flush=True)
         except TinyDFError as error:
             print(error, file=sys.stderr)

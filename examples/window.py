@@ -9,7 +9,8 @@ import cv2
 
 from tinydf_runtime import Analyzer, Image, Limits, Moment, TinyDFError
 
-COLOURS = {"real": (60, 170, 60), "fake": (40, 40, 220), "inconclusive": (150, 150, 150)}
+COLOURS = {"real": (200, 120, 31), "inconclusive": (0, 138, 192), "fake": (15, 72, 217)}
+"""Blue, amber and vermilion, BGR: those of the report page and of drawn videos."""
 REFRESH_MS = 30
 WIDTH_PX = 960
 

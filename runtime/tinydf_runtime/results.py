@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import datetime, timezone
+from html import escape
 from typing import Any, Literal, TypeAlias
 
 from tinydf_runtime.types import FacePicture, FaceScore, Label, Rarity, Reason, Segment, WholeFrame
@@ -17,6 +19,7 @@ Status: TypeAlias = Literal["ok", "truncated", "no_face", "unreadable", "timeout
 InputVerdict: TypeAlias = Literal["real", "fake", "inconclusive", "no_face", "error"]
 
 REPORT_SCHEMA = "tinydf.report/1"
+NOTEBOOK_HEIGHT_PX = 720
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,14 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Returns the report as lists, dicts, strings and numbers, keys in the order of the schema."""
         return {"schema": REPORT_SCHEMA, **_to_plain(self)}
+
+    def _repr_html_(self) -> str:
+        """Returns the report's page in a frame of its own, as notebooks show it."""
+        from tinydf_runtime.render.html.page import render_page
+
+        page = render_page(self, None, datetime.now(timezone.utc))
+        style = f"width:100%;height:{NOTEBOOK_HEIGHT_PX}px;border:0"
+        return f'<iframe srcdoc="{escape(page)}" sandbox style="{style}"></iframe>'
 
 
 def _to_plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import os
@@ -191,6 +192,9 @@ def test_a_folder_is_watched(clip: Path, tmp_path: Path, capsys: pytest.CaptureF
         seen = look(folder, analyzer, look(folder, analyzer, seen, done), done)
         assert verdicts() == {"bad.mp4.json": "real", "copying.mp4.json": "real"}
     assert (folder / "copying.mp4").read_bytes() == content
+    for name in ("bad.mp4", "copying.mp4"):
+        page = (folder / f"{name}.html").read_text(encoding="utf-8")
+        assert page.startswith("<!doctype html>") and name in page and "Looks real" in page
 
 
 def test_a_folder_that_cannot_be_written_to_does_not_end_the_watch(
@@ -209,7 +213,7 @@ def test_the_notebook_runs_from_top_to_bottom(
     clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(clip.parent)
-    shown: list[bytes] = []
+    shown: list[Any] = []
     display = ModuleType("IPython.display")
     display.Image = lambda data: data  # type: ignore[attr-defined]
     display.display = shown.append  # type: ignore[attr-defined]
@@ -217,10 +221,24 @@ def test_the_notebook_runs_from_top_to_bottom(
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     names: dict[str, Any] = {}
     for cell in notebook_cells():
-        exec("".join(cell["source"]), names)
+        show_as_a_notebook_does("".join(cell["source"]), names, shown)
     assert "person 1: real" in capsys.readouterr().out
-    assert shown[0].startswith(b"\x89PNG")
+    page, picture = shown
+    assert page.startswith("<iframe srcdoc=") and "Looks real" in page and clip.name in page
+    assert picture.startswith(b"\x89PNG")
     assert names["own"].tracks == names["found"].tracks
+
+
+def show_as_a_notebook_does(source: str, names: dict[str, Any], shown: list[Any]) -> None:
+    """Runs a cell; an expression at its end is shown as HTML where it has such a form."""
+    *body, last = ast.parse(source).body
+    if not isinstance(last, ast.Expr):
+        exec(source, names)
+        return
+    exec(compile(ast.Module(body, []), "cell", "exec"), names)
+    value = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+    if hasattr(value, "_repr_html_"):
+        shown.append(value._repr_html_())
 
 
 def test_the_notebook_is_well_formed_and_holds_no_output() -> None:
