@@ -134,8 +134,8 @@ def page_of(rows: list[str], import_cost_ms: float, turns: int) -> str:
             f"`scripts/bench_run.py` on {cpu_name()}, {len(os.sched_getaffinity(0))} cores; medians of {turns} turns. "
             f"OpenCV {version('opencv-python-headless')}, ONNX Runtime {version('onnxruntime')}.",
             "",
-            "Each figure is a whole process, the start of Python and the end of the report included. Decoding alone is "
-            "`while capture.read()` with OpenCV. The usual pipeline is OpenCV, YuNet or a like detector at 640 pixels, "
+            "Each figure is a whole process, from the start of Python to the finished report. Decoding alone is "
+            "`while capture.read()` with OpenCV. The usual pipeline is OpenCV, a detector like YuNet at 640 pixels, "
             "and a network as large as EfficientNet-B4 in PyTorch, for 5 frames a second.",
             "",
             f"| {' | '.join(heads)} |",

@@ -115,11 +115,12 @@ def page_of(findings: list[Finding], clips: int) -> str:
     """Returns the table with what it was measured on."""
     every = [finding for finding in findings if finding.rate is None]
     lines = [
-        "# What fewer frames a second cost",
+        "# Frames a second",
         "",
-        f"{len(every)} clips of {SECONDS} s at {FPS} frames a second, made from photos: {clips} real, {clips} forged, "
-        f"{clips} forged from some moment on; through H.264. `scripts/choose_sample_fps.py` makes and judges them.",
-        "`--sample-fps all` is what the others are compared with; segments by the overlap of their seconds.",
+        f"{len(every)} clips of {SECONDS} s at {FPS} frames a second, made from photos and coded as H.264: {clips} "
+        f"real, {clips} fake, {clips} fake from some moment on. `scripts/choose_sample_fps.py` makes and judges them. "
+        "Each row is",
+        "compared with `--sample-fps all`, segments by how much of their time overlaps.",
         "",
         "| frames a second | same verdict | opposite verdict | right | wrong | inconclusive | mean difference of "
         "probability | same segments | work |",

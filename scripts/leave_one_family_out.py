@@ -55,11 +55,11 @@ def main(data: Path, pairs: int, validation_pairs: int, epochs: int, out: Path |
 def describe(table: dict[str, dict[str, float]], pairs: int, validation_pairs: int, epochs: int) -> str:
     """Returns the page: a row for each family that was left out, its own figure in bold."""
     lines = [
-        "# Leave one family out",
+        "# Leave one forgery type out",
         "",
-        "Area under the ROC curve of the residual part alone, on forgeries made by code from the validation photos,",
-        f"{validation_pairs} pairs a family. Each row is a network that trained without one family, {epochs} passes",
-        f"over {pairs * (len(SHARES) - 1)} pairs in every row; in bold, the family that it never saw. Written by",
+        "AUC of the noise branch alone on synthetic forgeries of validation people's photos,",
+        f"{validation_pairs} pairs per type. Each row is a network that trained without one type: {epochs} passes over",
+        f"{pairs * (len(SHARES) - 1)} pairs in every row. In bold, the type that it never saw. Written by",
         f"`python scripts/leave_one_family_out.py --data FACES --pairs {pairs} --validation-pairs {validation_pairs} "
         f"--epochs {epochs} --out docs/leave_one_family_out.md`.",
         "",
