@@ -1,7 +1,8 @@
-"""docs/real_clips.json -> what the classifier's card and the README say about real deepfakes.
+"""docs/real_clips.json -> what the classifier's card says about real deepfakes.
 
 Run: python scripts/write_real_clips.py, after ``tinydf-evaluate MODEL --data SET --real-clips docs/real_clips.json`` or
-with another checkpoint shipped. A checkpoint that is not in the file gets the sentence that nobody measured it.
+with another checkpoint shipped. A checkpoint that is not in the file gets the sentence that nobody measured it. Then
+``write_figures.py`` brings README and docs up to date.
 """
 
 from __future__ import annotations
@@ -19,9 +20,7 @@ from tinydf_runtime.render.html.model_card import REAL_DEEPFAKES
 
 ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "docs" / "real_clips.json"
-README = ROOT / "README.md"
 CARD = DEFAULT_MODEL.with_suffix(".md")
-BEGIN, END = "<!-- real deepfakes, by scripts/write_real_clips.py -->", "<!-- end -->"
 
 
 def card_section(checkpoint_sha256: str) -> str:
@@ -40,12 +39,10 @@ def replaced(text: str, begin: str, end: str, body: str, name: str) -> str:
 
 @click.command()
 def main() -> None:
-    """Writes both."""
+    """Writes the card's section."""
     body = card_section(sha256_of(DEFAULT_PATH))
     card = replaced(CARD.read_text(encoding="utf-8"), f"## {REAL_DEEPFAKES}", "## Figures", body, CARD.name)
-    readme = replaced(README.read_text(encoding="utf-8"), BEGIN, END, body, README.name)
     write_atomically(CARD, card.encode())
-    write_atomically(README, readme.encode())
     click.echo(body)
 
 

@@ -20,8 +20,8 @@ from tinydf_runtime.models.embedded import DEFAULT_MODEL
 from tinydf_runtime.types import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-OTHERS = {"python3", "jq", "torchrun", ".", "sudo", "apt", "apt-get", "git", "cd"}
+DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+OTHERS = {"python3", "bash", "ruff", "mypy", "pre-commit", "jq", "torchrun", ".", "sudo", "apt", "apt-get", "git", "cd"}
 """Programs that are not ours."""
 MODELS = ("tinydf.onnx", "tinydf-int8.onnx", "mine.onnx", "A.onnx", "fp16.onnx", "int8.onnx")
 """Names that the documents give to ONNX files."""
@@ -146,6 +146,7 @@ def test_a_command_that_needs_more_is_understood(
     line: Line, desk: Path, scripts: dict[str, tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(desk)
+    monkeypatch.syspath_prepend(ROOT / "scripts")  # scripts import each other
     arguments = list(line.words[2:] if line.words[0] == "python" else line.words[1:])
     command = click_command(line, scripts)
     try:

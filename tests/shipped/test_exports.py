@@ -1,4 +1,4 @@
-"""The shipped checkpoint in 8 bit for every target, as the README exports it; one changed bit in any file is seen."""
+"""The shipped checkpoint in 8 bit for every target, as the manual exports it; one changed bit in any file is seen."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from tinydf_export.targets.table import TARGETS  # noqa: E402
 from tinydf_runtime.errors import ModelFileError  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+MANUAL = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
 Runner = Callable[[list[str], Path], "subprocess.CompletedProcess[str]"]
 
 
-def readme_exports() -> dict[str, list[str]]:
-    """Returns the arguments by which the README exports the shipped checkpoint in 8 bit, by target."""
-    lines = re.findall(r"^tinydf-export (--target (\w+) --int8 --out \S+)", README, re.M)
+def documented_exports() -> dict[str, list[str]]:
+    """Returns the arguments by which the manual exports the shipped checkpoint in 8 bit, by target."""
+    lines = re.findall(r"^tinydf-export (--target (\w+) --int8 --out \S+)", MANUAL, re.M)
     return {target: line.split() for line, target in lines}
 
 
-EXPORTS = readme_exports() | {"web": ["--target", "web", "--int8", "--out", "page"]}
+EXPORTS = documented_exports() | {"web": ["--target", "web", "--int8", "--out", "page"]}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def models(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.suffix in (".onnx", ".xml", ".plan", ".mlpackage"))
 
 
-def test_the_readme_exports_to_every_target() -> None:
+def test_the_manual_exports_to_every_target() -> None:
     assert EXPORTS.keys() == TARGETS.keys()
 
 
