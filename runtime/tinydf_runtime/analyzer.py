@@ -25,7 +25,7 @@ from tinydf_runtime.errors import (
 )
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.decoding import decode
-from tinydf_runtime.io.input import Source, as_plain, hash_of, kind_of
+from tinydf_runtime.io.input import Source, parse_input
 from tinydf_runtime.io.own_frames import OwnFrames, checked_image
 from tinydf_runtime.live.reconnect import GIVE_UP_S
 from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
@@ -151,12 +151,13 @@ class Analyzer:
             progress: Called after each sampled frame.
             limits: When to stop early.
         """
-        kind, path = kind_of(source), str(source)
+        item = parse_input(source)
+        kind, path = item.kind, item.name
         started = time.perf_counter()
         with ExitStack() as stack:
             # The file is opened, hashed and decoded while the networks load.
-            hashing = stack.enter_context(Task(lambda: hash_of(path), "tinydf-hash")) if kind != "stream" else None
-            frames = decode(as_plain(source), kind, self._sample_fps, self._sandbox)
+            hashing = stack.enter_context(Task(item.sha256, "tinydf-hash")) if kind != "stream" else None
+            frames = decode(item.source, kind, self._sample_fps, self._sandbox)
             stack.enter_context(frames)
             networks = self._networks()
             watch = self._new_watch(networks, tracks=kind != "image")
@@ -233,7 +234,7 @@ class Analyzer:
 
         networks = self._networks()
         return LiveStream(
-            as_plain(source),
+            parse_input(source),
             self._new_watch(networks),
             LiveSettings(self._sample_fps, self._threshold_of(networks), limits or Limits(), max_latency_s, give_up_s),
         )

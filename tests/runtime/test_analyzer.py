@@ -19,7 +19,7 @@ from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.engines.engine import Engine
 from tinydf_runtime.errors import ModelFileError, OutsideImageError, UnavailableError, UsageError
 from tinydf_runtime.faces.crop import CropRecipe
-from tinydf_runtime.io.input import kind_of
+from tinydf_runtime.io.input import parse_input
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.render.report import SCHEMA_FILE
 from tinydf_runtime.results import Report
@@ -326,7 +326,8 @@ def test_a_stream_gives_faces_with_running_verdicts(write_video: VideoWriter) ->
     ],
 )
 def test_inputs_are_told_apart(source: str | int | Path, kind: str) -> None:
-    assert kind_of(source) == kind
+    item = parse_input(source)
+    assert item.kind == kind and parse_input(item) is item
 
 
 def test_maps_are_kept_only_when_asked_for(write_video: VideoWriter) -> None:

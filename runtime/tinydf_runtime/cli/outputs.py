@@ -11,13 +11,13 @@ from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.files import exists, real_path
-from tinydf_runtime.io.input import kind_of
+from tinydf_runtime.io.input import Source, parse_input
 from tinydf_runtime.live.jsonl import print_line, report_line
 from tinydf_runtime.render.report import report_json, write_csv, write_json
 from tinydf_runtime.results import InputReport
 
 
-def check_outputs(outputs: Sequence[Path], sources: Sequence[str], models: Sequence[Path] = ()) -> None:
+def check_outputs(outputs: Sequence[Path], sources: Sequence[Source], models: Sequence[Path] = ()) -> None:
     """Refuses, before the work starts, what could not be written after it or would overwrite an input.
 
     Args:
@@ -29,7 +29,8 @@ def check_outputs(outputs: Sequence[Path], sources: Sequence[str], models: Seque
         UsageError: Two outputs are one file, or an output is an input or a network.
         OutputError: The folder of an output is missing or may not be written to.
     """
-    inputs = {real_path(Path(source)) for source in sources if kind_of(source) != "stream"}
+    parsed = [parse_input(source) for source in sources]
+    inputs = {real_path(Path(item.name)) for item in parsed if item.kind != "stream"}
     resolved = [real_path(path) for path in outputs]
     networks = {real_path(path) for path in models}
     for path, real in zip(outputs, resolved, strict=True):
@@ -69,8 +70,8 @@ def check_folder(folder: Path) -> None:
         ) from error
 
 
-def annotation_targets(annotate: str | None, sources: Sequence[str], models: Sequence[Path] = ()) -> dict[str, Path]:
-    """Returns which drawn file each input gets; makes the folder where one is named.
+def annotation_targets(annotate: str | None, sources: Sequence[Source], models: Sequence[Path] = ()) -> dict[str, Path]:
+    """Returns which drawn file each input gets, by the input's name; makes the folder where one is named.
 
     Raises:
         UsageError: Several inputs would go to one file, the ending does not fit, or an input is a stream.
@@ -78,10 +79,11 @@ def annotation_targets(annotate: str | None, sources: Sequence[str], models: Seq
     """
     if annotate is None:
         return {}
-    for source in sources:
-        if kind_of(source) == "stream":
+    parsed = [parse_input(source) for source in sources]
+    for item in parsed:
+        if item.kind == "stream":
             raise UsageError(
-                f"--annotate: {mask_credentials(source)} is a stream, which cannot be read twice. Record it first."
+                f"--annotate: {mask_credentials(item.source)} is a stream, which cannot be read twice. Record it first."
             )
     out = Path(annotate)
     if out.suffix and not out.is_dir() and not annotate.endswith(("/", "\\")):
@@ -90,21 +92,21 @@ def annotation_targets(annotate: str | None, sources: Sequence[str], models: Seq
         from tinydf_runtime.render.annotate import PICTURES, check_suffix
         from tinydf_runtime.render.writer import CODECS
 
-        check_suffix(out, PICTURES if kind_of(sources[0]) == "image" else CODECS)
-        check_outputs([out], sources, models)
-        return {sources[0]: out}
+        check_suffix(out, PICTURES if parsed[0].kind == "image" else CODECS)
+        check_outputs([out], parsed, models)
+        return {parsed[0].name: out}
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be made ({error.strerror or error}). Choose another folder.") from error
     check_folder(out)
     targets: dict[str, Path] = {}
-    for source in sources:
-        ending = ".png" if kind_of(source) == "image" else ".mp4"
-        stem = Path(source).stem
+    for item in parsed:
+        ending = ".png" if item.kind == "image" else ".mp4"
+        stem = Path(item.name).stem
         names = (f"{stem}{number}.annotated{ending}" for number in ("", *(f"-{n}" for n in range(2, len(sources) + 2))))
-        targets[source] = next(out / name for name in names if out / name not in targets.values())
-    check_outputs(list(targets.values()), sources, models)
+        targets[item.name] = next(out / name for name in names if out / name not in targets.values())
+    check_outputs(list(targets.values()), parsed, models)
     return targets
 
 

@@ -21,7 +21,7 @@ from tinydf_runtime.engines.engine import AUTO
 from tinydf_runtime.errors import ExitCode, UsageError
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.expand import expand_inputs
-from tinydf_runtime.io.input import kind_of
+from tinydf_runtime.io.input import Input, parse_input
 from tinydf_runtime.live.reconnect import GIVE_UP_S
 from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.render.html.reproduce import typed_command
@@ -168,10 +168,10 @@ def main(
     Exit status: 0 done, 2 wrong usage, 4 device or library missing, 5 an input could not be read or only in part,
     6 model file damaged, 7 output could not be written, 130 interrupted.
     """
-    sources = expand_inputs(inputs)
-    if sandbox and any(kind_of(source) != "stream" for source in sources):
+    sources = [parse_input(name) for name in expand_inputs(inputs)]
+    if sandbox and any(source.kind != "stream" for source in sources):
         start_early()
-    if window and not any(kind_of(source) == "stream" for source in sources):
+    if window and not any(source.kind == "stream" for source in sources):
         raise UsageError("--show: shows cameras and streams, and there is none among the inputs. Use --annotate.")
     if json_lines and str(json_file) == "-":
         raise UsageError("--json-lines: ends with the report, which --json - would print again. Leave one out.")
@@ -220,7 +220,7 @@ def network_files(engine: Path | None, detector: Path | None) -> list[Path]:
 
 
 def judge_all(
-    sources: Sequence[str],
+    sources: Sequence[Input],
     targets: dict[str, Path],
     analyzer: Analyzer,
     run: Run,
@@ -233,12 +233,12 @@ def judge_all(
     for source in sources:
         if run.stop.is_set():
             return
-        if kind_of(source) == "stream":
+        if source.kind == "stream":
             from tinydf_runtime.cli.follow import follow_stream
 
-            item = follow_stream(source, analyzer, limits, wishes, run.silent)
+            item = follow_stream(source.name, analyzer, limits, wishes, run.silent)
         else:
-            with Progress(Path(source).name or source, unit="s", quiet=run.silent) as progress:
+            with Progress(Path(source.name).name or source.name, unit="s", quiet=run.silent) as progress:
                 item = analyzer.analyze_input(source, progress.advance, limits)
         run.done.append(item)
         if item.message is not None:
@@ -249,18 +249,19 @@ def judge_all(
             from tinydf_runtime.cli.terminal import show_input
 
             show_input(item, analyzer.threshold, Console())
-        if source in targets and item.message is None and not run.stop.is_set():
+        target = targets.get(source.name)
+        if target is not None and item.message is None and not run.stop.is_set():
             from tinydf_runtime.render.annotate import annotate_image, annotate_video
 
             threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
             note: str | None = None
-            with Progress(f"drawing {targets[source].name}", unit="s", quiet=run.silent) as progress:
+            with Progress(f"drawing {target.name}", unit="s", quiet=run.silent) as progress:
                 if item.kind == "image":
-                    annotate_image(item, targets[source], threshold, margin, sandbox)
+                    annotate_image(item, target, threshold, margin, sandbox)
                 else:
-                    note = annotate_video(item, targets[source], threshold, margin, progress.advance, run.stop, sandbox)
+                    note = annotate_video(item, target, threshold, margin, progress.advance, run.stop, sandbox)
             if note is not None and not run.silent:
-                say_error(f"{targets[source]}: {note}")
+                say_error(f"{target}: {note}")
 
 
 def import_display(silent: bool) -> None:

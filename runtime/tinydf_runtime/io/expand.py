@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tinydf_runtime.errors import UsageError
+from tinydf_runtime.io.address import stream_address
 from tinydf_runtime.io.files import is_regular
 from tinydf_runtime.io.image import IMAGE_SUFFIXES
-from tinydf_runtime.io.input import kind_of
 from tinydf_runtime.io.video import VIDEO_SUFFIXES
 
 MEDIA_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES
@@ -41,7 +41,7 @@ def expand_inputs(names: Sequence[str]) -> list[str]:
 
 def _expand(name: str) -> list[str]:
     """Returns what one argument names."""
-    if kind_of(name) == "stream":
+    if stream_address(name) is not None:
         return [name]
     path = Path(name)
     if os.path.isdir(path):  # noqa: PTH112

@@ -11,7 +11,8 @@ import cv2
 
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError
 from tinydf_runtime.faces.scores import FaceScores
-from tinydf_runtime.io.address import mask_credentials, stream_address
+from tinydf_runtime.io.address import mask_credentials
+from tinydf_runtime.io.input import Input
 from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.live.memory import StreamMemory
 from tinydf_runtime.live.reader import StreamReader
@@ -47,11 +48,11 @@ class LiveStream(Iterator[Moment]):
     Memory does not grow with time: ``memory.py`` says what is kept for the report.
     """
 
-    def __init__(self, source: str | int, watch: Watch, settings: LiveSettings) -> None:
+    def __init__(self, source: Input, watch: Watch, settings: LiveSettings) -> None:
         """Takes what to look at.
 
         Args:
-            source: Path, camera number or address.
+            source: A video, camera or stream.
             watch: The networks, and what was seen; nothing as yet.
             settings: See there.
         """
@@ -90,8 +91,8 @@ class LiveStream(Iterator[Moment]):
 
     def report(self) -> InputReport:
         """Returns what was found so far, or until the end."""
-        shown = mask_credentials(self._source)
-        kind: Kind = "video" if stream_address(self._source) is None else "stream"
+        shown = mask_credentials(self._source.source)
+        kind: Kind = "stream" if self._source.kind == "stream" else "video"
         total_s = (time.monotonic() if self._ended_s is None else self._ended_s) - self._began_s
         if self._reader is None or self._message is not None:
             message = self._message or f"{shown}: nothing was read of it yet. Ask for a moment first."
@@ -145,9 +146,9 @@ class LiveStream(Iterator[Moment]):
     def _open(self) -> StreamReader | VideoReader:
         """Opens the source."""
         settings = self._settings
-        if stream_address(self._source) is None:
-            return VideoReader(self._source, settings.sample_fps)
-        return StreamReader(self._source, settings.sample_fps, settings.limits, settings.give_up_s)
+        if self._source.kind != "stream":
+            return VideoReader(self._source.source, settings.sample_fps)
+        return StreamReader(self._source.source, settings.sample_fps, settings.limits, settings.give_up_s)
 
     def _moment(self, frame: Frame) -> Moment:
         """Takes one frame through the same steps as a file's, its faces scored in one batch."""

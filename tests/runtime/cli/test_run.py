@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from tinydf_runtime.cli.run import main
 from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.io.input import Input
 from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.render.report import SCHEMA_FILE
@@ -248,8 +249,8 @@ def interrupt_during(monkeypatch: pytest.MonkeyPatch, path: Path, raise_it: bool
 
     analyze_input = Analyzer.analyze_input
 
-    def interrupted(self: Analyzer, source: str, *rest: Any) -> InputReport:
-        if source == str(path):
+    def interrupted(self: Analyzer, source: Input, *rest: Any) -> InputReport:
+        if source.name == str(path):
             if raise_it:
                 raise KeyboardInterrupt
             # Called, not raised: beside every engine that other tests have loaded, a real signal ends this process.
