@@ -103,3 +103,13 @@ def test_importing_a_package_loads_nothing_heavy(package: str, unwanted: tuple[s
     code = f"import sys, {package}; print(*[name for name in {unwanted!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_the_analyzer_of_tinydf_is_the_runtimes_and_needs_no_torch() -> None:
+    code = (
+        "import sys, tinydf, tinydf_runtime\n"
+        "assert tinydf.Analyzer is tinydf_runtime.Analyzer and 'Analyzer' in dir(tinydf)\n"
+        "tinydf.Analyzer().close()\n"
+        "assert 'torch' not in sys.modules and not hasattr(tinydf, 'Analyser')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
