@@ -105,11 +105,6 @@ def judge_tracks(
     ]
 
 
-def count_people(verdicts: Sequence[Verdict]) -> int:
-    """Returns how many of an input's tracks were judged."""
-    return sum(verdict.fake_probability is not None for verdict in verdicts)
-
-
 def thin_reasons(scores: Sequence[FaceScore], evidence: Evidence, rule: DecisionRule) -> tuple[Reason, ...]:
     """Returns why there is too little to judge, or nothing."""
     if scores and median(score.detection_score for score in scores) < rule.certain_score:

@@ -7,14 +7,16 @@ next upload changes, and says little about the face.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from tinydf_runtime.engines.engine import Engine
-from tinydf_runtime.types import Image, Segment
+from tinydf_runtime.types import Image, Reason, Segment, Verdict
+from tinydf_runtime.verdict.aggregate import severity
 from tinydf_runtime.verdict.evidence import to_logit, to_logits
-from tinydf_runtime.verdict.exemplars import AlbumPicture
+from tinydf_runtime.verdict.exemplars import AlbumPicture, FaceAlbum
 
 JPEG_QUALITY = 70
 """As messengers and platforms send pictures."""
@@ -22,9 +24,39 @@ SHRINK = 0.75
 """And the size they shrink them to."""
 CROPS = 4
 """Scored again at most: one small batch."""
+RECHECKED_TRACKS = 2
+"""Tracks that are rechecked at most, a batch each."""
 REACH = 2.0
 """Logits from the threshold beyond which no re-encoding is known to carry a verdict."""
 _ORDER = ("spread", "best", "suspicious")
+
+
+def recheck(
+    judged: Sequence[tuple[Verdict, tuple[Segment, ...]]], album: FaceAlbum, threshold: float, engine: Engine
+) -> list[tuple[Verdict, tuple[Segment, ...]]]:
+    """Returns track verdicts of which the worst stands when its faces are encoded once more; else it is inconclusive.
+
+    With the worst gone the next one decides, and is checked too; more are not, so that the cost stays small.
+
+    Args:
+        judged: Verdict and segments of each track.
+        album: The crops that are kept of them.
+        threshold: Probability from which a face counts as fake.
+        engine: The classifier.
+    """
+    found = {verdict.track: (verdict, segments) for verdict, segments in judged}
+    checked: set[int] = set()
+    while found and len(checked) < RECHECKED_TRACKS:
+        worst, segments = max(found.values(), key=lambda one: severity(one[0]))
+        if worst.track in checked or worst.label == "inconclusive" or worst.fake_probability is None:
+            break
+        checked.add(worst.track)
+        pictures = pictures_behind(album.pictures(worst.track), segments)
+        if not is_unstable(worst.fake_probability, threshold, pictures, engine):
+            break
+        reasons: tuple[Reason, ...] = (*worst.reasons, "unstable_under_compression")
+        found[worst.track] = replace(worst, label="inconclusive", reasons=reasons), segments
+    return list(found.values())
 
 
 def reencode_crop(crop: Image) -> Image:
@@ -62,10 +94,7 @@ def is_unstable(probability: float, threshold: float, pictures: Sequence[AlbumPi
     return (moved >= 0) != (distance >= 0)
 
 
-def pictures_behind(
-    track: int, pictures: Sequence[AlbumPicture], segments: Sequence[Segment]
-) -> tuple[AlbumPicture, ...]:
+def pictures_behind(pictures: Sequence[AlbumPicture], segments: Sequence[Segment]) -> tuple[AlbumPicture, ...]:
     """Returns those of a track's pictures that lie in its segments, or all where it has none."""
-    own = [segment for segment in segments if segment.track == track]
-    inside = (p for p in pictures if any(s.start_s <= p.record.time_s <= s.end_s for s in own))
-    return tuple(inside) if own else tuple(pictures)
+    inside = (p for p in pictures if any(s.start_s <= p.record.time_s <= s.end_s for s in segments))
+    return tuple(inside) if segments else tuple(pictures)

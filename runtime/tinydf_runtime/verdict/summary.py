@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from tinydf_runtime.results import InputReport, Kind, Status, Timing, TrackReport
-from tinydf_runtime.types import FaceScore, Reason, Segment, Verdict
-from tinydf_runtime.verdict.aggregate import count_people, judge_input, judge_tracks, severity
-from tinydf_runtime.verdict.caveats import doubt_quality, weigh_caveats
-from tinydf_runtime.verdict.recheck import is_unstable, pictures_behind
+from tinydf_runtime.types import FaceScore, Verdict
+from tinydf_runtime.verdict.judge import judge
 from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule
 from tinydf_runtime.watch import Watch
-
-RECHECKED_TRACKS = 2
-"""Tracks whose crops are encoded and scored once more at most, a batch each."""
 
 
 def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold: float, total_s: float) -> InputReport:
@@ -30,19 +24,11 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
     """
     assert watch.info is not None
     rule = rule_of(watch, threshold, kind)
-    judged = judge_tracks(watch.scores, rule)
-    segments = [segment for _, found in judged for segment in found]
-    verdicts = _recheck([verdict for verdict, _ in judged], segments, watch, threshold)
-    verdicts = [doubt_quality(verdict, watch.scores[verdict.track]) for verdict in verdicts]
-    fake = {verdict.track for verdict in verdicts if verdict.label == "fake"}
-    segments = [segment for segment in segments if segment.track in fake]
-    deciding = _deciding(verdicts)
-    people = count_people(verdicts)
     status = _status(kind, watch)
     endless = _is_endless(kind, watch)
     coverage = _coverage(watch) if status in ("truncated", "timeout") and not endless else 1.0
-    verdict, probability, reasons = judge_input(verdicts, coverage)
-    verdict, reasons = weigh_caveats(verdict, probability, reasons, watch.caveats)
+    judged = judge(watch.scores, rule, watch.album, watch.step.engine, coverage, watch.caveats)
+    deciding = judged.deciding
     return InputReport(
         path=path,
         sha256=sha256,
@@ -56,12 +42,12 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
         frames_decoded=watch.frames_decoded,
         frames_expected=watch.info.frames_expected,
         frames_scored=watch.frames_scored,
-        verdict=verdict,
-        fake_probability=probability,
-        reasons=(*reasons, "interrupted") if watch.interrupted and not endless else reasons,
+        verdict=judged.verdict,
+        fake_probability=judged.fake_probability,
+        reasons=(*judged.reasons, "interrupted") if watch.interrupted and not endless else judged.reasons,
         message=None,
-        tracks=tuple(_track_report(verdict, watch.scores[verdict.track]) for verdict in verdicts),
-        segments=tuple(sorted(segments, key=lambda segment: (segment.start_s, segment.track))),
+        tracks=tuple(_track_report(verdict, watch.scores[verdict.track]) for verdict in judged.tracks),
+        segments=judged.segments,
         timing=Timing(*(round(t, 3) for t in (total_s, watch.decode_s, watch.detect_s, watch.classify_s))),
         pictures=watch.album.finest(),
         adjustments=watch.adjustments,
@@ -69,7 +55,7 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
         interval=None if deciding is None else deciding.interval,
         rarity=None if deciding is None else deciding.rarity,
         deciding_track=None if deciding is None else deciding.track,
-        fake_threshold=rule.fake_threshold(people) if people else None,
+        fake_threshold=rule.fake_threshold(judged.people) if judged.people else None,
         whole_frame=None if deciding is None else watch.album.whole_frame(deciding.track),
     )
 
@@ -149,32 +135,6 @@ def _coverage(watch: Watch) -> float:
     if watch.info.frames_expected:
         return min(1.0, watch.frames_decoded / watch.info.frames_expected)
     return min(1.0, watch.last_s / watch.info.duration_s) if watch.info.duration_s else 0.0
-
-
-def _deciding(verdicts: Sequence[Verdict]) -> Verdict | None:
-    """Returns the verdict whose number is the input's, None where nobody got one."""
-    worst = max(verdicts, key=severity, default=None)
-    return None if worst is None or worst.fake_probability is None else worst
-
-
-def _recheck(verdicts: Sequence[Verdict], segments: Sequence[Segment], watch: Watch, threshold: float) -> list[Verdict]:
-    """Returns verdicts of which the worst stands when its faces are encoded once more; else it is inconclusive.
-
-    With the worst gone the next one decides, and is asked too; more are not, so that the cost stays small.
-    """
-    checked = {verdict.track: verdict for verdict in verdicts}
-    asked: set[int] = set()
-    while checked and len(asked) < RECHECKED_TRACKS:
-        worst = max(checked.values(), key=severity)
-        if worst.track in asked or worst.label == "inconclusive" or worst.fake_probability is None:
-            break
-        asked.add(worst.track)
-        pictures = pictures_behind(worst.track, watch.album.pictures(worst.track), segments)
-        if not is_unstable(worst.fake_probability, threshold, pictures, watch.step.engine):
-            break
-        reasons: tuple[Reason, ...] = (*worst.reasons, "unstable_under_compression")
-        checked[worst.track] = replace(worst, label="inconclusive", reasons=reasons)
-    return list(checked.values())
 
 
 def _track_report(verdict: Verdict, scores: Sequence[FaceScore]) -> TrackReport:

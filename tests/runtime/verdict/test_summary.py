@@ -12,7 +12,8 @@ from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.results import InputReport
 from tinydf_runtime.steps import FrameStep
 from tinydf_runtime.types import Face, FaceScore, Image, Scores
-from tinydf_runtime.verdict.summary import RECHECKED_TRACKS, summarize
+from tinydf_runtime.verdict.recheck import RECHECKED_TRACKS
+from tinydf_runtime.verdict.summary import summarize
 from tinydf_runtime.watch import Watch
 
 
