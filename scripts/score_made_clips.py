@@ -125,7 +125,7 @@ def _values(score: FaceScore) -> list[float]:
 def _shift(watch: Watch) -> float:
     """Returns how far encoding its pictures again moves the mean logit of the person that is seen most."""
     track = max(watch.scores, key=lambda one: len(watch.scores[one]), default=None)
-    pictures = [] if track is None else watch.album.pictures(track)[:4]
+    pictures = [] if track is None else watch.exemplars.pictures(track)[:4]
     if not pictures:
         return 0.0
     before = [to_logit(picture.record.fake_probability) for picture in pictures]

@@ -117,7 +117,7 @@ class Analyzer:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the networks. What has begun, in other threads too, goes on to its end; new calls are refused."""
+        """Releases the networks. Running calls finish, in other threads too; new calls raise ``UsageError``."""
         with self._loading:
             self._closed = True
             self._loaded = None
@@ -138,7 +138,7 @@ class Analyzer:
         return self.report([self.analyze_input(source)])
 
     def analyze_many(self, sources: Iterable[Source]) -> Iterator[InputReport]:
-        """Yields one report an input, as soon as it is done; one that cannot be read does not stop the others."""
+        """Yields one report per input as it finishes; unreadable inputs do not stop the rest."""
         return (self.analyze_input(source) for source in sources)
 
     def analyze_input(

@@ -24,7 +24,7 @@ NOTEBOOK_HEIGHT_PX = 720
 
 @dataclass(frozen=True, slots=True)
 class TrackReport:
-    """One person's stretch of a video, with every score that its verdict rests on.
+    """One person in a video, with every score that the verdict rests on.
 
     Attributes:
         interval: See ``Verdict``.

@@ -20,7 +20,7 @@ from tinydf_runtime.results import Adjustment, Status
 from tinydf_runtime.sandbox.client import ChildFrames
 from tinydf_runtime.steps import FoundFaces, FrameStep
 from tinydf_runtime.types import FaceScore, Frame, Image, Reason, SmallFrame
-from tinydf_runtime.verdict.exemplars import FaceAlbum
+from tinydf_runtime.verdict.exemplars import Exemplars
 
 BATCH = 4
 """Crops scored at once. Eight take as long each on a CPU, and 60 MB more."""
@@ -76,7 +76,7 @@ class Watch:
         scores: Track id -> its faces in order of time.
         adjustments: See ``VideoReader``.
         caveats: See ``VideoReader``.
-        album: The few crops that are kept.
+        exemplars: Crops worth showing and scoring again.
     """
 
     step: FrameStep
@@ -93,7 +93,7 @@ class Watch:
     adjustments: tuple[Adjustment, ...] = ()
     caveats: tuple[Reason, ...] = ()
     scores: dict[int, FaceScores] = field(default_factory=dict)
-    album: FaceAlbum = field(default_factory=FaceAlbum)
+    exemplars: Exemplars = field(default_factory=Exemplars)
     _waiting: list[tuple[int, FaceScore, Image, SmallFrame | None]] = field(default_factory=list)
 
     def count(self, found: FoundFaces) -> None:
@@ -125,7 +125,7 @@ class Watch:
         if self.keep_maps:
             records = [replace(r, forgery_map=m.copy()) for r, m in zip(records, small_maps, strict=True)]
         for (track, _, crop, frame), record, forgery_map in zip(faces, records, small_maps, strict=True):
-            self.album.offer(track, record, crop, forgery_map, frame)
+            self.exemplars.offer(track, record, crop, forgery_map, frame)
         self.classify_s += time.perf_counter() - started
         return records, maps
 

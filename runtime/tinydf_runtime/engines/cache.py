@@ -1,4 +1,4 @@
-"""Loaded networks of this process: who asks for one that is in use gets that one."""
+"""Process-wide cache of networks: callers that ask for the same file and settings share one."""
 
 from __future__ import annotations
 

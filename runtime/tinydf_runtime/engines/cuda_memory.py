@@ -37,7 +37,7 @@ class Stream:
 
 
 class DeviceMemory:
-    """A stretch of device memory, given back with the object."""
+    """Device memory, freed with the object."""
 
     def __init__(self, size_bytes: int) -> None:
         """Takes it.

@@ -1,7 +1,7 @@
-"""Face, hair and clothes -> a look, and how alike two looks are.
+"""Face, hair and clothes -> an embedding, and the similarity of two embeddings.
 
-There is no network for this: a look tells people apart within one video, where clothes, hair and light stay, and is no
-means to recognise anyone.
+No network is involved: an embedding tells people apart within one video, where clothes, hair and light stay the same.
+It cannot recognise anyone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tinydf_runtime.types import Face, Image
 
 _UNIT_PX = 8
-"""Way from the eyes to the mouth on the small picture that a look is made of; as large as a face of 24 px shows it."""
+"""Eyes to mouth, in pixels of the thumbnail that is embedded: what a face of 24 px shows."""
 _WIDTH_PX, _HEIGHT_PX = 28, 40
 _EYES_XY = (14.0, 14.0)
 _FACE_ROWS, _FACE_COLUMNS = slice(9, 26), slice(6, 22)
@@ -29,14 +29,14 @@ _FLAT = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """What is remembered of one sight of a person.
+class Embedding:
+    """Appearance of a person in one frame.
 
     Attributes:
         face: Float32, unit length: edges of the face, turned upright.
         whole: Float32, unit length: edges of face, hair and shoulders.
         colours: Float32: coarse colours of the same, divided by the face's brightness.
-        is_plain: Whether there is nothing to see but one tone, which says nothing about who it is.
+        is_plain: Whether it shows one tone only, which says nothing about who it is.
     """
 
     face: NDArray[np.float32]
@@ -45,8 +45,8 @@ class Look:
     is_plain: bool = False
 
 
-def look_of(image: Image, face: Face) -> Look | None:
-    """Returns the look of a face, None where it has no pixel inside the image.
+def embed_face(image: Image, face: Face) -> Embedding | None:
+    """Returns the embedding of a face, None where it has no pixel inside the image.
 
     Args:
         image: H x W x 3, BGR, uint8.
@@ -63,30 +63,30 @@ def look_of(image: Image, face: Face) -> Look | None:
     blocks = cv2.resize(colour, size, interpolation=cv2.INTER_AREA) / np.float32(brightness + 0.05)
     inner = edges[_FACE_ROWS, _FACE_COLUMNS]
     plain = float(inner.std()) < _FLAT
-    return Look(_unit(inner), _unit(edges), blocks.ravel().astype(np.float32), plain)
+    return Embedding(_unit(inner), _unit(edges), blocks.ravel().astype(np.float32), plain)
 
 
-def alikeness(first: Sequence[Look | None], second: Sequence[Look | None]) -> NDArray[np.float64]:
-    """Returns how alike looks are: N x M, up to 2 for the same picture, about 0 for two people, NaN where unknown.
+def similarities(first: Sequence[Embedding | None], second: Sequence[Embedding | None]) -> NDArray[np.float64]:
+    """Returns pairwise similarities: N x M, up to 2 for the same picture, about 0 for two people, NaN where unknown.
 
     Args:
-        first: N looks.
-        second: M looks.
+        first: N embeddings.
+        second: M embeddings.
     """
-    alike = np.full((len(first), len(second)), np.nan)
-    rows = [i for i, look in enumerate(first) if look is not None]
-    columns = [i for i, look in enumerate(second) if look is not None]
+    similarity = np.full((len(first), len(second)), np.nan)
+    rows = [i for i, embedding in enumerate(first) if embedding is not None]
+    columns = [i for i, embedding in enumerate(second) if embedding is not None]
     if rows and columns:
-        left = [look for look in first if look is not None]
-        right = [look for look in second if look is not None]
+        left = [embedding for embedding in first if embedding is not None]
+        right = [embedding for embedding in second if embedding is not None]
         edges = _stack(left, "face") @ _stack(right, "face").T + _stack(left, "whole") @ _stack(right, "whole").T
         apart = np.abs(_stack(left, "colours")[:, None] - _stack(right, "colours")[None]).mean(axis=2)
-        alike[np.ix_(rows, columns)] = edges - _COLOUR_WEIGHT * apart
-    return alike
+        similarity[np.ix_(rows, columns)] = edges - _COLOUR_WEIGHT * apart
+    return similarity
 
 
-def _stack(looks: Sequence[Look], part: str) -> NDArray[np.float32]:
-    return np.stack([getattr(look, part) for look in looks])
+def _stack(embeddings: Sequence[Embedding], part: str) -> NDArray[np.float32]:
+    return np.stack([getattr(embedding, part) for embedding in embeddings])
 
 
 def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Two pictures -> whether a cut lies between them."""
+"""Two frames -> whether a cut lies between them."""
 
 from __future__ import annotations
 

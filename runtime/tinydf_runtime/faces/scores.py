@@ -59,7 +59,7 @@ class FaceScores(Sequence[FaceScore]):
         return self._face(places) if isinstance(places, int) else tuple(self._face(i) for i in places)
 
     def __eq__(self, other: object) -> bool:
-        """Tells whether another sequence has equal faces."""
+        """Returns whether another sequence has equal faces."""
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
 
     def __hash__(self) -> int:

@@ -1,8 +1,8 @@
 """Faces of one frame + open tracks -> tracks.
 
 Two stages as in ByteTrack (Zhang et al., ECCV 2022): strong detections choose first, weak ones may only continue a
-track that was just seen. Since frames can lie .2 s apart, boxes of one face need not overlap: nearness and look count
-as well. Whoever was away longer, or comes back after a cut, is looked up in the gallery.
+track that was just seen. Since frames can lie .2 s apart, boxes of one face need not overlap: distance and embedding
+count as well. A person who was away longer, or comes back after a cut, is looked up in the gallery.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.faces.appearance import look_of
+from tinydf_runtime.faces.appearance import embed_face
 from tinydf_runtime.faces.boxes import overlap_iou
 from tinydf_runtime.faces.matching import match_pairs
-from tinydf_runtime.faces.reid import Gallery, Sight, best_alikeness
+from tinydf_runtime.faces.reid import Gallery, Sighting, best_similarities
 from tinydf_runtime.faces.scene import SceneSketch, find_view, is_other_scene, is_scene_cut, sketch_scene
 from tinydf_runtime.types import Face, Frame
 
@@ -30,10 +30,10 @@ _SMALLEST_STEP_S = 1e-3
 _REACH_AT_ONCE, _REACH_PER_S, _LARGEST_REACH = 0.6, 7.0, 2.5
 _SMALLEST_SIZE_RATIO = 0.5
 
-# Alikeness that boxes need to be joined if they do not even touch, or were not found in between; and below which
+# Similarity that boxes need to be joined if they do not even touch, or were not found in between; and below which
 # touching ones are two people's.
 _ALIKE, _UNLIKE = -0.4, -1.6
-_LOOK_WEIGHT, _LARGEST_LOOK = 1.0, 1.5
+_SIMILARITY_WEIGHT, _LARGEST_SIMILARITY = 1.0, 1.5
 
 _MOST_VIEWS = 32
 
@@ -65,7 +65,7 @@ class _OpenTrack:
 class FaceTracker:
     """Gives the same number to the same face from frame to frame. One tracker follows one video, from one thread.
 
-    What it holds is bounded: the faces of the last second, some dozens of people's looks and as many views of the
+    What it holds is bounded: the faces of the last second, some dozens of people's embeddings and as many views of the
     camera.
     """
 
@@ -74,8 +74,8 @@ class FaceTracker:
 
         Args:
             strong_score: Detection score that a new track needs, 0..1. Weaker faces only continue one.
-            max_gap_s: A face that was missed for longer than this gets its number back only if its look is clearly the
-                same, wherever it is.
+            max_gap_s: A face that was missed for longer than this gets its number back only if its embedding is clearly
+                the same, wherever it is.
 
         Raises:
             UsageError: ``max_gap_s`` is negative.
@@ -105,30 +105,30 @@ class FaceTracker:
         self._open = [
             track for track in self._open if not track.missed or frame.time_s - track.seen_s <= self._max_gap_s
         ]
-        sights = [
-            Sight(look_of(frame.image, face), np.array(face.box_xyxy, np.float64), self._view, frame.time_s)
+        sightings = [
+            Sighting(embed_face(frame.image, face), np.array(face.box_xyxy, np.float64), self._view, frame.time_s)
             for face in faces
         ]
         strong = [row for row, face in enumerate(faces) if face.score >= self._strong_score]
         weak = [row for row, face in enumerate(faces) if face.score < self._strong_score]
 
-        matched = self._match(self._open, strong, sights, reach_share=1.0)
+        matched = self._match(self._open, strong, sightings, reach_share=1.0)
         continued = set(matched.values())
         just_seen = [track for track in self._open if not track.missed and track.track not in continued]
-        matched |= self._match(just_seen, weak, sights, reach_share=0.5)
+        matched |= self._match(just_seen, weak, sightings, reach_share=0.5)
         new = [row for row in strong if row not in matched]
-        back = self._gallery.recognise([sights[row] for row in new], set(matched.values()))
+        back = self._gallery.recognise([sightings[row] for row in new], set(matched.values()))
         for place, row in enumerate(new):
             matched[row] = back.get(place, self._next_track)
             self._next_track += place not in back
 
         before = {track.track: track for track in self._open}
-        seen = {track: _step(before.get(track), track, sights[row]) for row, track in matched.items()}
+        seen = {track: _step(before.get(track), track, sightings[row]) for row, track in matched.items()}
         missed = [replace(track, missed=track.missed + 1) for track in self._open if track.track not in seen]
         self._open = [*seen.values(), *missed]
-        alone = _are_alone(sights)
+        alone = _are_alone(sightings)
         for row, track in matched.items():
-            self._gallery.remember(track, sights[row], bool(alone[row]) and faces[row].score >= self._strong_score)
+            self._gallery.remember(track, sightings[row], bool(alone[row]) and faces[row].score >= self._strong_score)
         return [(matched[row], face) for row, face in enumerate(faces) if row in matched]
 
     def _enter(self, scene: SceneSketch) -> None:
@@ -140,7 +140,7 @@ class FaceTracker:
             known = find_view(self._views, scene)
             self._view = len(self._views) if known is None else known
             if known is None and len(self._views) == _MOST_VIEWS:
-                # The number is used anew; a look still has to be the same.
+                # The number is reused; the embedding still has to match.
                 self._view = 0
                 self._views[0] = scene
             elif known is None:
@@ -148,13 +148,13 @@ class FaceTracker:
         self._scene = scene
 
     def _match(
-        self, tracks: list[_OpenTrack], rows: list[int], sights: list[Sight], reach_share: float
+        self, tracks: list[_OpenTrack], rows: list[int], sightings: list[Sighting], reach_share: float
     ) -> dict[int, int]:
         """Returns face number -> track number for the best pairing of some tracks with some faces."""
         if not tracks or not rows:
             return {}
-        time_s = sights[0].time_s
-        boxes = np.array([sights[row].box for row in rows])
+        time_s = sightings[0].time_s
+        boxes = np.array([sightings[row].box for row in rows])
         expected = np.array([_expected_box(track, time_s) for track in tracks])
         elapsed_s = time_s - np.array([track.seen_s for track in tracks])[:, None]
         reach = reach_share * np.minimum(_REACH_AT_ONCE + _REACH_PER_S * np.clip(elapsed_s, 0, None), _LARGEST_REACH)
@@ -163,31 +163,31 @@ class FaceTracker:
         apart /= (sizes + expected_sizes) / 2
         size_ratio = np.minimum(sizes, expected_sizes) / np.maximum(sizes, expected_sizes)
         iou = overlap_iou(expected, boxes)
-        alike = best_alikeness(
-            [self._gallery.looks(track.track) for track in tracks], [sights[row].look for row in rows]
+        similarity = best_similarities(
+            [self._gallery.embeddings(track.track) for track in tracks], [sightings[row].embedding for row in rows]
         )
-        # Who comes where another one was a moment ago is told by the look alone; without one, place has to do.
+        # A face appearing where another track just was is matched by embedding only; without one, by position.
         needed = np.where(iou > 0, _UNLIKE, _ALIKE)
-        # Beside another face a look is not the person's own.
+        # Beside another face an embedding is not the person's own.
         missed = np.array([track.missed > 0 for track in tracks])
-        needed[missed[:, None] & _are_alone(sights)[rows][None, :]] = _ALIKE
-        joined = np.isnan(alike) | (alike >= needed)
-        alike = np.where(np.isnan(alike), _ALIKE, alike).clip(_UNLIKE, _LARGEST_LOOK)
+        needed[missed[:, None] & _are_alone(sightings)[rows][None, :]] = _ALIKE
+        joined = np.isnan(similarity) | (similarity >= needed)
+        similarity = np.where(np.isnan(similarity), _ALIKE, similarity).clip(_UNLIKE, _LARGEST_SIMILARITY)
         possible = (apart < reach) & (size_ratio >= _SMALLEST_SIZE_RATIO) & joined
-        gain = iou + (1 - apart / reach) * size_ratio + _LOOK_WEIGHT * (alike - _UNLIKE)
+        gain = iou + (1 - apart / reach) * size_ratio + _SIMILARITY_WEIGHT * (similarity - _UNLIKE)
         pairs = match_pairs(np.where(possible, gain, 0.0))
         return {rows[column]: tracks[row].track for row, column in pairs}
 
 
-def _step(before: _OpenTrack | None, track: int, sight: Sight) -> _OpenTrack:
-    """Returns a track after one more sight of its face, or a new one."""
+def _step(before: _OpenTrack | None, track: int, sighting: Sighting) -> _OpenTrack:
+    """Returns a track after one more sighting of its face, or a new one."""
     if before is None:
-        return _OpenTrack(track, sight.box, np.zeros(2), sight.time_s)
-    elapsed_s = max(sight.time_s - before.seen_s, _SMALLEST_STEP_S)
-    speed = (_centres(sight.box[None]) - _centres(before.box[None]))[0] / elapsed_s
+        return _OpenTrack(track, sighting.box, np.zeros(2), sighting.time_s)
+    elapsed_s = max(sighting.time_s - before.seen_s, _SMALLEST_STEP_S)
+    speed = (_centres(sighting.box[None]) - _centres(before.box[None]))[0] / elapsed_s
     if before.steps > 1:
         speed = (speed + before.speed) / 2
-    return _OpenTrack(track, sight.box, speed, sight.time_s, before.steps + 1)
+    return _OpenTrack(track, sighting.box, speed, sighting.time_s, before.steps + 1)
 
 
 def _expected_box(track: _OpenTrack, time_s: float) -> NDArray[np.float64]:
@@ -197,11 +197,11 @@ def _expected_box(track: _OpenTrack, time_s: float) -> NDArray[np.float64]:
     return track.box + np.tile(moved, 2)
 
 
-def _are_alone(sights: list[Sight]) -> NDArray[np.bool_]:
+def _are_alone(sightings: list[Sighting]) -> NDArray[np.bool_]:
     """Returns, for each face, whether no other one touches it."""
-    if not sights:
+    if not sightings:
         return np.zeros(0, bool)
-    boxes = np.array([sight.box for sight in sights])
+    boxes = np.array([sighting.box for sighting in sightings])
     return np.asarray((overlap_iou(boxes, boxes) > 0).sum(axis=1) <= 1)
 
 

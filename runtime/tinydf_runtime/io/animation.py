@@ -79,7 +79,7 @@ class AnimationCapture:
         return False
 
     def release(self) -> None:
-        """Lets go of the pictures."""
+        """Releases the pictures."""
         self._pictures = []
 
     def _read_chunk(self, first: int, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Interlaced picture -> one of its two moments. Two half pictures, woven row by row, turn what moves into combs."""
+"""Interlaced frame -> one of its two fields. Fields woven row by row turn motion into combing."""
 
 from __future__ import annotations
 

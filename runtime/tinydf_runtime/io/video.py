@@ -254,7 +254,7 @@ class VideoReader:
         return pixel_aspect(self._capture.get(cv2.CAP_PROP_SAR_NUM), self._capture.get(cv2.CAP_PROP_SAR_DEN))
 
     def _may_be_combed(self) -> bool:
-        """Returns whether to look for combs: in a file, and less often once a row of pictures had none."""
+        """Returns whether to check for interlacing: in files only, and less often after a run of clean frames."""
         self._uncombed += 1
         return not self.live and (self._uncombed <= _UNCOMBED_ROW or self._uncombed % _UNCOMBED_STEP == 0)
 

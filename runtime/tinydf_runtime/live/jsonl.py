@@ -51,7 +51,7 @@ def print_line(line: str) -> None:
     """Prints a line at once.
 
     Raises:
-        OutputError: Its reader has gone.
+        OutputError: The pipe was closed.
     """
     try:
         click.echo(line, nl=False)

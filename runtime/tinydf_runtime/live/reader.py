@@ -17,11 +17,11 @@ from tinydf_runtime.types import Frame
 from tinydf_runtime.watch import Limits
 
 MAXIMUM_GAPS = 1000
-"""A bad line breaks off for days; the shortest gaps are forgotten first."""
+"""Bound on recorded gaps; the shortest are discarded first."""
 _STALLED_S = 3.0
 """A connection that was silent for this long before it broke off had stalled: the time limit of reading closed it."""
 _LOOK_UP_S = 0.1
-"""How often the waiting for a frame looks up whether it is to end."""
+"""Poll interval of the stop flag."""
 _FAREWELL_S = 0.3
 """How long the reading thread may take to leave. One that hangs in a read ends later, by that read's time limit."""
 _THREAD_NAME = "tinydf-stream"
@@ -154,7 +154,7 @@ class StreamReader:
         raise UnavailableError(f"{shown}: had not answered when it was stopped. Check the camera or address.")
 
     def _is_over(self) -> bool:
-        """Tells whether a limit was reached."""
+        """Returns whether a limit was reached."""
         stop, seconds = self._limits.stop, self._limits.max_seconds
         return (stop is not None and stop.is_set()) or (seconds is not None and self._now_s() >= seconds)
 
@@ -163,7 +163,7 @@ class StreamReader:
         return time.monotonic() - self.started_s
 
     def _leaves_now(self) -> bool:
-        """Tells whether the reading is to end: it is closed, or the program ends."""
+        """Returns whether the reading is to end: it is closed, or the program ends."""
         return self._leave.is_set() or not threading.main_thread().is_alive()
 
     def _leaves(self, within_s: float) -> bool:

@@ -43,7 +43,7 @@ class LiveSettings:
 
 
 class LiveStream(Iterator[Moment]):
-    """Yields a moment a sampled frame. It opens its source when the first one is asked for, and is used once.
+    """Yields one result per sampled frame. It opens its source when the first one is asked for, and is used once.
 
     Memory does not grow with time: ``memory.py`` says what is kept for the report.
     """
@@ -136,7 +136,7 @@ class LiveStream(Iterator[Moment]):
             self._ended_s = time.monotonic()
 
     def _is_over(self) -> bool:
-        """Tells whether a limit was reached, and notes which."""
+        """Returns whether a limit was reached, and notes which."""
         limits = self._settings.limits
         self._watch.interrupted = limits.stop is not None and limits.stop.is_set()
         if limits.max_seconds is not None and time.monotonic() - self._began_s >= limits.max_seconds:
@@ -168,6 +168,6 @@ class LiveStream(Iterator[Moment]):
         return Moment(frame, tuple(scored), latency_s, reader.frames_dropped + self._late)
 
     def _is_late(self, moment: Moment) -> bool:
-        """Tells whether a result comes too late to be shown. Its scores count as evidence all the same."""
+        """Returns whether a result comes too late to be shown. Its scores count as evidence all the same."""
         bound_s = self._settings.max_latency_s
         return bound_s is not None and moment.latency_s is not None and moment.latency_s > bound_s

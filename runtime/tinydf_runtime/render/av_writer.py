@@ -86,7 +86,7 @@ class AvWriter:
         return self._sound.note
 
     def close(self) -> None:
-        """Lets go of both files."""
+        """Closes both files."""
         self._sound.close()
         # Where writing failed, closing fails once more, and that error is being raised already.
         with suppress(self._av.FFmpegError):

@@ -37,7 +37,7 @@ class VideoWriter(Protocol):
         """Completes the file and returns what it lacks, None where nothing is lost."""
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
 
 
 def open_writer(path: Path, source: Path, fps: float | None, size: tuple[int, int]) -> VideoWriter:
@@ -98,7 +98,7 @@ class OpencvWriter:
         return None if add_sound(self._path, self._source) else _NO_SOUND
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         self._writer.release()
 
     def _fill(self, until: int) -> None:

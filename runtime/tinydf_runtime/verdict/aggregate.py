@@ -1,6 +1,6 @@
 """Evidence of the tracks -> verdict of each; verdicts of the tracks -> verdict of the input.
 
-A track says what its mean says; a stretch of it decides in its place only where it alone suffices for `fake`, so that a
+A track says what its mean says; a segment of it decides in its place only where it alone suffices for `fake`, so that a
 clip forged in its second half is not diluted by its first, and no other clip is judged by its worst moment. What cannot
 be told is `inconclusive`, with a reason, and never a number in the middle. Why the numbers are what they are:
 docs/verdicts.md.
@@ -25,14 +25,14 @@ from tinydf_runtime.verdict.evidence import (
     trimmed_mean,
 )
 from tinydf_runtime.verdict.rules import BAND, DecisionRule
-from tinydf_runtime.verdict.segments import find_forged, temper
+from tinydf_runtime.verdict.segments import find_forged, shrunken_mean
 
 DOUBT_Z = 1.0
 """Standard errors that a mean must lie away from the threshold. Errors larger than a single person's margin come from
 frames that contradict each other."""
 SIDE_SHARE = 0.15
-"""Who fills less than this share of what the most prominent person fills is not judged: beside a face of 112 px that
-is seen for 4 s, one of 45 px seen as long, or one as large seen for half a second."""
+"""A person who fills less than this share of what the most prominent one fills is not judged: beside a face of 112 px
+that is seen for 4 s, one of 45 px seen as long, or one as large seen for half a second."""
 FULL_LOOKS = 20
 """Looks, 4 s of them at the default rate, from which more of a person add nothing to what the person fills."""
 MINIMUM_COVERAGE = 0.5
@@ -56,8 +56,8 @@ def judge_track(
     threshold_logit, bar = to_logit(rule.threshold), to_logit(rule.threshold) + rule.margin(people)
     forged = [evidence.part(*span) for span in find_forged(evidence, threshold_logit, rule.minimum_faces)]
     whole = trimmed_mean(evidence)
-    # The whole comes first, so that a stretch must pass it to decide.
-    candidates = [(whole, evidence), *((temper(part, evidence), part) for part in forged)]
+    # The whole comes first, so that a segment must pass it to decide.
+    candidates = [(whole, evidence), *((shrunken_mean(part, evidence), part) for part in forged)]
     logit, deciding = max(candidates, key=lambda candidate: candidate[0])
     if logit < bar:
         logit, deciding = whole, evidence
@@ -123,8 +123,8 @@ def filled_by(scores: Sequence[FaceScore], evidence: Evidence) -> float:
 def doubt_reasons(logit: float, evidence: Evidence, rule: DecisionRule, people: int = 1) -> tuple[Reason, ...]:
     """Returns why a probability cannot be called real or fake, or nothing.
 
-    Above the threshold a track must pass the margin. Below it a single person must keep some distance; a crowd, of whom
-    somebody is always near, need not.
+    Above the threshold a track must pass the margin. Below it a single person must keep some distance; in a crowd
+    someone is always near the threshold, so no distance is required.
 
     Args:
         logit: Of the track, or its worst segment.

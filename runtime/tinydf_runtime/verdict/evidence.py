@@ -111,10 +111,10 @@ def trimmed_mean(evidence: Evidence) -> float:
     return float((kept * evidence.logit[order]).sum() / kept.sum())
 
 
-def effective_looks(evidence: Evidence) -> float:
-    """Returns how many independent looks the faces are worth: at least 1, at most about one a second.
+def effective_sample_size(evidence: Evidence) -> float:
+    """Returns the effective sample size: how many independent looks the faces are worth, from 1 to about one a second.
 
-    Fewer where scores follow each other for longer than that, or where a few faces carry the weight. Faces within
+    Fewer where scores are correlated for longer than that, or where a few faces carry the weight. Faces within
     ``STEP_S`` count as one, so that a video in which every frame was looked at gives what its samples give.
     """
     steps = by_step(evidence)
@@ -163,7 +163,7 @@ def standard_error(evidence: Evidence) -> float:
     steps = by_step(evidence)
     mean = np.average(steps.logit, weights=steps.weight)
     variance = float(np.average((steps.logit - mean) ** 2, weights=steps.weight))
-    looks = effective_looks(evidence)
+    looks = effective_sample_size(evidence)
     # A mean taken from the same few looks lies too close to them.
     seen, usual = variance * looks / max(looks - 1, 1.0), USUAL_SPREAD**2
     pooled = (looks * seen + USUAL_SPREAD_LOOKS * usual) / (looks + USUAL_SPREAD_LOOKS)

@@ -1,7 +1,7 @@
-"""Scored faces of a video -> the few pictures of each person that are worth showing and scoring again.
+"""Scored faces of a video -> exemplars: the few crops of each person that are worth showing and scoring again.
 
-However long the video and however many people are in it, the album stays small: each person has a few places, and when
-the whole album is full the pictures of the least suspicious people go first.
+Their number is bounded however long the video and however many people are in it: each person has a few places, and
+when all are taken the least suspicious people are evicted first.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ TOTAL_PLACES = 96
 APART_S = 1.0
 """Two suspicious or two good pictures lie at least this far apart: neighbouring frames show the same."""
 FRAME_SIDE_PX = 640
-"""Longer side at which a whole picture is kept: some 40 kB, one for each person in the album."""
+"""Longer side at which a whole picture is kept: some 40 kB, one per person."""
 FULL_SIDE_PX = 224.0
 """A face this large fills its crop with own pixels; a larger one is not seen better."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AlbumPicture:
+class Exemplar:
     """A face that was kept.
 
     Attributes:
@@ -53,12 +53,12 @@ class AlbumPicture:
 
 
 @dataclass(slots=True)
-class _Page:
+class _TrackExemplars:
     """The pictures of one track, by what they were kept for; ``stride`` is the step between offers that are spread."""
 
-    suspicious: list[AlbumPicture] = field(default_factory=list)
-    best: list[AlbumPicture] = field(default_factory=list)
-    spread: list[AlbumPicture] = field(default_factory=list)
+    suspicious: list[Exemplar] = field(default_factory=list)
+    best: list[Exemplar] = field(default_factory=list)
+    spread: list[Exemplar] = field(default_factory=list)
     offered: int = 0
     stride: int = 1
 
@@ -67,7 +67,7 @@ class _Page:
         return len(self.suspicious) + len(self.best) + len(self.spread)
 
     def drop_one(self) -> None:
-        """Lets go of the picture that is missed least; a best and a suspicious one stay the longest."""
+        """Evicts the least valuable picture; a best and a suspicious one stay the longest."""
         for places, stay, key in (
             (self.spread, 0, _time_s),
             (self.best, 1, _view),
@@ -80,11 +80,11 @@ class _Page:
                 return
 
 
-class FaceAlbum:
+class Exemplars:
     """Keeps a bounded number of pictures of each track. Not for several threads at once."""
 
     def __init__(self) -> None:
-        self._pages: dict[int, _Page] = {}
+        self._tracks: dict[int, _TrackExemplars] = {}
         self._peaks: dict[int, list[float]] = {}
         self._frames: dict[int, WholeFrame] = {}
         self._taken = 0
@@ -93,13 +93,13 @@ class FaceAlbum:
     @property
     def tracks(self) -> tuple[int, ...]:
         """The tracks that have pictures, in the order in which they came."""
-        return tuple(track for track, page in self._pages.items() if page.taken())
+        return tuple(track for track, own in self._tracks.items() if own.taken())
 
-    def pictures(self, track: int) -> tuple[AlbumPicture, ...]:
+    def pictures(self, track: int) -> tuple[Exemplar, ...]:
         """Returns a track's pictures in order of time, each once; none for a track that has none."""
-        page = self._pages.get(track, _Page())
-        # The first reason that a picture was kept for is the one that is told.
-        kept = {p.record.frame: p for p in (*page.spread, *page.best, *page.suspicious)}
+        own = self._tracks.get(track, _TrackExemplars())
+        # Reports only the first reason a picture was kept.
+        kept = {p.record.frame: p for p in (*own.spread, *own.best, *own.suspicious)}
         return tuple(sorted(kept.values(), key=lambda picture: picture.record.frame))
 
     def finest(self) -> tuple[FacePicture, ...]:
@@ -129,43 +129,43 @@ class FaceAlbum:
         """
         peaks = self._peaks.setdefault(track, [])
         _raise_peaks(peaks, record.fake_probability)
-        # Who is no more suspicious than the last one who had to go would have to go at once.
-        if track not in self._pages and sum(peaks) <= self._floor:
+        # A track no more suspicious than the last one evicted would be evicted immediately.
+        if track not in self._tracks and sum(peaks) <= self._floor:
             return
-        page = self._pages.setdefault(track, _Page())
+        own = self._tracks.setdefault(track, _TrackExemplars())
         shown = self._frames.get(track)
         if frame is not None and (shown is None or record.fake_probability > shown.record.fake_probability):
             self._frames[track] = _keep_frame(track, record, frame)
-        number, page.offered = page.offered, page.offered + 1
-        for_spread = number % page.stride == 0
-        for_best = _finds_place(page.best, record, BEST_PLACES, _view)
-        for_suspicious = _finds_place(page.suspicious, record, SUSPICIOUS_PLACES, _suspicion)
+        number, own.offered = own.offered, own.offered + 1
+        for_spread = number % own.stride == 0
+        for_best = _finds_place(own.best, record, BEST_PLACES, _view)
+        for_suspicious = _finds_place(own.suspicious, record, SUSPICIOUS_PLACES, _suspicion)
         if not (for_spread or for_best or for_suspicious):
             return
-        before = page.taken()
+        before = own.taken()
         own_crop, own_map = np.array(crop), _as_bytes(forgery_map)
         if for_spread:
-            page.spread.append(AlbumPicture(record, own_crop, own_map, "spread"))
-            if len(page.spread) > SPREAD_PLACES:
-                del page.spread[1::2]
-                page.stride *= 2
+            own.spread.append(Exemplar(record, own_crop, own_map, "spread"))
+            if len(own.spread) > SPREAD_PLACES:
+                del own.spread[1::2]
+                own.stride *= 2
         if for_best:
-            _put(page.best, AlbumPicture(record, own_crop, own_map, "best"), BEST_PLACES, _view)
+            _put(own.best, Exemplar(record, own_crop, own_map, "best"), BEST_PLACES, _view)
         if for_suspicious:
-            picture = AlbumPicture(record, own_crop, own_map, "suspicious")
-            _put(page.suspicious, picture, SUSPICIOUS_PLACES, _suspicion)
-        self._taken += page.taken() - before
+            picture = Exemplar(record, own_crop, own_map, "suspicious")
+            _put(own.suspicious, picture, SUSPICIOUS_PLACES, _suspicion)
+        self._taken += own.taken() - before
         while self._taken > TOTAL_PLACES:
             self._make_room()
 
     def _make_room(self) -> None:
         """Drops one picture of the least suspicious track."""
-        least = min(self._pages, key=lambda track: (sum(self._peaks[track]), -track))
-        page = self._pages[least]
-        page.drop_one()
+        least = min(self._tracks, key=lambda track: (sum(self._peaks[track]), -track))
+        own = self._tracks[least]
+        own.drop_one()
         self._taken -= 1
-        if not page.taken():
-            del self._pages[least]
+        if not own.taken():
+            del self._tracks[least]
             self._frames.pop(least, None)
             self._floor = sum(self._peaks[least])
 
@@ -184,7 +184,7 @@ def _keep_frame(track: int, record: FaceScore, frame: SmallFrame) -> WholeFrame:
     return WholeFrame(track, record, frame.width, frame.height, data.tobytes())
 
 
-def _finest(track: int, pictures: Sequence[AlbumPicture]) -> Iterator[FacePicture]:
+def _finest(track: int, pictures: Sequence[Exemplar]) -> Iterator[FacePicture]:
     """Yields a track's most suspicious pictures and, if it is not among them, the best seen one."""
     ranked = sorted(pictures, key=lambda picture: (-picture.record.fake_probability, picture.record.time_s))
     chosen = ranked[:SHOWN_SUSPICIOUS]
@@ -221,7 +221,7 @@ def _raise_peaks(peaks: list[float], probability: float) -> None:
         peaks[peaks.index(lowest)] = probability
 
 
-def _rival(places: list[AlbumPicture], record: FaceScore, most: int, key: _Key) -> AlbumPicture | None:
+def _rival(places: list[Exemplar], record: FaceScore, most: int, key: _Key) -> Exemplar | None:
     """Returns the picture that a new one would replace: a neighbour in time, else the lowest of full places."""
     near = [picture for picture in places if abs(record.time_s - picture.record.time_s) < APART_S]
     if near or len(places) >= most:
@@ -229,13 +229,13 @@ def _rival(places: list[AlbumPicture], record: FaceScore, most: int, key: _Key) 
     return None
 
 
-def _finds_place(places: list[AlbumPicture], record: FaceScore, most: int, key: _Key) -> bool:
-    """Tells whether a face is worth one of the places."""
+def _finds_place(places: list[Exemplar], record: FaceScore, most: int, key: _Key) -> bool:
+    """Returns whether a face is worth one of the places."""
     rival = _rival(places, record, most, key)
     return rival is None or key(record) > key(rival.record)
 
 
-def _put(places: list[AlbumPicture], picture: AlbumPicture, most: int, key: _Key) -> None:
+def _put(places: list[Exemplar], picture: Exemplar, most: int, key: _Key) -> None:
     """Puts a picture into a free place or into its rival's."""
     rival = _rival(places, picture.record, most, key)
     if rival is not None:

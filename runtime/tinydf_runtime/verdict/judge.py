@@ -14,7 +14,7 @@ from tinydf_runtime.results import InputVerdict
 from tinydf_runtime.types import FaceScore, Reason, Segment, Verdict
 from tinydf_runtime.verdict.aggregate import judge_input, judge_tracks, severity
 from tinydf_runtime.verdict.caveats import doubt_quality, weigh_caveats
-from tinydf_runtime.verdict.exemplars import FaceAlbum
+from tinydf_runtime.verdict.exemplars import Exemplars
 from tinydf_runtime.verdict.recheck import recheck
 from tinydf_runtime.verdict.rules import DecisionRule
 
@@ -45,7 +45,7 @@ class Judgement:
 def judge(
     scores: Mapping[int, Sequence[FaceScore]],
     rule: DecisionRule,
-    album: FaceAlbum,
+    exemplars: Exemplars,
     engine: Engine,
     coverage: float = 1.0,
     caveats: Sequence[Reason] = (),
@@ -55,12 +55,12 @@ def judge(
     Args:
         scores: Track id -> its faces.
         rule: What they are held against.
-        album: Crops of the tracks, which are encoded and scored once more.
+        exemplars: Crops of the tracks, which are encoded and scored once more.
         engine: The classifier.
         coverage: Share of the input that was read, 0..1.
         caveats: What speaks against relying on its pictures; see ``VideoReader``.
     """
-    judged = recheck(judge_tracks(scores, rule), album, rule.threshold, engine)
+    judged = recheck(judge_tracks(scores, rule), exemplars, rule.threshold, engine)
     tracks = tuple(doubt_quality(verdict, scores[verdict.track]) for verdict, _ in judged)
     fake = {verdict.track for verdict in tracks if verdict.label == "fake"}
     segments = [segment for _, found in judged for segment in found if segment.track in fake]

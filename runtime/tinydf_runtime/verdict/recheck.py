@@ -1,6 +1,6 @@
-"""Crops of the deciding track, encoded once more -> whether its verdict stands.
+"""Crops of the deciding track, re-encoded -> whether its verdict stands.
 
-A video is encoded again each time it is passed on. A score that a mild encoding turns round rests on something that the
+A video is encoded again each time it is passed on. A score that a mild re-encoding flips rests on something that the
 next upload changes, and says little about the face.
 """
 
@@ -16,7 +16,7 @@ from tinydf_runtime.engines.engine import Engine
 from tinydf_runtime.types import Image, Reason, Segment, Verdict
 from tinydf_runtime.verdict.aggregate import severity
 from tinydf_runtime.verdict.evidence import to_logit, to_logits
-from tinydf_runtime.verdict.exemplars import AlbumPicture, FaceAlbum
+from tinydf_runtime.verdict.exemplars import Exemplar, Exemplars
 
 JPEG_QUALITY = 70
 """As messengers and platforms send pictures."""
@@ -32,7 +32,7 @@ _ORDER = ("spread", "best", "suspicious")
 
 
 def recheck(
-    judged: Sequence[tuple[Verdict, tuple[Segment, ...]]], album: FaceAlbum, threshold: float, engine: Engine
+    judged: Sequence[tuple[Verdict, tuple[Segment, ...]]], exemplars: Exemplars, threshold: float, engine: Engine
 ) -> list[tuple[Verdict, tuple[Segment, ...]]]:
     """Returns track verdicts of which the worst stands when its faces are encoded once more; else it is inconclusive.
 
@@ -40,7 +40,7 @@ def recheck(
 
     Args:
         judged: Verdict and segments of each track.
-        album: The crops that are kept of them.
+        exemplars: The crops that are kept of them.
         threshold: Probability from which a face counts as fake.
         engine: The classifier.
     """
@@ -51,7 +51,7 @@ def recheck(
         if worst.track in checked or worst.label == "inconclusive" or worst.fake_probability is None:
             break
         checked.add(worst.track)
-        pictures = pictures_behind(album.pictures(worst.track), segments)
+        pictures = pictures_behind(exemplars.pictures(worst.track), segments)
         if not is_unstable(worst.fake_probability, threshold, pictures, engine):
             break
         reasons: tuple[Reason, ...] = (*worst.reasons, "unstable_under_compression")
@@ -74,8 +74,8 @@ def reencode_crop(crop: Image) -> Image:
     return np.ascontiguousarray(cv2.resize(decoded, (side, side), interpolation=cv2.INTER_LINEAR)[..., ::-1], np.uint8)
 
 
-def is_unstable(probability: float, threshold: float, pictures: Sequence[AlbumPicture], engine: Engine) -> bool:
-    """Tells whether a verdict turns round when its faces are encoded once more.
+def is_unstable(probability: float, threshold: float, pictures: Sequence[Exemplar], engine: Engine) -> bool:
+    """Returns whether a verdict flips when its faces are encoded once more.
 
     Args:
         probability: Of the track.
@@ -94,7 +94,7 @@ def is_unstable(probability: float, threshold: float, pictures: Sequence[AlbumPi
     return (moved >= 0) != (distance >= 0)
 
 
-def pictures_behind(pictures: Sequence[AlbumPicture], segments: Sequence[Segment]) -> tuple[AlbumPicture, ...]:
+def pictures_behind(pictures: Sequence[Exemplar], segments: Sequence[Segment]) -> tuple[Exemplar, ...]:
     """Returns those of a track's pictures that lie in its segments, or all where it has none."""
     inside = (p for p in pictures if any(s.start_s <= p.record.time_s <= s.end_s for s in segments))
     return tuple(inside) if segments else tuple(pictures)

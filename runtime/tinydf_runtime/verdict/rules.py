@@ -9,13 +9,12 @@ from tinydf_runtime.verdict.evidence import to_logit, to_probability
 from tinydf_runtime.verdict.real_people import RealScores
 
 CERTAIN_SCORE = 0.85
-"""Half of a track's detections must be this sure, unless the detector's file names another score. What merely
-resembles a face is foreign to the classifier, whose score for it means nothing. ``scripts/choose_certain_score.py``
-measures where real faces and patterns part."""
+"""Half of a track's detections must be this sure, unless the detector's file names another score. The classifier's
+score is meaningless on false detections. ``scripts/choose_certain_score.py`` measures where faces and patterns part."""
 MINIMUM_FACES = 5
 """The fewest looks at a person in a video, a second of them at the default rate: two of three may be one blink."""
 BAND = 0.2
-"""Logits on either side of the threshold (about .05 of probability at .5) in which a verdict would be a coin's."""
+"""Logits on either side of the threshold (about .05 of probability at .5) in which a verdict would be a coin toss."""
 ALLOWED_FALSE_ALARMS = 0.03
 """Share of inputs with real people only that may be called fake."""
 USUAL_FALSE_ALARMS = 0.1

@@ -1,7 +1,7 @@
-"""Evidence of a track -> the stretches of one level each, and those that look forged.
+"""Evidence of a track -> segments of constant level, and those that look forged.
 
-Where a level changes is found as the cut into stretches that leaves the least squared error, with a price for each
-stretch (optimal partitioning; Jackson et al., 2005), over means of half seconds; then each change is placed between two
+Where a level changes is found as the cut into segments that leaves the least squared error, with a price for each
+segment (optimal partitioning; Jackson et al., 2005), over means of half seconds; then each change is placed between two
 frames. Nothing is assumed about how high real and forged scores lie.
 """
 
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from tinydf_runtime.verdict.evidence import Evidence, trimmed_mean
 
 MINIMUM_SEGMENT_S = 1.5
-"""Shorter stretches are as a rule a turned head or a cut; longer ones are evidence."""
+"""Shorter ones are usually a turned head or a cut; longer ones are evidence."""
 MAXIMUM_GAP_S = 2.0
-"""A stretch does not reach over a longer time in which the face was not seen."""
+"""A segment does not reach over a longer time in which the face was not seen."""
 PRIOR_S = 2.0
 """A segment is picked because it is high, so it is judged together with this many seconds of the whole track."""
-STRETCH_PRICE = 3.0
-"""Price of a stretch, in variances times the logarithm of the number of half seconds."""
+SEGMENT_PRICE = 3.0
+"""Price of a segment, in variances times the logarithm of the number of half seconds."""
 _BIN_S = 0.5
 _MOST_BINS = 8_000
 _BINS_A_SEGMENT = 3
@@ -30,26 +30,26 @@ _SMALLEST_SPREAD = 0.3
 """Logits; scores that agree better than this hide changes of no meaning."""
 
 
-def find_stretches(evidence: Evidence) -> list[tuple[int, int]]:
-    """Returns the stretches of one level, as first and end index, in order of time; together they hold every face."""
-    stretches: list[tuple[int, int]] = []
+def find_segments(evidence: Evidence) -> list[tuple[int, int]]:
+    """Returns segments of constant level as (first, end) indices in order of time; together they hold every face."""
+    segments: list[tuple[int, int]] = []
     runs = _runs(evidence.time_s)
     bin_s = max(_BIN_S, evidence.duration_s() / _MOST_BINS)
     binned = [_bins(evidence.part(*run), bin_s) for run in runs]
-    price = STRETCH_PRICE * _variance([mean for _, mean, _ in binned]) * math.log(2 + sum(len(s) for s, _, _ in binned))
+    price = SEGMENT_PRICE * _variance([mean for _, mean, _ in binned]) * math.log(2 + sum(len(s) for s, _, _ in binned))
     for (first, end), (start, mean, weight) in zip(runs, binned, strict=True):
         changes = _refine(
             evidence.part(first, end), [int(start[i]) for i in _partition(mean, weight, price)[1:]], bin_s
         )
         edges = [first, *(first + change for change in changes), end]
-        stretches += pairwise(edges)
-    return stretches
+        segments += pairwise(edges)
+    return segments
 
 
 def find_forged(evidence: Evidence, threshold_logit: float, minimum_faces: int) -> list[tuple[int, int]]:
-    """Returns the stretches that look forged, neighbours joined, and are long enough to say so.
+    """Returns the segments that look forged, neighbours joined, and are long enough to say so.
 
-    A stretch is judged by its mean, drawn towards the whole track's: see ``temper``.
+    A segment is judged by its mean, drawn towards the whole track's: see ``shrunken_mean``.
 
     Args:
         evidence: Of one track.
@@ -57,7 +57,7 @@ def find_forged(evidence: Evidence, threshold_logit: float, minimum_faces: int) 
         minimum_faces: That a segment needs.
     """
     joined: list[tuple[int, int]] = []
-    for first, end in find_stretches(evidence):
+    for first, end in find_segments(evidence):
         if trimmed_mean(evidence.part(first, end)) < threshold_logit:
             continue
         touches = joined and joined[-1][1] == first
@@ -68,17 +68,17 @@ def find_forged(evidence: Evidence, threshold_logit: float, minimum_faces: int) 
         span
         for span in joined
         if is_credible_span(evidence.part(*span), evidence, minimum_faces)
-        and temper(evidence.part(*span), evidence) >= threshold_logit
+        and shrunken_mean(evidence.part(*span), evidence) >= threshold_logit
     ]
 
 
 def is_credible_span(part: Evidence, whole: Evidence, minimum_faces: int) -> bool:
-    """Tells whether a span is long enough, or all there is of a short track."""
+    """Returns whether a span is long enough, or all there is of a short track."""
     lasting = part.duration_s() >= min(MINIMUM_SEGMENT_S, whole.duration_s())
     return lasting and len(part.logit) >= minimum_faces
 
 
-def temper(part: Evidence, whole: Evidence) -> float:
+def shrunken_mean(part: Evidence, whole: Evidence) -> float:
     """Returns a segment's mean logit, drawn towards the whole track's as if that had ``PRIOR_S`` seconds more."""
     share = part.duration_s() / (part.duration_s() + PRIOR_S)
     return share * trimmed_mean(part) + (1 - share) * trimmed_mean(whole)
@@ -110,7 +110,7 @@ def _variance(means: list[NDArray[np.float64]]) -> float:
 
 
 def _partition(mean: NDArray[np.float64], weight: NDArray[np.float64], price: float) -> list[int]:
-    """Returns the first bin of each stretch of the cheapest cut into stretches of ``_BINS_A_SEGMENT`` bins or more."""
+    """Returns the first bin of each segment of the cheapest cut into segments of ``_BINS_A_SEGMENT`` bins or more."""
     count = len(mean)
     weight = weight / weight.mean()
     sums = [np.concatenate([[0.0], np.cumsum(weight * mean**power)]) for power in (0, 1, 2)]

@@ -27,7 +27,7 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
     status = _status(kind, watch)
     endless = _is_endless(kind, watch)
     coverage = _coverage(watch) if status in ("truncated", "timeout") and not endless else 1.0
-    judged = judge(watch.scores, rule, watch.album, watch.step.engine, coverage, watch.caveats)
+    judged = judge(watch.scores, rule, watch.exemplars, watch.step.engine, coverage, watch.caveats)
     deciding = judged.deciding
     return InputReport(
         path=path,
@@ -49,14 +49,14 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
         tracks=tuple(_track_report(verdict, watch.scores[verdict.track]) for verdict in judged.tracks),
         segments=judged.segments,
         timing=Timing(*(round(t, 3) for t in (total_s, watch.decode_s, watch.detect_s, watch.classify_s))),
-        pictures=watch.album.finest(),
+        pictures=watch.exemplars.finest(),
         adjustments=watch.adjustments,
         smallest_face_px=watch.step.smallest_face_px,
         interval=None if deciding is None else deciding.interval,
         rarity=None if deciding is None else deciding.rarity,
         deciding_track=None if deciding is None else deciding.track,
         fake_threshold=rule.fake_threshold(judged.people) if judged.people else None,
-        whole_frame=None if deciding is None else watch.album.whole_frame(deciding.track),
+        whole_frame=None if deciding is None else watch.exemplars.whole_frame(deciding.track),
     )
 
 
@@ -125,7 +125,7 @@ def _status(kind: Kind, watch: Watch) -> Status:
 
 
 def _is_endless(kind: Kind, watch: Watch) -> bool:
-    """Tells whether an input has no end: no rest of it stays unseen. A file on a web server has one."""
+    """Returns whether an input has no end: no rest of it stays unseen. A file on a web server has one."""
     return kind == "stream" and (watch.info is None or watch.info.duration_s is None)
 
 

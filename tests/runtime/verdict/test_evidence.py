@@ -15,7 +15,7 @@ from tinydf_runtime.verdict.evidence import (
     clarity,
     collect_evidence,
     correlation_length,
-    effective_looks,
+    effective_sample_size,
     interval,
     standard_error,
     to_logit,
@@ -88,9 +88,9 @@ def test_correlation_length_is_found(rng: np.random.Generator) -> None:
 
 def test_looks_are_at_most_one_a_second_and_one_a_face(rng: np.random.Generator) -> None:
     white = rng.standard_normal(500)
-    assert effective_looks(series(white, fps=25)) == pytest.approx(21, rel=0.05)
-    assert effective_looks(series(white[:10], fps=0.1)) == pytest.approx(10)
-    assert effective_looks(series(white[:1])) == 1
+    assert effective_sample_size(series(white, fps=25)) == pytest.approx(21, rel=0.05)
+    assert effective_sample_size(series(white[:10], fps=0.1)) == pytest.approx(10)
+    assert effective_sample_size(series(white[:1])) == 1
 
 
 @pytest.mark.parametrize("memory", [0.0, 0.8])
@@ -99,16 +99,16 @@ def test_looking_at_every_frame_makes_nothing_more_or_less_certain(rng: np.rando
     flicker = rng.standard_normal((100, 6))
     flicker -= flicker.mean(1, keepdims=True)
     sampled, every = series(slow, fps=5), series((slow[:, None] + flicker).ravel(), fps=30)
-    assert effective_looks(every) == pytest.approx(effective_looks(sampled), rel=0.02)
+    assert effective_sample_size(every) == pytest.approx(effective_sample_size(sampled), rel=0.02)
     assert standard_error(every) == pytest.approx(standard_error(sampled), rel=0.02)
 
 
 def test_looks_are_fewer_where_scores_follow_each_other_or_few_faces_weigh(rng: np.random.Generator) -> None:
     slow, white = remembering(rng, 500, 0.95), rng.standard_normal(500)
-    assert effective_looks(series(slow)) < 0.5 * effective_looks(series(white))
+    assert effective_sample_size(series(slow)) < 0.5 * effective_sample_size(series(white))
     heavy = np.full(500, 0.05)
     heavy[:10] = 1.0
-    assert effective_looks(series(white, weight=heavy)) < 0.3 * effective_looks(series(white))
+    assert effective_sample_size(series(white, weight=heavy)) < 0.3 * effective_sample_size(series(white))
 
 
 @pytest.mark.parametrize(("memory", "count"), [(0.0, 50), (0.7, 100), (0.9, 300)])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.types import FaceScore, Image, Scores, Segment
 from tinydf_runtime.verdict.evidence import to_probability
-from tinydf_runtime.verdict.exemplars import AlbumPicture, WhyKept
+from tinydf_runtime.verdict.exemplars import Exemplar, WhyKept
 from tinydf_runtime.verdict.recheck import CROPS, is_unstable, pictures_behind, reencode_crop
 
 
@@ -27,9 +27,9 @@ class FixedEngine:
         return Scores(np.full(len(crops), self.probability, np.float32), np.zeros((len(crops), 14, 14), np.float32))
 
 
-def picture(probability: float, why: WhyKept = "spread", time_s: float = 0.0) -> AlbumPicture:
+def picture(probability: float, why: WhyKept = "spread", time_s: float = 0.0) -> Exemplar:
     record = FaceScore(time_s, int(5 * time_s), (0, 0, 90, 90), 0.9, probability)
-    return AlbumPicture(record, np.full((224, 224, 3), 128, np.uint8), np.zeros((14, 14), np.uint8), why)
+    return Exemplar(record, np.full((224, 224, 3), 128, np.uint8), np.zeros((14, 14), np.uint8), why)
 
 
 def test_reencoding_keeps_the_picture_and_takes_its_grain(astronaut: Image) -> None:

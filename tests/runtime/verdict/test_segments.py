@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tinydf_runtime.verdict.evidence import Evidence
-from tinydf_runtime.verdict.segments import MAXIMUM_GAP_S, find_forged, find_stretches, temper
+from tinydf_runtime.verdict.segments import MAXIMUM_GAP_S, find_forged, find_segments, shrunken_mean
 
 
 def series(
@@ -26,7 +26,7 @@ def series(
 
 
 def starts(evidence: Evidence) -> NDArray[np.float64]:
-    return np.array([evidence.time_s[first] for first, _ in find_stretches(evidence)])
+    return np.array([evidence.time_s[first] for first, _ in find_segments(evidence)])
 
 
 @pytest.mark.parametrize("fps", [5.0, 25.0])
@@ -37,13 +37,13 @@ def test_changes_are_found_where_they_are(fps: float) -> None:
 
 def test_stretches_hold_every_face_once_and_in_order() -> None:
     evidence = series([(-1, 5), (1, 5), (-1, 5), (2, 3)])
-    stretches = find_stretches(evidence)
-    assert stretches[0][0] == 0 and stretches[-1][1] == len(evidence.logit)
-    assert all(before[1] == after[0] for before, after in pairwise(stretches))
+    segments = find_segments(evidence)
+    assert segments[0][0] == 0 and segments[-1][1] == len(evidence.logit)
+    assert all(before[1] == after[0] for before, after in pairwise(segments))
 
 
 def test_one_level_is_rarely_cut() -> None:
-    cut = sum(len(find_stretches(series([(-1, 30)], seed=seed))) > 1 for seed in range(60))
+    cut = sum(len(find_segments(series([(-1, 30)], seed=seed))) > 1 for seed in range(60))
     assert cut <= 9
 
 
@@ -70,13 +70,13 @@ def test_a_single_frame_is_no_segment() -> None:
 def test_no_stretch_reaches_over_a_gap() -> None:
     evidence = series([(2, 6)], spread=0.1)
     evidence.time_s[15:] += MAXIMUM_GAP_S + 0.1
-    assert find_stretches(evidence) == [(0, 15), (15, 30)]
+    assert find_segments(evidence) == [(0, 15), (15, 30)]
     assert find_forged(evidence, 0.5, 5) == [(0, 15), (15, 30)]
 
 
 def test_neighbouring_forged_levels_are_one_segment() -> None:
     evidence = series([(-2, 10), (1.5, 5), (4, 5), (-2, 10)], spread=0.2)
-    assert len(find_stretches(evidence)) == 4
+    assert len(find_segments(evidence)) == 4
     ((first, end),) = find_forged(evidence, 0.5, 5)
     assert (evidence.time_s[first], evidence.time_s[end - 1]) == pytest.approx((10, 19.8), abs=0.4)
 
@@ -84,20 +84,20 @@ def test_neighbouring_forged_levels_are_one_segment() -> None:
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_the_shortest_tracks_are_one_stretch(count: int) -> None:
     evidence = Evidence(np.arange(count) / 5, np.ones(count), np.ones(count))
-    assert find_stretches(evidence) == [(0, count)]
+    assert find_segments(evidence) == [(0, count)]
     assert find_forged(evidence, 0.5, 1) == [(0, count)]
 
 
 def test_a_short_segment_is_drawn_towards_the_whole() -> None:
     whole = series([(-2, 20), (2, 4)], spread=0.1)
-    short, long = temper(whole.part(110, 120), whole), temper(whole.part(100, 120), whole)
+    short, long = shrunken_mean(whole.part(110, 120), whole), shrunken_mean(whole.part(100, 120), whole)
     assert -2 < short < long < 2
 
 
 def test_faces_that_weigh_little_move_no_level() -> None:
     evidence = series([(-1, 20)], spread=0.2)
     evidence.logit[40:44], evidence.weight[40:44] = 5, 0.05
-    assert len(find_stretches(evidence)) == 1
+    assert len(find_segments(evidence)) == 1
 
 
 def test_an_hour_of_every_frame_is_cut_and_its_forged_minute_found() -> None:

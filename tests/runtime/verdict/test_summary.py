@@ -45,7 +45,7 @@ def report_on(engine: AgainEngine, probabilities: dict[int, float]) -> InputRepo
         for index in range(30):
             record = FaceScore(index / 5, 5 * index, (0, 0, 200, 200), 0.9, probability)
             watch.scores.setdefault(track, FaceScores()).append(record)
-            watch.album.offer(track, record, np.full((224, 224, 3), 128, np.uint8), np.zeros((14, 14), np.uint8))
+            watch.exemplars.offer(track, record, np.full((224, 224, 3), 128, np.uint8), np.zeros((14, 14), np.uint8))
     return summarize("a.mp4", "0" * 64, "video", watch, 0.5, 1.0)
 
 

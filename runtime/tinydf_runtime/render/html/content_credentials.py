@@ -57,7 +57,7 @@ def read_content_credentials(path: Path) -> ContentCredentials:
 
 
 def has_manifest(path: Path) -> bool:
-    """Tells whether a picture or video holds a C2PA manifest store, genuine or not.
+    """Returns whether a picture or video holds a C2PA manifest store, genuine or not.
 
     Reads JPEG, PNG, WebP, AVI, GIF, MP4, QuickTime, HEIC and AVIF; in other containers none is found.
 

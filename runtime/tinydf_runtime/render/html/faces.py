@@ -61,7 +61,7 @@ def _figure(picture: FacePicture, what: str, person: str, zones: Zones, timed: b
 
 
 def _says_something(picture: FacePicture, zones: Zones) -> bool:
-    """Tells whether a forgery map has anything on it that would be drawn, on a face that does not look real."""
+    """Returns whether a forgery map has anything on it that would be drawn, on a face that does not look real."""
     looks_real = zones.side(picture.record.fake_probability) == "real"
     return not looks_real and float(picture.forgery_map.max()) >= CLEAR_HEAT * 255
 

@@ -29,7 +29,7 @@ from tinydf_runtime.results import (
     TrackReport,
 )
 from tinydf_runtime.types import FaceQuality, FaceScore, Rarity, Segment
-from tinydf_runtime.verdict.exemplars import FaceAlbum, shrink_frame
+from tinydf_runtime.verdict.exemplars import Exemplars, shrink_frame
 
 VOID = {"meta", "img", "br", "hr", "path", "circle", "rect", "stop", "link", "input"}
 CREATED = datetime(2026, 3, 4, 12, 30, tzinfo=timezone(timedelta(hours=2)))
@@ -81,14 +81,14 @@ def scores(count: int, step_s: float = 0.2, shift: float = 0.0) -> tuple[FaceSco
 
 
 def clip(tracks: int = 1, count: int = 60, step_s: float = 0.2) -> InputReport:
-    album = FaceAlbum()
+    exemplars = Exemplars()
     noise = np.random.default_rng(0).integers(0, 255, (224, 224, 3), np.uint8)
     frame = shrink_frame(np.full((720, 1280, 3), 90, np.uint8))
     found = []
     for track in range(1, tracks + 1):
         seen = scores(count, step_s, track)
         for score in seen:
-            album.offer(track, score, noise, np.full((14, 14), score.fake_probability, np.float32), frame)
+            exemplars.offer(track, score, noise, np.full((14, 14), score.fake_probability, np.float32), frame)
         found.append(
             TrackReport(track, 0.0, seen[-1].time_s, "fake", 0.8125, count, ("forged_segment",), seen, (0.7011, 0.9022))
         )
@@ -112,12 +112,12 @@ def clip(tracks: int = 1, count: int = 60, step_s: float = 0.2) -> InputReport:
         tracks=tuple(found),
         segments=(Segment(1, 2.0, 6.4, 0.9312),),
         timing=Timing(1.0, 0.2, 0.3, 0.5),
-        pictures=album.finest(),
+        pictures=exemplars.finest(),
         interval=(0.7011, 0.9022),
         rarity=Rarity(0.01, 0.004, 0.025, 400),
         deciding_track=1,
         fake_threshold=0.7654,
-        whole_frame=album.whole_frame(1),
+        whole_frame=exemplars.whole_frame(1),
     )
 
 
