@@ -15,7 +15,7 @@ from tinydf_export.targets.protocol import Trial
 from tinydf_runtime.engines.onnxruntime_engine import open_content
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
-from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
+from tinydf_runtime.models.spec import AS_WRITTEN_KEY, GOLDEN_KEY, METADATA_KEY, ModelSpec
 
 
 def quantise(job: ExportJob) -> onnx.ModelProto:
@@ -37,10 +37,17 @@ def write(graph: onnx.ModelProto, job: ExportJob) -> OnnxDraft:
 
 @dataclass(frozen=True, slots=True)
 class OnnxDraft:
-    """A graph and what goes into its metadata; see ``Draft``."""
+    """A graph and what goes into its metadata; see ``Draft``.
+
+    Attributes:
+        graph: In its precision.
+        golden_text: The golden crops.
+        as_written: Keeps ONNX Runtime from fusing nodes, to compute what TensorRT computes.
+    """
 
     graph: onnx.ModelProto
     golden_text: str
+    as_written: bool = False
 
     def open(self, spec: ModelSpec, folder: Path) -> Trial:
         """Opens the file's content in ONNX Runtime on the CPU."""
@@ -57,6 +64,6 @@ class OnnxDraft:
         packed = onnx.ModelProto()
         packed.CopyFrom(self.graph)
         metadata = {METADATA_KEY: spec.to_json(), GOLDEN_KEY: self.golden_text, SEAL_KEY: BLANK_SEAL}
-        onnx.helper.set_model_props(packed, metadata)
+        onnx.helper.set_model_props(packed, metadata | ({AS_WRITTEN_KEY: "1"} if self.as_written else {}))
         onnx.checker.check_model(packed, full_check=True)
         return seal(packed.SerializeToString(deterministic=True))

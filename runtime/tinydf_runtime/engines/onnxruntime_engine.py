@@ -12,7 +12,7 @@ from tinydf_runtime.engines.choices import check_choice
 from tinydf_runtime.engines.engine import check_crops
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import ModelFileError, UnavailableError
-from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
+from tinydf_runtime.models.spec import AS_WRITTEN_KEY, GOLDEN_KEY, METADATA_KEY, ModelSpec
 from tinydf_runtime.types import Scores
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -23,8 +23,8 @@ _LARGEST_BATCH = 16
 _EXTERNAL_DATA = b"\x0a\x08location"
 """How ONNX's serialization starts the entry that names a side file: field 1, 8 bytes, "location"."""
 
-_HALF_CONSTANT = b"_half"
-"""End of the names of constants in a strongly typed graph's float16, such as TensorRT takes."""
+_UNFUSED = (AS_WRITTEN_KEY.encode(), b"_scale_half")
+"""Marks of graphs made for TensorRT; the second is the name of their float16 scales, in files without the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def open_content(content: bytes, name: str, device: str = "cpu", threads: int | 
             "Export it again."
         )
     # An unfused graph keeps every map in memory.
-    batch = 1 if _is_strongly_typed(content) else _LARGEST_BATCH
+    batch = 1 if _is_for_tensorrt(content) else _LARGEST_BATCH
     golden = metadata.get(GOLDEN_KEY)
     return OnnxRuntimeEngine(spec, device, session, (map_shape[0], map_shape[1]), golden, batch)
 
@@ -132,7 +132,7 @@ def _read(path: Path) -> bytes:
 
 
 def _start(content: bytes, name: str, device: str, threads: int | None) -> onnxruntime.InferenceSession:
-    """Opens a session; strongly typed graphs without optimisations, which would round otherwise than they say."""
+    """Opens a session; graphs made for TensorRT without optimisations."""
     check_choice("device", device, PROVIDERS)
     # Side files are no part of what a hash of the model covers, and their paths are the file's author's choice.
     if _EXTERNAL_DATA in content:
@@ -145,8 +145,9 @@ def _start(content: bytes, name: str, device: str, threads: int | None) -> onnxr
     # Spinning threads burn the cores that decode the video while they wait.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    if _is_strongly_typed(content):
-        # Fused, such a graph rounds otherwise than it says and than TensorRT does: by up to 0.04 in probability.
+    if _is_for_tensorrt(content):
+        # Fused, a strongly typed graph rounds otherwise than it says and than TensorRT does: with float16 pairs by up
+        # to 0.04 in probability. Unfused it takes twice the time, so that other float16 files are fused.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     elif lacks_vnni():
         # 8-bit products would saturate at 16 bit there, unless slower kernels are asked for.
@@ -165,9 +166,9 @@ def _start(content: bytes, name: str, device: str, threads: int | None) -> onnxr
     return session
 
 
-def _is_strongly_typed(content: bytes) -> bool:
-    """Returns whether a graph names float16 for most of its tensors, as exports for TensorRT do."""
-    return _HALF_CONSTANT in content
+def _is_for_tensorrt(content: bytes) -> bool:
+    """Returns whether an ONNX file is to show here what TensorRT computes from it."""
+    return any(mark in content for mark in _UNFUSED)
 
 
 def lacks_vnni() -> bool:

@@ -114,3 +114,7 @@ class ModelSpec:
             return cls(**values)
         except TypeError as error:
             raise ModelFileError(f"{source}: unknown metadata ({error}). Update TinyDF.") from error
+
+
+AS_WRITTEN_KEY = "tinydf.as_written"
+"""Metadata entry of ONNX files that are computed node by node, as they are written: those made for TensorRT."""

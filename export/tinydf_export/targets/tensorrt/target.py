@@ -27,7 +27,9 @@ def quantise(job: ExportJob) -> ModelProto:
 
 def write(graph: ModelProto, job: ExportJob) -> PlanDraft:
     """Returns the graph as the ONNX file that TensorRT reads."""
-    return PlanDraft(OnnxDraft(graph, job.golden_text), job.request.plan or PlanOptions())
+    return PlanDraft(
+        OnnxDraft(graph, job.golden_text, as_written=job.spec.precision != "fp32"), job.request.plan or PlanOptions()
+    )
 
 
 @dataclass(frozen=True, slots=True)
