@@ -67,7 +67,7 @@ def test_without_a_gpu_the_first_command_leaves_the_proven_graph_and_the_line_fo
     monkeypatch.setattr(runner, "build_float_graph", lambda checkpoint: pair[1])
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     out = tmp_path / "model.plan"
-    result = CliRunner().invoke(cli.main, ["--target", "tensorrt", "--int8", "--out", str(out)])
+    result = CliRunner().invoke(cli.main, ["--target", "tensorrt", "--int8", "--out", str(out), "--quiet"])
     assert result.exit_code == 4
     assert result.stderr.count("\n") == 1
     assert "On the device: tinydf-build-plan model.onnx --out model.plan" in result.stderr
