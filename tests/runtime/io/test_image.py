@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tinydf_runtime.decoding import decode
 from tinydf_runtime.errors import MissingExtraError, UnreadableInputError
 from tinydf_runtime.io.image import IMAGE_SUFFIXES, is_image, read_image
 from tinydf_runtime.types import Image
@@ -127,6 +128,18 @@ def test_heic_needs_an_extra_and_says_which(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     with pytest.raises(MissingExtraError, match=r"phone\.heic: HEIC.*'\.\[heic\]'"):
         read_image(path)
+
+
+def test_a_heic_of_a_phone_is_decoded_in_the_child_and_here() -> None:
+    pytest.importorskip("pi_heif")
+    path = Path(__file__).with_name("two_colours.heic")
+    # The child comes first: memory that the library has let go of would end this process.
+    with decode(str(path), "image", None) as frames:
+        (frame,) = frames
+        for image in (frame.image, read_image(path)):
+            assert image.shape == (480, 640, 3)
+            assert np.abs(image[:, :300].astype(int) - (200, 40, 30)).max() < 12
+            assert np.abs(image[:, 340:].astype(int) - (30, 60, 220)).max() < 12
 
 
 @pytest.mark.parametrize(
