@@ -1,6 +1,6 @@
 """Scores of an input's tracks -> its verdict. Each step takes what the one before returned; nothing is handed back.
 
-Track verdicts with their segments -> re-encoded once more -> face quality -> verdict of the input -> caveats of its
+Track verdicts with their segments -> re-encoded once more -> face quality and palette -> verdict of the input -> caveats of its
 pictures.
 """
 
@@ -13,7 +13,7 @@ from tinydf_runtime.engines.engine import Engine
 from tinydf_runtime.results import InputVerdict
 from tinydf_runtime.types import FaceScore, Reason, Segment, Verdict
 from tinydf_runtime.verdict.aggregate import judge_input, judge_tracks, severity
-from tinydf_runtime.verdict.caveats import doubt_quality, weigh_caveats
+from tinydf_runtime.verdict.caveats import doubt_palette, doubt_quality, weigh_caveats
 from tinydf_runtime.verdict.exemplars import Exemplars
 from tinydf_runtime.verdict.recheck import recheck
 from tinydf_runtime.verdict.rules import DecisionRule
@@ -61,11 +61,12 @@ def judge(
         caveats: What speaks against relying on its pictures; see ``VideoReader``.
     """
     judged = recheck(judge_tracks(scores, rule), exemplars, rule.threshold, engine)
-    tracks = tuple(doubt_quality(verdict, scores[verdict.track]) for verdict, _ in judged)
+    seen = (doubt_quality(verdict, scores[verdict.track]) for verdict, _ in judged)
+    tracks = tuple(doubt_palette(verdict, caveats) for verdict in seen)
     fake = {verdict.track for verdict in tracks if verdict.label == "fake"}
     segments = [segment for _, found in judged for segment in found if segment.track in fake]
     verdict, probability, reasons = judge_input(tracks, coverage)
-    verdict, reasons = weigh_caveats(verdict, probability, reasons, caveats)
+    verdict, reasons = weigh_caveats(verdict, reasons, caveats)
     return Judgement(
         verdict,
         probability,

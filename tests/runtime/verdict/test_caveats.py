@@ -8,26 +8,34 @@ import pytest
 
 from tinydf_runtime.faces.quality import measure_quality
 from tinydf_runtime.types import Face, FaceQuality, FaceScore, Image, Reason, Verdict
-from tinydf_runtime.verdict.caveats import CERTAIN_FAKE, LEAST_QUALITY, doubt_quality, weigh_caveats
+from tinydf_runtime.verdict.caveats import CERTAIN_FAKE, LEAST_QUALITY, doubt_palette, doubt_quality, weigh_caveats
 
 FACE = Face((0.0, 0.0, 100.0, 100.0), (), 0.95)
 
 
 @pytest.mark.parametrize("caveat", ["decoding_failed", "damaged_part", "more_tracks", "size_changes"])
 def test_what_was_not_looked_at_may_be_forged(caveat: Reason) -> None:
-    assert weigh_caveats("real", 0.1, (), (caveat,)) == ("inconclusive", (caveat,))
-    assert weigh_caveats("fake", 0.9, ("forged_segment",), (caveat,)) == ("fake", ("forged_segment", caveat))
-    assert weigh_caveats("no_face", None, ("no_face_found",), (caveat,)) == ("no_face", ("no_face_found", caveat))
+    assert weigh_caveats("real", (), (caveat,)) == ("inconclusive", (caveat,))
+    assert weigh_caveats("fake", ("forged_segment",), (caveat,)) == ("fake", ("forged_segment", caveat))
+    assert weigh_caveats("no_face", ("no_face_found",), (caveat,)) == ("no_face", ("no_face_found", caveat))
 
 
 def test_a_palette_settles_nothing_but_what_is_beyond_doubt() -> None:
-    assert weigh_caveats("real", 0.1, (), ("few_colours",))[0] == "inconclusive"
-    assert weigh_caveats("fake", CERTAIN_FAKE - 0.01, (), ("few_colours",))[0] == "inconclusive"
-    assert weigh_caveats("fake", CERTAIN_FAKE, (), ("few_colours",)) == ("fake", ("few_colours",))
+    real, doubted, certain = (
+        Verdict(1, label, p, (), 5)
+        for label, p in (("real", 0.1), ("fake", CERTAIN_FAKE - 0.01), ("fake", CERTAIN_FAKE))
+    )
+    for verdict in (real, doubted):
+        found = doubt_palette(verdict, ("few_colours",))
+        assert (found.label, found.reasons) == ("inconclusive", ("few_colours",))
+    assert doubt_palette(certain, ("few_colours",)) == certain
+    assert doubt_palette(real, ("more_tracks",)) == real
+    not_judged = Verdict(1, "inconclusive", None, ("side_person",), 2)
+    assert doubt_palette(not_judged, ("few_colours",)) == not_judged
 
 
 def test_without_caveats_nothing_changes() -> None:
-    assert weigh_caveats("real", 0.1, ("many_people",), ()) == ("real", ("many_people",))
+    assert weigh_caveats("real", ("many_people",), ()) == ("real", ("many_people",))
 
 
 def scores(**quality: float) -> list[FaceScore]:

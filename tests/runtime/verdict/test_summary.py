@@ -11,7 +11,8 @@ from tinydf_runtime.io.video import VideoInfo
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.results import InputReport
 from tinydf_runtime.steps import FrameStep
-from tinydf_runtime.types import Face, FaceScore, Image, Scores
+from tinydf_runtime.types import Face, FaceScore, Image, Reason, Scores
+from tinydf_runtime.verdict.caveats import CERTAIN_FAKE
 from tinydf_runtime.verdict.recheck import RECHECKED_TRACKS
 from tinydf_runtime.verdict.summary import summarize
 from tinydf_runtime.watch import Watch
@@ -38,8 +39,8 @@ class NoDetector:
         return []
 
 
-def report_on(engine: AgainEngine, probabilities: dict[int, float]) -> InputReport:
-    watch = Watch(FrameStep(engine, NoDetector()))
+def report_on(engine: AgainEngine, probabilities: dict[int, float], caveats: tuple[Reason, ...] = ()) -> InputReport:
+    watch = Watch(FrameStep(engine, NoDetector()), caveats=caveats)
     watch.info = VideoInfo(640, 480, 25.0, 6.0, 0, 150)
     for track, probability in probabilities.items():
         for index in range(30):
@@ -73,3 +74,11 @@ def test_the_cost_does_not_grow_with_the_people() -> None:
 def test_a_track_says_between_what_its_probability_lies() -> None:
     interval = report_on(AgainEngine(0.2), {1: 0.2}).tracks[0].interval
     assert interval is not None and interval[0] < 0.2 < interval[1]
+
+
+def test_who_is_doubted_for_a_palette_does_not_look_forged_from_here_to_there() -> None:
+    probability = CERTAIN_FAKE - 0.005
+    assert report_on(AgainEngine(probability), {1: probability}).segments
+    found = report_on(AgainEngine(probability), {1: probability}, ("few_colours",))
+    assert found.verdict == found.tracks[0].verdict == "inconclusive"
+    assert found.segments == () and found.reasons == ("few_colours",)
