@@ -222,7 +222,7 @@ def _read_heif(path: Path) -> Image:
             + install_line("heic")
         ) from error
     try:
-        # The library turns the picture upright by itself. Its memory goes with the opened file, so that a copy is needed.
+        # The library turns the picture upright by itself. Its memory goes with the opened file: a copy stays.
         image = np.array(pi_heif.open_heif(path, convert_hdr_to_8bit=True, bgr_mode=True))
     except (OSError, ValueError, RuntimeError) as error:
         raise UnreadableInputError(f"{path}: cannot be decoded ({error}). Check that it opens in a viewer.") from error

@@ -133,8 +133,6 @@ def _meter(item: InputReport, zones: Zones) -> str:
     if item.fake_probability is None:
         return ""
     probability = item.fake_probability
-    # The words stay inside the box even where the mark is close to its end.
-    words_at = min(max(zones.fake_threshold, 0.25), 0.75)
     real, fake = zones.threshold, zones.fake_threshold
     return (
         f'<div class="meter"><p class="number"><b>{probability:.1%}</b> fake probability, '
@@ -142,9 +140,14 @@ def _meter(item: InputReport, zones: Zones) -> str:
         f'<div class="rail" aria-hidden="true">{_zone("real", 0, real)}{_zone("inconclusive", real, fake)}'
         f'{_zone("fake", fake, 1)}<span class="fill" style="width:{max(probability, 0.015):.2%}"></span>'
         f'{_range(item.interval)}<span class="mark" style="left:{fake:.2%}"></span></div>'
-        f'<div class="rail-words"><span class="wide">0%</span><span class="at" style="left:{words_at:.2%}">'
+        f'<div class="rail-words"><span class="wide">0%</span><span class="at" style="{_beside(fake)}">'
         f'threshold {fake:.1%}</span><span class="wide">100%</span></div></div>'
     )
+
+
+def _beside(threshold: float) -> str:
+    """Returns where the words of the mark end or begin, as CSS: towards the middle, off the words at the bar's ends."""
+    return f"right:{1 - min(threshold, 0.86):.2%}" if threshold > 0.5 else f"left:{max(threshold, 0.14):.2%}"
 
 
 def _zone(side: str, low: float, high: float) -> str:
