@@ -29,9 +29,12 @@ from tinydf_runtime.render.plain_text import printable
 from tinydf_runtime.render.report import EVIDENCE_NOTE
 from tinydf_runtime.results import InputReport
 from tinydf_runtime.sandbox.client import start_early
+from tinydf_runtime.types import Reason
 from tinydf_runtime.watch import Limits
 
 NAME = "tinydf-run"
+PARTLY_READ: frozenset[Reason] = frozenset({"decoding_failed", "damaged_part"})
+"""Reasons that tell of a part of an input that should have been read and could not be."""
 
 
 def read_sample_fps(ctx: click.Context, param: click.Parameter, value: str) -> float | None:
@@ -209,8 +212,12 @@ def main(
     if run.stop.is_set():
         say_error("interrupted; what was done is written.")
         return ExitCode.INTERRUPTED
-    partly = any(item.status in ("unreadable", "truncated", "timeout") for item in run.done)
-    return ExitCode.INPUT if partly else ExitCode.DONE
+    return ExitCode.INPUT if any(is_partly_read(item) for item in run.done) else ExitCode.DONE
+
+
+def is_partly_read(item: InputReport) -> bool:
+    """Returns whether an input could not be read, or only in part."""
+    return item.status in ("unreadable", "truncated", "timeout") or not PARTLY_READ.isdisjoint(item.reasons)
 
 
 def network_files(engine: Path | None, detector: Path | None) -> list[Path]:

@@ -18,6 +18,7 @@ from tinydf_runtime.io.address import mask_credentials, stream_address
 from tinydf_runtime.io.av_capture import AvCapture
 from tinydf_runtime.io.capture import Capture, open_file, open_source
 from tinydf_runtime.io.containers.container import Container
+from tinydf_runtime.io.containers.holes import has_hole
 from tinydf_runtime.io.hdr import opencv_tone_maps, tone_map
 from tinydf_runtime.io.interlace import is_combed, keep_one_field
 from tinydf_runtime.io.palette import has_few_colours
@@ -279,6 +280,8 @@ class VideoReader:
         if self._of_palette and self._size:
             self._note("few_colours")
         if isinstance(self._capture, AvCapture) and self._capture.damaged:
+            self._note("damaged_part")
+        if self.kind == "video" and has_hole(Path(str(self._source)), self._container.cut_off):
             self._note("damaged_part")
         frame_s = 1 / (self.info.fps or _USUAL_FPS)
         if not self.live and self.info.duration_s is not None and self.last_s > self.info.duration_s + frame_s:

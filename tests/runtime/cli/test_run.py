@@ -321,3 +321,15 @@ def test_on_a_terminal_the_bar_goes_to_stderr_and_the_table_to_stdout(
     assert code == 0
     assert "REAL" in out and "REAL" not in drawn
     assert clip.name in drawn and "ETA" in drawn and "ETA" not in out
+
+
+def test_a_film_with_a_hole_is_not_real_and_ends_as_one_read_in_part(
+    tool: Tool, tmp_path: Path, write_video: VideoWriter
+) -> None:
+    whole, holed = write_video([face(REAL_GREEN)] * 75, name="whole.avi"), tmp_path / "holed.avi"
+    content = whole.read_bytes()
+    third = len(content) // 3
+    holed.write_bytes(content[:third] + bytes(third) + content[2 * third :])
+    assert tool(whole).exit_code == 0
+    result = tool(holed)
+    assert result.exit_code == 5 and "INCONCLUSIVE" in result.stdout and "damaged" in result.stdout

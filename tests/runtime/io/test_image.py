@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tinydf_runtime.io.decoding import decode
 from tinydf_runtime.errors import MissingExtraError, UnreadableInputError
+from tinydf_runtime.io.decoding import decode
 from tinydf_runtime.io.image import IMAGE_SUFFIXES, is_image, read_image
 from tinydf_runtime.types import Image
 

@@ -13,6 +13,15 @@ _SEGMENT, _TRACKS, _CLUSTER = b"\x18\x53\x80\x67", b"\x16\x54\xae\x6b", b"\x1f\x
 _TRACK, _TRACK_TYPE, _CODEC, _CODEC_HEADER = b"\xae", b"\x83", b"\x86", b"\x63\xa2"
 _VIDEO, _INTERLACED, _COLOUR, _TRANSFER = b"\xe0", b"\x9a", b"\x55\xb0", b"\x55\xba"
 _VIDEO_TYPE, _SOUND_TYPE = 1, 2
+_WALKED = frozenset({_SEGMENT, _CLUSTER})
+_PASSED = frozenset(
+    bytes.fromhex(name)
+    for name in (
+        *("1a45dfa3", "114d9b74", "1549a966", "1654ae6b", "1c53bb6b", "1254c367", "1941a469", "1043a770"),
+        *("ec", "bf", "e7", "a7", "ab", "a3", "a0", "af", "5854"),
+    )
+)
+"""Every other child of a file, a Segment and a Cluster."""
 _LARGEST_TRACKS_BYTES = 16 << 20
 _MOST_ELEMENTS = 64
 """Tracks come first in every file that players can start before its end; no need to walk through all clusters."""
@@ -112,6 +121,22 @@ def _elements(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += name_width + width
         yield name, content[at : at + length]
         at += length
+
+
+def element_length(head: bytes) -> int:
+    """Returns the length of a child of a file, Segment or Cluster, of the last two that of the header; 0 for no such.
+
+    Args:
+        head: The first bytes, 12 or more.
+    """
+    width = 9 - head[0].bit_length()
+    name, rest = head[:width], head[width:]
+    if width > 4 or not rest or not rest[0] or name not in _WALKED | _PASSED:
+        return 0
+    length, taken = _size(rest)
+    if name in _WALKED:
+        return width + taken
+    return 0 if _is_unknown(length, taken) else width + taken + length
 
 
 def _size(content: bytes) -> tuple[int, int]:

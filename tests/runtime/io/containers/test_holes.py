@@ -1,0 +1,68 @@
+"""What is missing in the middle of a film is said, whatever it is packed in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinydf_runtime.io.containers.holes import LEAST_BYTES, has_hole
+from tinydf_runtime.io.video import VideoReader
+
+av = pytest.importorskip("av")
+
+KINDS = {
+    "clip.avi": "mpeg4",
+    "clip.flv": "flv",
+    "clip.mkv": "mpeg4",
+    "clip.mpg": "mpeg1video",
+    "clip.ts": "mpeg2video",
+    "clip.m2ts": "mpeg2video",
+    "clip.ogg": "libvpx",
+}
+
+
+def noise(path: Path, codec: str, pictures: int = 30) -> bytes:
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, 25)
+        stream.options = {"deadline": "realtime"} if codec == "libvpx" else {}
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 160, 128, "yuv420p", 2_000_000
+        for _ in range(pictures):
+            picture = av.VideoFrame.from_ndarray(rng.integers(0, 255, (128, 160, 3), np.uint8), format="bgr24")
+            out.mux(stream.encode(picture))
+        out.mux(stream.encode(None))
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(("name", "codec"), KINDS.items())
+@pytest.mark.parametrize("filling", ["zeros", "noise"])
+def test_a_hole_in_the_middle_is_found_and_told(tmp_path: Path, name: str, codec: str, filling: str) -> None:
+    path = tmp_path / name
+    content = noise(path, codec)
+    assert not has_hole(path)
+    third = len(content) // 3
+    hole = bytes(third) if filling == "zeros" else np.random.default_rng(1).bytes(third)
+    path.write_bytes(content[:third] + hole + content[2 * third :])
+    assert has_hole(path)
+    with VideoReader(path) as reader:
+        assert [*reader]
+        assert "damaged_part" in reader.caveats
+
+
+@pytest.mark.parametrize(("name", "codec"), KINDS.items())
+def test_a_film_that_is_cut_off_or_padded_has_no_hole(tmp_path: Path, name: str, codec: str) -> None:
+    path = tmp_path / name
+    content = noise(path, codec)
+    path.write_bytes(content[: len(content) // 2])
+    assert not has_hole(path, cut_off=True)
+    path.write_bytes(content + bytes(LEAST_BYTES - 400))
+    assert not has_hole(path)
+
+
+def test_recordings_of_a_transport_stream_cut_anywhere_and_joined_have_no_hole(tmp_path: Path) -> None:
+    path = tmp_path / "clip.ts"
+    content = noise(path, "mpeg2video")
+    path.write_bytes(content[:-77] + content[188 * 20 + 100 :])
+    assert not has_hole(path)
