@@ -144,7 +144,8 @@ def _why(item: InputReport) -> str:
 def _read_share(item: InputReport) -> str:
     """Returns how much of a damaged video could be read."""
     expected = f" of {item.frames_expected}" if item.frames_expected else ""
-    return f"{item.frames_decoded}{expected} frames could be read"
+    frames = "frame" if item.frames_decoded == 1 and not expected else "frames"
+    return f"{item.frames_decoded}{expected} {frames} could be read"
 
 
 def _words(verdict: str) -> str:

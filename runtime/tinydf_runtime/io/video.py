@@ -283,6 +283,9 @@ class VideoReader:
             self._note("damaged_part")
         if self.kind == "video" and has_hole(Path(str(self._source)), self._container.cut_off):
             self._note("damaged_part")
+        if self.truncated and (self.info.frames_expected or 0) <= self.frames_decoded:
+            # What is left was counted, not what there was.
+            self.info = replace(self.info, frames_expected=None)
         frame_s = 1 / (self.info.fps or _USUAL_FPS)
         if not self.live and self.info.duration_s is not None and self.last_s > self.info.duration_s + frame_s:
             # The frames know better than the header.

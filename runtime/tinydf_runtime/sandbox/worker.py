@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from tinydf_runtime.io.open import FrameReader, open_reader
@@ -95,7 +96,7 @@ def _tell(channel: socket.socket, **message: Any) -> None:
 def _one_line(error: BaseException, path: str) -> str:
     """Returns an error in one line that names the file."""
     text = " ".join(str(error).split())[:_LONGEST_MESSAGE] or type(error).__name__
-    return text if path in text else f"{path}: {text}"
+    return text if not path or str(Path(path)) in text else f"{path}: {text}"
 
 
 def _set_limits() -> None:

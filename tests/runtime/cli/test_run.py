@@ -333,3 +333,9 @@ def test_a_film_with_a_hole_is_not_real_and_ends_as_one_read_in_part(
     assert tool(whole).exit_code == 0
     result = tool(holed)
     assert result.exit_code == 5 and "INCONCLUSIVE" in result.stdout and "damaged" in result.stdout
+
+
+def test_a_message_names_a_relative_path_once(tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("words.mp4").write_text("no video, only words")
+    assert one_line(tool("./words.mp4")).count("words.mp4") == 1

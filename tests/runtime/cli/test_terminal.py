@@ -86,6 +86,8 @@ def test_where_programs_read_a_verdict_and_its_reasons_share_a_line() -> None:
     item = replace(VIDEO, path="x" * 200, status="truncated", frames_decoded=120)
     first = shown(item, width=60).splitlines()[0]
     assert "x" * 200 in first and first.endswith("cut off: 120 of 300 frames could be read)")
+    one = replace(item, frames_decoded=1, frames_expected=None)
+    assert shown(one, width=60).splitlines()[0].endswith("cut off: 1 frame could be read)")
 
 
 def test_a_wider_terminal_gets_a_longer_timeline() -> None:

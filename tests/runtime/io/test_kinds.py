@@ -196,7 +196,8 @@ def test_gifs_are_neither_interlaced_nor_of_many_colours(tmp_path: Path) -> None
     path.write_bytes(path.read_bytes()[:-2000])
     with VideoReader(path) as reader:
         list(reader)
-        assert reader.truncated
+        # How many there were is not known: those that are left were counted.
+        assert reader.truncated and reader.info.frames_expected is None
 
 
 @pytest.mark.parametrize("ending", [".jp2", ".ppm", ".hdr", ".pgm", ".jpe", ".bmp"])
