@@ -46,3 +46,15 @@ def test_hidden_and_foreign_files_are_left_out(tree: Tree) -> None:
 def test_an_empty_folder_says_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInputError, match="folders real and fake"):
         list_clips(tmp_path)
+
+
+def test_capital_letters_and_other_words_for_val_are_understood(tree: Tree) -> None:
+    root = tree("Train/Real/a.mp4", "train2/real/x.mp4", "valid/REAL/b.png", "valid/Fake/c.png", "Testing/fake/d.mp4")
+    found = {(clip.path.name, clip.label, clip.split) for clip in list_clips(root).clips}
+    assert found == {
+        ("a.mp4", "real", "train"),
+        ("b.png", "real", "val"),
+        ("c.png", "fake", "val"),
+        ("d.mp4", "fake", "test"),
+    }
+    assert {clip.label for clip in list_clips(root / "Train").clips} == {"real"}
