@@ -21,10 +21,9 @@ def test_what_was_not_looked_at_may_be_forged(caveat: Reason) -> None:
 
 
 def test_a_palette_settles_nothing_but_what_is_beyond_doubt() -> None:
-    real, doubted, certain = (
-        Verdict(1, label, p, (), 5)
-        for label, p in (("real", 0.1), ("fake", CERTAIN_FAKE - 0.01), ("fake", CERTAIN_FAKE))
-    )
+    real = Verdict(1, "real", 0.1, (), 5)
+    doubted = Verdict(1, "fake", CERTAIN_FAKE - 0.01, (), 5)
+    certain = Verdict(1, "fake", CERTAIN_FAKE, (), 5)
     for verdict in (real, doubted):
         found = doubt_palette(verdict, ("few_colours",))
         assert (found.label, found.reasons) == ("inconclusive", ("few_colours",))
