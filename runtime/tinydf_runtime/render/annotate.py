@@ -81,7 +81,8 @@ def annotate_video(
 ) -> str | None:
     """Draws faces, scores, forgery maps and a timeline into every frame of a video and writes it.
 
-    Sound and times stay where PyAV or an ``ffmpeg`` command is there; pictures stand upright and keep their size.
+    Sound and times stay where PyAV or an ``ffmpeg`` command is there; pictures stand upright and keep their size;
+    where that changes midway, all get the first one's.
 
     Args:
         item: What was found in it; its file is read again.
@@ -150,22 +151,38 @@ def _drawn_frames(
     duration_s = max(item.duration_s or 0.0, last_s)
     trails = [trail.held_to(duration_s, hold_s) for trail in trails]
     strip: Image | None = None
+    size: tuple[int, int] | None = None
     with decode(item.path, item.kind, sandbox=sandbox) as reader:
         for frame in reader:
             if stop is not None and stop.is_set():
                 return
             # The reader may hand out a view of its own buffer.
             image = frame.image.copy()
-            if strip is None:
-                strip = _timeline(trails, duration_s, hold_s, zones, image)
             for trail in trails:
                 if face := trail.at(frame.time_s, hold_s):
                     draw_face(image, face, margin)
+            size = size or (image.shape[1], image.shape[0])
+            image = _fit(image, size)
+            if strip is None:
+                strip = _timeline(trails, duration_s, hold_s, zones, image)
             draw_timeline(image, strip, frame.time_s, duration_s)
             _draw_verdict(image, item)
             if progress:
                 progress(frame.time_s, item.duration_s)
             yield frame.time_s, image
+
+
+def _fit(image: Image, size: tuple[int, int]) -> Image:
+    """Returns a picture of a width and height: one of another size is scaled, and gets a black border."""
+    width, height = size
+    if image.shape[:2] == (height, width):
+        return image
+    scale = min(width / image.shape[1], height / image.shape[0])
+    inner = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    fitted: Image = np.zeros((height, width, 3), np.uint8)
+    fitted[top : top + inner[1], left : left + inner[0]] = cv2.resize(image, inner, interpolation=cv2.INTER_AREA)
+    return fitted
 
 
 def _half_step_s(trails: Sequence[Trail]) -> float:

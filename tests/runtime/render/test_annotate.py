@@ -110,6 +110,20 @@ def test_odd_sides_lose_no_pixel(
     assert width - item.width == item.width % 2
 
 
+def test_pictures_of_another_size_midway_are_fitted_into_the_first_ones(
+    tiny_classifier: Path, tiny_detector: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "turned.mjpeg"
+    portrait = np.full((200, 120, 3), 200, np.uint8)
+    pictures = [*moving_square(10), *[portrait] * 10]
+    path.write_bytes(b"".join(cv2.imencode(".jpg", picture)[1].tobytes() for picture in pictures))
+    annotate_video(analyze(path, tiny_classifier, tiny_detector), tmp_path / "drawn.mp4")
+    drawn = frames_in(tmp_path / "drawn.mp4")
+    assert [frame.shape for frame in drawn] == [(240, 320, 3)] * 20
+    # 240 px high it is 144 px wide, in the middle.
+    assert drawn[15][120, 92:228].min() > 150 and drawn[15][120, :84].max() < 50
+
+
 def test_a_video_without_faces_is_drawn_too(
     write_video: Fixture, tiny_classifier: Path, tiny_detector: Path, tmp_path: Path
 ) -> None:
