@@ -44,7 +44,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name not in quiet and not re.match("ORT_|HF_|XDG_|MPL", name)
+        if name not in quiet and not re.match("ORT_|HF_|XDG_|MPL|TORCHINDUCTOR_", name)
     }
     for name in ("home", "temporary", "work/out"):
         (tmp_path / name).mkdir(parents=True)
@@ -145,6 +145,17 @@ def test_no_python_code_connects_to_anything(
     )
     assert done.returncode == 0, done.stderr
     assert "connected:" not in done.stderr
+
+
+def test_pytorch_keeps_what_an_export_caches_in_our_folder(environment: dict[str, str], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    code = (
+        "from tinydf_runtime.io.user_cache import keep_caches_together; keep_caches_together()\n"
+        "from torch._inductor.runtime.cache_dir_utils import cache_dir; cache_dir()"
+    )
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert not [*(tmp_path / "temporary").iterdir()]
+    assert (tmp_path / "home" / ".cache" / "tinydf" / "torch").is_dir()
 
 
 @pytest.mark.parametrize("module", IMPORTS)

@@ -21,7 +21,9 @@ def user_cache() -> Path | None:
 
 
 def keep_caches_together() -> None:
-    """Makes Matplotlib, once imported, keep its list of fonts in ``user_cache`` in place of a folder of its own."""
+    """Makes Matplotlib and PyTorch, once imported, keep their caches in ``user_cache``, not elsewhere."""
     cache = user_cache()
     if cache is not None:
         os.environ.setdefault("MPLCONFIGDIR", str(cache / "matplotlib"))
+        # Else an export leaves a folder named after the user among the temporary files.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "torch"))
