@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tinydf_runtime.errors import MissingExtraError
 from tinydf_runtime.io.open import FrameReader, open_reader
 from tinydf_runtime.sandbox.ring import Ring
 
@@ -47,7 +48,7 @@ def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
             _send_frames(reader, channel, ring)
             # Some facts, such as the true length, are known at the end alone.
             _tell(channel, opened=asdict(reader.info), end=True, **_facts(reader))
-    except OSError as error:
+    except (OSError, MissingExtraError) as error:
         _tell(channel, error=_one_line(error, request["path"]))
     # Whatever a library raises, it means that this input cannot be read.
     except Exception as error:

@@ -57,6 +57,22 @@ def test_what_cannot_be_read_is_said_with_the_first_frame(tmp_path: Path) -> Non
             next(frames)
 
 
+def test_a_library_that_the_child_lacks_is_named_with_the_line_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pi_heif.py").write_text("raise ModuleNotFoundError(name='pi_heif')")
+    (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(200))
+    start.stop()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    told = r"^\S*phone\.heic: HEIC, which OpenCV cannot read\. .*'\.\[heic\]'$"
+    try:
+        missing = ChildFrames(str(tmp_path / "phone.heic"), None, "image")
+        with missing as frames, pytest.raises(UnreadableInputError, match=told):
+            next(frames)
+    finally:
+        start.stop()
+
+
 def test_a_child_that_dies_costs_its_input_alone(write_video: VideoWriter) -> None:
     path = str(write_video(numbered(600, 480, 640), "clip.avi"))
     with ChildFrames(path, None) as frames:
