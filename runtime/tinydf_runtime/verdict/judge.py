@@ -1,7 +1,7 @@
 """Scores of an input's tracks -> its verdict. Each step takes what the one before returned; nothing is handed back.
 
-Track verdicts with their segments -> re-encoded once more -> face quality and palette -> verdict of the input -> caveats of its
-pictures.
+Track verdicts with their segments -> re-encoded once more -> face quality and palette -> verdict of the input ->
+caveats of its pictures.
 """
 
 from __future__ import annotations
