@@ -54,8 +54,8 @@ def test_every_file_is_scored_once_though_a_worker_is_killed(
     tmp_path: Path,
 ) -> None:
     address, workers = cluster
-    archive, ledger = draw_archive(200), tmp_path / "results.sqlite"
-    with run_command(archive, "--out", ledger, "--scheduler", address, "--no-sandbox") as scan:
+    archive, ledger = draw_archive(120), tmp_path / "results.sqlite"
+    with run_command(archive, "--out", ledger, "--scheduler", address, "--no-sandbox", "--quiet") as scan:
         seen = set[str]()
         while scan.poll() is None and len(seen) < 2:
             with suppress(sqlite3.OperationalError):
@@ -69,14 +69,16 @@ def test_every_file_is_scored_once_though_a_worker_is_killed(
     assert (scan.returncode, errors) == (0, "")
     assert killed_while_running and len(seen) == 2
     rows = rows_of(ledger)
-    assert len(rows) == 200
+    assert len(rows) == 120
     assert {(row["state"], row["times_scored"], row["exit_code"]) for row in rows} == {("done", 1, 0)}
 
 
 def test_without_a_scheduler_one_line_says_so(
     draw_archive: Callable[..., Path], run_command: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    with run_command(draw_archive(1), "--out", tmp_path / "r.sqlite", "--scheduler", "tcp://127.0.0.1:9") as scan:
+    with run_command(
+        draw_archive(1), "--out", tmp_path / "r.sqlite", "--scheduler", "tcp://127.0.0.1:9", "--quiet"
+    ) as scan:
         _, errors = scan.communicate()
     assert scan.returncode == 4
     assert errors.count("\n") == 1 and "no scheduler answers" in errors

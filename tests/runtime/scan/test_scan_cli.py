@@ -86,8 +86,8 @@ def test_one_scan_writes_ledger_overview_table_and_pages(
 
     # Nothing is left to do: without a folder, from the ledger alone.
     before = rows_of(ledger)
-    code, out, errors = ended(run_command("--out", ledger))
-    assert (code, errors) == (5, "") and "5 files" in out and rows_of(ledger) == before
+    code, out, _ = ended(run_command("--out", ledger))
+    assert code == 5 and "5 files" in out and rows_of(ledger) == before
 
 
 def test_clips_are_done_once_through_kills_at_random_moments(tiny_classifier: Path, tiny_detector: Path) -> None:
@@ -104,7 +104,7 @@ def test_an_interruption_keeps_what_was_done(
 ) -> None:
     archive, ledger = draw_archive(80), tmp_path / "results.sqlite"
     query = "SELECT * FROM contents WHERE state = 'done'"
-    with run_command(archive, "--out", ledger, "--workers", "1", "--no-sandbox") as scan:
+    with run_command(archive, "--out", ledger, "--workers", "1", "--no-sandbox", "--quiet") as scan:
         done: list[Any] = []
         while scan.poll() is None and not done:
             time.sleep(0.02)

@@ -69,7 +69,7 @@ def test_a_bucket_is_scanned_as_a_folder_is(
     bucket.pipe_file("archive/2026/notes.txt", b"no picture")
     bucket.pipe_file("archive/2026/.hidden/picture.png", b"hidden")
     ledger = tmp_path / "results.sqlite"
-    with run_command("s3://archive/2026", local, "--out", ledger, "--workers", "1") as scan:
+    with run_command("s3://archive/2026", local, "--out", ledger, "--workers", "1", "--quiet") as scan:
         _, errors = scan.communicate()
     assert (scan.returncode, errors) == (5, "")
     rows = rows_of(ledger)
