@@ -17,7 +17,7 @@ from tinydf_runtime.io.files import check_file, sha256_of
 from tinydf_runtime.results import InputReport
 from tinydf_runtime.scan.result import Scored, scored
 from tinydf_runtime.scan.store import fetched, is_address
-from tinydf_runtime.steps import Limits
+from tinydf_runtime.watch import Limits
 
 Facts = tuple[tuple[str, str], ...]
 """Names and values of all that results depend on."""
