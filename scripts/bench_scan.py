@@ -7,11 +7,13 @@ turns, so that what else the machine does meets all alike; of the turns the best
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,34 +35,32 @@ from tinydf_runtime.scan.workers import core_count
 
 PAGE = Path(__file__).with_name("scale.md.in")
 LOOP = """
-import os, sys, time
+import os, sys
 from pathlib import Path
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 from tinydf_runtime import Analyzer
-files = sorted(Path(sys.argv[1]).iterdir())
 analyzer = Analyzer(threads=1)
-analyzer.analyze_input(files[0])
-started = time.perf_counter()
-for file in files:
+for file in sorted(Path(sys.argv[1]).iterdir()):
     analyzer.analyze_input(file)
-print(time.perf_counter() - started)
 """
 DAYS = 30
 CLIPS = 10**8
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
-    """What a scan took.
+class Spent:
+    """What one file more takes, of many.
 
     Attributes:
-        wall_s: From its call to its return, without what it takes to find nothing to do.
-        cpu_s: Of the coordinating process.
+        wall_s: Wall clock.
+        own_s: Computing time of this process, which coordinates.
+        others_s: That of workers and decoders. Other programs on the machine change it little.
     """
 
     wall_s: float
-    cpu_s: float
+    own_s: float
+    others_s: float
 
 
 @click.command()
@@ -77,66 +77,97 @@ def main(turns: int, clips: int, pictures: int, rows: int, out: Path) -> None:
         write_clips(folder / "clips", clips, frames=75, width=854)
         write_pictures(folder / "pictures", pictures)
         counts = sorted({1, 2, core_count()})
-        by_workers: dict[int, list[Scan]] = {count: [] for count in counts}
-        single: list[Scan] = []
-        loop: list[float] = []
+        for count in counts:
+            write_clips(folder / f"few{count}", count, frames=75, width=854)
+        write_pictures(folder / "one", 1)
+        scans: dict[int, list[Spent]] = {count: [] for count in counts}
+        single, loop = list[Spent](), list[Spent]()
         for turn in range(turns):
             for count in counts:
-                by_workers[count].append(time_scan(folder / "clips", folder / f"c{turn}-{count}.sqlite", count))
-                click.echo(f"{count} workers: {clips / by_workers[count][-1].wall_s:.2f} clips/s")
-            loop.append(time_loop(folder / "pictures"))
-            single.append(time_scan(folder / "pictures", folder / f"p{turn}.sqlite", 1))
-            click.echo(f"overhead: {(single[-1].wall_s - loop[-1]) / pictures * 1000:.2f} ms a picture")
-        example_s = time_example()
+                scan = Scanner(folder / f"clips{turn}-{count}", count)
+                scans[count].append(spent_a_file(scan, folder / "clips", folder / f"few{count}"))
+                click.echo(f"{count} workers: {scans[count][-1]}")
+            loop.append(spent_a_file(run_loop, folder / "pictures", folder / "one"))
+            single.append(spent_a_file(Scanner(folder / f"pictures{turn}", 1), folder / "pictures", folder / "one"))
+            click.echo(f"pictures: {loop[-1]} in a loop, {single[-1]} in a scan")
+        write_examples(folder / "examples", 4)
+        write_examples(folder / "example", 1)
+        example = spent_a_file(run_loop, folder / "examples", folder / "example")
         filled_s, filled_bytes = fill_ledger(folder / "rows.sqlite", rows)
         listed_s = time_listing(folder / "many", 20_000) / 20_000
-    best = {count: min(scan.wall_s for scan in scans) for count, scans in by_workers.items()}
+    best = {count: best_of(spent) for count, spent in scans.items()}
+    in_scan, in_loop = best_of(single), best_of(loop)
     values = {
         "machine": f"{read_machine().processor}, {core_count()} cores",
         "version": __version__,
         "turns": str(turns),
         "clips": str(clips),
         "pictures": str(pictures),
-        "table": "\n".join(f"| {n} | {clips / s:.2f} | {best[1] / s:.2f} |" for n, s in best.items()),
-        "scan_ms": f"{min(scan.wall_s for scan in single) / pictures * 1000:.1f}",
-        "loop_ms": f"{min(loop) / pictures * 1000:.1f}",
-        "overhead_ms": f"{(min(scan.wall_s for scan in single) - min(loop)) / pictures * 1000:.1f}",
-        "cpu_ms": f"{min(scan.cpu_s for scan in single) / pictures * 1000:.2f}",
+        "table": "\n".join(
+            f"| {n} | {1 / one.wall_s:.2f} | {best[1].wall_s / one.wall_s:.2f} | {one.others_s:.3f} |"
+            for n, one in best.items()
+        ),
+        "scan_ms": f"{in_scan.wall_s * 1000:.1f}",
+        "loop_ms": f"{in_loop.wall_s * 1000:.1f}",
+        "overhead_ms": f"{(in_scan.wall_s - in_loop.wall_s) * 1000:.1f}",
+        "computing_ms": f"{(in_scan.own_s + in_scan.others_s - in_loop.others_s) * 1000:.1f}",
+        "own_ms": f"{in_scan.own_s * 1000:.2f}",
         "rows": f"{rows:,}",
         "row_us": f"{filled_s / rows * 1e6:.0f}",
         "row_bytes": f"{filled_bytes / rows:.0f}",
         "listed_us": f"{listed_s * 1e6:.0f}",
-        **plan_values(example_s, min(scan.cpu_s for scan in single) / pictures, filled_bytes / rows, listed_s),
+        **plan_values(example.others_s, in_scan.own_s, filled_bytes / rows, listed_s),
     }
     write_atomically(out, Template(PAGE.read_text()).substitute(values).encode())
     click.echo(out.read_text())
 
 
-def time_scan(archive: Path, ledger: Path, workers: int) -> Scan:
-    """Scans an archive, and once more when there is nothing left to do; returns the difference."""
-    request = Request((str(archive),), ledger, Settings(), workers)
-    spent = []
-    for _ in range(2):
-        started, cpu_s = time.perf_counter(), time.process_time()
+class Scanner:
+    """Scans archives with so many workers, each into a ledger of its own."""
+
+    def __init__(self, folder: Path, workers: int) -> None:
+        self._folder, self._workers = folder, workers
+        folder.mkdir()
+
+    def __call__(self, archive: Path) -> None:
+        request = Request((str(archive),), self._folder / f"{archive.name}.sqlite", Settings(), self._workers)
         summary = run_scan(request, threading.Event(), lambda counts, known: None)
-        spent.append((time.perf_counter() - started, time.process_time() - cpu_s))
         if summary["files_to_do"] or summary["files_not_or_partly_read"]:
             raise click.ClickException(f"the scan of {archive} did not end well: {summary}")
-    return Scan(spent[0][0] - spent[1][0], spent[0][1] - spent[1][1])
 
 
-def time_loop(archive: Path) -> float:
-    """Returns the seconds that an analyzer takes for the files of a folder, one after the other on one core."""
-    done = subprocess.run([sys.executable, "-c", LOOP, str(archive)], capture_output=True, text=True, check=True)
-    return float(done.stdout)
+def run_loop(archive: Path) -> None:
+    """Judges the files of a folder by an analyzer on one core, one after the other, in a process of its own."""
+    subprocess.run([sys.executable, "-c", LOOP, str(archive)], check=True)
 
 
-def time_example() -> float:
-    """Returns the seconds that one core takes for the example clip."""
-    with tempfile.TemporaryDirectory() as name:
-        for number in range(3):
-            Path(name, f"{number}.mp4").write_bytes(EXAMPLE.read_bytes())
-        return time_loop(Path(name)) / 3
+def spent_a_file(work: Callable[[Path], None], many: Path, few: Path) -> Spent:
+    """Returns what a file takes by the difference of two archives, so that start and end do not count."""
+    spent = []
+    for archive in (few, many):
+        before = _clocks()
+        work(archive)
+        spent.append([after - since for after, since in zip(_clocks(), before, strict=True)])
+    files = len(list(many.iterdir())) - len(list(few.iterdir()))
+    return Spent(*((more - less) / files for less, more in zip(*spent, strict=True)))
+
+
+def best_of(spent: list[Spent]) -> Spent:
+    """Returns the least of each figure over the turns: what else the machine does only adds."""
+    return Spent(*(min(getattr(one, field) for one in spent) for field in ("wall_s", "own_s", "others_s")))
+
+
+def _clocks() -> tuple[float, float, float]:
+    """Returns wall clock, and computing time of this process and of those that it has started and that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.perf_counter(), time.process_time(), children.ru_utime + children.ru_stime
+
+
+def write_examples(folder: Path, count: int) -> None:
+    """Writes copies of the example clip."""
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number}.mp4").write_bytes(EXAMPLE.read_bytes())
 
 
 def fill_ledger(path: Path, rows: int) -> tuple[float, int]:

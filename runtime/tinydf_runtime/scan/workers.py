@@ -55,9 +55,9 @@ class LocalWorkers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Ends the processes at once: what they have in hand is not waited for."""
-        for pool, process in self._pools.values():
+        for place, (pool, process) in self._pools.items():
             pool.shutdown(wait=False, cancel_futures=True)
-            if process.done() and process.exception() is None:
+            if place not in self._free and process.done() and process.exception() is None:
                 with suppress(ProcessLookupError):
                     os.kill(process.result(), signal.SIGTERM)
         for pool, _ in self._pools.values():
