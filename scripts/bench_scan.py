@@ -130,6 +130,11 @@ class Scanner:
         folder.mkdir()
 
     def __call__(self, archive: Path) -> None:
+        """Scans an archive.
+
+        Raises:
+            click.ClickException: Some file was not or only in part read.
+        """
         request = Request((str(archive),), self._folder / f"{archive.name}.sqlite", Settings(), self._workers)
         summary = run_scan(request, threading.Event(), lambda counts, known: None)
         if summary["files_to_do"] or summary["files_not_or_partly_read"]:
