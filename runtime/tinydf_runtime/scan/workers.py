@@ -7,7 +7,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import connection, get_context, parent_process
@@ -54,14 +54,14 @@ class LocalWorkers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends the processes at once: what they have in hand is not waited for."""
-        for place, (pool, process) in self._pools.items():
-            pool.shutdown(wait=False, cancel_futures=True)
+        """Ends the processes at once, and waits for that: what they have in hand is not waited for."""
+        for place, (_, process) in self._pools.items():
             if place not in self._free and process.done() and process.exception() is None:
                 with suppress(ProcessLookupError):
                     os.kill(process.result(), signal.SIGTERM)
-        for pool, _ in self._pools.values():
-            pool.shutdown()
+        with ThreadPoolExecutor(len(self._pools) or 1) as ends:
+            for pool, _ in self._pools.values():
+                ends.submit(pool.shutdown, cancel_futures=True)
 
     @property
     def free(self) -> int:
