@@ -68,6 +68,7 @@ def test_wheel_holds_the_four_packages_their_types_and_the_networks(wheel: Path)
         assert {f"tinydf_runtime/models/{model}.onnx", f"tinydf_runtime/models/{model}.md"} <= names
     assert "tinydf/weights/tinydf.safetensors" in names
     assert {"tinydf_runtime/models/SHA256SUMS", "tinydf/weights/SHA256SUMS"} <= names
+    assert {f"tinydf_runtime/scan/{name}" for name in ("schema.sql", "overview.html", "overview.js")} <= names
     assert {f"tinydf/evaluation/{name}" for name in ("page.html.jinja", "evaluation.schema.json")} <= names
 
 

@@ -1,0 +1,152 @@
+"""What a worker does with one file, in any process on any machine: hash it, or score it and return the ledger's row."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+
+from tinydf_runtime.analyzer import Analyzer
+from tinydf_runtime.errors import ModelFileError, UnreadableInputError
+from tinydf_runtime.io.files import check_file, sha256_of
+from tinydf_runtime.results import InputReport
+from tinydf_runtime.scan.result import Scored, scored
+from tinydf_runtime.scan.store import fetched, is_address
+from tinydf_runtime.watch import Limits
+
+Facts = tuple[tuple[str, str], ...]
+"""Names and values of all that results depend on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How files are scored; see ``Analyzer``.
+
+    Attributes:
+        max_seconds: Wall clock for one file, None for as long as it takes.
+        pages: Make a page with all evidence of each file.
+    """
+
+    model: str | None = None
+    detector: str | None = None
+    device: str = "auto"
+    sample_fps: float | None = 5.0
+    threshold: float | None = None
+    fpr: float | None = None
+    allow_fallback: bool = False
+    sandbox: bool = True
+    max_seconds: float | None = None
+    pages: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A file's hash, or why its bytes cannot be read."""
+
+    sha256: str | None
+    message: str | None = None
+
+
+def describe(settings: Settings) -> Facts:
+    """Returns what results depend on, from the networks that a worker has loaded.
+
+    Raises:
+        TinyDFError: They cannot be loaded; see ``Analyzer.load``.
+    """
+    return _facts(_analyzer(settings), settings)
+
+
+def hash_file(path: str) -> Hashed:
+    """Returns the hash of a file or stored file.
+
+    Raises:
+        UnavailableError: The store does not answer.
+    """
+    try:
+        with _local(path) as file:
+            check_file(file)
+            return Hashed(sha256_of(file))
+    except UnreadableInputError as error:
+        return Hashed(None, str(error).replace(os.fspath(path), path))
+
+
+def score_file(path: str, settings: Settings, expected: Facts) -> Scored:
+    """Returns what is found in one file.
+
+    Args:
+        path: File, or address of a stored one.
+        settings: How it is scored.
+        expected: What ``describe`` returned at the scan's start.
+
+    Raises:
+        ModelFileError: This worker would score with something else.
+        UnavailableError: The store does not answer, or no decoder can be started.
+    """
+    analyzer = _analyzer(settings)
+    worker = f"{platform.node()}:{os.getpid()}"
+    for (name, found), (_, wanted) in zip(_facts(analyzer, settings), expected, strict=True):
+        if found != wanted:
+            raise ModelFileError(
+                f"worker {worker}: has {name} {found}, the scan's is {wanted}. Install the same there."
+            )
+    with _local(path) as file:
+        item = analyzer.analyze_input(file, None, Limits(settings.max_seconds))
+        # A stored file is known by its address, not by its copy's name.
+        message = None if item.message is None else item.message.replace(os.fspath(file), path)
+        item = replace(item, path=path, message=message)
+        page = _page(analyzer, item) if settings.pages and message is None else None
+    return scored(item, worker, page)
+
+
+@lru_cache(maxsize=1)
+def _analyzer(settings: Settings) -> Analyzer:
+    """Returns this process's analyzer. Threads within one file would only take the cores of other workers."""
+    analyzer = Analyzer(
+        settings.model,
+        settings.detector,
+        settings.device,
+        1,
+        settings.sample_fps,
+        settings.threshold,
+        settings.allow_fallback,
+        fpr=settings.fpr,
+        sandbox=settings.sandbox,
+    )
+    analyzer.load()
+    return analyzer
+
+
+def _page(analyzer: Analyzer, item: InputReport) -> bytes:
+    """Returns the page with all evidence of one file."""
+    from tinydf_runtime.render.html.page import render_page
+
+    return render_page(analyzer.report((item,)), None, datetime.now(timezone.utc)).encode("utf-8", "replace")
+
+
+def _facts(analyzer: Analyzer, settings: Settings) -> Facts:
+    report = analyzer.report(())
+    return (
+        ("tool_version", report.tool.version),
+        ("model_name", report.model.name),
+        ("model_sha256", report.model.sha256 or ""),
+        ("detector_name", report.detector.name),
+        ("detector_sha256", report.detector.sha256 or ""),
+        ("threshold", f"{report.model.threshold:.9g}"),
+        ("sample_fps", "all" if settings.sample_fps is None else f"{settings.sample_fps:g}"),
+        ("max_seconds", "none" if settings.max_seconds is None else f"{settings.max_seconds:g}"),
+    )
+
+
+@contextmanager
+def _local(path: str) -> Iterator[Path]:
+    """Gives a file, or a stored one's copy."""
+    if is_address(path):
+        with fetched(path) as copy:
+            yield copy
+    else:
+        yield Path(path)

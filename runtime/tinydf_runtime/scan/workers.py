@@ -1,0 +1,114 @@
+"""Where tasks run: processes of this machine, one core each."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from multiprocessing import connection, get_context, parent_process
+from types import TracebackType
+from typing import ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Workers(Protocol):
+    """What runs tasks. A task's future may fail with the task's exception, or because its worker died."""
+
+    @property
+    def tries(self) -> bool:
+        """Whether it runs a task that failed again by itself."""
+
+    @property
+    def free(self) -> int:
+        """How many more tasks it takes now."""
+
+    def submit(self, task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Starts a task."""
+
+
+class LocalWorkers:
+    """Processes of this machine. Each has a pool of its own, so that it is known which file its death is due to."""
+
+    tries = False
+
+    def __init__(self, count: int) -> None:
+        """Starts none yet: each starts with its first task.
+
+        Args:
+            count: How many run at once. Each keeps to one core, so that they do not take each other's.
+        """
+        self._cores = _cores()
+        self._free = deque(range(count))
+        self._pools: dict[int, tuple[ProcessPoolExecutor, Future[int]]] = {}
+
+    def __enter__(self) -> LocalWorkers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends the processes at once, and waits for that: what they have in hand is not waited for."""
+        for place, (_, process) in self._pools.items():
+            if place not in self._free and process.done() and process.exception() is None:
+                with suppress(ProcessLookupError):
+                    os.kill(process.result(), signal.SIGTERM)
+        with ThreadPoolExecutor(len(self._pools) or 1) as ends:
+            for pool, _ in self._pools.values():
+                ends.submit(pool.shutdown, cancel_futures=True)
+
+    @property
+    def free(self) -> int:
+        """How many processes have nothing to do."""
+        return len(self._free)
+
+    def submit(self, task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Starts a task in a process that has nothing to do; there must be one."""
+        place = self._free.popleft()
+        if place not in self._pools:
+            pool = ProcessPoolExecutor(
+                1, get_context("spawn"), initializer=_begin, initargs=(self._cores[place % len(self._cores)],)
+            )
+            self._pools[place] = pool, pool.submit(os.getpid)
+        future = self._pools[place][0].submit(task, *args, **kwargs)
+        future.add_done_callback(lambda done: self._take_back(place, done))
+        return future
+
+    def _take_back(self, place: int, future: Future[T]) -> None:
+        """Makes a place free, and its process anew where that died."""
+        if not future.cancelled() and isinstance(future.exception(), BrokenProcessPool):
+            self._pools.pop(place)[0].shutdown(wait=False)
+        self._free.append(place)
+
+
+def core_count() -> int:
+    """Returns how many cores this process may use."""
+    return len(_cores())
+
+
+def _cores() -> list[int]:
+    """Returns the numbers of the cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def _begin(core: int) -> None:
+    """Prepares a worker: to one core, deaf to Ctrl-C, and gone when its parent is."""
+    # A terminal sends Ctrl-C to all processes: the parent keeps what is done, then ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
+    threading.Thread(target=_end_with_parent, name="tinydf-parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent was killed: nobody would take its results."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
