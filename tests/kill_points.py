@@ -1,8 +1,9 @@
 """Runs commands, each in a copy of this process, and kills them in the middle of writing.
 
 Called with a list of jobs as JSON, it prints what became of each. A job: ``command`` ("module:attribute"), ``args``,
-``kill_at`` (the number of the write at which the signal comes, counted from 1; 0 for never), ``signal``, and ``set``
-("module:attribute" -> value). A write is: a file is opened for writing, renamed or removed, or a folder is made.
+``kill_at`` (the number of the write at which the signal comes, counted from 1; 0 for never), ``signal``, ``preload``
+(modules to import once) and ``setup`` (a program to run before). A write is: a file is opened for writing, renamed or
+removed, or a folder is made.
 The libraries are loaded once, so that a run costs what it itself takes. Line ends: code, number of writes seen.
 """
 
@@ -37,9 +38,7 @@ def run(job: dict[str, Any], tell: int) -> None:
             if seen == job["kill_at"]:
                 os.kill(own, job["signal"])
 
-    for name, value in job.get("set", {}).items():
-        module, attribute = name.split(":")
-        setattr(import_module(module), attribute, value)
+    exec(job.get("setup", ""), {})
     command = find(job["command"])
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
