@@ -14,14 +14,13 @@ import cv2
 import numpy as np
 import pytest
 
+from tinydf_runtime.io.temporary import clear_leftovers
 from tinydf_runtime.types import Image
 
 pytest.importorskip("torch")
 
-from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tinydf.checkpoint import load_checkpoint
 from tinydf.data.drawn_faces import write_drawn_faces
-from tinydf.forgery import TinyDF
-from tinydf_runtime.models.spec import ModelSpec
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no fork on this system")
 KILL_POINTS = Path(__file__).with_name("kill_points.py")
@@ -114,7 +113,7 @@ def test_calibrate(tmp_path: Path) -> None:
     tests = Path(__file__).with_name("export") / "test_calibrate_cli.py"
     setup = (
         "import runpy, tinydf.checkpoint\n"
-        "from tinydf_export.cli import calibrate as calibrate_cli\n"
+        "from tinydf_export.inputs import calibrate\n"
         f"small = runpy.run_path({str(tests)!r})\n"
         "tinydf.checkpoint.load_checkpoint = lambda path: small['CHECKPOINT']\n"
         "calibrate.build_float_graph = lambda checkpoint: small['small_graph']()\n"
@@ -134,20 +133,43 @@ def test_calibrate(tmp_path: Path) -> None:
     assert len({(folder / "table.json").read_bytes() for folder in whole.parent.iterdir()}) == 1
 
 
-@pytest.mark.parametrize("target", ["onnx", "web"])
-def test_export(target: str, tmp_path: Path) -> None:
-    checkpoint = Checkpoint(TinyDF().state_dict(), {}, ModelSpec(name="random"))
-    save_checkpoint(checkpoint, tmp_path / "random.safetensors")
+WRITE = """
+import os, sys
+from pathlib import Path
+from tinydf_export.targets.web import write_folder
 
-    def job(folder: Path) -> Job:
-        out = folder / ("model.onnx" if target == "onnx" else "page")
-        return {
-            "command": "tinydf_export.cli.export:export_main",
-            "args": [str(tmp_path / "random.safetensors"), "--target", target, "--out", str(out), "--quiet"],
-            "preload": ["tinydf_export.runner"],
-        }
+files = {name: name.encode() * 1000 for name in "abc"}
+for at in range(1, 10):
+    child = os.fork()
+    if not child:
+        seen = 0
 
-    (tmp_path / "runs").mkdir()
-    whole = kill_and_go_on(job, tmp_path / "runs", 1, unchanged)
-    if target == "onnx":
-        assert len({(folder / "model.onnx").read_bytes() for folder in whole.parent.iterdir()}) == 1
+        def watch(event, values):
+            global seen
+            seen += event in ("os.mkdir", "os.rename")
+            if seen == at:
+                os.kill(os.getpid(), 9)
+
+        sys.addaudithook(watch)
+        write_folder(files, Path(sys.argv[1], str(at), "page"))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_folder_that_is_exported_is_whole_or_not_there(tmp_path: Path) -> None:
+    for at in range(1, 10):
+        (tmp_path / str(at)).mkdir()
+    done = subprocess.run([sys.executable, "-c", WRITE, str(tmp_path)], capture_output=True, text=True, timeout=300)
+    codes = [int(line) for line in done.stdout.split()]
+    assert set(codes) == {-9, 0} and codes[:4] == [-9] * 4, done.stderr
+    left = 0
+    for at, code in enumerate(codes, 1):
+        folder = tmp_path / str(at)
+        left += len([path for path in folder.iterdir() if path.name != "page"])
+        assert (folder / "page").exists() == (code == 0)
+        clear_leftovers(folder)
+        assert {path.name for path in folder.iterdir()} <= {"page"}
+        if code == 0:
+            assert sorted(path.name for path in (folder / "page").iterdir()) == ["a", "b", "c"]
+    assert left >= 3, "nothing was left to clear away"
