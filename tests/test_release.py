@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,12 @@ def test_the_bill_of_materials_follows_its_schema() -> None:
     schema = pytest.importorskip("cyclonedx.schema")
     text = json.dumps(bill_of_materials(used_packages(), []))
     assert validation.JsonStrictValidator(schema.SchemaVersion.V1_6).validate_str(text) is None
+
+
+def test_every_test_that_the_security_page_names_is_there() -> None:
+    root = Path(__file__).resolve().parent.parent
+    named = re.findall(r"`(tests/[\w/.]+|scripts/[\w/.]+)`", (root / "SECURITY.md").read_text(encoding="utf-8"))
+    assert len(named) >= 8 and all((root / name).exists() for name in named)
 
 
 def test_extras_count_where_they_are_asked_for() -> None:
