@@ -253,3 +253,27 @@ def _has(module: str) -> bool:
     from importlib.util import find_spec
 
     return find_spec(module) is not None
+
+
+def test_no_command_writes_onto_what_it_reads(tmp_path: Path) -> None:
+    import click
+    from click.testing import CliRunner
+
+    from tinydf_runtime.cli.command import OneLineCommand, json_option
+
+    @click.command("probe", cls=OneLineCommand)
+    @click.argument("models", nargs=-1, type=click.Path(path_type=Path))
+    @click.option("--out", type=click.Path(path_type=Path))
+    @json_option
+    def probe(models: tuple[Path, ...], out: Path | None, json_path: Path | None) -> int:
+        return 0
+
+    for name in ("m.xml", "m.bin", "m.plan", "m.plan.json", "free.json"):
+        (tmp_path / name).write_text(name)
+    os.link(tmp_path / "m.xml", tmp_path / "hard.xml")
+    models = [str(tmp_path / "m.xml"), str(tmp_path / "m.plan")]
+    for name in ("m.xml", "m.bin", "m.plan", "m.plan.json", "hard.xml"):
+        for option in ("--out", "--json"):
+            result = CliRunner().invoke(probe, [*models, option, str(tmp_path / name)])
+            assert (result.exit_code, result.stderr.count("\n")) == (2, 1) and "is an input too" in result.stderr
+    assert CliRunner().invoke(probe, [*models, "--out", str(tmp_path / "free.json"), "--json"]).exit_code == 0

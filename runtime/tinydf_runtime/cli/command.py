@@ -17,8 +17,8 @@ import click
 
 from tinydf_runtime.engines.engine import AUTO
 from tinydf_runtime.engines.out_of_memory import is_out_of_memory
-from tinydf_runtime.errors import ExitCode, OutputError, TinyDFError
-from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.errors import ExitCode, OutputError, TinyDFError, UsageError
+from tinydf_runtime.io.files import is_regular, write_atomically
 from tinydf_runtime.io.user_cache import keep_caches_together
 from tinydf_runtime.render.plain_text import printable
 
@@ -51,6 +51,10 @@ _REFUSED = frozenset(
 """What the system says where a stream takes no more."""
 
 
+_WRITTEN = frozenset({"out", "json_path", "html", "plot", "fit"})
+"""Parameters that name files to write. ``tinydf-run`` looks at its own itself: its inputs are names, not paths."""
+
+
 class OneLineCommand(click.Command):
     """A command that shows no stack, no usage table and no half line when something is wrong."""
 
@@ -80,6 +84,15 @@ class OneLineCommand(click.Command):
             self._say("out of memory. Close other programs, or let it do less at once: a smaller batch, fewer workers.")
             code = ExitCode.MISSING
         sys.exit(int(code or 0))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command's function.
+
+        Raises:
+            UsageError: A file to be written is one to be read.
+        """
+        _keep_inputs(ctx.params)
+        return super().invoke(ctx)
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the command and makes sure that all it printed is out.
@@ -121,6 +134,21 @@ def write_figures(text: str, path: Path | None) -> None:
         click.echo(text, nl=False)
     elif path is not None:
         write_atomically(path, text.encode())
+
+
+def _keep_inputs(params: dict[str, Any]) -> None:
+    """Refuses to write onto a file that is to be read, or onto one that belongs to a model.
+
+    Raises:
+        UsageError: An output is an input.
+    """
+    named = [(name, one) for name, value in params.items() for one in (value if isinstance(value, tuple) else (value,))]
+    paths = [(name, path) for name, path in named if isinstance(path, Path)]
+    for out in (path for name, path in paths if name in _WRITTEN and is_regular(path)):
+        for read in (path for name, path in paths if name not in _WRITTEN):
+            beside = (read, read.with_name(f"{read.stem}.bin"), read.with_name(f"{read.name}.json"))
+            if any(is_regular(one) and out.samefile(one) for one in beside):
+                raise UsageError(f"{out}: is an input too, and would be overwritten. Choose another name.")
 
 
 def _end_like_interrupted() -> None:
