@@ -264,3 +264,38 @@ def _answer(
     head = f"RTSP/1.0 {status}\r\nCSeq: {fields.get('cseq', '0')}\r\n{more}"
     head += f"Content-Length: {len(body)}\r\n\r\n" if body else "\r\n"
     connection.sendall((head + body).encode())
+
+
+class HostileServer(StreamServer):
+    """Answers every GET in a way that is meant to hold the reader up, fill its memory or lead it elsewhere."""
+
+    def __init__(self, how: str, target: str = "") -> None:
+        """Begins to listen.
+
+        Args:
+            how: "slow head" (a byte now and then), "endless head", "endless part" (of a multipart stream), "slow body"
+                or "redirect".
+            target: Where a redirect leads.
+        """
+        self.how, self.target = how, target
+        super().__init__(lambda number: np.zeros((8, 8, 3), np.uint8))
+
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/camera.mjpg"
+
+    def _serve(self, connection: socket.socket) -> None:
+        if _read_head(connection.makefile("rb")) is None:
+            return
+        if self.how == "redirect":
+            connection.sendall(f"HTTP/1.1 302 Found\r\nLocation: {self.target}\r\nContent-Length: 0\r\n\r\n".encode())
+            return
+        multipart = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
+        start = {"endless part": multipart + b"--frame\r\n", "slow body": multipart + b"--frame\r\n"}
+        connection.sendall(start.get(self.how, b"HTTP/1.0 200 OK\r\n"))
+        while not self._closed:
+            if self.how.startswith("slow"):
+                connection.sendall(b"X")
+                time.sleep(0.5)
+            else:
+                connection.sendall(b"X-Filler: " + b"a" * 4000 + b"\r\n")
+            self.sent += 1

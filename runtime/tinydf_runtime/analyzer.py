@@ -157,7 +157,8 @@ class Analyzer:
         with ExitStack() as stack:
             # The file is opened, hashed and decoded while the networks load.
             hashing = stack.enter_context(Task(item.sha256, "tinydf-hash")) if kind != "stream" else None
-            frames = decode(item.source, kind, self._sample_fps, self._sandbox)
+            limits = limits or Limits()
+            frames = decode(item.source, kind, self._sample_fps, self._sandbox, limits.max_pixels)
             stack.enter_context(frames)
             networks = self._networks()
             watch = self._new_watch(networks, tracks=kind != "image")
@@ -165,11 +166,19 @@ class Analyzer:
             status: Status = "unreadable"
             try:
                 if kind == "image":
-                    watch_image(frames, watch, limits or Limits())
+                    watch_image(frames, watch, limits)
                 else:
-                    watch_video(frames, watch, progress, limits or Limits())
-            except (UnavailableError, UnknownFormatError, MissingExtraError, OSError, cv2.error) as error:
-                message = " ".join(str(error).split()) or type(error).__name__
+                    watch_video(frames, watch, progress, limits)
+            except (
+                UnavailableError,
+                UnknownFormatError,
+                MissingExtraError,
+                OSError,
+                cv2.error,
+                MemoryError,
+            ) as error:
+                message = " ".join(str(error).split()) or "out of memory"
+                message = f"{path}: {message}" if isinstance(error, MemoryError) else message
                 status = "timeout" if isinstance(error, InputTimeoutError) else "unreadable"
             sha256 = hashing.result() if hashing else None
         if message is not None:

@@ -55,6 +55,12 @@ class UnavailableError(TinyDFError, RuntimeError):
     exit_code = ExitCode.MISSING
 
 
+class OutOfMemoryError(TinyDFError, MemoryError):
+    """There is not enough memory for one face or one step."""
+
+    exit_code = ExitCode.MISSING
+
+
 class UnknownFormatError(TinyDFError, ValueError):
     """A file's ending or content is none that we read."""
 

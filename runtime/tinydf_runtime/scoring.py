@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.engines.engine import Engine
+from tinydf_runtime.engines.out_of_memory import score_in_halves
 from tinydf_runtime.errors import ModelFileError, OutsideImageError
 from tinydf_runtime.faces.crop import crop_face
 from tinydf_runtime.faces.quality import measure_quality
@@ -63,8 +64,9 @@ def score_crops(engine: Engine, crops: NDArray[np.uint8]) -> Scores:
 
     Raises:
         ModelFileError: A score is no finite number.
+        OutOfMemoryError: There is not enough memory for one crop.
     """
-    scores = engine.score(crops)
+    scores = score_in_halves(engine.score, crops)
     if not np.isfinite(scores.fake_probability).all():
         raise ModelFileError(f"{engine.spec.name}: gave a score that is no number. Export the model again.")
     return scores

@@ -57,10 +57,12 @@ class Limits:
     Attributes:
         max_seconds: Wall clock for one input, None for as long as it takes.
         stop: Set from another thread or a signal handler to end at the next frame; what was seen until then counts.
+        max_pixels: Width times height from which a picture or video is not read, None for as large as can be.
     """
 
     max_seconds: float | None = None
     stop: threading.Event | None = None
+    max_pixels: int | None = None
 
 
 @dataclass(slots=True)

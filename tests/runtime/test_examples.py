@@ -6,6 +6,7 @@ import ast
 import asyncio
 import json
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -17,12 +18,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
-from tinydf_runtime import Analyzer
+from tinydf_runtime import Analyzer, Limits
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+FORM = (
+    b'--b\r\nContent-Disposition: form-data; name="file"; filename="clip.mp4"\r\n\r\n',
+    b"some text that is no video\r\n--b--\r\n",
+    b"\r\n--b--\r\n",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +115,9 @@ def test_the_web_service_judges_what_is_sent(service: Service, clip: Path) -> No
 @pytest.mark.parametrize(
     ("body", "content_type", "status"),
     [
+        (FORM[:2], "multipart/form-data; boundary=b", 415),
+        ([b"no form"], "multipart/form-data; boundary=b", 400),
+        ([b"no form"], "multipart/form-data", 400),
         ([b"some text"], "text/plain", 415),
         ([b"#EXTM3U\n", b"http://127.0.0.1/secret\n"], "video/mp4", 415),
         ([b"short"], "video/mp4", 415),
@@ -137,6 +147,111 @@ def test_the_web_service_stops_an_upload_that_is_too_large(service: Service) -> 
     assert (status, taken) == (413, 4 << 20)
 
 
+def test_the_web_service_stops_a_form_that_has_no_end(service: Service) -> None:
+    taken = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal taken
+        yield FORM[0]
+        while True:
+            taken += 1 << 20
+            yield b"\x1a\x45\xdf\xa3".ljust(1 << 20)
+
+    service.module["judge"].__globals__["MAXIMUM_BYTES"] = 3 << 20
+    status, _ = service.post(endless(), "multipart/form-data; boundary=b")  # type: ignore[arg-type]
+    assert (status, taken) == (413, 3 << 20)
+
+
+def test_the_web_service_ends_an_upload_that_is_too_slow(service: Service) -> None:
+    service.module["judge"].__globals__["UPLOAD_S"] = 0.0
+    assert service.post([b"\x1a\x45\xdf\xa3".ljust(100)])[0] == 408
+
+
+def test_the_web_service_takes_a_form_and_gives_its_name_to_no_file(
+    service: Service, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(Analyzer, "analyze_input", _noting(Analyzer.analyze_input, opened))
+    name = "../../../tmp/evil/clip.mp4"
+    head = f'--b\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
+    body = [head, clip.read_bytes(), b"\r\n--b--\r\n"]
+    status, report = service.post(body, "multipart/form-data; boundary=b")
+    assert (status, report["inputs"][0]["verdict"], report["inputs"][0]["path"]) == (200, "real", "upload")
+    assert "evil" not in json.dumps(report) and [Path(path).name for path in opened] == ["upload"]
+    assert not Path(opened[0]).exists()
+
+
+def test_the_web_service_refuses_too_many_pixels(service: Service, write_video: Callable[..., Path]) -> None:
+    service.module["judge"].__globals__["LIMITS"] = Limits(max_pixels=10_000)
+    status, answer = service.post([write_video([np.zeros((120, 160, 3), np.uint8)] * 3).read_bytes()])
+    assert status == 422 and "too large" in answer["detail"]
+
+
+def test_the_web_service_answers_two_hundred_at_once(service: Service, draw_squares: Callable[..., Any]) -> None:
+    picture = cv2.imencode(".png", draw_squares((20, 20, 60, 60), width=80, height=80))[1].tobytes()
+    body = [FORM[0], picture, FORM[2]]
+
+    async def send_all() -> list[tuple[int, Any]]:
+        return await asyncio.gather(
+            *(service.post_among_others(body, "multipart/form-data; boundary=b") for _ in range(200))
+        )
+
+    answers = asyncio.run(send_all())
+    assert {status for status, _ in answers} == {200}
+    assert len({json.dumps(report["inputs"][0]["tracks"]) for _, report in answers}) == 1
+    gate = service.module["Gate"]
+    assert (gate.inside, gate.held) == (0, 0)
+
+
+def test_the_web_service_describes_its_form_and_its_answer(service: Service) -> None:
+    description = service.module["app"].openapi()
+    asked = description["paths"]["/judge"]["post"]
+    form = asked["requestBody"]["content"]["multipart/form-data"]["schema"]["$ref"].rpartition("/")[2]
+    file = json.dumps(description["components"]["schemas"][form]["properties"]["file"])
+    assert "binary" in file or "octet-stream" in file
+    assert set(asked["requestBody"]["content"]) == {"multipart/form-data", "video/*", "image/*"}
+    answer = asked["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer == {"$ref": "#/components/schemas/report"}
+    for reference in re.findall(r'"\$ref": "#/components/schemas/(\w+)"', json.dumps(description)):
+        assert reference in description["components"]["schemas"]
+    assert "fake_probability" in description["components"]["schemas"]["input"]["properties"]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_web_service_answers_curl(clip: Path, tiny_classifier: Path, tiny_detector: Path) -> None:
+    pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+    program = (
+        "import sys, socket, pathlib, uvicorn, tinydf_runtime.analyzer as p\n"
+        "p.DEFAULT_MODEL, p.DEFAULT_DETECTOR = map(pathlib.Path, sys.argv[1:3])\n"
+        "sys.path.insert(0, sys.argv[3])\n"
+        "import serve\n"
+        "listener = socket.create_server(('127.0.0.1', 0))\n"
+        "print(listener.getsockname()[1], flush=True)\n"
+        "uvicorn.Server(uvicorn.Config(serve.app, log_level='error')).run([listener])\n"
+    )
+    command = [sys.executable, "-c", program, str(tiny_classifier), str(tiny_detector), str(EXAMPLES)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = f"http://127.0.0.1:{int(server.stdout.readline())}/judge"
+            for how in (["-F", f"file=@{clip}"], ["--data-binary", f"@{clip}", "-H", "Content-Type: video/mp4"]):
+                done = subprocess.run(["curl", "-sS", "-m", "60", *how, url], capture_output=True, check=True)
+                assert json.loads(done.stdout)["inputs"][0]["verdict"] == "real"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def _noting(function: Callable[..., Any], opened: list[str]) -> Callable[..., Any]:
+    """A method that notes what it is called with."""
+
+    def call(self: Analyzer, source: Any, **options: Any) -> Any:
+        opened.append(str(source))
+        return function(self, source, **options)
+
+    return call
+
+
 def test_the_web_service_takes_no_more_work_than_it_has_places_for(
     service: Service, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +266,8 @@ def test_the_web_service_takes_no_more_work_than_it_has_places_for(
 
     async def send_three() -> list[int]:
         places = service.module["AT_ONCE"]
+        # No queue: what finds no place is told so.
+        service.module["judge"].__globals__["MOST_INSIDE"] = places
         working = [asyncio.create_task(service.post_among_others(content)) for _ in range(places)]
         while not service.module["free"].locked():
             await asyncio.sleep(0.01)

@@ -31,6 +31,7 @@ from tinydf.train_config import TrainConfig
 from tinydf_runtime.errors import OutputError, UnreadableInputError, UsageError
 from tinydf_runtime.faces.crop import CropRecipe
 from tinydf_runtime.io.files import sha256_of, write_atomically
+from tinydf_runtime.io.temporary import clear_leftovers
 
 PAIRS_A_SHARD = 128
 """39 MB: what a process holds at once, and what a run that is stopped loses at most."""
@@ -128,11 +129,9 @@ def _begin(out: Path, plan: PairPlan) -> list[str]:
     """Makes the folder ready and returns the photos that an earlier run skipped."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        # What a killed run was writing.
-        for leftover in out.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be made ({error.strerror}). Choose another folder.") from error
+    clear_leftovers(out)
     skipped: list[str] = []
     if (out / PLAN_NAME).exists():
         present, skipped = read_plan(out)

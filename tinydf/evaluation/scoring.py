@@ -14,6 +14,7 @@ from torch import nn
 from tinydf.checkpoint import load_checkpoint
 from tinydf_runtime.engines.choices import check_choice
 from tinydf_runtime.engines.engine import AUTO, ENGINES, Engine, open_engine
+from tinydf_runtime.engines.out_of_memory import score_in_halves
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError
 from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.models.spec import ModelSpec
@@ -100,7 +101,7 @@ class EngineScorer:
 
     def logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Returns N logits of N x side x side x 3 RGB uint8 crops."""
-        return logit_of(self.loaded.score(crops).fake_probability.astype(np.float64))
+        return logit_of(score_in_halves(self.loaded.score, crops).fake_probability.astype(np.float64))
 
 
 def logit_of(probability: NDArray[np.float64]) -> NDArray[np.float64]:

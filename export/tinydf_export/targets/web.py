@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from tinydf_export.targets.protocol import Trial
 from tinydf_runtime.errors import OutputError
 from tinydf_runtime.faces.detector import DEFAULT_DETECTOR, FaceDetector
 from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.io.temporary import temporary_folder
 from tinydf_runtime.models.spec import ModelSpec
 
 SCHEMA = "tinydf.web/1"
@@ -72,20 +71,17 @@ def write_folder(files: dict[str, bytes], out: Path) -> None:
         for name, content in files.items():
             write_atomically(target / name, content)
         return
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        temporary.mkdir()
-        for name, content in files.items():
-            write_atomically(temporary / name, content)
-        temporary.rename(target)
+        with temporary_folder(target) as temporary:
+            for name, content in files.items():
+                write_atomically(temporary / name, content)
+            temporary.rename(target)
     except OutputError as error:
         raise OutputError(f"{out}: {error}") from error
     except OSError as error:
         raise OutputError(
             f"{out}: could not be written ({error.strerror or error}). Check folder, permissions and free space."
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _describe(spec: ModelSpec, classifier: bytes, detector: bytes) -> bytes:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import signal
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
 
 from tinydf_runtime.engines.engine import AUTO
-from tinydf_runtime.errors import ExitCode, TinyDFError
-from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.engines.out_of_memory import is_out_of_memory
+from tinydf_runtime.errors import ExitCode, OutputError, TinyDFError, UsageError
+from tinydf_runtime.io.files import is_regular, write_atomically
 from tinydf_runtime.io.user_cache import keep_caches_together
 from tinydf_runtime.render.plain_text import printable
 
@@ -38,6 +45,16 @@ device_option = click.option(
 """The option of every command that opens a model file; its value goes to ``open_engine``."""
 
 
+_REFUSED = frozenset(
+    getattr(errno, name, -1) for name in ("ENOSPC", "EPIPE", "EIO", "EFBIG", "EDQUOT", "EBADF", "EROFS")
+)
+"""What the system says where a stream takes no more."""
+
+
+_WRITTEN = frozenset({"out", "json_path", "html", "plot", "fit"})
+"""Parameters that name files to write. ``tinydf-run`` looks at its own itself: its inputs are names, not paths."""
+
+
 class OneLineCommand(click.Command):
     """A command that shows no stack, no usage table and no half line when something is wrong."""
 
@@ -49,8 +66,9 @@ class OneLineCommand(click.Command):
                 stream.reconfigure(errors="replace")
         kwargs["standalone_mode"] = False
         keep_caches_together()
+        _end_like_interrupted()
         try:
-            code = super().main(*args, **kwargs)
+            code = self._run(*args, **kwargs)
         except TinyDFError as error:
             self._say(str(error))
             code = error.exit_code
@@ -60,10 +78,50 @@ class OneLineCommand(click.Command):
         except (click.Abort, KeyboardInterrupt):
             self._say("interrupted.")
             code = ExitCode.INTERRUPTED
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            self._say("out of memory. Close other programs, or let it do less at once: a smaller batch, fewer workers.")
+            code = ExitCode.MISSING
         sys.exit(int(code or 0))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command's function.
+
+        Raises:
+            UsageError: A file to be written is one to be read.
+        """
+        _keep_inputs(ctx.params)
+        return super().invoke(ctx)
+
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the command and makes sure that all it printed is out.
+
+        Raises:
+            OutputError: Standard output takes no more: a full disk, or a reader that has gone.
+        """
+        try:
+            code = super().main(*args, **kwargs)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except SystemExit as end:
+            # Click's and Rich's answer to a reader that has gone; nothing else of ours ends so.
+            if end.code != 1:
+                raise
+            _drop_output()
+            raise OutputError("standard output: was closed by its reader.") from end
+        except OSError as error:
+            # An error of a file names it, and the ones that we raise say all themselves.
+            if isinstance(error, TinyDFError) or error.filename is not None or error.errno not in _REFUSED:
+                raise
+            _drop_output()
+            raise OutputError(f"standard output: could not be written ({error.strerror}).") from error
+        return code
+
     def _say(self, message: str) -> None:
-        click.echo(f"{self.name}: {printable(' '.join(message.split()))}", err=True)
+        # Where stderr takes nothing either, the exit code still tells.
+        with suppress(OSError):
+            click.echo(f"{self.name}: {printable(' '.join(message.split()))}", err=True)
 
 
 def write_figures(text: str, path: Path | None) -> None:
@@ -76,3 +134,43 @@ def write_figures(text: str, path: Path | None) -> None:
         click.echo(text, nl=False)
     elif path is not None:
         write_atomically(path, text.encode())
+
+
+def _keep_inputs(params: dict[str, Any]) -> None:
+    """Refuses to write onto a file that is to be read, or onto one that belongs to a model.
+
+    Raises:
+        UsageError: An output is an input.
+    """
+    named = [(name, one) for name, value in params.items() for one in (value if isinstance(value, tuple) else (value,))]
+    paths = [(name, path) for name, path in named if isinstance(path, Path)]
+    for out in (path for name, path in paths if name in _WRITTEN and is_regular(path)):
+        for read in (path for name, path in paths if name not in _WRITTEN):
+            beside = (read, read.with_name(f"{read.stem}.bin"), read.with_name(f"{read.name}.json"))
+            if any(is_regular(one) and out.samefile(one) for one in beside):
+                raise UsageError(f"{out}: is an input too, and would be overwritten. Choose another name.")
+
+
+def _end_like_interrupted() -> None:
+    """Makes a polite kill, SIGTERM, end a command as Ctrl-C does: what was done is saved, temporary files go."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    owner = os.getpid()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner:
+            # A copy of this process, which has nothing to save.
+            os._exit(128 + number)
+        handler = signal.getsignal(signal.SIGINT)
+        # A shell starts what runs in its background deaf to Ctrl-C.
+        if not callable(handler):
+            raise KeyboardInterrupt
+        handler(signal.SIGINT, frame)
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def _drop_output() -> None:
+    """Sends what is printed from here on nowhere: Python would complain once more when it flushes at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -14,6 +16,7 @@ from rich.text import Text
 from tinydf_runtime import __version__
 from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
 from tinydf_runtime.doctor.examination import Examination, examine
+from tinydf_runtime.doctor.licences import LICENCES_SCHEMA, Package, used_packages
 from tinydf_runtime.errors import ExitCode
 
 NAME = "tinydf-doctor"
@@ -33,18 +36,35 @@ _TITLES = {
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @json_option
+@click.option("--licences", is_flag=True, help="List the packages in use, their licences and the libraries inside.")
 @click.option("--quiet", is_flag=True, help="Print nothing; the exit status says whether the base works.")
 @click.version_option(__version__, prog_name=NAME)
-def main(json_path: Path | None, quiet: bool) -> int:
+def main(json_path: Path | None, licences: bool, quiet: bool) -> int:
     """Tells which engines, codecs and cameras work here, and the line that installs what is missing.
 
     Exit status: 0 the base works, 2 wrong usage, 4 the base is broken, 7 the file could not be written.
     """
+    if licences:
+        packages = used_packages()
+        if not quiet and json_path != STANDARD_OUTPUT:
+            show_licences(packages, Console(highlight=False))
+        values = {"schema": LICENCES_SCHEMA, "packages": [asdict(package) for package in packages]}
+        write_figures(json.dumps(values, indent=2) + "\n" if json_path is not None else "", json_path)
+        return ExitCode.DONE
     found = examine()
     if not quiet and json_path != STANDARD_OUTPUT:
         show(found, Console(highlight=False))
     write_figures(json.dumps(found.to_dict(), indent=2) + "\n" if json_path is not None else "", json_path)
     return ExitCode.DONE if found.works else ExitCode.MISSING
+
+
+def show_licences(packages: Sequence[Package], console: Console) -> None:
+    """Prints one line a package; ASCII alone, but for what its makers wrote."""
+    rows = Table.grid(padding=(0, 2))
+    for package in packages:
+        inside = f"holds {', '.join(package.libraries)}" if package.libraries else ""
+        rows.add_row(package.name, package.version, Text(package.licence), Text(inside, style="dim"))
+    console.print(rows)
 
 
 def show(found: Examination, console: Console) -> None:

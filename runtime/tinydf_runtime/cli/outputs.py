@@ -12,6 +12,7 @@ from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.files import exists, real_path
 from tinydf_runtime.io.input import Source, parse_input
+from tinydf_runtime.io.temporary import temporary_file
 from tinydf_runtime.live.jsonl import print_line, report_line
 from tinydf_runtime.render.report import report_json, write_csv, write_json
 from tinydf_runtime.results import InputReport
@@ -58,11 +59,8 @@ def check_folder(folder: Path) -> None:
     Raises:
         OutputError: It cannot.
     """
-    # Takes longer to import than most of what starts a run.
-    import tempfile
-
     try:
-        with tempfile.TemporaryFile(dir=folder):
+        with temporary_file(folder / "probe"):
             pass
     except OSError as error:
         raise OutputError(
@@ -118,8 +116,20 @@ def write_reports(
     json_lines: bool,
     html_file: Path | None,
     command: str,
+    timing: bool = True,
 ) -> None:
-    """Writes the files that were asked for, and the report as the last of the JSON lines."""
+    """Writes the files that were asked for, and the report as the last of the JSON lines.
+
+    Args:
+        analyzer: What made the reports.
+        done: They.
+        json_file: ``-`` prints it.
+        csv_file: One row a scored face.
+        json_lines: Print the report as one line.
+        html_file: The page.
+        command: What was typed, for the page.
+        timing: Say in the JSON file how long each step took.
+    """
     if csv_file is None and json_file is None and html_file is None and not json_lines:
         return
     report = analyzer.report(done)
@@ -132,6 +142,6 @@ def write_reports(
     if json_lines:
         print_line(report_line(report))
     if json_file is not None and str(json_file) == "-":
-        click.echo(report_json(report), nl=False)
+        click.echo(report_json(report, timing), nl=False)
     elif json_file is not None:
-        write_json(report, json_file)
+        write_json(report, json_file, timing)

@@ -29,6 +29,7 @@ from tinydf_runtime.render.plain_text import printable
 from tinydf_runtime.render.report import EVIDENCE_NOTE
 from tinydf_runtime.results import InputReport
 from tinydf_runtime.sandbox.client import start_early
+from tinydf_runtime.service.service import Service, ServiceWishes, service_options
 from tinydf_runtime.types import Reason
 from tinydf_runtime.watch import Limits
 
@@ -67,6 +68,7 @@ class Run:
     silent: bool
     stop: threading.Event = field(default_factory=threading.Event)
     done: list[InputReport] = field(default_factory=list)
+    service: Service = field(default_factory=lambda: Service(ServiceWishes(), say_error))
 
 
 @click.command(
@@ -133,6 +135,8 @@ class Run:
     help="How long to try a stream that broke off again; 0: not at all.",
 )
 @click.option("--sandbox/--no-sandbox", default=True, help="Decode files in a child process (on), or in this one.")
+@click.option("--timing/--no-timing", default=True, help="Leave seconds out of the report: same input, same bytes.")
+@service_options
 @click.option("--quiet", is_flag=True, help="Print errors alone.")
 @click.option(
     "--version",
@@ -162,6 +166,10 @@ def main(
     max_latency_ms: float | None,
     reconnect_seconds: float,
     sandbox: bool,
+    timing: bool,
+    log_json: Path | None,
+    metrics: str | None,
+    drift: Path | None,
     quiet: bool,
 ) -> int:
     """Tells for every person in INPUT whether the face looks forged.
@@ -182,7 +190,8 @@ def main(
     wishes = LiveWishes(json_lines, window, max_latency_s, reconnect_seconds)
     if threshold is not None and fpr is not None:
         raise UsageError("--fpr: chooses a threshold, and --threshold gives one. Leave one out.")
-    outputs = (json_file, csv_file, html_file)
+    service_wishes = ServiceWishes(log_json, metrics, drift)
+    outputs = (json_file, csv_file, html_file, *service_wishes.files)
     models = [*network_files(engine, detector)]
     check_outputs([path for path in outputs if path is not None and str(path) != "-"], sources, models)
     targets = annotation_targets(annotate, sources, models)
@@ -194,13 +203,17 @@ def main(
         say_error(f"{device} is not available: using {analyzer.device}.")
     run = Run(quiet or json_lines or str(json_file) == "-")
     try:
-        with stopping_on_interrupt(run.stop), Task(partial(import_display, run.silent), "tinydf-import"):
+        with (
+            stopping_on_interrupt(run.stop),
+            Service(service_wishes, say_error) as run.service,
+            Task(partial(import_display, run.silent), "tinydf-import"),
+        ):
             judge_all(sources, targets, analyzer, run, max_seconds, wishes, sandbox)
     except KeyboardInterrupt:
         run.stop.set()
     finally:
         command = typed_command(click.get_current_context())
-        write_reports(analyzer, run.done, json_file, csv_file, json_lines, html_file, command)
+        write_reports(analyzer, run.done, json_file, csv_file, json_lines, html_file, command, timing)
     if len(run.done) > 1 and not run.silent:
         from rich.console import Console
 
@@ -248,6 +261,7 @@ def judge_all(
             with Progress(Path(source.name).name or source.name, unit="s", quiet=run.silent) as progress:
                 item = analyzer.analyze_input(source, progress.advance, limits)
         run.done.append(item)
+        run.service.note(item)
         if item.message is not None:
             say_error(item.message)
         elif not run.silent:

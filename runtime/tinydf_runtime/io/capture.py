@@ -102,7 +102,13 @@ def open_source(source: int | str) -> cv2.VideoCapture:
     """Opens a source. Files and addresses go to FFmpeg where OpenCV has it: others know no rotation."""
     with quiet():
         use_ffmpeg = isinstance(source, str) and cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG)
-        settings = _STREAM_SETTINGS if use_ffmpeg and stream_address(source) is not None else []
+        is_stream = use_ffmpeg and stream_address(source) is not None
+        if is_stream:
+            # Files need none of it.
+            from tinydf_runtime.live.redirects import follow_none
+
+            follow_none()
+        settings = _STREAM_SETTINGS if is_stream else []
         return cv2.VideoCapture(source, cv2.CAP_FFMPEG if use_ffmpeg else cv2.CAP_ANY, settings)
 
 

@@ -9,7 +9,11 @@ from tinydf_runtime.sandbox.start import AVAILABLE
 
 
 def decode(
-    source: str | int, kind: Kind, sample_fps: float | None = None, sandbox: bool = True
+    source: str | int,
+    kind: Kind,
+    sample_fps: float | None = None,
+    sandbox: bool = True,
+    max_pixels: int | None = None,
 ) -> ChildFrames | FileFrames:
     """Returns what reads an input, not yet started: enter it, then iterate.
 
@@ -18,7 +22,8 @@ def decode(
         kind: What it is, see ``kind_of``. Addresses are read in this process: their servers are the user's choice.
         sample_fps: Frames wanted a second, None for all.
         sandbox: Use a child process where the system allows.
+        max_pixels: See ``Limits``.
     """
     if sandbox and AVAILABLE and kind != "stream":
-        return ChildFrames(str(source), sample_fps, "image" if kind == "image" else "video")
-    return FileFrames(source, sample_fps, kind)
+        return ChildFrames(str(source), sample_fps, "image" if kind == "image" else "video", max_pixels)
+    return FileFrames(source, sample_fps, kind, max_pixels)

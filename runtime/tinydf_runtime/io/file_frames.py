@@ -25,17 +25,21 @@ class FileFrames:
     The file is opened in the thread, so that networks can load meanwhile; its errors are raised with the first frame.
     """
 
-    def __init__(self, source: str | int, sample_fps: float | None, kind: Kind = "video") -> None:
+    def __init__(
+        self, source: str | int, sample_fps: float | None, kind: Kind = "video", max_pixels: int | None = None
+    ) -> None:
         """Takes what to read; opens nothing yet.
 
         Args:
             source: Path or address.
             sample_fps: Frames wanted a second, None for all.
             kind: What it is, see ``kind_of``.
+            max_pixels: See ``Limits``.
         """
         self._source = source
         self._kind = kind
         self._sample_fps = sample_fps
+        self._max_pixels = max_pixels
         self._reader: FrameReader | None = None
         self._ahead = Ahead(self._read(), LEAST_AHEAD, "tinydf-decode")
         self.decode_s: float = 0.0
@@ -111,7 +115,7 @@ class FileFrames:
     def _decode(self) -> Generator[Frame, None, None]:
         """Opens, decodes and closes."""
         started = time.perf_counter()
-        with open_reader(self._source, self._kind, self._sample_fps) as reader:
+        with open_reader(self._source, self._kind, self._sample_fps, self._max_pixels) as reader:
             self._reader = reader
             frame_bytes = max(1, 3 * reader.info.width * reader.info.height)
             self._ahead.depth = min(max(AHEAD_BYTES // frame_bytes, LEAST_AHEAD), MOST_AHEAD)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from tinydf_runtime.errors import OutputError, TinyDFError, UnreadableInputError
+from tinydf_runtime.io.temporary import temporary_file
 
 _CHUNK_BYTES = 1 << 20
 
@@ -18,7 +18,8 @@ _CHUNK_BYTES = 1 << 20
 def write_atomically(path: Path, write: Callable[[BinaryIO], None] | bytes) -> None:
     """Writes a file under a temporary name in the same folder, syncs it and renames it.
 
-    Readers see the old file or the whole new one. Whatever fails, Ctrl-C included, no temporary file stays. A device
+    Readers see the old file or the whole new one. Whatever fails, Ctrl-C included, no temporary file stays;
+    that of a process that was killed goes with the next file written beside it. A device
     or pipe, such as /dev/stdout, is written straight, since nothing can be renamed onto it.
 
     Args:
@@ -34,15 +35,12 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None] | bytes) -> N
             with target.open("wb") as file:
                 _fill(file, write)
             return
-        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
-            with temporary.open("xb") as file:
+        with temporary_file(target) as temporary:
+            with temporary.open("wb") as file:
                 _fill(file, write)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
     except TinyDFError:
         raise
     except OSError as error:

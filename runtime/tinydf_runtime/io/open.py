@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, Protocol
 
+from tinydf_runtime.errors import UnreadableInputError
+from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.image_reader import PictureReader
 from tinydf_runtime.io.video import VideoInfo, VideoReader
 from tinydf_runtime.results import Adjustment
@@ -26,13 +28,22 @@ class FrameReader(AbstractContextManager["FrameReader"], Protocol):
         """Yields the frames in order."""
 
 
-def open_reader(source: str | int, kind: Literal["video", "image", "stream"], sample_fps: float | None) -> FrameReader:
+def open_reader(
+    source: str | int,
+    kind: Literal["video", "image", "stream"],
+    sample_fps: float | None,
+    max_pixels: int | None = None,
+) -> FrameReader:
     """Opens a file, or an address, as what ``kind_of`` found it to be.
 
     Raises:
-        UnreadableInputError: It holds nothing that can be decoded here.
+        UnreadableInputError: It holds nothing that can be decoded here, or pictures of more than ``max_pixels``.
         MissingExtraError: The library that decodes it is not installed.
     """
-    if kind == "image":
-        return PictureReader(Path(str(source)))
-    return VideoReader(source, sample_fps)
+    reader: FrameReader = PictureReader(Path(str(source))) if kind == "image" else VideoReader(source, sample_fps)
+    width, height = reader.info.width, reader.info.height
+    if max_pixels is not None and width * height > max_pixels:
+        reader.__exit__(None, None, None)
+        shown = mask_credentials(source)
+        raise UnreadableInputError(f"{shown}: has {width} x {height} pixels, more than are allowed. Make it smaller.")
+    return reader

@@ -10,6 +10,7 @@ _PALETTE_COLOURS = 256
 """As many as a GIF or an indexed PNG can hold."""
 _GREY_LEVELS = 24
 """A grey photo has a hundred and more."""
+_PIXELS_AT_ONCE = 1 << 21
 _LOOKED_AT = 96
 """Rows and columns, evenly spread, that settle it for nearly every picture."""
 
@@ -29,9 +30,15 @@ def has_few_colours(image: Image) -> bool:
 
 
 def _few(image: Image) -> bool:
-    """Returns whether there are no more colours than a palette holds."""
-    pixels = image.reshape(-1, 3)
-    packed = pixels[:, 0].astype(np.uint32) << 16 | pixels[:, 1].astype(np.uint32) << 8 | pixels[:, 2]
-    found = np.unique(packed)
+    """Returns whether there are no more colours than a palette holds. Memory does not grow with the picture."""
+    seen = np.zeros(1 << 24, np.bool_)
+    found = np.empty(0, np.intp)
+    step = max(1, _PIXELS_AT_ONCE // image.shape[1])
+    for top in range(0, image.shape[0], step):
+        rows = image[top : top + step]
+        seen[rows[..., 0].astype(np.uint32) << 16 | rows[..., 1].astype(np.uint32) << 8 | rows[..., 2]] = True
+        found = np.flatnonzero(seen)
+        if len(found) > _PALETTE_COLOURS:
+            return False
     grey = bool(((found >> 16 == (found >> 8 & 255)) & (found >> 16 == (found & 255))).all())
     return len(found) <= (_GREY_LEVELS if grey else _PALETTE_COLOURS)

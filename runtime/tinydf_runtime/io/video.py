@@ -109,6 +109,8 @@ class VideoReader:
         if address is not None:
             self.kind = "stream"
             self._capture: Capture = open_source(address)
+            if not self._capture.isOpened() and (elsewhere := _redirected(source, self._opened_s)) is not None:
+                self._capture = open_source(elsewhere)
             if not self._capture.isOpened():
                 shown = mask_credentials(source)
                 raise UnavailableError(f"{shown}: camera or stream cannot be opened. Check its number or address.")
@@ -306,3 +308,15 @@ class VideoReader:
         if self._container.duration_s:
             return self.info.duration_s - self.last_s > max(3 * frame_s, 0.02 * self.info.duration_s)
         return self.info.duration_s - self._start_s - self.last_s > max(2.0, 0.1 * self.info.duration_s)
+
+
+def _redirected(source: Path | int | str, began_s: float) -> str | None:
+    """Returns where an address that cannot be opened leads, None where nowhere.
+
+    Raises:
+        UnavailableError: It leads where it may not.
+    """
+    # Files and cameras need none of it.
+    from tinydf_runtime.live.redirects import redirected
+
+    return redirected(str(source), began_s)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -12,10 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tinydf_runtime.errors import OutputError, UsageError
+from tinydf_runtime.errors import OutputError, TinyDFError, UsageError
 from tinydf_runtime.faces.crop import CropRecipe
 from tinydf_runtime.io.decoding import decode
 from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.io.temporary import temporary_file
 from tinydf_runtime.render.draw import (
     Sizes,
     colour_of,
@@ -102,10 +102,11 @@ def annotate_video(
         UnreadableInputError: The input is gone.
     """
     check_suffix(out, CODECS)
-    # The ending stays last: the container is chosen by it.
-    temporary = out.with_name(f".{secrets.token_hex(8)}.tmp{out.suffix.lower()}")
+    # Its writers name the file under which they write.
+    temporary = out
     try:
-        with ExitStack() as opened:
+        # The ending stays last: the container is chosen by it.
+        with temporary_file(out, out.suffix.lower()) as temporary, ExitStack() as opened:
             writer: VideoWriter | None = None
             for time_s, image in _drawn_frames(item, threshold, margin, progress, stop, sandbox):
                 if writer is None:
@@ -115,13 +116,16 @@ def annotate_video(
             if writer is None or (stop is not None and stop.is_set()):
                 return None
             note = writer.finish()
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(out)
+            opened.close()
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(out)
     except OutputError as error:
         raise OutputError(str(error).replace(str(temporary), str(out))) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    except TinyDFError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{out}: could not be written ({error.strerror}). Check folder and free space.") from error
     return note
 
 

@@ -98,9 +98,17 @@ def _certainty(interval: tuple[float, float] | None, rarity: Rarity | None) -> t
     return (*(interval or (None, None)), None if rarity is None else rarity.share)
 
 
-def report_json(report: Report) -> str:
-    """Returns a report as JSON that follows ``SCHEMA_FILE``, keys in the schema's order."""
-    return json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n"
+def report_json(report: Report, timing: bool = True) -> str:
+    """Returns a report as JSON that follows ``SCHEMA_FILE``, keys in the schema's order.
+
+    Args:
+        report: What was found.
+        timing: Say how long each step took; else ``timing`` is null, and the same input gives the same bytes.
+    """
+    values = report.to_dict()
+    for item in () if timing else values["inputs"]:
+        item["timing"] = None
+    return json.dumps(values, indent=1, allow_nan=False) + "\n"
 
 
 def report_csv(report: Report) -> str:
@@ -136,13 +144,13 @@ def report_csv(report: Report) -> str:
     return text.getvalue()
 
 
-def write_json(report: Report, path: Path) -> None:
-    """Writes a report as JSON, whole or not at all.
+def write_json(report: Report, path: Path, timing: bool = True) -> None:
+    """Writes a report as JSON, whole or not at all; see ``report_json``.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    write_atomically(path, report_json(report).encode())
+    write_atomically(path, report_json(report, timing).encode())
 
 
 def write_csv(report: Report, path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import subprocess
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ import cv2
 from tinydf_runtime.errors import OutputError, install_line
 from tinydf_runtime.io.containers.container import read_container
 from tinydf_runtime.io.quiet import quiet
+from tinydf_runtime.io.temporary import temporary_file
 from tinydf_runtime.render.av_writer import AvWriter
 from tinydf_runtime.render.even_size import even_size, fit_picture
 from tinydf_runtime.types import Image
@@ -118,10 +118,9 @@ def add_sound(path: Path, source: Path) -> bool:
     command = shutil.which("ffmpeg")
     if command is None:
         return False
-    complete = path.with_name(f".{secrets.token_hex(8)}.tmp{path.suffix}")
     inputs = ["-i", f"file:{path}", "-i", f"file:{source.absolute()}", "-map", "0:v:0", "-map", "1:a?"]
     pictures = ["-c:v", "libx264", "-crf", "18", "-preset", "veryfast", "-pix_fmt", "yuv420p"]
-    try:
+    with temporary_file(path, path.suffix) as complete:
         for choice in (pictures, ["-c:v", "copy"]):
             for sound in ("copy", "aac"):
                 arguments = [*inputs, *choice, "-c:a", sound, "-movflags", "+faststart", f"file:{complete}"]
@@ -134,6 +133,4 @@ def add_sound(path: Path, source: Path) -> bool:
                 if done.returncode == 0:
                     complete.replace(path)
                     return True
-    finally:
-        complete.unlink(missing_ok=True)
     return False

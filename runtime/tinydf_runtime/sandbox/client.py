@@ -41,16 +41,23 @@ class ChildFrames:
         decode_s: Time that decoding took.
     """
 
-    def __init__(self, source: str | int, sample_fps: float | None, kind: Literal["video", "image"] = "video") -> None:
+    def __init__(
+        self,
+        source: str | int,
+        sample_fps: float | None,
+        kind: Literal["video", "image"] = "video",
+        max_pixels: int | None = None,
+    ) -> None:
         """Takes what to read; starts nothing yet.
 
         Args:
             source: Path of a file.
             sample_fps: Frames wanted a second, None for all.
             kind: What the file is, see ``kind_of``.
+            max_pixels: See ``Limits``.
         """
         self._path = str(source)
-        self._request = {"path": self._path, "kind": kind, "sample_fps": sample_fps}
+        self._request = {"path": self._path, "kind": kind, "sample_fps": sample_fps, "max_pixels": max_pixels}
         self._deadline_s: float | None = None
         self._stop: threading.Event | None = None
         self._channel: socket.socket | None = None

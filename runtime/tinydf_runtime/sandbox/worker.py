@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,13 @@ from tinydf_runtime.errors import MissingExtraError
 from tinydf_runtime.io.open import FrameReader, open_reader
 from tinydf_runtime.sandbox.ring import Ring
 
-MEMORY_BYTES = 4 << 30
-"""Address space that decoding one input may take beside the libraries'."""
+MEMORY_BYTES, LEAST_MEMORY_BYTES = 4 << 30, 1 << 30
+"""Address space that decoding one input may take beside the libraries': so much, or what the machine has, but not too
+little, since FFmpeg's threads reserve more than they use."""
 STEP_CPU_S = 60
 """Computing time in which at least one more picture must be decoded."""
+_PIXEL_BYTES = 32
+"""Memory for a pixel: a few pictures of three or four channels, or one with numbers in floating point."""
 _OPEN_FILES = 64
 _BEAT_S = 0.25
 _LONGEST_MESSAGE = 2000
@@ -33,17 +36,18 @@ def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
     The lines: ``opened``, a ``frame`` for each picture, then ``end`` or ``error``.
 
     Args:
-        request: ``path``, ``kind`` ("video" or "image") and ``sample_fps`` as ``open_reader`` takes them, and
-            ``folder``, where a relative path begins.
+        request: What ``open_reader`` takes, ``path`` (the source), ``kind`` ("video" or "image"), ``sample_fps`` and
+            ``max_pixels``; and ``folder``, where a relative path begins.
         channel: To the one who asks.
         memory: Descriptor of the memory for pictures.
     """
     ring = Ring(memory)
-    _set_limits()
+    _set_limits(request["max_pixels"])
     try:
         if request["folder"] is not None:
             os.chdir(request["folder"])
-        with open_reader(request["path"], request["kind"], request["sample_fps"]) as reader, _heart(reader, ring):
+        reader = open_reader(request["path"], request["kind"], request["sample_fps"], request["max_pixels"])
+        with reader, _heart(reader, ring):
             _tell(channel, opened=asdict(reader.info))
             _send_frames(reader, channel, ring)
             # Some facts, such as the true length, are known at the end alone.
@@ -100,15 +104,25 @@ def _one_line(error: BaseException, path: str) -> str:
     return text if not path or str(Path(path)) in text else f"{path}: {text}"
 
 
-def _set_limits() -> None:
+def _set_limits(max_pixels: int | None) -> None:
     """Bounds memory, computing time and open files, and forbids writing any file."""
     pages = int(open("/proc/self/statm").read().split()[0])  # noqa: PTH123, SIM115
     bytes_now = pages * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (bytes_now + MEMORY_BYTES,) * 2)
+    machine_bytes = os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()
+    memory_bytes = max(LEAST_MEMORY_BYTES, min(MEMORY_BYTES, machine_bytes, *_pixel_bytes(max_pixels)))
+    resource.setrlimit(resource.RLIMIT_AS, (bytes_now + memory_bytes,) * 2)
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Where the machine itself runs out of memory, this process goes first, and not the one that has the results.
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
+        file.write("1000")
     _allow_step()
+
+
+def _pixel_bytes(max_pixels: int | None) -> tuple[int, ...]:
+    """Returns what pictures of so many pixels take at most, if there is a limit; it holds before a header is read."""
+    return () if max_pixels is None else (_PIXEL_BYTES * max_pixels,)
 
 
 def _allow_step() -> None:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.engines.engine import Engine
+from tinydf_runtime.engines.out_of_memory import score_in_halves
 from tinydf_runtime.types import Image, Reason, Segment, Verdict
 from tinydf_runtime.verdict.aggregate import severity
 from tinydf_runtime.verdict.evidence import to_logit, to_logits
@@ -89,7 +90,8 @@ def is_unstable(probability: float, threshold: float, pictures: Sequence[Exempla
     # A picture kept for its high score would score lower whatever was done to it.
     chosen = sorted(pictures, key=lambda picture: _ORDER.index(picture.why))[:CROPS]
     before = to_logits(np.array([picture.record.fake_probability for picture in chosen], np.float64))
-    again = engine.score(np.stack([reencode_crop(picture.crop) for picture in chosen])).fake_probability
+    crops = np.stack([reencode_crop(picture.crop) for picture in chosen])
+    again = score_in_halves(engine.score, crops).fake_probability
     moved = distance + float((to_logits(again.astype(np.float64)) - before).mean())
     return (moved >= 0) != (distance >= 0)
 

@@ -89,7 +89,7 @@ def test_a_run_that_was_stopped_goes_on_with_what_is_missing(folder: Path, drawn
     whole = {path.name: path.read_bytes() for path in folder.glob("*.npy")}
     assert len(whole) == 3
     (folder / "pairs-00001.npy").unlink()
-    (folder / ".0123.tmp").write_bytes(b"half a file of a killed run")
+    (folder / ".0123456789abcdef.tmp").write_bytes(b"half a file of a killed run")
     result = run(drawn_folder, folder, "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout)["files_made"] == 1

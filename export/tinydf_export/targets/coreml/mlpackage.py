@@ -18,6 +18,7 @@ from typing import Any
 
 from tinydf_runtime.engines.coreml_package import DESCRIPTION, MANIFEST, WEIGHTS, coremltools
 from tinydf_runtime.errors import OutputError
+from tinydf_runtime.io.temporary import temporary_folder
 from tinydf_runtime.models.seal import SEAL_KEY, seal
 
 _FOLDER = Path("Data")
@@ -104,10 +105,11 @@ def write_package(package: Package, out: Path) -> int:
         OutputError: The system refused, for example because the disk is full.
     """
     target = out.resolve()
-    temporary, replaced = (target.with_name(f".{secrets.token_hex(8)}.tmp") for _ in range(2))
     files = _files(package)
+    # Killed between the two renames, this process leaves the older package under this name, which nobody clears away.
+    replaced = target.with_name(f".{secrets.token_hex(8)}.old")
     try:
-        try:
+        with temporary_folder(target) as temporary:
             for name, content in files.items():
                 _write_synced(temporary / name, content)
             if target.exists():
@@ -119,9 +121,8 @@ def write_package(package: Package, out: Path) -> int:
                 if replaced.exists():
                     replaced.rename(target)
                 raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-            _remove(replaced)
+            finally:
+                _remove(replaced)
     except OSError as error:
         raise OutputError(
             f"{out}: could not be written ({error.strerror or error}). Check folder, permissions and free space."
