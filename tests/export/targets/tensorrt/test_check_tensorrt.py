@@ -22,7 +22,7 @@ SIDE = 32
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "scripts" / "check_tensorrt.py"
+    path = Path(__file__).resolve().parents[4] / "scripts" / "check_tensorrt.py"
     spec = importlib.util.spec_from_file_location("check_tensorrt", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
