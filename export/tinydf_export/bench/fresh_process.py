@@ -16,7 +16,7 @@ _MAX_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """What a process of its own gave.
+    """Figures from a fresh process.
 
     Attributes:
         load_ms: From nothing loaded to the first score.
@@ -31,7 +31,7 @@ def measure_fresh(path: Path, device: str, threads: int | None, batch: int) -> F
     """Opens a model in a new process and scores a batch.
 
     Raises:
-        UnavailableError: The process failed, for example for want of memory.
+        UnavailableError: The process failed, for example out of memory.
     """
     arguments = [str(path.resolve()), device, str(threads or 0), str(batch)]
     # The module search path goes along, so that a source tree measures itself.

@@ -39,7 +39,7 @@ class Row:
         threads: Of the engine, None for its own choice.
         batch: Crops scored at once.
         size_bytes: Of the model's files.
-        load_ms: From nothing loaded to the first score, in a process of its own, without Python's start.
+        load_ms: From nothing loaded to the first score, in a fresh process, without Python's start.
         peak_bytes: The most memory that this process held; None where the system does not say.
         p50_ms: Median time of a call.
         p95_ms: What 95 % of calls stay below.

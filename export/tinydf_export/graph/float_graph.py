@@ -103,7 +103,7 @@ def _without_traces(node: onnx.NodeProto) -> onnx.NodeProto:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Mutes what the exporter says about its own insides; a user can do nothing about it."""
+    """Mutes the exporter's remarks about its internals, on which a user cannot act."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

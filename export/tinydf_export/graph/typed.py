@@ -50,7 +50,7 @@ def wide_nodes(index: GraphIndex) -> frozenset[str]:
 
 
 def _fits_half(node: NodeProto, index: GraphIndex) -> bool:
-    """Whether float16 holds a node's constants: none overflows, no lone one, such as an epsilon, vanishes."""
+    """Returns whether float16 holds a node's constants: none overflows, and no scalar, such as an epsilon, vanishes."""
     for position, name in enumerate(node.input):
         if name not in index.constants or position in _PARAMETERS.get(node.op_type, ()):
             continue
@@ -116,7 +116,7 @@ class _Writer:
         if node.op_type == "Cast":
             return TensorProto.FLOAT
         if node.op_type == "QuantizeLinear":
-            # It takes what is there, so that nothing is rounded twice.
+            # It takes its input's type, so that nothing is rounded twice.
             return self.types.get(node.input[0]) or TensorProto.FLOAT
         if node.op_type == "DequantizeLinear":
             takers = self.index.consumers.get(node.output[0], [])

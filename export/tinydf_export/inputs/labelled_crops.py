@@ -40,7 +40,7 @@ def read_labelled_crops(
 ) -> LabelledCrops:
     """Cuts crops that stand for a whole split: alike many of each source, size, compression and way of forging.
 
-    Where the folder holds real photos alone, each is there together with a forgery that code makes of it.
+    In a folder of real photos only, each comes with a synthetic forgery made from it.
 
     Args:
         folder: Holds ``faces.parquet`` or ``faces.csv``.

@@ -26,7 +26,7 @@ def compare_files(model: Path, reference: Path) -> tuple[LayerDifference, ...]:
     """Compares the layers of two exports of one checkpoint.
 
     Args:
-        model: ONNX file to be looked at, such as an INT8 export.
+        model: ONNX file to examine, such as an INT8 export.
         reference: ONNX file to compare with, such as the float32 export.
 
     Raises:

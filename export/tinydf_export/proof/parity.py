@@ -26,7 +26,7 @@ class Scorer(Protocol):
     """An engine with the exported model, or an interpreter where the engine is missing."""
 
     def score(self, crops: NDArray[np.uint8]) -> Scores:
-        """Returns what the model says about N x side x side x 3 RGB uint8 crops, in the order given."""
+        """Returns the scores of N x side x side x 3 RGB uint8 crops, in the order given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def compare(model: Scorer, eager: Scores, crops: NDArray[np.uint8], threshold: f
 
     Args:
         model: The exported model.
-        eager: What ``score_eagerly`` says about the crops.
+        eager: Scores of the crops by ``score_eagerly``.
         crops: N x S x S x 3, RGB, uint8; N is at least 1.
         threshold: Probability from which a face counts as fake.
     """

@@ -61,7 +61,7 @@ class WebDraft:
 
 
 def write_folder(files: dict[str, bytes], out: Path) -> None:
-    """Writes a new folder whole or not at all; in one that is there, each file whole, in order.
+    """Writes a new folder whole or not at all; in an existing one, each file whole, in order.
 
     Raises:
         OutputError: The system refused, for example because the disk is full.

@@ -73,7 +73,7 @@ def _clip(step: Step) -> Any:
 
 
 def _log(step: Step) -> Any:
-    # MIL adds a number of its own before the logarithm where none is named.
+    # Without an epsilon MIL adds its own before the logarithm.
     return mb.log(x=step.inputs[0], epsilon=np.float32(0), name=step.name)
 
 

@@ -77,7 +77,7 @@ def describe(package: Package, metadata: Mapping[str, str]) -> Package:
 
     Args:
         package: As ``convert_program`` made it.
-        metadata: Entries of ours.
+        metadata: TinyDF's entries.
     """
     described = type(package.description)()
     described.CopyFrom(package.description)

@@ -33,7 +33,7 @@ def quantise(job: ExportJob) -> ModelProto:
         return job.graph
     layers = quantizable_layers(job.graph)
     kept_float = set() if job.table is None else set(job.table.float_layers)
-    # Layers that gain nothing by 8-bit activations, such as those on single values, are smaller all the same.
+    # Layers that gain nothing from 8-bit activations, such as those on single values, still become smaller.
     layers = tuple(name for name in layers if name not in kept_float)
     if job.spec.precision == "w8":
         return compress_weights(job.graph, layers)

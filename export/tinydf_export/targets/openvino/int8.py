@@ -51,7 +51,7 @@ def _is_depthwise(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:
 
 
 def store_float_layers(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Returns a quantised model whose other layers keep weights in 8 bit too, and compute in float all the same.
+    """Returns a quantised model whose float layers store their weights in 8 bit too, and still compute in float.
 
     8 bit of weights alone cost no accuracy, and float would cost four bytes each.
     """

@@ -86,7 +86,7 @@ def write_pair(graph: bytes, weights: bytes, path: Path) -> None:
     def write(file: BinaryIO) -> None:
         file.write(graph)
         file.flush()
-        # All that can fail for want of space has been done once the weights get their name.
+        # By the time the weights get their name, nothing is left that could fail on a full disk.
         os.fsync(file.fileno())
         write_atomically(path.with_suffix(".bin"), weights)
 

@@ -41,8 +41,8 @@ class BuiltPlan:
 
     Attributes:
         path: The plan; its facts are in the JSON file beside it.
-        spec: What it says about itself.
-        verification: What it said about the golden crops, on this device.
+        spec: Its metadata.
+        verification: Its scores of the golden crops on this device.
         size_bytes: Size of the plan.
     """
 

@@ -30,7 +30,7 @@ def build_plan(
         The plan, and the timing cache for a next build.
 
     Raises:
-        UsageError: The numbers in ``options`` contradict each other, or there is no such accelerator.
+        UsageError: ``max_batch`` is below 1, or there is no such accelerator.
         ModelFileError: This version of TensorRT cannot read the model.
         UnavailableError: The plan cannot be built here.
     """
@@ -105,7 +105,7 @@ def _configure(
     flag = tensorrt.BuilderFlag
     config.clear_flag(flag.TF32)
     if _major() < 10:
-        # It knows no strong typing: what the model writes down is only allowed, and must be allowed.
+        # It has no strong typing: short types that the model names are used only where flags allow them.
         if precision != "fp32":
             config.set_flag(flag.FP16)
         if precision == "int8":
