@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from tinydf_export.bench.measure import Row
+from tinydf_export.bench.row import Row
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.io.files import write_atomically
 

@@ -23,7 +23,7 @@ from tinydf_runtime.models.embedded import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from tinydf_calibration.sampler import LabelledCrops
-    from tinydf_export.bench.measure import Row
+    from tinydf_export.bench.row import Row
 
 _FILE = click.Path(path_type=Path)
 _CROPS = 512

@@ -18,7 +18,8 @@ from tinydf_calibration.sampler import LabelledCrops
 from tinydf_export.bench import fresh_process
 from tinydf_export.bench import measure as bench
 from tinydf_export.bench.fresh_process import Fresh, measure_fresh
-from tinydf_export.bench.measure import Row, bench_models, measure_size
+from tinydf_export.bench.measure import bench_models
+from tinydf_export.bench.row import Row, measure_size
 from tinydf_export.cli import bench as bench_cli
 from tinydf_runtime.engines.engine import ENGINES, load_engine
 from tinydf_runtime.errors import MissingExtraError, UnavailableError
