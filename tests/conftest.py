@@ -31,10 +31,14 @@ ImageDrawer = Callable[..., Image]
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder that stands for the user's cache, in this process and in those that tests start."""
+    """The folder that stands for the user's cache, in this process and in those that tests start.
+
+    Another stands for the user's settings, which hold the trust record.
+    """
     cache = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(cache))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
         yield cache
 
 

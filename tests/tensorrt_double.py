@@ -109,6 +109,7 @@ class Machine:
         accepts_cache: Whether a timing cache that is not empty fits.
         executed: Batch sizes that contexts computed.
         host_code: Whether the last runtime was allowed to run code out of a plan.
+        deserialised: Plans that a runtime was given, whatever it made of them.
         devices: What CUDA finds.
         driver_status: What CUDA's calls answer.
         driver_library: Whether the driver's library can be loaded at all.
@@ -123,6 +124,7 @@ class Machine:
     accepts_cache: bool = True
     executed: list[int] = field(default_factory=list)
     host_code: bool = False
+    deserialised: list[bytes] = field(default_factory=list)
     devices: int = 1
     driver_status: int = 0
     driver_library: bool = True
@@ -280,6 +282,7 @@ def make_tensorrt(machine: Machine) -> ModuleType:
 
         def deserialize_cuda_engine(self, serialized_engine: bytes) -> Any:
             machine.host_code = self.engine_host_code_allowed
+            machine.deserialised.append(serialized_engine)
             plan = json.loads(serialized_engine)
             compatible = "VERSION_COMPATIBLE" in plan["flags"] and self.engine_host_code_allowed
             if plan["version"] != machine.version and not compatible:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -19,8 +18,13 @@ from tinydf.forgery import TinyDF
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError, UsageError
 from tinydf_runtime.io.files import sha256_of, write_atomically
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec
+from tinydf_runtime.trust import strict
 
 CONFIG_KEY = "training"
+MOST_BYTES = 1 << 30
+MOST_CONFIG = 4 << 20
+WIDTHS = (0.05, 8.0)
+"""Of a network, as a multiple of the shipped one's channels."""
 DEFAULT_PATH = Path(__file__).parent / "weights" / "tinydf.safetensors"
 
 
@@ -98,6 +102,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise UnreadableInputError(f"{path}: no such file. Expected a checkpoint that tinydf-train wrote.")
+    if path.stat().st_size > MOST_BYTES:
+        raise ModelFileError(
+            f"{path}: {path.stat().st_size:,} bytes, expected at most {MOST_BYTES:,}. It is no TinyDF checkpoint."
+        )
     state, config, spec = _read_pt(path) if path.suffix == ".pt" else _read_safetensors(path)
     checkpoint = Checkpoint(state, config, replace(spec, checkpoint_sha256=sha256_of(path)))
     _check_state(checkpoint, path)
@@ -128,12 +136,15 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], Mo
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        config = json.loads(metadata[CONFIG_KEY])
+        config = _read_config(metadata[CONFIG_KEY])
         spec = ModelSpec.from_json(metadata[METADATA_KEY], path.name)
-    except (SafetensorError, KeyError, ValueError) as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(f"{path}: is no TinyDF checkpoint ({error}). Train or download it again.") from error
+    except ModelFileError:
+        raise
+    # safetensors raises more than its own error for headers that fit no type.
+    except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, OSError) as error:
+        raise ModelFileError(
+            f"{path}: is no TinyDF checkpoint ({_line(error)}). Train or download it again."
+        ) from error
     return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}, config, spec
 
 
@@ -141,11 +152,34 @@ def _read_pt(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], ModelSpec]:
     try:
         # weights_only: a pickle may run code, tensors and plain values may not.
         values = torch.load(path, map_location="cpu", weights_only=True)
-        return values["ema"], json.loads(values["config"]), ModelSpec.from_json(values["spec"], path.name)
-    except (RuntimeError, KeyError, TypeError, ValueError, EOFError, OSError, UnpicklingError) as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(f"{path}: is no TinyDF training state ({error}).") from error
+        state = values["ema"]
+        if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
+            raise ModelFileError(f"{path}: is no TinyDF training state (ema holds more than tensors).")
+        return dict(state), _read_config(values["config"]), ModelSpec.from_json(values["spec"], path.name)
+    except ModelFileError:
+        raise
+    # A damaged archive or pickle raises almost anything.
+    except Exception as error:
+        raise ModelFileError(f"{path}: is no TinyDF training state ({_line(error)}).") from error
+
+
+def _read_config(text: object) -> dict[str, Any]:
+    """Returns how a network was trained, with what it is built by in range.
+
+    Raises:
+        strict.StrictError: It is anything else.
+    """
+    if not isinstance(text, str):
+        raise strict.StrictError(f"training: {strict.brief(text)}, expected JSON")
+    config: dict[str, Any] = strict.plain(strict.mapping(strict.parse(text, MOST_CONFIG), 1000))
+    strict.one_of(config.get("network", "tinydf"), NETWORKS)
+    strict.finite(config.get("width", 1.0), *WIDTHS)
+    return config
+
+
+def _line(error: Exception) -> str:
+    """Returns a library's message as one line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _empty_network(name: str, width: float) -> nn.Module:
@@ -154,8 +188,6 @@ def _empty_network(name: str, width: float) -> nn.Module:
 
 def _check_state(checkpoint: Checkpoint, path: Path) -> None:
     state = checkpoint.state
-    if checkpoint.network not in NETWORKS:
-        raise ModelFileError(f"{path}: network {checkpoint.network}, expected one of {', '.join(NETWORKS)}.")
     with torch.device("meta"):
         expected = _empty_network(checkpoint.network, checkpoint.width).state_dict()
     for name, value in expected.items():
@@ -164,6 +196,10 @@ def _check_state(checkpoint: Checkpoint, path: Path) -> None:
             raise ModelFileError(
                 f"{path}: {name}: found {found}, expected {tuple(value.shape)}. It is another network."
             )
+        if state[name].is_floating_point() != value.is_floating_point():
+            raise ModelFileError(f"{path}: {name}: found {state[name].dtype}, expected {value.dtype}. It is damaged.")
+        if not torch.isfinite(state[name]).all():
+            raise ModelFileError(f"{path}: {name}: holds what is no finite number. It is damaged; train it again.")
     unknown = sorted(set(state) - set(expected))
     if unknown:
         raise ModelFileError(f"{path}: unknown tensor {unknown[0]}. It is another network.")

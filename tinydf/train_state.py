@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from tinydf.data.shards import PairPlan
 from tinydf.train_config import TrainConfig
-from tinydf_runtime.errors import UsageError
+from tinydf_runtime.errors import ModelFileError, UsageError
 from tinydf_runtime.faces.crop import CropRecipe
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.models.spec import ModelSpec
@@ -73,20 +73,30 @@ def load_state(
 
     Raises:
         UsageError: There is no state, or it is that of a run with other settings or other pairs.
+        ModelFileError: It is damaged.
     """
     if not path.is_file():
         raise UsageError(f"{path}: no state to resume from. Start the run without --resume.")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    # Settings that an older version did not have are at their defaults.
-    record = asdict(TrainConfig()) | {"pairs": None} | json.loads(state["config"])
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        # Settings that an older version did not have are at their defaults.
+        record = asdict(TrainConfig()) | {"pairs": None} | json.loads(state["config"])
+    # A damaged archive or pickle raises almost anything.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ModelFileError(f"{path}: is no training state ({reason}). Start the run without --resume.") from error
     asked = asdict(config) | _pairs(pairs)
     if {name: record[name] for name in asked} != asked:
         raise UsageError(f"{path}: was written by a run with other settings. Resume with the settings of that run.")
-    raw.load_state_dict(state["model"])
-    average.module.load_state_dict(state["ema"])
-    average.n_averaged.copy_(state["averaged"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(record["step"]), state["validation_auc"]
+    try:
+        raw.load_state_dict(state["model"])
+        average.module.load_state_dict(state["ema"])
+        average.n_averaged.copy_(state["averaged"])
+        optimizer.load_state_dict(state["optimizer"])
+        return int(record["step"]), state["validation_auc"]
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelFileError(f"{path}: is no training state of this network ({reason}).") from error
 
 
 def _pairs(plan: PairPlan | None) -> dict[str, Any]:

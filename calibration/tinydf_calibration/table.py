@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,16 @@ from typing import Any
 import numpy as np
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
-from tinydf_runtime.errors import CalibrationFileError, StaleTableError
+from tinydf_runtime.errors import CalibrationFileError, ModelFileError, StaleTableError
 from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.trust import strict
+from tinydf_runtime.trust.reading import read_model_file
 
 SCHEMA = "tinydf.calibration/1"
+MOST_BYTES = 64 << 20
+MOST_ENTRIES = 100_000
+LARGEST = 1e9
+"""Of a range's ends, scales and shifts; ours stay below a thousand."""
 METHODS = ("min-max", "moving-average", "percentile", "entropy", "mse")
 
 
@@ -69,26 +75,28 @@ class CalibrationTable:
             CalibrationFileError: The text is no calibration table, or of another schema.
         """
         try:
-            values = json.loads(text)
-            schema = values.pop("schema")
+            fields = strict.Fields(strict.parse(text, MOST_BYTES))
+            schema = fields.take("schema", strict.text)
             if schema != SCHEMA:
                 raise CalibrationFileError(f"{source}: schema {schema}, expected {SCHEMA}. Calibrate again.")
-            values["ranges"] = {name: _range(pair) for name, pair in values["ranges"].items()}
-            values["float_layers"] = tuple(str(name) for name in values["float_layers"])
-            for key in ("channel_scales", "bias_shifts"):
-                values[key] = {name: tuple(float(one) for one in row) for name, row in values[key].items()}
-            table = cls(**values)
-        except CalibrationFileError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CalibrationFileError(
-                f"{source}: cannot be read as a calibration table ({' '.join(str(error).split())}). Make it with "
-                "tinydf-calibrate."
-            ) from error
-        if table.method not in METHODS:
-            raise CalibrationFileError(
-                f"{source}: method {table.method}, expected one of {', '.join(METHODS)}. Calibrate again."
+            table = cls(
+                checkpoint_sha256=fields.take("checkpoint_sha256", strict.sha256, empty=True),
+                graph_sha256=fields.take("graph_sha256", strict.sha256),
+                crop_sha256=fields.take("crop_sha256", strict.sha256),
+                sample_sha256=fields.take("sample_sha256", strict.sha256),
+                samples=fields.take("samples", strict.whole, 1, 10**9),
+                method=fields.take("method", strict.one_of, METHODS),
+                ranges=fields.take("ranges", _by_name, _range),
+                float_layers=fields.take("float_layers", _names),
+                channel_scales=fields.take("channel_scales", _by_name, _scales),
+                bias_shifts=fields.take("bias_shifts", _by_name, _shifts),
+                measured=fields.take("measured", strict.plain, MOST_BYTES),
             )
+            fields.end()
+        except strict.StrictError as error:
+            raise CalibrationFileError(
+                f"{source}: cannot be read as a calibration table ({error}). Make it with tinydf-calibrate."
+            ) from error
         return table
 
     def sha256(self) -> str:
@@ -103,10 +111,11 @@ def read_table(path: Path) -> CalibrationTable:
         CalibrationFileError: The file is missing, damaged or of another schema.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "no text"
-        raise CalibrationFileError(f"{path}: {reason}. Make the table with tinydf-calibrate.") from error
+        text = read_model_file(path, MOST_BYTES, "Make the table with tinydf-calibrate.").decode()
+    except ModelFileError as error:
+        raise CalibrationFileError(str(error)) from error
+    except UnicodeDecodeError as error:
+        raise CalibrationFileError(f"{path}: no text. Make the table with tinydf-calibrate.") from error
     return CalibrationTable.from_json(text, str(path))
 
 
@@ -217,8 +226,24 @@ def _outline(tensor: TensorProto) -> TensorProto:
     return outline
 
 
-def _range(pair: Any) -> tuple[float, float]:
-    low, high = (float(value) for value in pair)
+def _by_name(value: object, check: Callable[[object], Any]) -> dict[str, Any]:
+    return strict.each(strict.mapping(value, MOST_ENTRIES), check)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(strict.text(name) for name in strict.rows(value, MOST_ENTRIES))
+
+
+def _range(value: object) -> tuple[float, float]:
+    low, high = (strict.finite(end, -LARGEST, LARGEST) for end in strict.pair(value))
     if not low <= high:
-        raise ValueError(f"range {low} to {high}")
+        raise strict.StrictError(f"range {low} to {high}")
     return low, high
+
+
+def _scales(value: object) -> tuple[float, ...]:
+    return tuple(strict.finite(one, 1 / LARGEST, LARGEST) for one in strict.rows(value, MOST_ENTRIES))
+
+
+def _shifts(value: object) -> tuple[float, ...]:
+    return tuple(strict.finite(one, -LARGEST, LARGEST) for one in strict.rows(value, MOST_ENTRIES))

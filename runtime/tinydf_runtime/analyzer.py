@@ -30,7 +30,7 @@ from tinydf_runtime.io.own_frames import OwnFrames, checked_image
 from tinydf_runtime.live.reconnect import GIVE_UP_S
 from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.results import DetectorInfo, InputReport, Report, Status, ToolInfo
+from tinydf_runtime.results import InputReport, Report, Status, ToolInfo
 from tinydf_runtime.scoring import score_boxes
 from tinydf_runtime.steps import Detector, FrameStep
 from tinydf_runtime.types import Face, Frame, Image, Scores
@@ -77,7 +77,8 @@ class Analyzer:
             fpr: Share of real faces that may count as fake: takes the threshold that the model was measured at, instead
                 of ``threshold``. A model that carries no such measurement is refused when it is loaded.
             sandbox: Decode files in a child process, so that one that crashes or hangs a decoder, or makes it grow,
-                costs its own result alone. False for programs that must not start one. Linux alone has it.
+                costs its own result alone; Linux alone has that. Networks that are not known here are tried in one
+                first. False for programs that must not start one.
 
         Raises:
             UsageError: A number is out of its range, or an object is no engine or detector.
@@ -282,7 +283,7 @@ class Analyzer:
         return Report(
             ToolInfo("tinydf", __version__),
             networks.model_info(self._threshold_of(networks), self._fpr),
-            DetectorInfo(networks.detector.name, networks.detector.sha256),
+            networks.detector_info(),
             tuple(inputs),
         )
 
@@ -329,7 +330,7 @@ class Analyzer:
 
             if self._loaded is None or self._loaded.process != os.getpid():
                 self._loaded = open_networks(
-                    self._model, self._detector, self._device, self._threads, self._allow_fallback
+                    self._model, self._detector, self._device, self._threads, self._allow_fallback, self._sandbox
                 )
                 # Refuses a model that was not measured before any work is done with it.
                 self._threshold_of(self._loaded)

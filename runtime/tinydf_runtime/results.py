@@ -139,6 +139,7 @@ class ModelInfo:
         threshold: The one that was used.
         checkpoint_sha256: Hash of the checkpoint that the model was exported from, None where it does not say.
         fpr: Share of real faces that may reach the threshold, where it was chosen by that; else None.
+        known: Whether the file is one that comes with TinyDF, by its recorded hash.
     """
 
     name: str
@@ -150,14 +151,20 @@ class ModelInfo:
     temperature: float
     checkpoint_sha256: str | None = None
     fpr: float | None = None
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorInfo:
-    """The face detector that made a report."""
+    """The face detector that made a report.
+
+    Attributes:
+        known: Whether the file is one that comes with TinyDF, by its recorded hash.
+    """
 
     name: str
     sha256: str | None
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)

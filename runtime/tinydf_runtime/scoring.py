@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from tinydf_runtime.engines.engine import Engine
 from tinydf_runtime.engines.out_of_memory import score_in_halves
-from tinydf_runtime.errors import ModelFileError, OutsideImageError
+from tinydf_runtime.errors import OutsideImageError
 from tinydf_runtime.faces.crop import crop_face
 from tinydf_runtime.faces.quality import measure_quality
+from tinydf_runtime.trust.outputs import checked_scores
 from tinydf_runtime.types import Face, FaceScore, Frame, Image, Scores
 
 
@@ -60,13 +61,11 @@ def score_boxes(engine: Engine, image: Image, boxes: Sequence[Sequence[float]] |
 
 
 def score_crops(engine: Engine, crops: NDArray[np.uint8]) -> Scores:
-    """Scores a batch of RGB crops and refuses what is no number: it would spread through every mean unseen.
+    """Scores a batch of RGB crops and refuses what is no probability: it would spread through every mean unseen.
 
     Raises:
-        ModelFileError: A score is no finite number.
+        ModelFileError: A score is no finite number from 0 to 1.
         OutOfMemoryError: There is not enough memory for one crop.
     """
     scores = score_in_halves(engine.score, crops)
-    if not np.isfinite(scores.fake_probability).all():
-        raise ModelFileError(f"{engine.spec.name}: gave a score that is no number. Export the model again.")
-    return scores
+    return checked_scores((scores.fake_probability, scores.forgery_map), len(crops), None, engine.spec.name)

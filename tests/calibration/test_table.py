@@ -71,6 +71,27 @@ def test_equal_tables_give_equal_bytes_whatever_the_order_of_their_entries() -> 
         lambda values: values | {"unheard": 1},
         lambda values: {key: value for key, value in values.items() if key != "samples"},
         lambda values: [values],
+        lambda values: values | {"ranges": {"a": [0.0, float("inf")]}},
+        lambda values: values | {"ranges": {"a": [float("-inf"), 0.0]}},
+        lambda values: values | {"ranges": {"a": [float("nan"), 1.0]}},
+        lambda values: values | {"ranges": {"a": ["0", "1"]}},
+        lambda values: values | {"ranges": {"a": [True, 1.0]}},
+        lambda values: values | {"ranges": [["a", 0.0, 1.0]]},
+        lambda values: values | {"channel_scales": {"first": [float("nan")]}},
+        lambda values: values | {"channel_scales": {"first": [0.0]}},
+        lambda values: values | {"channel_scales": {"first": [-1.0]}},
+        lambda values: values | {"channel_scales": {"first": "abc"}},
+        lambda values: values | {"bias_shifts": {"conv": [float("inf")]}},
+        lambda values: values | {"bias_shifts": {"conv": [[1.0]]}},
+        lambda values: values | {"float_layers": "last"},
+        lambda values: values | {"float_layers": [1]},
+        lambda values: values | {"samples": 2.5},
+        lambda values: values | {"samples": True},
+        lambda values: values | {"samples": -1},
+        lambda values: values | {"crop_sha256": 5},
+        lambda values: values | {"graph_sha256": None},
+        lambda values: values | {"method": ["entropy"]},
+        lambda values: values | {"measured": {"a" * 10_000: 1}},
     ],
 )
 def test_a_damaged_table_is_refused_by_name(spoil: Callable[[dict[str, object]], object], tmp_path: Path) -> None:
@@ -184,3 +205,16 @@ def test_a_table_that_does_not_fit_is_not_rekeyed(change: dict[str, object], che
     table = replace(TABLE, ranges={}, float_layers=(), channel_scales={}, bias_shifts={})
     with pytest.raises(StaleTableError, match=said):
         rekey(replace(table, **change), checkpoint, small_model(), "a" * 64)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "null", "", "9" * 100_000], ids=range(5))
+def test_text_that_is_no_table_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "table.json").write_text(text)
+    with pytest.raises(CalibrationFileError, match=r"table\.json"):
+        read_table(tmp_path / "table.json")
+
+
+def test_a_link_to_a_device_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "zero.json").symlink_to("/dev/zero")
+    with pytest.raises(CalibrationFileError, match=r"zero\.json"):
+        read_table(tmp_path / "zero.json")

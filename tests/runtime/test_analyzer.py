@@ -238,7 +238,7 @@ def test_networks_are_loaded_at_first_use_and_their_errors_are_raised(tmp_path: 
 def test_a_missing_device_is_an_error_unless_a_fallback_is_allowed(
     monkeypatch: pytest.MonkeyPatch, tiny_classifier: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def open_on_cpu_alone(path: Path, device: str, threads: int | None) -> Engine:
+    def open_on_cpu_alone(path: Path, device: str, threads: int | None, sandbox: bool) -> Engine:
         if device != "cpu":
             raise UnavailableError(f"{device}: not there.")
         return BrightnessEngine()

@@ -16,9 +16,12 @@ from torch import Tensor
 from tinydf.facedetector.model import FaceDetectorNet
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError
 from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.trust import strict
 
 HEADER_KEY = "tinydf.facedetector"
 SCHEMA = "tinydf.facedetector/1"
+MOST_FACTS = 1 << 20
+MOST_CHANNELS = 1024
 SHIPPED = Path(__file__).parent.parent / "weights" / "facedetector.safetensors"
 
 
@@ -65,20 +68,49 @@ def load_detector(path: Path | None = None) -> DetectorCheckpoint:
         with safe_open(str(path), framework="pt") as file:
             header = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        facts: dict[str, Any] = json.loads(header[HEADER_KEY])
-        if facts["schema"] != SCHEMA:
-            raise ModelFileError(f"{path}: schema {facts['schema']}, expected {SCHEMA}. Update TinyDF or the file.")
+        facts = _read_facts(header[HEADER_KEY], path)
         network = FaceDetectorNet(**facts["network"])
         network.load_state_dict(state)
+        broken = next((name for name, value in state.items() if not _fits(value, network.state_dict()[name])), None)
     except ModelFileError:
         raise
-    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelFileError(
-            f"{path}: no face detector of this version ({error!r}). Train or download it again."
+            f"{path}: no face detector of this version ({reason}). Train or download it again."
         ) from error
+    if broken is not None:
+        raise ModelFileError(
+            f"{path}: {broken}: holds what is no finite number of its type. Train or download it again."
+        )
     return DetectorCheckpoint(
         network.eval().requires_grad_(False), facts, hashlib.sha256(path.read_bytes()).hexdigest()
     )
+
+
+def _read_facts(text: str, path: Path) -> dict[str, Any]:
+    """Returns how a detector came about and is used.
+
+    Raises:
+        ModelFileError: They are of another schema.
+        strict.StrictError: They are of another type or out of range.
+    """
+    facts: dict[str, Any] = strict.plain(strict.mapping(strict.parse(text, MOST_FACTS), 100))
+    if facts.get("schema") != SCHEMA:
+        raise ModelFileError(
+            f"{path}: schema {strict.brief(facts.get('schema'))}, expected {SCHEMA}. Update TinyDF or the file."
+        )
+    strict.text(facts.get("name"))
+    strict.finite(facts.get("score_threshold"), 0.01, 1)
+    strict.finite(facts.get("nms_iou"), 0, 1)
+    for channels in strict.mapping(facts.get("network"), 3).values():
+        strict.whole(channels, 1, MOST_CHANNELS)
+    return facts
+
+
+def _fits(value: Tensor, expected: Tensor) -> bool:
+    """Returns whether a tensor is of the kind that is expected, and finite."""
+    return value.is_floating_point() == expected.is_floating_point() and bool(torch.isfinite(value).all())
 
 
 def copy_state(network: torch.nn.Module) -> dict[str, Tensor]:

@@ -59,7 +59,7 @@ def main() -> None:
 
     started = time.perf_counter()
     try:
-        engine = load_engine(path, device, threads or None)
+        engine = load_engine(path, device, threads or None, sandbox=False)
     except TinyDFError as error:
         sys.exit(str(error))
     side_px = engine.spec.crop.side_px

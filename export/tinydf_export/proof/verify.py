@@ -17,6 +17,7 @@ from tinydf_runtime.models.golden import replay_golden
 from tinydf_runtime.models.recorded import check_recorded
 from tinydf_runtime.models.seal import check_seal
 from tinydf_runtime.models.spec import Precision
+from tinydf_runtime.trust.reading import read_model_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,8 @@ class DetectorVerification:
 def is_detector(path: Path) -> bool:
     """Returns whether a file says that it is a face detector; False for one that cannot be read."""
     try:
-        return path.suffix.lower() == ".onnx" and DETECTOR_KEY.encode() in path.read_bytes()
-    except OSError:
+        return path.suffix.lower() == ".onnx" and DETECTOR_KEY.encode() in read_model_file(path)
+    except ModelFileError:
         return False
 
 

@@ -26,7 +26,7 @@ from tinydf_runtime.live.reconnect import GIVE_UP_S
 from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.render.html.reproduce import typed_command
 from tinydf_runtime.render.plain_text import printable
-from tinydf_runtime.render.report import EVIDENCE_NOTE
+from tinydf_runtime.render.report import EVIDENCE_NOTE, stranger_words
 from tinydf_runtime.results import InputReport
 from tinydf_runtime.sandbox.client import start_early
 from tinydf_runtime.service.service import Service, ServiceWishes, service_options
@@ -212,14 +212,18 @@ def main(
     except KeyboardInterrupt:
         run.stop.set()
     finally:
-        command = typed_command(click.get_current_context())
-        write_reports(analyzer, run.done, json_file, csv_file, json_lines, html_file, command, timing)
+        # Where the networks could not be loaded there is nothing to tell, and they are not tried again.
+        if run.done or run.stop.is_set():
+            command = typed_command(click.get_current_context())
+            write_reports(analyzer, run.done, json_file, csv_file, json_lines, html_file, command, timing)
     if len(run.done) > 1 and not run.silent:
         from rich.console import Console
 
         from tinydf_runtime.cli.terminal import show_counts
 
         show_counts(run.done, Console())
+    if run.done and not run.silent:
+        show_strangers(analyzer)
     if any(item.verdict not in ("error", "no_face") for item in run.done) and not run.silent:
         click.secho(EVIDENCE_NOTE, dim=True)
     if run.stop.is_set():
@@ -289,6 +293,13 @@ def import_display(silent: bool) -> None:
     """Imports what shows a result while there is none yet, since it takes as long as opening a video."""
     if not silent:
         import tinydf_runtime.cli.terminal  # noqa: F401
+
+
+def show_strangers(analyzer: Analyzer) -> None:
+    """Names each network that does not come with TinyDF, with its hash: a verdict is worth what its network is."""
+    made_by = analyzer.report(())
+    for words in filter(None, (stranger_words(made_by.model), stranger_words(made_by.detector))):
+        click.secho(printable(words), dim=True)
 
 
 def say_error(message: str) -> None:

@@ -16,6 +16,7 @@ from tinydf_runtime.engines.choices import check_choice
 from tinydf_runtime.engines.coreml_package import check_signature, coremltools, read_description
 from tinydf_runtime.engines.engine import Engine, check_crops
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
+from tinydf_runtime.trust.outputs import checked_scores
 from tinydf_runtime.types import Scores
 
 DEVICES = {"all": "ALL", "cpu": "CPU_ONLY", "gpu": "CPU_AND_GPU", "npu": "CPU_AND_NE"}
@@ -37,6 +38,7 @@ class CoreMLEngine:
     map_shape: tuple[int, int]
     golden_text: str | None
     name: str = "coreml"
+    source: str = ""
     _running: threading.Lock = field(default_factory=threading.Lock)
 
     def score(self, crops: NDArray[np.uint8]) -> Scores:
@@ -48,20 +50,23 @@ class CoreMLEngine:
             pictures = [{"image": Image.fromarray(crop)} for crop in crops[start : start + _LARGEST_BATCH]]
             # Apple allows one thread at a time for a loaded model.
             with self._running:
-                found = self.model.predict(pictures)
+                found = _predict(self.model, pictures, self.source)
             for place, values in enumerate(found, start=start):
-                probability[place] = values["fake_probability"].item()
-                forgery_map[place] = values["forgery_map"].reshape(self.map_shape)
+                # How many sides of length one its arrays have is Core ML's choice.
+                outputs = np.ravel(values["fake_probability"]), np.squeeze(values["forgery_map"])[None]
+                one = checked_scores(outputs, 1, self.map_shape, self.source)
+                probability[place], forgery_map[place] = one.fake_probability[0], one.forgery_map[0]
         return Scores(probability, forgery_map)
 
 
-def open_model(path: Path, device: str, threads: int | None) -> Engine:
+def open_model(path: Path, device: str, threads: int | None, sandbox: bool = True) -> Engine:
     """Loads an exported classifier.
 
     Args:
         path: An ``.mlpackage`` folder with a ModelSpec in its user-defined metadata.
         device: "all", for Core ML to choose, or "cpu", "gpu" or "npu", the Neural Engine.
         threads: Must be None: Core ML has no such setting.
+        sandbox: Of no use: a package is loaded by a service of the system.
 
     Raises:
         UsageError: No such device name, or a number of threads.
@@ -88,4 +93,22 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
             f"{path.name}: cannot be loaded by Core ML ({reason}). It needs macOS {first} or newer; the files may be "
             "damaged, copy or export them again."
         ) from error
-    return CoreMLEngine(spec, device, model, map_shape, golden_text)
+    return CoreMLEngine(spec, device, model, map_shape, golden_text, source=path.name)
+
+
+def _predict(model: Any, pictures: list[dict[str, Image.Image]], source: str) -> list[dict[str, Any]]:
+    """Returns what Core ML gives for each picture.
+
+    Raises:
+        ModelFileError: It cannot compute the model.
+    """
+    try:
+        found = model.predict(pictures)
+        if len(found) == len(pictures) and all({"fake_probability", "forgery_map"} <= one.keys() for one in found):
+            return list(found)
+        reason = "outputs are missing"
+    # Core ML's errors share no base below Exception.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ModelFileError(f"{source}: cannot be computed by Core ML ({reason}). Export it again.") from error
+    raise ModelFileError(f"{source}: cannot be computed by Core ML ({reason}). Export it again.")

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from tinydf_runtime.errors import ModelFileError  # noqa: E402
 from tinydf_runtime.models.files import DESCRIPTION, MANIFEST, WEIGHTS  # noqa: E402
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec  # noqa: E402
+from tinydf_runtime.trust.reading import read_model_file  # noqa: E402
 
 _logger.setLevel(_level)
 
@@ -31,9 +32,7 @@ def read_description(path: Path) -> Any:
     """
     model = Model_pb2.Model()
     try:
-        model.ParseFromString((path / DESCRIPTION).read_bytes())
-    except OSError as error:
-        raise ModelFileError(f"{path}: {error.strerror or error}. Check the path of the model.") from error
+        model.ParseFromString(read_model_file(path / DESCRIPTION))
     except DecodeError as error:
         raise ModelFileError(f"{path.name}: cannot be read as Core ML ({error}). Export it again.") from error
     return model

@@ -83,12 +83,17 @@ class FileEngine(Engine, Protocol):
 class _OpenModel(Protocol):
     """The one function that an engine's file offers."""
 
-    def __call__(self, path: Path, device: str, threads: int | None) -> FileEngine:
+    def __call__(self, path: Path, device: str, threads: int | None, sandbox: bool) -> FileEngine:
         """Loads a model file."""
 
 
 def open_engine(
-    path: Path, device: str = AUTO, threads: int | None = None, *, allow_fallback: bool = False
+    path: Path,
+    device: str = AUTO,
+    threads: int | None = None,
+    *,
+    allow_fallback: bool = False,
+    sandbox: bool = True,
 ) -> FileEngine:
     """Loads a model with the engine that its ending asks for. Only that engine's library is imported.
 
@@ -101,6 +106,8 @@ def open_engine(
             an error, never a silent change to another.
         threads: Threads of the engine on the CPU, None for its own choice.
         allow_fallback: Uses the CPU where the device is not there, and logs a warning; the engine's ``device`` tells.
+        sandbox: Loads and runs a network that is not known here in a child process first, so that one that crashes its
+            engine, hangs or takes all memory is refused. False for programs that must not start one.
 
     Raises:
         UnknownFormatError: No engine reads this ending.
@@ -113,13 +120,18 @@ def open_engine(
     # Only those that open a model need what it is made of.
     from tinydf_runtime.engines.first_use import check_first_use
 
-    engine = load_engine(path, device, threads, allow_fallback=allow_fallback)
+    engine = load_engine(path, device, threads, allow_fallback=allow_fallback, sandbox=sandbox)
     check_first_use(engine, Path(path))
     return engine
 
 
 def load_engine(
-    path: Path, device: str = AUTO, threads: int | None = None, *, allow_fallback: bool = False
+    path: Path,
+    device: str = AUTO,
+    threads: int | None = None,
+    *,
+    allow_fallback: bool = False,
+    sandbox: bool = True,
 ) -> FileEngine:
     """Loads a model as ``open_engine`` does, for those who hold what it computes against its checkpoint themselves."""
     path = Path(path)
@@ -131,13 +143,13 @@ def load_engine(
         module = import_module(f"tinydf_runtime.engines.{row.module}")
     open_model = cast(_OpenModel, module.open_model)
     try:
-        return open_model(path, device, threads)
+        return open_model(path, device, threads, sandbox)
     except UnavailableError as error:
         if not allow_fallback or device == "cpu":
             raise
         _log.warning("%s Using the CPU.", error)
         try:
-            return open_model(path, "cpu", threads)
+            return open_model(path, "cpu", threads, sandbox)
         except UsageError:
             # An engine without a CPU names no device to fall back on.
             raise error from None

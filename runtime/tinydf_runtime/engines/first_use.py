@@ -6,20 +6,17 @@ engine, version of its library, device and machine; what was found right is reme
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from tinydf_runtime.doctor.machine import read_machine
 from tinydf_runtime.engines.engine import FileEngine
-from tinydf_runtime.errors import OutputError, QualityError
-from tinydf_runtime.io.files import sha256_of, write_atomically
-from tinydf_runtime.io.user_cache import user_cache
+from tinydf_runtime.errors import QualityError
+from tinydf_runtime.io.files import sha256_of
+from tinydf_runtime.io.remembered import is_remembered, remember
 from tinydf_runtime.models.golden import TOLERANCE, replay_golden
 
 SCHEMA = "tinydf.first-use/1"
@@ -43,8 +40,7 @@ def check_first_use(engine: FileEngine, path: Path) -> None:
     if engine.golden_text is None or not engine.spec.golden_probability:
         return
     facts = _describe(engine, path)
-    remembered = _remembered(facts)
-    if remembered is not None and _read(remembered) == facts:
+    if is_remembered("first-use", facts):
         return
     expected = np.array(engine.spec.golden_probability, np.float32)
     difference = float(np.abs(replay_golden(engine, path.name) - expected).max())
@@ -56,10 +52,7 @@ def check_first_use(engine: FileEngine, path: Path) -> None:
             f"from the checkpoint by {difference:.2g}, expected at most {allowed:g}. Use another device or engine, or "
             "another version of its library."
         )
-    if remembered is not None:
-        with suppress(OSError, OutputError):
-            remembered.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(remembered, json.dumps(facts, indent=1, sort_keys=True).encode())
+    remember("first-use", facts)
 
 
 def _describe(engine: FileEngine, path: Path) -> dict[str, str]:
@@ -75,21 +68,6 @@ def _describe(engine: FileEngine, path: Path) -> dict[str, str]:
         "machine": f"{platform.node()}, {machine.system}, {machine.processor} ({features})",
         "driver": _driver() if engine.device.startswith("cuda") else "",
     }
-
-
-def _remembered(facts: dict[str, str]) -> Path | None:
-    """Returns the file that is there once these facts were found to give what they should; None without a cache."""
-    cache = user_cache()
-    name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return None if cache is None else cache / "first-use" / f"{name}.json"
-
-
-def _read(path: Path) -> object:
-    """Returns what a file of the cache holds, None where it cannot be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def _driver() -> str:

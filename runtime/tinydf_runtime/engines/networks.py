@@ -12,8 +12,9 @@ from tinydf_runtime.engines.engine import Engine, open_engine, resolve_device
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.files import sha256_of
-from tinydf_runtime.results import ModelInfo
+from tinydf_runtime.results import DetectorInfo, ModelInfo
 from tinydf_runtime.steps import Detector
+from tinydf_runtime.trust.known import is_known
 
 ModelPath: TypeAlias = str | os.PathLike[str]
 
@@ -36,6 +37,10 @@ class Networks:
     process: int
     held: tuple[Loaned, ...]
 
+    def detector_info(self) -> DetectorInfo:
+        """Returns what a report says about the face detector."""
+        return DetectorInfo(self.detector.name, self.detector.sha256, is_known(self.detector.sha256))
+
     def model_info(self, threshold: float, fpr: float | None) -> ModelInfo:
         """Returns what a report says about the classifier.
 
@@ -54,11 +59,17 @@ class Networks:
             spec.temperature,
             spec.checkpoint_sha256 or None,
             fpr,
+            is_known(self.model_sha256),
         )
 
 
 def open_networks(
-    model: ModelPath | Engine, detector: ModelPath | Detector, device: str, threads: int | None, allow_fallback: bool
+    model: ModelPath | Engine,
+    detector: ModelPath | Detector,
+    device: str,
+    threads: int | None,
+    allow_fallback: bool,
+    sandbox: bool = True,
 ) -> Networks:
     """Loads what is given as a file, or borrows it where this process has it loaded in the same way. Both at once.
 
@@ -68,20 +79,21 @@ def open_networks(
         device: Where the classifier computes, as ``open_engine`` takes it.
         threads: Threads of each network, None for as many as the cores that are left beside decoding.
         allow_fallback: Use the CPU where ``device`` is not there.
+        sandbox: Try networks that are not known here in a child process first.
 
     Raises:
         ModelFileError: A model file is missing, damaged or foreign.
         UnavailableError: The device is not there.
         MissingExtraError: The engine's library is not installed.
     """
-    with Task(lambda: _open_detector(detector, threads), "tinydf-load") as finding:
-        engine, model_sha256, held = _open_classifier(model, device, threads, allow_fallback)
+    with Task(lambda: _open_detector(detector, threads, sandbox), "tinydf-load") as finding:
+        engine, model_sha256, held = _open_classifier(model, device, threads, allow_fallback, sandbox)
         found, found_held = finding.result()
     return Networks(engine, found, model_sha256, os.getpid(), held + found_held)
 
 
 def _open_classifier(
-    model: ModelPath | Engine, device: str, threads: int | None, allow_fallback: bool
+    model: ModelPath | Engine, device: str, threads: int | None, allow_fallback: bool, sandbox: bool
 ) -> tuple[Engine, str | None, tuple[Loaned, ...]]:
     """Returns the classifier, the hash of its file and what keeps it."""
     if not isinstance(model, str | os.PathLike):
@@ -93,7 +105,7 @@ def _open_classifier(
     # A device that was fallen back from is shared only with those that allow that.
     held = borrow("classifier", path, device, threads, allow_fallback)
     engine, sha256 = held.get(
-        lambda: (open_engine(path, device, threads, allow_fallback=allow_fallback), sha256_of(path))
+        lambda: (open_engine(path, device, threads, allow_fallback=allow_fallback, sandbox=sandbox), sha256_of(path))
     )
     return engine, sha256, (held,)
 
@@ -108,7 +120,9 @@ def _threads_beside_decoding() -> int:
     return max(1, cores - 2)
 
 
-def _open_detector(detector: ModelPath | Detector, threads: int | None) -> tuple[Detector, tuple[Loaned, ...]]:
+def _open_detector(
+    detector: ModelPath | Detector, threads: int | None, sandbox: bool
+) -> tuple[Detector, tuple[Loaned, ...]]:
     """Returns the face detector and what keeps it."""
     if not isinstance(detector, str | os.PathLike):
         return detector, ()
@@ -116,4 +130,4 @@ def _open_detector(detector: ModelPath | Detector, threads: int | None) -> tuple
     # Its runs of two milliseconds gain little from more, which would be missing where faces are scored meanwhile.
     threads = threads or 1
     held = borrow("detector", path, threads)
-    return held.get(lambda: FaceDetector(path, threads)), (held,)
+    return held.get(lambda: FaceDetector(path, threads, sandbox=sandbox)), (held,)

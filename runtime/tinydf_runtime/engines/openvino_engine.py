@@ -17,6 +17,10 @@ from tinydf_runtime.engines.engine import Engine, check_crops
 from tinydf_runtime.engines.quiet_openvino import core, openvino
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
+from tinydf_runtime.trust.first_run import check_first_run
+from tinydf_runtime.trust.openvino_file import check_openvino
+from tinydf_runtime.trust.outputs import checked_scores
+from tinydf_runtime.trust.reading import read_model_file
 from tinydf_runtime.types import Scores
 
 DEVICES = {"cpu": "CPU", "gpu": "GPU"}
@@ -59,6 +63,7 @@ class OpenVinoEngine:
     map_shape: tuple[int, int]
     golden_text: str | None = None
     name: str = "openvino"
+    source: str = ""
     _compiled: dict[int, _Requests] = field(default_factory=dict)
     _compiling: threading.Lock = field(default_factory=threading.Lock)
 
@@ -74,9 +79,10 @@ class OpenVinoEngine:
             with self.requests(batch).one() as request:
                 # Into the request's own memory: one that shares an array outlives the call that lent it.
                 request.get_tensor("image").data[...] = crops[part].transpose(0, 3, 1, 2)
-                request.infer()
-                probability[part] = request.get_tensor("fake_probability").data
-                forgery_map[part] = request.get_tensor("forgery_map").data
+                _compute(request, self.source)
+                found = [request.get_tensor(name).data for name in ("fake_probability", "forgery_map")]
+                scores = checked_scores(found, batch, self.map_shape, self.source)
+                probability[part], forgery_map[part] = scores.fake_probability, scores.forgery_map
             start += batch
         return Scores(probability, forgery_map)
 
@@ -92,13 +98,15 @@ class OpenVinoEngine:
             return self._compiled[batch]
 
 
-def open_model(path: Path, device: str, threads: int | None) -> Engine:
+def open_model(path: Path, device: str, threads: int | None, sandbox: bool = True) -> Engine:
     """Loads an exported classifier.
 
     Args:
         path: The ``.xml`` file, with a ModelSpec and the hash of the ``.bin`` beside it in ``rt_info``.
         device: "cpu" or "gpu", Intel's; float layers compute in float32 on both.
         threads: Threads of one run on the CPU, None for OpenVINO's choice.
+        sandbox: Loads and runs the network in a child process first. False for networks that this process made, and
+            for programs that must not start one.
 
     Raises:
         UsageError: No such device name.
@@ -111,7 +119,7 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
             "residuals what tells a forgery, and probabilities were off by up to .45. Use cpu, which is exact."
         )
     check_choice("device", device, DEVICES)
-    model = read_model(path)
+    model = read_model(path, sandbox)
     metadata = read_metadata(model)
     spec = ModelSpec.from_json(metadata[METADATA_KEY], path.name)
     map_shape = _check_signature(model, spec, path.name)
@@ -123,7 +131,7 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
         settings["ENABLE_CPU_PINNING"] = False
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
-    engine = OpenVinoEngine(spec, device, model, settings, map_shape, metadata.get(GOLDEN_KEY))
+    engine = OpenVinoEngine(spec, device, model, settings, map_shape, metadata.get(GOLDEN_KEY), source=path.name)
     try:
         engine.requests(1)
     except RuntimeError as error:
@@ -134,19 +142,23 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
     return engine
 
 
-def read_model(path: Path) -> openvino.Model:
+def read_model(path: Path, sandbox: bool = False) -> openvino.Model:
     """Reads the pair of files of a TinyDF model and holds the ``.bin`` against its hash.
+
+    Args:
+        path: The ``.xml`` file.
+        sandbox: As ``open_model`` takes it.
 
     Raises:
         ModelFileError: A file is missing, damaged or no TinyDF model, or the ``.bin`` is another model's.
     """
     weights_path = path.with_suffix(".bin")
-    try:
-        graph, weights = path.read_bytes(), weights_path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(
-            f"{error.filename}: {error.strerror or error}. Keep {path.name} and {weights_path.name} in one folder."
-        ) from error
+    advice = f"Keep {path.name} and {weights_path.name} in one folder."
+    graph, weights = read_model_file(path, advice=advice), read_model_file(weights_path, advice=advice)
+    both = f"{path.name} with {weights_path.name}"
+    check_openvino(graph, weights, both)
+    if sandbox:
+        check_first_run([graph, weights], "openvino", both)
     try:
         model = core().read_model(graph, weights)
     except RuntimeError as error:
@@ -189,6 +201,21 @@ def _check_signature(model: openvino.Model, spec: ModelSpec, source: str) -> tup
             "Export it again."
         )
     return shape[1].get_length(), shape[2].get_length()
+
+
+def _compute(request: openvino.InferRequest, source: str) -> None:
+    """Runs a request.
+
+    Raises:
+        ModelFileError: OpenVINO cannot compute it.
+    """
+    try:
+        request.infer()
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"{source}: cannot be computed by OpenVINO {openvino.__version__} ({_reason(error)}). Export it again, or "
+            "free memory."
+        ) from error
 
 
 def _check_device(device: str) -> None:

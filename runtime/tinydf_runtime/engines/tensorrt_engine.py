@@ -17,6 +17,8 @@ from tinydf_runtime.engines.tensorrt_log import TensorRTLog
 from tinydf_runtime.errors import ModelFileError, UnavailableError
 from tinydf_runtime.models.plan import PlanFacts, read_plan
 from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.trust.outputs import checked_scores
+from tinydf_runtime.trust.plans import check_fits, check_trusted, rebuild_line
 from tinydf_runtime.types import Scores
 
 INPUT = "image"
@@ -45,6 +47,7 @@ class TensorRTEngine:
     golden_text: str
     kept: tuple[object, ...]
     """The library's objects that the context needs as long as it lives."""
+    source: str = ""
     name: str = "tensorrt"
     # One context computes one batch at a time, and its buffers hold one.
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -75,30 +78,34 @@ class TensorRTEngine:
             for name, result in results.items():
                 self.memory[name].read(result, self.stream)
             self.stream.wait()
-        return Scores(*(results[name][: len(crops)] for name in OUTPUTS))
+        found = [results[name][: len(crops)] for name in OUTPUTS]
+        return checked_scores(found, len(crops), self.map_shape, self.source)
 
 
-def open_model(path: Path, device: str, threads: int | None) -> Engine:
+def open_model(path: Path, device: str, threads: int | None, sandbox: bool = True) -> Engine:
     """Loads a plan.
 
     Args:
         path: Plan with its JSON file beside it.
         device: "cuda"; a plan runs nowhere else.
         threads: Of no use to a GPU.
+        sandbox: Of no use: a plan is trusted or not loaded.
 
     Raises:
         UsageError: Another device is asked for.
         UnavailableError: There is no GPU, or too little of its memory is free.
-        ModelFileError: The plan or its JSON file is missing or damaged, or was built by another version of TensorRT or
-            for another GPU.
+        ModelFileError: The plan or its JSON file is missing or damaged, was built by another version of TensorRT or for
+            another GPU, or is not trusted on this machine.
     """
     check_choice("device", device, ("cuda",), ": nothing else runs a TensorRT plan")
     content, facts = read_plan(path)
     here = device_name()
+    check_fits(path, facts, tensorrt.__version__, here)
+    host_code = check_trusted(content, path, facts)
     log = TensorRTLog()
     runtime = tensorrt.Runtime(log)
-    if facts.version_compatible:
-        # Such a plan carries the runtime of its own version as code; a plan without needs no such trust.
+    if host_code:
+        # A plan for several versions carries the runtime of its own as code.
         runtime.engine_host_code_allowed = True
     if facts.dla_core is not None:
         runtime.DLA_core = facts.dla_core
@@ -106,8 +113,7 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
     if engine is None:
         raise ModelFileError(
             f"{path.name}: TensorRT {tensorrt.__version__} on {here} cannot load it ({log.reason()}). It was built by "
-            f"TensorRT {facts.tensorrt} on {facts.device}. Build it again here: tinydf-build-plan FILE "
-            "--out PLAN"
+            f"TensorRT {facts.tensorrt} on {facts.device}. Build it again here: {rebuild_line(path, facts)}"
         )
     batches, map_shape = _shapes(engine, facts, path.name)
     context = engine.create_execution_context()
@@ -122,8 +128,9 @@ def open_model(path: Path, device: str, threads: int | None) -> Engine:
     for name, stretch in memory.items():
         context.set_tensor_address(name, stretch.address)
     return TensorRTEngine(
-        facts.spec, device, context, Stream(), memory, batches, map_shape, facts.golden, (log, runtime, engine)
-    )
+        facts.spec, device, context, Stream(), memory, batches, map_shape, facts.golden, (log, runtime, engine),
+        path.name,
+    )  # fmt: skip
 
 
 def _shapes(engine: tensorrt.ICudaEngine, facts: PlanFacts, source: str) -> tuple[Batches, tuple[int, int]]:

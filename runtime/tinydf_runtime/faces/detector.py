@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.engines.onnxruntime_engine import open_session
+from tinydf_runtime.engines.onnxruntime_engine import open_session, run_session
 from tinydf_runtime.errors import ModelFileError, UsageError
 from tinydf_runtime.faces.boxes import keep_best
 from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.models.embedded import DEFAULT_DETECTOR
 from tinydf_runtime.models.seal import check_seal
+from tinydf_runtime.models.spec import MOST_LETTERS
+from tinydf_runtime.trust import strict
+from tinydf_runtime.trust.outputs import checked_faces
 from tinydf_runtime.types import Face, Image
 from tinydf_runtime.verdict.rules import CERTAIN_SCORE
 
@@ -41,13 +43,20 @@ class FaceDetector:
             three times as long, finds fewer of the large faces and mistakes more patterns for faces.
     """
 
-    def __init__(self, path: Path | None = None, threads: int | None = None, long_side_px: int = 320) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        threads: int | None = None,
+        long_side_px: int = 320,
+        sandbox: bool = True,
+    ) -> None:
         """Loads a detector.
 
         Args:
             path: ONNX file, None for the embedded one.
             threads: Threads of one run, None for one a core.
             long_side_px: See the attribute.
+            sandbox: As ``open_engine`` takes it.
 
         Raises:
             UsageError: ``long_side_px`` is below 32.
@@ -57,7 +66,7 @@ class FaceDetector:
             raise UsageError(f"long_side_px: found {long_side_px}, expected {_COARSEST_STRIDE_PX} or more.")
         path = DEFAULT_DETECTOR if path is None else Path(path)
         check_seal(path)
-        self._session = open_session(path, "cpu", threads)
+        self._session = open_session(path, "cpu", threads, sandbox)
         missing = {*_OUTPUTS} - {output.name for output in self._session.get_outputs()}
         facts = _read_metadata(self._session.get_modelmeta().custom_metadata_map, path.name)
         if missing:
@@ -67,6 +76,7 @@ class FaceDetector:
         self.nms_iou: float = facts[2]
         self.certain_score: float = facts[3]
         self.sha256: str = sha256_of(path)
+        self._source = path.name
         self.long_side_px: int = long_side_px
 
     def detect(self, image: Image, score_threshold: float | None = None) -> list[Face]:
@@ -78,6 +88,7 @@ class FaceDetector:
 
         Raises:
             UsageError: ``image`` has another shape or type.
+            ModelFileError: The network cannot be computed, or gives what is no score or no place.
         """
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
@@ -86,17 +97,19 @@ class FaceDetector:
         if min(height, width) == 0:
             raise UsageError(f"image: found {width} x {height} pixels, expected at least one.")
         canvas, scale_xy = _fit(image, self.long_side_px)
-        outputs = self._session.run(_OUTPUTS, {"image": canvas[None]})
+        outputs = run_session(self._session, _OUTPUTS, canvas[None], self._source)
         threshold = self.score_threshold if score_threshold is None else score_threshold
         # All but a few of some thousand cells see nothing: the rest of the work is spared them.
-        scores, boxes, landmarks = (np.asarray(output[0]) for output in outputs)
+        scores, boxes, landmarks = checked_faces(outputs, self._source)
         some = np.flatnonzero(scores.astype(np.float64) >= threshold)
         if not some.size:
             return []
         boxes = boxes[some].astype(np.float64) / np.tile(scale_xy, 2)
         # The padding on the right and below belongs to no picture, and a box there could not be cropped.
         on_picture = (boxes[:, 0] < width) & (boxes[:, 1] < height) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
-        has_area = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]) & np.isfinite(boxes).all(axis=1)
+        if not (np.isfinite(boxes).all() and np.isfinite(landmarks[some]).all()):
+            raise ModelFileError(f"{self._source}: gave a face without a place. Export the detector again.")
+        has_area = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         usable = np.flatnonzero(on_picture & has_area)
         boxes, some = boxes[usable], some[usable]
         kept = keep_best(boxes, scores[some].astype(np.float64), self.nms_iou)
@@ -148,12 +161,16 @@ def _read_metadata(metadata: dict[str, str], source: str) -> tuple[str, float, f
     if METADATA_KEY not in metadata:
         raise ModelFileError(f"{source}: no metadata of a TinyDF face detector found. Use a detector that TinyDF made.")
     try:
-        facts = json.loads(metadata[METADATA_KEY])
-        if facts["schema"] != SCHEMA:
-            raise ModelFileError(f"{source}: schema {facts['schema']}, expected {SCHEMA}. Update TinyDF or the file.")
-        certain_score = float(facts.get("certain_score", CERTAIN_SCORE))
-        return str(facts["name"]), float(facts["score_threshold"]), float(facts["nms_iou"]), certain_score
-    except ModelFileError:
-        raise
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(f"{source}: its detector metadata cannot be read ({error!r}). Export it again.") from error
+        # What else it holds is about how it came to be.
+        fields = strict.Fields(strict.parse(metadata[METADATA_KEY], MOST_LETTERS))
+        schema = fields.take("schema", strict.text)
+        if schema != SCHEMA:
+            raise ModelFileError(f"{source}: schema {schema}, expected {SCHEMA}. Update TinyDF or the file.")
+        return (
+            fields.take("name", strict.text),
+            fields.take("score_threshold", strict.finite, 0.01, 1),
+            fields.take("nms_iou", strict.finite, 0, 1),
+            fields.maybe("certain_score", CERTAIN_SCORE, strict.finite, 0, 1),
+        )
+    except strict.StrictError as error:
+        raise ModelFileError(f"{source}: its detector metadata cannot be read ({error}). Export it again.") from error

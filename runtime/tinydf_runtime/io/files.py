@@ -55,10 +55,13 @@ def sha256_of(path: Path) -> str:
     Of a folder, such as an ``.mlpackage``, it is the hash of its files' names and hashes, in the order of their names.
 
     Raises:
-        UnreadableInputError: The file is missing or cannot be read.
+        UnreadableInputError: The file is missing, a device or pipe, or cannot be read.
     """
     digest = hashlib.sha256()
     try:
+        if path.exists() and not (path.is_dir() or path.is_file()):
+            # Reading it may never end.
+            raise UnreadableInputError(f"{path}: is no regular file. Save what it gives to a file first.")
         if path.is_dir():
             names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
             for name in names:
@@ -67,6 +70,8 @@ def sha256_of(path: Path) -> str:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
+    except UnreadableInputError:
+        raise
     except OSError as error:
         raise UnreadableInputError(f"{path}: {error.strerror or error}. Check the path and its permissions.") from error
     return digest.hexdigest()

@@ -11,7 +11,9 @@ from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.models.files import facts_path
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
-from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
+from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, MOST_GOLDEN, ModelSpec
+from tinydf_runtime.trust import strict
+from tinydf_runtime.trust.reading import MOST_TEXT_BYTES, read_model_file
 
 SCHEMA = "tinydf.plan/1"
 
@@ -79,30 +81,27 @@ def read_facts(path: Path) -> PlanFacts:
         ModelFileError: They are missing, damaged or of another schema.
     """
     beside = facts_path(path)
+    advice = "A plan is read together with the JSON file that tinydf-export writes beside it; copy both."
+    content = read_model_file(beside, MOST_TEXT_BYTES, advice)
     try:
-        values = json.loads(beside.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelFileError(
-            f"{beside}: {error.strerror or error}. A plan is read together with the JSON file that tinydf-export "
-            "writes beside it; copy both."
-        ) from error
-    except ValueError as error:
-        raise ModelFileError(f"{beside.name}: is no JSON ({error}). Build the plan again.") from error
-    if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-        raise ModelFileError(f"{beside.name}: expected schema {SCHEMA}. Build the plan again.")
-    try:
-        return PlanFacts(
-            spec=ModelSpec.from_json(json.dumps(values[METADATA_KEY]), beside.name),
-            golden=json.dumps(values[GOLDEN_KEY]),
-            plan_sha256=values["plan_sha256"],
-            onnx_sha256=values["onnx_sha256"],
-            tensorrt=values["tensorrt"],
-            device=values["device"],
-            version_compatible=values["version_compatible"] is True,
-            dla_core=values["dla_core"],
+        fields = strict.Fields(strict.parse(content.decode(), MOST_TEXT_BYTES))
+        if fields.maybe("schema", "", strict.text) != SCHEMA:
+            raise ModelFileError(f"{beside.name}: expected schema {SCHEMA}. Build the plan again.")
+        facts = PlanFacts(
+            spec=ModelSpec.from_json(json.dumps(fields.take(METADATA_KEY, strict.mapping, 100)), beside.name),
+            golden=json.dumps(fields.take(GOLDEN_KEY, strict.rows, MOST_GOLDEN)),
+            plan_sha256=fields.take("plan_sha256", strict.sha256),
+            onnx_sha256=fields.take("onnx_sha256", strict.sha256),
+            tensorrt=fields.take("tensorrt", strict.text),
+            device=fields.take("device", strict.text),
+            version_compatible=fields.take("version_compatible", strict.flag),
+            dla_core=fields.take("dla_core", strict.optional, strict.whole, 0, 15),
         )
-    except KeyError as error:
-        raise ModelFileError(f"{beside.name}: no {error} found. Build the plan again.") from error
+        fields.maybe(SEAL_KEY, "", strict.text)
+        fields.end()
+    except (strict.StrictError, UnicodeDecodeError) as error:
+        raise ModelFileError(f"{beside.name}: cannot be read ({error}). Build the plan again.") from error
+    return facts
 
 
 def read_plan(path: Path) -> tuple[bytes, PlanFacts]:
@@ -111,10 +110,7 @@ def read_plan(path: Path) -> tuple[bytes, PlanFacts]:
     Raises:
         ModelFileError: One of the two is missing or damaged, or they are not of one export.
     """
-    try:
-        plan = path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{path}: {error.strerror or error}. Check the path of the model.") from error
+    plan = read_model_file(path)
     facts = read_facts(path)
     if hashlib.sha256(plan).hexdigest() != facts.plan_sha256:
         raise ModelFileError(

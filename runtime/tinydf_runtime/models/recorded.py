@@ -6,15 +6,17 @@ from pathlib import Path
 
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.io.files import sha256_of, write_atomically
+from tinydf_runtime.trust.reading import read_model_file
 
 RECORD_NAME = "SHA256SUMS"
+MOST_RECORD_BYTES = 1 << 20
 
 
 def read_record(folder: Path) -> dict[str, str]:
     """Returns the recorded hash of each file of a folder by name; nothing where the folder has no record."""
     try:
-        lines = (folder / RECORD_NAME).read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
+        lines = read_model_file(folder / RECORD_NAME, MOST_RECORD_BYTES).decode().splitlines()
+    except (ModelFileError, ValueError):
         return {}
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 

@@ -10,7 +10,9 @@ import re
 from pathlib import Path
 
 from tinydf_runtime.errors import ModelFileError
+from tinydf_runtime.io.files import is_regular
 from tinydf_runtime.models.files import model_files
+from tinydf_runtime.trust.reading import read_model_file
 
 SEAL_KEY = "tinydf.seal"
 """Metadata key of the seal."""
@@ -36,18 +38,18 @@ def seal(content: bytes, *beside: bytes) -> bytes:
 def check_seal(path: Path) -> bool:
     """Returns whether a model is sealed, and accepts it if its files are as they were when it was sealed.
 
-    A file that is missing or cannot be read counts as not sealed: whoever opens it says why.
+    A model of which a file is missing, or none, counts as not sealed: whoever opens it says why.
 
     Args:
         path: Model of any format.
 
     Raises:
-        ModelFileError: One of its files was changed since.
+        ModelFileError: One of its files was changed since, is too large or cannot be read.
     """
-    try:
-        content, *beside = (file.read_bytes() for file in model_files(path))
-    except OSError:
+    files = model_files(path)
+    if not all(is_regular(file) for file in files):
         return False
+    content, *beside = (read_model_file(file) for file in files)
     found = _SEAL.findall(content)
     if len(found) == 1 and found[0] != _digest(content, tuple(beside)):
         names = " or ".join(file.name for file in model_files(path))

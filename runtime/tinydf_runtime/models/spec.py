@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any, Literal, cast, get_args
 
 from tinydf_runtime.errors import ModelFileError, UsageError
 from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.trust import strict
 from tinydf_runtime.verdict.real_people import RealScores
 
 SCHEMA = "tinydf.model/1"
 METADATA_KEY = "tinydf"
 GOLDEN_KEY = "tinydf.golden"
 """Metadata key of the golden crops: a JSON list of base64 WebP files without loss, as ``golden_probability``."""
+
+AS_WRITTEN_KEY = "tinydf.as_written"
+"""Metadata entry of ONNX files that are computed node by node, as they are written: those made for TensorRT."""
+MOST_LETTERS = 1 << 20
+"""Of a spec; the shipped one's has three thousand."""
+MOST_GOLDEN = 256
+_THRESHOLDS = (1e-6, 1 - 1e-6)
+"""0 and 1 have no logit."""
 
 Precision = Literal["fp32", "fp16", "w8", "int8"]
 
@@ -88,33 +98,82 @@ class ModelSpec:
                 differently.
         """
         try:
-            values = json.loads(text)
-            schema = values.pop("schema")
-            crop_sha256 = values.pop("crop_sha256")
-            values["crop"] = CropRecipe(**values["crop"])
-            values["golden_probability"] = tuple(values["golden_probability"])
-            values["fpr_thresholds"] = tuple((share, value) for share, value in values.get("fpr_thresholds", ()))
-            for name in ("real_people", "real_pictures"):
-                if (measured := values.get(name)) is not None:
-                    ranks = tuple((int(place), float(logit)) for place, logit in measured["ranks"])
-                    values[name] = RealScores(int(measured["people"]), ranks)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            fields = strict.Fields(strict.parse(text, MOST_LETTERS))
+            schema = fields.take("schema", strict.text)
+            if schema != SCHEMA:
+                raise ModelFileError(f"{source}: schema {schema}, expected {SCHEMA}. Export it again.")
+            crop, crop_sha256 = fields.take("crop", _crop), fields.take("crop_sha256", strict.sha256)
+            current = CropRecipe(side_px=crop.side_px, margin=crop.margin)
+            if crop_sha256 != current.sha256():
+                raise ModelFileError(
+                    f"{source}: its faces were cropped by another recipe ({crop_sha256[:12]}) than this version "
+                    f"cuts ({current.sha256()[:12]}). Export it again, or install the version that made it."
+                )
+            return _read(fields, crop)
+        except strict.StrictError as error:
             raise ModelFileError(
-                f"{source}: its TinyDF metadata cannot be read ({error}). Export the model again."
+                f"{source}: its TinyDF metadata cannot be read ({error}). Export the model again, or update TinyDF."
             ) from error
-        if schema != SCHEMA:
-            raise ModelFileError(f"{source}: schema {schema}, expected {SCHEMA}. Export it again.")
-        current = CropRecipe(side_px=values["crop"].side_px, margin=values["crop"].margin)
-        if crop_sha256 != current.sha256():
-            raise ModelFileError(
-                f"{source}: its faces were cropped by another recipe ({crop_sha256[:12]}) than this version "
-                f"cuts ({current.sha256()[:12]}). Export it again, or install the version that made it."
-            )
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ModelFileError(f"{source}: unknown metadata ({error}). Update TinyDF.") from error
 
 
-AS_WRITTEN_KEY = "tinydf.as_written"
-"""Metadata entry of ONNX files that are computed node by node, as they are written: those made for TensorRT."""
+def _read(fields: strict.Fields, crop: CropRecipe) -> ModelSpec:
+    """Returns a spec from what stands beside its schema and crop recipe."""
+    spec = ModelSpec(
+        name=fields.take("name", strict.text),
+        crop=crop,
+        threshold=fields.take("threshold", strict.finite, *_THRESHOLDS),
+        temperature=fields.take("temperature", strict.finite, 1e-3, 1e3),
+        precision=cast(Precision, fields.take("precision", strict.one_of, get_args(Precision))),
+        checkpoint_sha256=fields.take("checkpoint_sha256", strict.sha256, empty=True),
+        calibration_sha256=fields.take("calibration_sha256", strict.optional, strict.sha256),
+        versions=fields.take("versions", _versions),
+        golden_sha256=fields.take("golden_sha256", strict.sha256, empty=True),
+        golden_probability=fields.take("golden_probability", _probabilities),
+        proof=fields.maybe("proof", {}, _proof),
+        fpr_thresholds=fields.maybe("fpr_thresholds", (), _fpr_thresholds),
+        real_people=fields.maybe("real_people", None, strict.optional, _real_scores),
+        real_pictures=fields.maybe("real_pictures", None, strict.optional, _real_scores),
+    )
+    fields.end()
+    return spec
+
+
+def _crop(value: object) -> CropRecipe:
+    fields = strict.Fields(value)
+    side_px = fields.take("side_px", strict.whole, 16, 1024)
+    margin = fields.take("margin", strict.finite, 0, 2)
+    version = fields.take("version", strict.whole, 1, 1000)
+    fields.end()
+    return CropRecipe(side_px, margin, version)
+
+
+def _versions(value: object) -> dict[str, str]:
+    return strict.each(strict.mapping(value, 100), strict.text)
+
+
+def _probabilities(value: object) -> tuple[float, ...]:
+    return tuple(strict.finite(one, 0, 1) for one in strict.rows(value, MOST_GOLDEN))
+
+
+def _proof(value: object) -> dict[str, Any]:
+    return cast(dict[str, Any], strict.plain(strict.mapping(value, 100)))
+
+
+def _fpr_thresholds(value: object) -> tuple[tuple[float, float], ...]:
+    pairs = [strict.pair(one) for one in strict.rows(value, 1000)]
+    found = tuple((strict.finite(share, 0, 1), strict.finite(one, *_THRESHOLDS)) for share, one in pairs)
+    if not all(before[0] < after[0] for before, after in pairwise(found)):
+        raise strict.StrictError("shares, expected ones that rise")
+    return found
+
+
+def _real_scores(value: object) -> RealScores:
+    fields = strict.Fields(value)
+    people = fields.take("people", strict.whole, 1, 10**9)
+    pairs = [strict.pair(one) for one in fields.take("ranks", strict.rows, 10_000)]
+    fields.end()
+    ranks = tuple((strict.whole(place, 1, people), strict.finite(logit, -1e4, 1e4)) for place, logit in pairs)
+    rising = all(a[0] < b[0] and a[1] >= b[1] for a, b in pairwise(ranks))
+    if not ranks or not rising or ranks[0][0] != 1 or ranks[-1][0] != people:
+        raise strict.StrictError("ranks, expected places that rise from 1 to people and logits that do not")
+    return RealScores(people, ranks)

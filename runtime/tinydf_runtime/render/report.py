@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.render.plain_text import as_cell
-from tinydf_runtime.results import Report
+from tinydf_runtime.results import DetectorInfo, ModelInfo, Report
 from tinydf_runtime.types import Rarity, Reason
 
 SCHEMA_FILE = Path(__file__).parents[1] / "schema" / "report.schema.json"
@@ -74,6 +74,14 @@ EVIDENCE_NOTE = "A verdict is statistical evidence, not proof."
 def reason_words(reasons: tuple[Reason, ...]) -> str:
     """Returns reasons as one phrase."""
     return "; ".join(REASON_WORDS[reason] for reason in reasons)
+
+
+def stranger_words(network: ModelInfo | DetectorInfo) -> str:
+    """Returns which network of somebody else's was used, as one phrase; nothing for one that comes with TinyDF."""
+    if network.known:
+        return ""
+    what = "classifier" if isinstance(network, ModelInfo) else "face detector"
+    return f"{what} {network.name}: none that comes with TinyDF, SHA-256 {network.sha256 or 'not a file'}"
 
 
 def rarity_words(rarity: Rarity) -> str:

@@ -101,7 +101,7 @@ def test_what_is_remembered_is_replaced_where_it_is_damaged(make_model: MakeMode
     path = make_model(GREEN)
     engine = Counting(load_engine(path))
     check_first_use(engine, path)  # type: ignore[arg-type]
-    (remembered,) = new_machine.rglob("*.json")
+    (remembered,) = (new_machine / "tinydf" / "first-use").glob("*.json")
     remembered.write_bytes(b"{")
     for _ in range(2):
         check_first_use(engine, path)  # type: ignore[arg-type]

@@ -24,9 +24,9 @@ def test_the_classifier_leaves_two_cores_to_the_rest_unless_told_otherwise(
 ) -> None:
     asked: list[int | None] = []
 
-    def remember(path: Path, device: str, threads: int | None, *, allow_fallback: bool) -> Engine:
+    def remember(path: Path, device: str, threads: int | None, *, allow_fallback: bool, sandbox: bool) -> Engine:
         asked.append(threads)
-        return open_engine(path, device, threads, allow_fallback=allow_fallback)
+        return open_engine(path, device, threads, allow_fallback=allow_fallback, sandbox=sandbox)
 
     monkeypatch.setattr(networks, "open_engine", remember)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))

@@ -23,6 +23,7 @@ from tinydf_runtime.faces.crop import CropRecipe
 from tinydf_runtime.models.files import facts_path
 from tinydf_runtime.models.plan import PlanFacts, read_facts, write_plan
 from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.trust.record import trust_engine
 from tinydf_runtime.types import Image
 
 SIDE = 32
@@ -33,7 +34,7 @@ ImageDrawer = Callable[..., Image]
 
 @pytest.fixture
 def make_plan(tensorrt_machine: Any, make_classifier: Callable[..., Path], tmp_path: Path) -> PlanMaker:
-    """Builds a plan of the tiny classifier: ``make_plan(spec=SPEC, **options of PlanOptions)``."""
+    """Builds a plan of the tiny classifier, which is trusted: ``make_plan(**options of PlanOptions)``."""
     from tinydf_export.targets.tensorrt.builder import build_plan
     from tinydf_export.targets.tensorrt.options import PlanOptions
 
@@ -44,10 +45,11 @@ def make_plan(tensorrt_machine: Any, make_classifier: Callable[..., Path], tmp_p
             plan = json.dumps(json.loads(plan) | {"version": version}).encode()
         path = tmp_path / "model.plan"
         facts = PlanFacts(
-            SPEC, "[]", hashlib.sha256(plan).hexdigest(), "0", version or tensorrt_machine.version, "Orin (sm_87)",
+            SPEC, "[]", hashlib.sha256(plan).hexdigest(), "0" * 64, version or tensorrt_machine.version, "Orin (sm_87)",
             version_compatible=host_code, dla_core=dla_core,
         )  # fmt: skip
         write_plan(path, plan, facts)
+        trust_engine(plan, path.name, "built", host_code=host_code)
         return path
 
     return make
@@ -108,8 +110,8 @@ def test_memory_and_stream_are_given_back_with_the_engine(make_plan: PlanMaker, 
 def test_plan_of_another_version_is_refused_with_both_versions(make_plan: PlanMaker, tensorrt_machine: Any) -> None:
     with pytest.raises(ModelFileError, match=r"built by TensorRT 9\.9\.9 .*tinydf-build-plan") as caught:
         open_engine(make_plan(version="9.9.9"), "cuda")
-    assert tensorrt_machine.version in str(caught.value) and "not compatible" in str(caught.value)
-    assert int(caught.value.exit_code) == 6
+    assert tensorrt_machine.version in str(caught.value)
+    assert int(caught.value.exit_code) == 6 and not tensorrt_machine.deserialised
 
 
 def test_only_a_version_compatible_plan_may_run_its_own_code(make_plan: PlanMaker, tensorrt_machine: Any) -> None:

@@ -52,7 +52,7 @@ class Pair:
         """Opens the pair in OpenVINO on the CPU."""
         trial = folder / "trial.xml"
         write_pair(self.describe(spec), self.weights, trial)
-        return load_engine(trial)
+        return load_engine(trial, sandbox=False)
 
     def publish(self, spec: ModelSpec, out: Path) -> int:
         """Writes both files and returns their size in bytes; ``out`` is the ``.xml`` file."""

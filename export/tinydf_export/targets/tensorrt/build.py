@@ -16,6 +16,8 @@ from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.models.plan import PlanFacts, write_plan
 from tinydf_runtime.models.seal import check_seal
 from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.trust.reading import read_model_file
+from tinydf_runtime.trust.record import remove, trust_engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,11 @@ def build_verified_plan(source: OnnxSource, out: Path, options: PlanOptions) -> 
         version_compatible=options.version_compatible,
         dla_core=options.dla_core,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        trial = Path(folder) / out.name
-        write_plan(trial, plan, facts)
-        verification = verify_model(trial, "cuda")
+    # It was built here, so that it may run here.
+    trust_engine(plan, out.name, "built", host_code=options.version_compatible)
+    verification = _verify(plan, facts, out.name)
     if not verification.passed:
+        remove(facts.plan_sha256)
         raise QualityError(
             f"{out.name}: differs from its checkpoint by {verification.max_difference:.2g} on this device, expected at "
             f"most {verification.tolerance:g}. Nothing was written; build from an ONNX file of a higher precision."
@@ -104,6 +106,14 @@ def build_verified_plan(source: OnnxSource, out: Path, options: PlanOptions) -> 
         write_atomically(options.timing_cache, timing_cache)
     write_plan(out, plan, facts)
     return BuiltPlan(out, source.spec, verification, len(plan))
+
+
+def _verify(plan: bytes, facts: PlanFacts, name: str) -> Verification:
+    """Returns what a plan gives for its golden crops, before it is written where it was asked for."""
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder) / name
+        write_plan(trial, plan, facts)
+        return verify_model(trial, "cuda")
 
 
 def _read_source(path: Path) -> OnnxSource:
@@ -116,7 +126,7 @@ def _read_source(path: Path) -> OnnxSource:
     engine = open_model(path, "cpu", 1)
     if engine.golden_text is None:
         raise ModelFileError(f"{path.name}: no golden crops found. Make the file with tinydf-export.")
-    return OnnxSource(path.name, path.read_bytes(), engine.spec, engine.golden_text)
+    return OnnxSource(path.name, read_model_file(path), engine.spec, engine.golden_text)
 
 
 def _read_cache(path: Path | None) -> bytes:

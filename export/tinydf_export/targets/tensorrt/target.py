@@ -17,6 +17,7 @@ from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.errors import MissingExtraError, UnavailableError
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.trust.plans import source_path
 
 
 def quantise(job: ExportJob) -> ModelProto:
@@ -44,7 +45,7 @@ class PlanDraft:
         return self.source.open(spec, folder)
 
     def publish(self, spec: ModelSpec, out: Path) -> int:
-        """Builds the plan, with a JSON file beside it, and returns the plan's size in bytes.
+        """Builds the plan, with a JSON file and the graph (``.plan.onnx``) beside it, and returns its size in bytes.
 
         Raises:
             UnavailableError: TensorRT or a GPU is missing. The proven ONNX file was left beside ``out``, and the
@@ -55,10 +56,13 @@ class PlanDraft:
         ready = out.with_suffix(".onnx")
         try:
             source = OnnxSource(ready.name, content, spec, self.source.golden_text)
-            return build_verified_plan(source, out, self.options).size_bytes
+            size_bytes = build_verified_plan(source, out, self.options).size_bytes
         except (MissingExtraError, UnavailableError) as error:
             write_atomically(ready, content)
             raise UnavailableError(
                 f"{out.name}: no plan was built, since it must be built on the device that runs it ({error}) "
                 f"{ready} is ready. On the device: tinydf-build-plan {ready.name} --out {out.name}"
             ) from error
+        # For the day when another version of TensorRT or another GPU needs another plan.
+        write_atomically(source_path(out), content)
+        return size_bytes

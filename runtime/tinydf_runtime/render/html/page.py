@@ -16,7 +16,7 @@ from tinydf_runtime.render.html.person import interval_words, people_of, pill, r
 from tinydf_runtime.render.report import EVIDENCE_NOTE, reason_words
 from tinydf_runtime.render.words import VERDICT_WORDS, summary_of
 from tinydf_runtime.render.zones import COLOURS, Zones
-from tinydf_runtime.results import InputReport, ModelInfo, Report
+from tinydf_runtime.results import DetectorInfo, InputReport, ModelInfo, Report
 
 TEMPLATES = Path(__file__).parent / "page_templates"
 ICONS = {
@@ -103,7 +103,7 @@ def render_page(report: Report, command: str | None, created: datetime) -> str:
         overview=_overview(report, shown) if len(report.inputs) > 1 else "",
         sections="\n".join(_input(report.inputs[number - 1], report.model, number) for number in shown),
         model=to_facts(_model_facts(report.model)),
-        detector=to_facts([("name", report.detector.name), ("SHA-256", report.detector.sha256 or "not a file")]),
+        detector=to_facts([("name", report.detector.name), *_hash_facts(report.detector)]),
         command=_command(command),
         card=_card(report.model),
         note=EVIDENCE_NOTE,
@@ -200,13 +200,23 @@ def _model_facts(model: ModelInfo) -> list[tuple[str, str]]:
     chosen = f", chosen so that at most {model.fpr:.1%} of real faces reach it" if model.fpr is not None else ""
     return [
         ("name", model.name),
-        ("SHA-256", model.sha256 or "not a file"),
+        *_hash_facts(model),
         *([("from checkpoint", model.checkpoint_sha256)] if model.checkpoint_sha256 else []),
         ("precision", model.precision),
         ("engine", f"{model.engine} on {model.device}"),
         ("threshold", f"real below {model.threshold:g}{chosen}; fake well above it, where each input says"),
         ("temperature", f"{model.temperature:g}"),
     ]
+
+
+def _hash_facts(network: ModelInfo | DetectorInfo) -> list[tuple[str, str]]:
+    """Returns a network's hash, and whether it comes with TinyDF."""
+    origin = (
+        "comes with TinyDF"
+        if network.known
+        else "does not come with TinyDF: only its maker knows what it was tested on"
+    )
+    return [("SHA-256", network.sha256 or "not a file"), ("origin", origin)]
 
 
 def _command(command: str | None) -> str:

@@ -75,9 +75,11 @@ def test_without_a_device_the_proven_file_and_the_last_command_are_left(
     assert without_device(tmp_path / "again", precision, table)[0] == content
 
 
-def test_with_a_device_the_plan_alone_is_left_and_runs(tensorrt_machine: Any, tmp_path: Path) -> None:
+def test_with_a_device_the_plan_is_left_beside_what_it_was_built_from_and_runs(
+    tensorrt_machine: Any, tmp_path: Path
+) -> None:
     exported = runner.run(ExportRequest(CHECKPOINT, "tensorrt", tmp_path / "model.plan", precision="fp16"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.plan", "model.plan.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.plan", "model.plan.json", "model.plan.onnx"]
     assert exported.spec == read_plan(exported.path)[1].spec
     assert exported.size_bytes == exported.path.stat().st_size
     assert open_engine(exported.path, "cuda").spec == exported.spec

@@ -1,0 +1,160 @@
+"""An ONNX file's bytes -> its metadata, once it is known to be a plain graph with all weights in it, and finite ones.
+
+Read from the wire format, before ONNX Runtime sees a byte: what a file must not have is found where it is, and not by a
+pattern that may stand in a name or be missed under another spelling. Field numbers are those of onnx.proto3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tinydf_runtime.errors import ModelFileError
+from tinydf_runtime.trust.protobuf import Wire, WireError
+from tinydf_runtime.trust.strict import brief
+
+MOST_NODES = 20_000
+"""The shipped classifier has a thousand."""
+DOMAINS = ("", "ai.onnx")
+"""Sets of operators that ONNX itself defines. Any other is code of whoever registers it, or of one engine alone."""
+CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
+"""A loop may go round for ever, and none of our networks has one."""
+RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
+"""The same file would give another verdict each time."""
+
+_MODEL_OPSETS, _MODEL_GRAPH, _MODEL_METADATA, _MODEL_TRAINING, _MODEL_FUNCTIONS = 8, 7, 14, 20, 25
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
+_NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
+_ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
+_TENSOR_TYPE, _TENSOR_FLOATS, _TENSOR_RAW, _TENSOR_DOUBLES, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 2, 4, 9, 10, 13, 14
+_RAW_TYPES = {1: "<f4", 10: "<f2", 11: "<f8"}
+_BFLOAT16, _BFLOAT16_EXPONENT = 16, 0x7F80
+
+
+def read_onnx(model: bytes, source: str) -> dict[str, str]:
+    """Returns the metadata of a model that is fit to be loaded.
+
+    Args:
+        model: Content of an ONNX file.
+        source: Its name, for the error message.
+
+    Raises:
+        ModelFileError: It is no ONNX file, keeps weights elsewhere, has operators that are not ONNX's own, loops,
+            functions, too many nodes, or a weight that is no finite number.
+    """
+    reader = _Reader()
+    try:
+        metadata = reader.model(memoryview(model))
+    except WireError as error:
+        raise ModelFileError(
+            f"{source}: cannot be loaded as ONNX ({error}). The file may be damaged; copy or export it again."
+        ) from error
+    except _RefusedError as error:
+        raise ModelFileError(f"{source}: {error} Export it again, with tinydf-export.") from error
+    if not reader.nodes:
+        raise ModelFileError(
+            f"{source}: cannot be loaded as ONNX (no graph found). The file may be damaged; copy or export it again."
+        )
+    return metadata
+
+
+class _RefusedError(ValueError):
+    """A well-formed model has what we do not take."""
+
+
+@dataclass(slots=True)
+class _Reader:
+    """What is carried from message to message."""
+
+    wire: Wire = field(default_factory=Wire)
+    nodes: int = 0
+
+    def model(self, message: memoryview) -> dict[str, str]:
+        metadata: dict[str, str] = {}
+        for number, value in self.wire.fields(message):
+            if number == _MODEL_GRAPH:
+                self._graph(_message(value))
+            elif number == _MODEL_METADATA:
+                entry = {part: _text(one) for part, one in self.wire.fields(_message(value))}
+                metadata[entry.get(1, "")] = entry.get(2, "")
+            elif number == _MODEL_OPSETS:
+                self._check_domains(_message(value), 1)
+            elif number in (_MODEL_TRAINING, _MODEL_FUNCTIONS):
+                raise _RefusedError("has functions or training steps of its own, expected a plain graph.")
+        return metadata
+
+    def _graph(self, message: memoryview) -> None:
+        for number, value in self.wire.fields(message):
+            if number == _GRAPH_NODE:
+                self.nodes += 1
+                if self.nodes > MOST_NODES:
+                    raise _RefusedError(f"has more than {MOST_NODES:,} nodes.")
+                self._node(_message(value))
+            elif number == _GRAPH_INITIALIZER:
+                self._tensor(_message(value))
+            elif number == _GRAPH_SPARSE:
+                raise _RefusedError("has sparse weights, expected dense ones.")
+
+    def _node(self, message: memoryview) -> None:
+        self._check_domains(message, _NODE_DOMAIN)
+        for number, value in self.wire.fields(message):
+            if number == _NODE_OPERATOR and _text(value) in CONTROL_FLOW + RANDOM:
+                raise _RefusedError(
+                    f"has the operator {_text(value)}, expected none that loops, branches or draws lots."
+                )
+            if number == _NODE_ATTRIBUTE:
+                self._attribute(_message(value))
+
+    def _attribute(self, message: memoryview) -> None:
+        for number, value in self.wire.fields(message):
+            if number in _ATTRIBUTE_GRAPHS:
+                raise _RefusedError("has a graph within its graph, expected no loops or branches.")
+            if number in _ATTRIBUTE_SPARSE:
+                raise _RefusedError("has sparse weights, expected dense ones.")
+            if number in _ATTRIBUTE_TENSORS:
+                self._tensor(_message(value))
+
+    def _check_domains(self, message: memoryview, place: int) -> None:
+        for number, value in self.wire.fields(message):
+            if number == place and _text(value) not in DOMAINS:
+                raise _RefusedError(f"has operators of the domain {brief(_text(value))}, expected ONNX's own alone.")
+
+    def _tensor(self, message: memoryview) -> None:
+        kinds: list[int] = []
+        contents: list[tuple[int, memoryview]] = []
+        for number, value in self.wire.fields(message):
+            if number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value):
+                raise _RefusedError("keeps weights in other files, expected all in one.")
+            if number == _TENSOR_TYPE and isinstance(value, int):
+                kinds.append(value)
+            elif number in (_TENSOR_FLOATS, _TENSOR_DOUBLES, _TENSOR_RAW):
+                contents.append((number, _message(value)))
+        # Where a field stands twice the last one counts, and it is not for us to guess which reader thinks so.
+        for kind in set(kinds):
+            if not all(_finite(number, content, kind) for number, content in contents):
+                raise _RefusedError("has a weight that is no finite number.")
+
+
+def _finite(place: int, content: memoryview, kind: int) -> bool:
+    """Returns whether a tensor's content has no NaN and no infinity; whole numbers have none."""
+    if place == _TENSOR_RAW and kind == _BFLOAT16:
+        exponents = np.frombuffer(content[: len(content) // 2 * 2], "<u2") & _BFLOAT16_EXPONENT
+        return bool((exponents != _BFLOAT16_EXPONENT).all())
+    name = _RAW_TYPES.get(kind) if place == _TENSOR_RAW else "<f4" if place == _TENSOR_FLOATS else "<f8"
+    if name is None:
+        return True
+    size = np.dtype(name).itemsize
+    return bool(np.isfinite(np.frombuffer(content[: len(content) // size * size], name)).all())
+
+
+def _message(value: int | memoryview) -> memoryview:
+    """Returns a field's bytes."""
+    if isinstance(value, int):
+        raise WireError("a number where a message should be")
+    return value
+
+
+def _text(value: int | memoryview) -> str:
+    """Returns a field as text."""
+    return str(_message(value), "utf-8", "replace")

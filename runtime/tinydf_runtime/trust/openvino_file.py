@@ -1,0 +1,103 @@
+"""An OpenVINO model's two files -> accepted, once they are a plain graph of its own operators with finite weights.
+
+Read as text before OpenVINO sees a byte.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NoReturn
+from xml.parsers import expat
+
+import numpy as np
+
+from tinydf_runtime.errors import ModelFileError
+from tinydf_runtime.trust.strict import brief
+
+MOST_LAYERS = 20_000
+MOST_ELEMENTS = 1_000_000
+CONTROL_FLOW = ("If", "Loop", "TensorIterator")
+"""A loop may go round for ever, and none of our networks has one."""
+RANDOM = ("Multinomial", "RandomUniform")
+"""The same file would give another verdict each time."""
+
+_OWN = re.compile(r"opset\d{1,2}")
+_FLOATS = {"f16": "<f2", "f32": "<f4", "f64": "<f8"}
+
+
+def check_openvino(graph: bytes, weights: bytes, source: str) -> None:
+    """Accepts a pair of files that is fit to be loaded.
+
+    Args:
+        graph: Content of the ``.xml``.
+        weights: Content of the ``.bin``.
+        source: Names of both, for the error message.
+
+    Raises:
+        ModelFileError: It is no XML, names entities, has operators that are not OpenVINO's own, loops, too many layers,
+            or a weight that is no finite number.
+    """
+    try:
+        _Reader(weights).read(graph)
+    except expat.ExpatError as error:
+        raise ModelFileError(
+            f"{source}: cannot be loaded as OpenVINO IR (no XML: {error}). A file may be damaged; copy or export both "
+            "again."
+        ) from error
+    except _RefusedError as error:
+        raise ModelFileError(f"{source}: {error} Export it again, with tinydf-export.") from error
+
+
+class _RefusedError(ValueError):
+    """Well-formed XML has what we do not take."""
+
+
+class _Reader:
+    """Looks at each element as it comes."""
+
+    def __init__(self, weights: bytes) -> None:
+        self._weights = memoryview(weights)
+        self._elements = self._layers = 0
+        self._is_constant = False
+
+    def read(self, graph: bytes) -> None:
+        parser = expat.ParserCreate()
+        parser.StartElementHandler = self._start
+        parser.StartDoctypeDeclHandler = self._refuse_doctype
+        parser.Parse(graph, True)
+        if not self._layers:
+            raise _RefusedError("has no layers.")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._elements += 1
+        if self._elements > MOST_ELEMENTS:
+            raise _RefusedError(f"has more than {MOST_ELEMENTS:,} elements.")
+        if name == "layer":
+            self._layer(attributes.get("type", ""), attributes.get("version", ""))
+        elif name == "data" and self._is_constant:
+            self._constant(attributes)
+
+    def _layer(self, kind: str, version: str) -> None:
+        self._layers += 1
+        self._is_constant = kind == "Const"
+        if self._layers > MOST_LAYERS:
+            raise _RefusedError(f"has more than {MOST_LAYERS:,} layers.")
+        if kind in CONTROL_FLOW + RANDOM:
+            raise _RefusedError(f"has the operator {kind}, expected none that loops, branches or draws lots.")
+        if not _OWN.fullmatch(version):
+            raise _RefusedError(f"has an operator of the set {brief(version)}, expected OpenVINO's own alone.")
+
+    def _constant(self, attributes: dict[str, str]) -> None:
+        try:
+            start, size = int(attributes.get("offset", "0")), int(attributes.get("size", "0"))
+        except ValueError as error:
+            raise _RefusedError("has weights at a place that is no number.") from error
+        if not 0 <= start <= start + size <= len(self._weights):
+            raise _RefusedError(f"has weights beyond the {len(self._weights):,} bytes of its .bin file.")
+        kind = _FLOATS.get(attributes.get("element_type", ""))
+        content = self._weights[start : start + size]
+        if kind and len(content) % np.dtype(kind).itemsize == 0 and not np.isfinite(np.frombuffer(content, kind)).all():
+            raise _RefusedError("has a weight that is no finite number.")
+
+    def _refuse_doctype(self, *declared: object) -> NoReturn:
+        raise _RefusedError("declares entities, expected plain XML.")

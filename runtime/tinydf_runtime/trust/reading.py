@@ -1,0 +1,46 @@
+"""A model's file -> its bytes, as many as a model may have and no more."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from tinydf_runtime.errors import ModelFileError
+
+MOST_BYTES = 256 << 20
+"""Of a model file: forty times the shipped classifier."""
+MOST_TEXT_BYTES = 16 << 20
+"""Of a text beside a model; golden crops make most of it."""
+
+
+def read_model_file(path: Path, at_most: int = MOST_BYTES, advice: str = "Check the path of the model.") -> bytes:
+    """Returns the content of a file of a model.
+
+    Args:
+        path: A link is followed. Devices and pipes are refused: reading one may never end.
+        at_most: Bytes that it may have.
+        advice: What to do where it cannot be read.
+
+    Raises:
+        ModelFileError: It is missing, no regular file, too large, or cannot be read.
+    """
+    try:
+        # Opening a pipe would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                raise ModelFileError(f"{path}: is no regular file, expected a model. {advice}")
+            if facts.st_size > at_most:
+                raise ModelFileError(
+                    f"{path}: {facts.st_size:,} bytes, expected at most {at_most:,}. It is no model of TinyDF."
+                )
+            content = file.read(at_most + 1)
+    except ModelFileError:
+        raise
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{path}: {getattr(error, 'strerror', None) or error}. {advice}") from error
+    if len(content) > at_most:
+        raise ModelFileError(f"{path}: grows while it is read. Copy the model again.")
+    return content
