@@ -100,5 +100,5 @@ def test_counting_the_colours_of_a_picture_takes_little_memory() -> None:
         os.write(writing, f"{few} {grown}".encode())
         os._exit(0)
     os.waitpid(pid, 0)
-    few, grown_kb = os.read(reading, 100).decode().split()
-    assert few == "True" and int(grown_kb) < 120 << 10
+    said, grown_kb = os.read(reading, 100).decode().split()
+    assert said == "True" and int(grown_kb) < 120 << 10

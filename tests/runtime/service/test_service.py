@@ -140,14 +140,14 @@ def test_drift_is_seen_where_it_is_and_not_where_it_is_not(report: InputReport, 
     rng = np.random.default_rng(1)
     usual, sharp, dull = rng.beta(2, 5, 900), FaceQuality(sharpness=0.85), FaceQuality(sharpness=0.15)
     watch = DriftWatch(tmp_path / "drift.json")
-    watch.note(people(report, usual[:550], sharp))
+    watch.note(people(report, list(usual[:550]), sharp))
     assert watch.indices() == {}, "50 people are too few to compare"
-    watch.note(people(report, usual[550:750], sharp))
+    watch.note(people(report, list(usual[550:750]), sharp))
     assert set(watch.indices()) == set(WATCHED) and watch.shifted() == {}
     watch.save()
     resumed = DriftWatch(tmp_path / "drift.json")
     assert resumed.indices() == watch.indices()
-    resumed.note(people(report, rng.beta(5, 2, 400), dull))
+    resumed.note(people(report, list(rng.beta(5, 2, 400)), dull))
     assert set(resumed.shifted()) == {"fake_probability", "sharpness"}
 
 
