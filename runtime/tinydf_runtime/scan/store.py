@@ -6,27 +6,22 @@ Where a store is and who may read it stands in its own settings (the environment
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError, needs
+from tinydf_runtime.io.temporary import temporary_file
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _VERSIONS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "updated", "modified")
 """What stores call the value that changes with a file, the surest first."""
-
-_PREFIX = "tinydf-scan-"
-_OLD_S = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,26 +89,17 @@ def walk_store(address: str) -> Iterator[tuple[str, StoredFile | Exception]]:
 def fetched(address: str) -> Iterator[Path]:
     """Copies a stored file to a temporary one of the same ending, which is gone after the block.
 
+    One that a killed worker has left goes with the next copy that a process makes.
+
     Raises:
         UnreadableInputError: It is not there, or may not be read.
         UnavailableError: The store does not answer.
     """
     store, name = open_store(address)
-    _sweep()
-    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
-        copy = Path(folder, f"file{Path(name).suffix}")
+    with temporary_file(Path(tempfile.gettempdir(), "copy"), Path(name).suffix.lower()) as copy:
         with _reported(address):
             store.get_file(name, os.fspath(copy))
         yield copy
-
-
-@lru_cache(maxsize=1)
-def _sweep() -> None:
-    """Removes copies that a killed worker has left, once a process. None that is in use is so old."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with suppress(OSError):
-            if time.time() - folder.stat().st_mtime > _OLD_S:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -94,7 +94,7 @@ def test_a_copy_is_gone_afterwards(bucket: Any) -> None:
     bucket.pipe_file("archive/picture.png", b"content")
     with fetched("s3://archive/picture.png") as copy:
         assert copy.read_bytes() == b"content" and copy.suffix == ".png"
-    assert not copy.parent.exists()
+    assert not copy.exists()
 
 
 def test_a_password_in_an_address_is_refused() -> None:
