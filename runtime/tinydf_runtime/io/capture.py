@@ -16,6 +16,7 @@ from tinydf_runtime.io.address import stream_address
 from tinydf_runtime.io.animation import AnimationCapture, is_animated
 from tinydf_runtime.io.av_capture import AvCapture
 from tinydf_runtime.io.containers.container import Container, playlist_kind, read_container
+from tinydf_runtime.io.containers.private_jpegs import read_private_jpegs
 from tinydf_runtime.io.files import check_file
 from tinydf_runtime.io.hdr import opencv_tone_maps
 from tinydf_runtime.io.jpeg_film import JpegCapture, is_jpeg_film
@@ -159,6 +160,8 @@ def _open_film(path: Path, container: Container) -> Capture:
     """
     capture = open_named(path)
     if not capture.isOpened() or not round(capture.get(cv2.CAP_PROP_FRAME_WIDTH)) or codec_of(capture) == _TEXT:
+        if (pictures := read_private_jpegs(path)) is not None:
+            return JpegCapture(path, pictures)
         if container.cut_off:
             found = "the file is cut off, and what is left cannot be played"
         else:

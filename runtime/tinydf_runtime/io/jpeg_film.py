@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tinydf_runtime.io.containers.private_jpegs import PrivateJpegs
 from tinydf_runtime.io.quiet import quiet
 from tinydf_runtime.types import Image
 
@@ -22,10 +23,20 @@ _LEAST_PICTURES = 3
 class JpegCapture:
     """Reads such a file as ``cv2.VideoCapture`` reads a film."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the file."""
-        with path.open("rb") as file:
-            self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    def __init__(self, path: Path, pictures: PrivateJpegs | None = None) -> None:
+        """Opens the file.
+
+        Args:
+            path: The file.
+            pictures: Those in it, where it is more than pictures.
+        """
+        self._fps = FPS if pictures is None or pictures.fps is None else pictures.fps
+        self._content: bytes | mmap.mmap
+        if pictures is None:
+            with path.open("rb") as file:
+                self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        else:
+            self._content = pictures.content
         self._end = 0
         self._index = -1
         self._picture: bytes = b""
@@ -52,8 +63,8 @@ class JpegCapture:
         facts = {
             cv2.CAP_PROP_FRAME_WIDTH: float(self._width),
             cv2.CAP_PROP_FRAME_HEIGHT: float(self._height),
-            cv2.CAP_PROP_FPS: FPS,
-            cv2.CAP_PROP_POS_MSEC: self._index * 1000 / FPS,
+            cv2.CAP_PROP_FPS: self._fps,
+            cv2.CAP_PROP_POS_MSEC: self._index * 1000 / self._fps,
         }
         return facts.get(which, 0.0)
 
@@ -63,7 +74,8 @@ class JpegCapture:
 
     def release(self) -> None:
         """Closes the file."""
-        self._content.close()
+        if isinstance(self._content, mmap.mmap):
+            self._content.close()
 
     def _decode(self, picture: bytes) -> Image | None:
         """Returns a picture, None where it is damaged."""
@@ -96,7 +108,7 @@ def is_jpeg_film(path: Path) -> bool:
     return True
 
 
-def _next_picture(content: mmap.mmap, at: int) -> tuple[bytes, int]:
+def _next_picture(content: bytes | mmap.mmap, at: int) -> tuple[bytes, int]:
     """Returns the next picture from a place on and where it ends; nothing where there is none or its end is missing."""
     start = content.find(_START, at)
     if start < 0:

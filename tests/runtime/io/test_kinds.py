@@ -113,6 +113,18 @@ def test_pictures_after_a_damaged_stretch_are_read_and_the_gap_is_said(tmp_path:
     assert frames[-1].time_s > 2.0 and len(frames) < 60
 
 
+@pytest.mark.parametrize("ending", [".ts", ".m2ts"])
+def test_motion_jpeg_in_a_transport_stream_is_read_though_it_travels_as_private_data(
+    tmp_path: Path, ending: str
+) -> None:
+    path = film(tmp_path / f"camera{ending}", [disc(128, 160), *greys(29)], "mjpeg")
+    with VideoReader(path) as reader:
+        frames = [(frame.time_s, frame.image.copy()) for frame in reader]
+        assert reader.info.fps == pytest.approx(25, abs=0.1) and not reader.truncated
+    assert len(frames) == 30 and frames[-1][0] == pytest.approx(29 / 25, abs=0.02)
+    assert frames[0][1][64, 80].min() > 240 and abs(int(frames[9][1][64, 80, 0]) - 102) <= 3
+
+
 def test_motion_jpeg_without_a_container_is_a_film(tmp_path: Path) -> None:
     pictures = [cv2.imencode(".jpg", picture)[1].tobytes() for picture in greys(50)]
     path = tmp_path / "camera.jpg"

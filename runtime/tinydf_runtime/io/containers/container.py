@@ -146,7 +146,7 @@ def _of_mpeg_stream(content: bytes) -> Container:
     """Returns what the start of a program or transport stream tells: MPEG-2, mostly interlaced, or H.264."""
     joined = _join_packets(content)
     transport = _is_transport(content)
-    tracks = transport_tracks(_plain_packets(content)) if transport else program_tracks(content)
+    tracks = transport_tracks(plain_packets(content)) if transport else program_tracks(content)
     may_interlace = _MPEG2_START in joined or stream_may_interlace(joined)
     return Container(may_interlace=may_interlace, videos=tracks.videos)
 
@@ -172,10 +172,10 @@ def _of_mp4(found: mp4.Headers) -> Container:
 
 def _is_transport(content: bytes) -> bool:
     """Returns whether the start of a file is packets of a transport stream."""
-    return bool(_plain_packets(content))
+    return bool(plain_packets(content))
 
 
-def _plain_packets(content: bytes) -> bytes:
+def plain_packets(content: bytes) -> bytes:
     """Returns a transport stream's packets of 188 bytes, without what recorders put before each; else nothing."""
     for head, length in ((0, 188), (4, 192), (0, 204)):
         if len(content) > length + head and content[head] == content[head + length] == 0x47:
@@ -185,7 +185,7 @@ def _plain_packets(content: bytes) -> bytes:
 
 def _join_packets(content: bytes) -> bytes:
     """Returns what the packets of a transport stream (ISO/IEC 13818-1) carry, of all its programs; else the same."""
-    if not (plain := _plain_packets(content)):
+    if not (plain := plain_packets(content)):
         return content
     packets = [plain[at : at + 188] for at in range(0, len(plain), 188)]
     # Bit 5 of the fourth byte: a field whose length follows comes before the content.
