@@ -14,15 +14,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
 import click
+
 from fuzzing.case import Kind, read_corpus
 from fuzzing.result import figures, lines
-
 from tinydf_runtime.files import write_atomically
 
+_NEEDED: dict[Kind, tuple[str, ...]] = {
+    "media": (),
+    "models": ("onnxruntime", "cv2", "tinydf_runtime.cli"),
+    "plans": ("onnxruntime", "cv2", "openvino", "coremltools", "tinydf_runtime.cli"),
+    "tables": ("tinydf.checkpoint", "tinydf.facedetector.weights", "tinydf_calibration.table"),
+}
 _CLEAN = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -30,7 +38,9 @@ _CLEAN = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS"
 @click.argument("kinds", nargs=-1, type=click.Choice(get_args(Kind)))
 @click.option("--count", type=click.IntRange(1), help="Cases of each kind; default: all.")
 @click.option("--seed", default=1, show_default=True, help="Chooses bits, places and the cases of --count.")
-@click.option("--keep", type=click.Path(path_type=Path), help="Folder where the corpora stay.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), help="Folder where the corpora stay; one that is there is used."
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures.")
 @click.option("--no-sandbox", is_flag=True, help="Decode media in the main process; decoders may then end it.")
 def main(
@@ -41,9 +51,12 @@ def main(
         for kind in kinds or get_args(Kind):
             started = time.monotonic()
             corpus = (keep or Path(folder)) / kind
-            make(kind, corpus, count, seed)
+            if not (corpus / "cases.json").exists():
+                make(kind, corpus, count, seed)
             found.append(run(kind, corpus, Path(folder), ["--no-sandbox"] if no_sandbox else []))
-            click.echo(lines(found[-1:]) + f"  {time.monotonic() - started:.0f} s wall clock, making the files included")
+            click.echo(
+                lines(found[-1:]) + f"  {time.monotonic() - started:.0f} s wall clock, making the files included"
+            )
     if json_file is not None:
         write_atomically(json_file, (json.dumps(found, indent=1) + "\n").encode())
     sys.exit(int(any(one["failed"] for one in found)))
@@ -66,7 +79,16 @@ def run(kind: Kind, corpus: Path, scratch: Path, options: list[str]) -> dict[str
         return figures(kind, list(_shown(run_media(cases, scratch, options), len(cases))))
     from fuzzing.run_models import run_models
 
+    os.environ["XDG_CACHE_HOME"] = str(scratch / "cache")
+    _import_early(kind)
     return figures(kind, list(_shown(run_models(cases, scratch), len(cases))))
+
+
+def _import_early(kind: Kind) -> None:
+    """Imports once what every copy of this process needs; none of it starts a thread."""
+    for name in _NEEDED[kind]:
+        if find_spec(name.partition(".")[0]):
+            import_module(name)
 
 
 def _shown(results: Iterator[Any], count: int) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 Kind = Literal["media", "models", "plans", "tables"]
-Probe = Literal["media", "classifier", "detector", "verify", "plan", "checkpoint", "table", "calibrated"]
+Probe = Literal["media", "classifier", "detector", "verify", "plan", "checkpoint", "detector_checkpoint", "table"]
 """What the file is given to; see ``probes.py``."""
 
 READ_OR_NOT = (0, 5)
@@ -32,6 +32,8 @@ class Case:
         probe: See ``Probe``.
         codes: Exit codes that are promised.
         beside: Further files, by name within the folder of the first.
+        opened: What the command is given where it is not the file itself but a folder around it.
+        link: Where a link leads that stands in the file's place; empty for a file.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Case:
     probe: Probe = "media"
     codes: tuple[int, ...] = READ_OR_NOT
     beside: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
+    opened: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +88,14 @@ def write_corpus(cases: Sequence[Case], folder: Path) -> None:
     for case in cases:
         path = folder / case.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(case.make())
+        if case.link:
+            path.symlink_to(case.link)
+        else:
+            path.write_bytes(case.make())
         for name, make in case.beside.items():
             (path.parent / name).parent.mkdir(parents=True, exist_ok=True)
             (path.parent / name).write_bytes(make())
-        facts.append({"path": case.name, "group": case.group, "probe": case.probe, "codes": case.codes})
+        facts.append({"path": case.opened or case.name, "group": case.group, "probe": case.probe, "codes": case.codes})
     (folder / "cases.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 

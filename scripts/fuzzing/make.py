@@ -9,11 +9,13 @@ from itertools import chain
 from pathlib import Path
 from typing import cast
 
+from fuzzing import bases
 from fuzzing.case import Case, choose, write_corpus
+from fuzzing.run_models import PHOTO
 
 MAKERS = {
     "media": ("media_damage", "media_headers", "media_odd"),
-    "models": ("models_metadata", "models_graph"),
+    "models": ("models_metadata", "models_graph", "models_bytes"),
     "plans": ("plans", "packages"),
     "tables": ("checkpoints", "tables"),
 }
@@ -27,4 +29,6 @@ def all_cases(kind: str, seed: int) -> Iterator[Case]:
 
 if __name__ == "__main__":
     kind, folder, seed, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PHOTO).write_bytes(bases.picture("photo.png"))
     write_corpus(choose(all_cases(kind, seed), count or None, seed), folder)

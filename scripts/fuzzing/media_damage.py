@@ -27,7 +27,11 @@ def cases(seed: int) -> Iterator[Case]:
             for value in _LENGTHS:
                 make = partial(change, "h264.mp4", kind, value)
                 yield Case(f"{word}_{kind.decode()}_{value:x}.mp4", f"box {word}", make)
-    for base, start in (("h264.avi", rb"strf|strh|movi|idx1|LIST|hdrl"), ("photo.webp", rb"VP8 "), ("apng.png", rb"acTL|fcTL|fdAT")):
+    for base, start in (
+        ("h264.avi", rb"strf|strh|movi|idx1|LIST|hdrl"),
+        ("photo.webp", rb"VP8 "),
+        ("apng.png", rb"acTL|fcTL|fdAT"),
+    ):
         for kind in start.split(b"|"):
             for value in (0, 0x7FFFFFFF, 0xFFFFFFFF):
                 make = partial(_with_chunk_length, base, kind, value)

@@ -18,7 +18,12 @@ def cases(seed: int) -> Iterator[Case]:
     for form, build in _PICTURES.items():
         for width, height in _SIZES:
             yield Case(f"size_{width:x}x{height:x}_{form}", "picture size", partial(build, width, height))
-    for base, at, width in (("photo.bmp", 18, "<ii"), ("photo.qoi", 4, ">II"), ("photo.dds", 12, "<II"), ("photo.tga", 12, "<HH")):
+    for base, at, width in (
+        ("photo.bmp", 18, "<ii"),
+        ("photo.qoi", 4, ">II"),
+        ("photo.dds", 12, "<II"),
+        ("photo.tga", 12, "<HH"),
+    ):
         for size in _SIZES:
             make = partial(_with_size, base, at, width, size)
             yield Case(f"resized_{size[0]:x}x{size[1]:x}_{base}", "picture size in a whole file", make)
@@ -85,7 +90,9 @@ def _text(form: str) -> Callable[[int, int], bytes]:
 
 
 def _psd(width: int, height: int) -> bytes:
-    return b"8BPS\0\x01" + bytes(6) + struct.pack(">HIIHH", 3, height & 0xFFFFFFFF, width & 0xFFFFFFFF, 8, 3) + bytes(14)
+    return (
+        b"8BPS\0\x01" + bytes(6) + struct.pack(">HIIHH", 3, height & 0xFFFFFFFF, width & 0xFFFFFFFF, 8, 3) + bytes(14)
+    )
 
 
 def _sun(width: int, height: int) -> bytes:
@@ -138,7 +145,11 @@ _STRANGE: dict[str, Callable[[], bytes]] = {
     "nested.mp4": _nested_boxes,
     "many_boxes.mp4": lambda: _box(b"ftyp", b"isom\0\0\0\0isom") + _box(b"free", b"") * 400_000,
     "wide_box.mp4": lambda: _box(b"ftyp", b"isom\0\0\0\0isom") + b"\0\0\0\x01uuid" + b"\xff" * 8 + bytes(40),
-    "many_elements.mkv": lambda: _EBML_HEAD + b"\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff\x16\x54\xae\x6b\x10\x20\0\0" + b"\xec\x80" * 0x100000,
+    "many_elements.mkv": lambda: (
+        _EBML_HEAD
+        + b"\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff\x16\x54\xae\x6b\x10\x20\0\0"
+        + b"\xec\x80" * 0x100000
+    ),
     "endless.mkv": lambda: _EBML_HEAD + b"\x18\x53\x80\x67\x01" + b"\xff" * 7 + b"\xec\x80" * 200_000,
     "circle.tif": lambda: tiff(16, 16, next_page=8),
     "acTL.png": lambda: png(64, 64).replace(b"IDAT", b"acTL", 1),
@@ -152,7 +163,9 @@ _STRANGE: dict[str, Callable[[], bytes]] = {
     "zeros.h264": lambda: b"\0\0\0\x01\x67\x64" + bytes(65_000) + b"\0\0\x01\x65",
     "pages.ogv": lambda: (b"OggS\0\x02" + bytes(20) + b"\x01\x09\x80theora\0\0") * 3000,
     "heads.avi": lambda: b"RIFF" + struct.pack("<I", 9 << 20) + b"AVI LIST" + b"strh\x38\0\0\0vids" * 20_000,
-    "grid.heic": lambda: _box(b"ftyp", b"heic\0\0\0\0mif1heic") + _box(b"meta", b"\0" * 4 + _box(b"iinf", b"\xff" * 60)),
+    "grid.heic": lambda: (
+        _box(b"ftyp", b"heic\0\0\0\0mif1heic") + _box(b"meta", b"\0" * 4 + _box(b"iinf", b"\xff" * 60))
+    ),
     "item.avif": lambda: _box(b"ftyp", b"avif\0\0\0\0mif1avif") + _box(b"meta", bytes(4) + _box(b"pitm", b"\xff" * 9)),
 }
 """Structures that readers of their own might walk for ever, or climb down too far."""

@@ -74,7 +74,9 @@ def _sound(container: str, codec: str) -> bytes:
     with av.open(target, "w", format=container, options={"fflags": "+bitexact"}) as out:
         stream = out.add_stream(codec, rate=48_000)
         assert isinstance(stream, av.AudioStream)
-        resampler = av.AudioResampler(stream.format, stream.layout, stream.rate, stream.codec_context.frame_size or 1024)
+        resampler = av.AudioResampler(
+            stream.format, stream.layout, stream.rate, stream.codec_context.frame_size or 1024
+        )
         frame = av.AudioFrame.from_ndarray(tone[None], format="fltp", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
         for part in (*resampler.resample(frame), *resampler.resample(None)):
@@ -130,7 +132,9 @@ _BOMBS: dict[str, Callable[[], bytes]] = {
     "bomb_8000.png": lambda: _png_bomb(8000),
     "bomb_60000.gif": lambda: gif(60_000, 60_000, pictures=3),
     "bomb_many.gif": lambda: gif(8000, 8000, pictures=2000),
-    "bomb_text.png": lambda: png(8, 8, bytes(72)).replace(b"IEND", chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(50 << 20)))[4:] + b"IEND"),
+    "bomb_text.png": lambda: png(8, 8, bytes(72)).replace(
+        b"IEND", chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(50 << 20)))[4:] + b"IEND"
+    ),
     "bomb_rows.png": lambda: png(8, 8, bytes(64 << 20)),
     "bomb.mjpeg": lambda: bases.whole("photo.jpg") * 2000,
 }

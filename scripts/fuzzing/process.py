@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import resource
 import select
@@ -14,6 +13,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, NoReturn
+
+from tinydf_runtime.sandbox.start import stop
 
 ADDRESS_BYTES = 12 << 30
 """A process that wants more gets an error, so that a test never takes the machine down."""
@@ -86,8 +87,9 @@ def _run(action: Callable[[], object], errors: IO[str], facts: IO[str]) -> NoRet
     except BaseException:
         traceback.print_exc()
     finally:
-        # As at the end of an interpreter: the decoding server is ended and waited for, and so counted.
-        atexit._run_exitfuncs()
+        # As at the end of an interpreter: the decoding server is ended and waited for, and so counted. What the copied
+        # process has registered for its own end is not run.
+        stop()
         sys.stderr.flush()
         facts.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
         facts.flush()
