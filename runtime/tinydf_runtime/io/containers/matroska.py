@@ -14,6 +14,7 @@ _TRACK, _TRACK_TYPE, _CODEC, _CODEC_HEADER = b"\xae", b"\x83", b"\x86", b"\x63\x
 _VIDEO, _INTERLACED, _COLOUR, _TRANSFER = b"\xe0", b"\x9a", b"\x55\xb0", b"\x55\xba"
 _VIDEO_TYPE, _SOUND_TYPE = 1, 2
 _LARGEST_TRACKS_BYTES = 16 << 20
+_WIDEST_SIZE = 9
 _MOST_ELEMENTS = 64
 """Tracks come first in every file that players can start before its end; no need to walk through all clusters."""
 
@@ -108,7 +109,7 @@ def _elements(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     while at + 2 <= len(content):
         name_width = 9 - content[at].bit_length()
         name = content[at : at + name_width]
-        length, width = _size(content[at + name_width :])
+        length, width = _size(content[at + name_width : at + name_width + _WIDEST_SIZE])
         at += name_width + width
         yield name, content[at : at + length]
         at += length
