@@ -28,7 +28,7 @@ from tinydf_runtime.files import write_atomically
 _NEEDED: dict[Kind, tuple[str, ...]] = {
     "media": (),
     "models": ("onnxruntime", "cv2", "tinydf_runtime.cli"),
-    "plans": ("onnxruntime", "cv2", "openvino", "coremltools", "tinydf_runtime.cli"),
+    "plans": ("onnxruntime", "cv2", "openvino", "tinydf_runtime.cli"),
     "tables": ("tinydf.checkpoint", "tinydf.facedetector.weights", "tinydf_calibration.table"),
 }
 _CLEAN = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
