@@ -63,8 +63,12 @@ def item_complaint(item: dict[str, Any], case: Written) -> str | None:
         return f"{verdict} with the message {item['message']!r}"
     if verdict in (*_PERSON_VERDICTS, "no_face") and not scored:
         return f"{verdict} from no picture"
-    if verdict in _PERSON_VERDICTS and not any(track["faces_used"] for track in item["tracks"]):
+    if verdict in _PERSON_VERDICTS and not any(track["scores"] for track in item["tracks"]):
         return f"{verdict} from no face"
+    if verdict == "inconclusive" and not item["reasons"]:
+        return "inconclusive without a reason"
+    if verdict in ("real", "fake") and not any(track["faces_used"] for track in item["tracks"]):
+        return f"{verdict} from no face that counts"
     if verdict in ("error", "no_face") and item["fake_probability"] is not None:
         return f"{verdict} with a probability"
     if case.codes == (5,) and status not in ("unreadable", "timeout"):

@@ -38,7 +38,10 @@ def figures(kind: str, results: Sequence[Result]) -> dict[str, Any]:
         "cpu_s": round(sum(result.cpu_s for result in results), 1),
         "peak_mb": round(max((result.peak_mb for result in results), default=0)),
         "failed_by_group": dict(Counter(result.case.group for result in failed)),
-        "failures": [{"file": f"{result.case.path.parent.name}/{result.case.path.name}", "what": result.complaint} for result in failed],
+        "failures": [
+            {"file": f"{result.case.path.parent.name}/{result.case.path.name}", "what": result.complaint}
+            for result in failed
+        ],
     }
 
 
