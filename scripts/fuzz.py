@@ -23,12 +23,12 @@ import click
 
 from fuzzing.case import Kind, read_corpus
 from fuzzing.result import figures, lines
-from tinydf_runtime.files import write_atomically
+from tinydf_runtime.io.files import write_atomically
 
 _NEEDED: dict[Kind, tuple[str, ...]] = {
     "media": (),
-    "models": ("onnxruntime", "cv2", "tinydf_runtime.cli"),
-    "plans": ("onnxruntime", "cv2", "openvino", "tinydf_runtime.cli"),
+    "models": ("onnxruntime", "cv2", "tinydf_runtime.cli.run"),
+    "plans": ("onnxruntime", "cv2", "openvino", "tinydf_runtime.cli.run"),
     "tables": ("tinydf.checkpoint", "tinydf.facedetector.weights", "tinydf_calibration.table"),
 }
 _CLEAN = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -63,7 +63,7 @@ def main(
 
 
 def make(kind: Kind, folder: Path, count: int | None, seed: int) -> None:
-    """Writes a corpus in a process of its own: encoders leave threads behind, and a process with threads is not copied."""
+    """Writes a corpus in a process of its own: encoders leave threads behind, which this one may not have."""
     command = [sys.executable, "-m", "fuzzing.make", kind, str(folder), str(seed), str(count or 0)]
     scripts = str(Path(__file__).parent)
     path = os.pathsep.join([scripts, *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -47,6 +47,7 @@ def main(names: tuple[str, ...], runs: int, seed: int, keep: Path) -> None:
 def search(name: str, runs: int, seed: int, keep: Path) -> None:
     """Searches, and ends the process."""
     import atheris
+
     from fuzzing.parsers import PARSERS
 
     parse, seeds = PARSERS[name]

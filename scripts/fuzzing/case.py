@@ -69,7 +69,7 @@ def rng_of(seed: int, name: str) -> random.Random:
 
 
 def choose(cases: Iterable[Case], count: int | None, seed: int) -> list[Case]:
-    """Returns so many of the cases, or all: from the groups in turn, within a group in an order that the seed shuffles."""
+    """Returns so many of the cases, or all: from the groups in turn, within a group as the seed shuffles them."""
     groups: dict[str, list[Case]] = {}
     names = set()
     for case in cases:

@@ -126,10 +126,10 @@ def _with_count(base: str, kind: bytes, value: int) -> bytes:
 
 
 def _with_chunk_length(base: str, kind: bytes, value: int) -> bytes:
-    """Returns an AVI, WebP (length behind the name, little-endian) or PNG (before it) whose chunk says another length."""
+    """Returns an AVI, WebP (length behind the name) or PNG (before it) whose chunk says another length."""
     content = bytearray(bases.whole(base))
     found = re.search(kind, content)
     assert found is not None, f"{base} has no {kind!r}"
-    at, order = (found.start() - 4, "big") if base.endswith(".png") else (found.start() + 4, "little")
-    content[at : at + 4] = value.to_bytes(4, "big" if order == "big" else "little")
+    at = found.start() - 4 if base.endswith(".png") else found.start() + 4
+    content[at : at + 4] = value.to_bytes(4, "big" if base.endswith(".png") else "little")
     return bytes(content)

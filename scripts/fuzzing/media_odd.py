@@ -27,7 +27,7 @@ _PLAYLISTS = {
     "list.pls": "[playlist]\nFile1=/etc/passwd\nNumberOfEntries=1\n",
     "list.asx": '<asx version="3.0"><entry><ref href="file:///etc/passwd"/></entry></asx>',
     "list.mpd": '<?xml version="1.0"?><MPD><Period><BaseURL>file:///etc/passwd</BaseURL></Period></MPD>',
-    "list.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    "list.sdp": "v=0\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
     "entities.svg": '<?xml version="1.0"?><!DOCTYPE s [<!ENTITY x SYSTEM "file:///etc/passwd">]><svg>&x;</svg>',
     "list.smil": '<smil><body><video src="/etc/passwd"/></body></smil>',
     "reference.mov": "rtsptext\nrtsp://127.0.0.1:9/a\n",

@@ -1,9 +1,10 @@
-"""Model files spoilt as files: bits, weights, names, nesting, references to other files, and other things by this name."""
+"""Model files spoilt as files: bits, weights, names, nesting, references to other files, other things by this name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -185,7 +186,7 @@ def _altered(change: Callable[[onnx.ModelProto], object]) -> bytes:
 
 def _many(model: onnx.ModelProto, count: int) -> None:
     names = ["good_probability", *(f"m{n}" for n in range(count))]
-    nodes = [helper.make_node("Neg", [a], [b]) for a, b in zip(names, names[1:], strict=False)]
+    nodes = [helper.make_node("Neg", [a], [b]) for a, b in pairwise(names)]
     model.graph.node.extend(nodes)
     model.graph.node[6].input[0] = names[-1]
 

@@ -15,20 +15,21 @@ from pathlib import Path
 
 from fuzzing import bases
 from fuzzing.media_headers import gif, png, tiff, webp
-from tinydf_runtime.embedded import DEFAULT_MODEL
 from tinydf_runtime.errors import TinyDFError, UnreadableInputError
-from tinydf_runtime.inputs import expand_inputs
-from tinydf_runtime.page.content_credentials import has_manifest
-from tinydf_runtime.plain_text import as_cell, printable
-from tinydf_runtime.reading import h264, jpeg_film, matroska, mp4, sizes, tracks
-from tinydf_runtime.reading.avif_turn import turn_avif
-from tinydf_runtime.reading.container import playlist_kind, read_container
-from tinydf_runtime.reading.formats import ends_as_picture, picture_format
-from tinydf_runtime.reading.gif import count_pictures, gif_is_whole
-from tinydf_runtime.reading.picture import is_image
-from tinydf_runtime.seal import check_seal, seal
-from tinydf_runtime.spec import ModelSpec
-from tinydf_runtime.streams.address import mask_credentials, stream_address
+from tinydf_runtime.io import jpeg_film, sizes
+from tinydf_runtime.io.address import mask_credentials, stream_address
+from tinydf_runtime.io.containers import h264, matroska, mp4, tracks
+from tinydf_runtime.io.containers.avif_turn import turn_avif
+from tinydf_runtime.io.containers.container import playlist_kind, read_container
+from tinydf_runtime.io.containers.gif import count_pictures, gif_is_whole
+from tinydf_runtime.io.expand import expand_inputs
+from tinydf_runtime.io.formats import ends_as_picture, picture_format
+from tinydf_runtime.io.image import is_image
+from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.seal import check_seal, seal
+from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.render.html.content_credentials import has_manifest
+from tinydf_runtime.render.plain_text import as_cell, printable
 
 DAMAGED = (LookupError, ValueError, ArithmeticError, TypeError, MemoryError)
 """What readers of headers may raise: ``read_container`` knows nothing then."""
@@ -224,6 +225,6 @@ PARSERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = 
 
 
 def _samples(name: str) -> bytes:
-    import tinydf_runtime.reading
+    import tinydf_runtime.io
 
-    return Path(tinydf_runtime.reading.__file__).with_name("samples").joinpath(name).read_bytes()
+    return Path(tinydf_runtime.io.__file__).with_name("samples").joinpath(name).read_bytes()

@@ -12,7 +12,7 @@ from typing import Any
 from fuzzing.case import REFUSED, Case, rng_of
 from fuzzing.networks import facts, sealed, small
 from fuzzing.traced_tensorrt import DEVICE, VERSION
-from tinydf_runtime.seal import BLANK_SEAL, SEAL_KEY, seal
+from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
 
 _BAD: dict[str, tuple[Any, ...]] = {
     "schema": (None, 5, "tinydf.plan/9"),

@@ -56,7 +56,7 @@ def _judge(batch: Sequence[Written], scratch: Path, options: Sequence[str]) -> t
 
 
 def _command(batch: Sequence[Written], scratch: Path, report: Path, options: Sequence[str]) -> None:
-    from tinydf_runtime.cli import main
+    from tinydf_runtime.cli.run import main
 
     outputs = ["--json", str(report), "--csv", str(scratch / "scores.csv"), "--report", str(scratch / "page.html")]
     settings = ["--quiet", "--sample-fps", "10", "--threads", "1", "--max-seconds", str(_MOST_S)]

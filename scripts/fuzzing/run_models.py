@@ -46,7 +46,7 @@ def _misjudged(code: int | None, report: Path, case: Written) -> str | None:
 
 
 def _run(option: str, case: Written, report: Path) -> None:
-    from tinydf_runtime.cli import main
+    from tinydf_runtime.cli.run import main
 
     photo = next(parent / PHOTO for parent in case.path.parents if (parent / PHOTO).exists())
     settings = ["--quiet", "--no-sandbox", "--json", str(report)]

@@ -26,7 +26,9 @@ _BAD: dict[str, tuple[Any, ...]] = {
         {"a": [0, 1e39]}, {"a": ["0", "1"]}, {"a": {"0": 1, "1": 2}}, {"a\nb\x1b[0m": [0, 1]}, {"a": [True, True]},
     ),
     "float_layers": (None, 5, [None], [5], {"a": 1}, "conv"),
-    "channel_scales": (None, 5, [], {_ROW: None}, {_ROW: [_NAN]}, {_ROW: [_INF]}, {_ROW: [0]}, {_ROW: [-1]}, {_ROW: ["1"]}),
+    "channel_scales": (
+        None, 5, [], {_ROW: None}, {_ROW: [_NAN]}, {_ROW: [_INF]}, {_ROW: [0]}, {_ROW: [-1]}, {_ROW: ["1"]},
+    ),
     "bias_shifts": (None, 5, [], {_ROW: None}, {_ROW: [_NAN]}, {_ROW: [_INF]}, {_ROW: ["1"]}, {_ROW: 5}),
     "measured": (5, [], "x"),
     "unknown": (1,),

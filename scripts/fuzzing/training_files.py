@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from tinydf_runtime.command import OneLineCommand
+from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.errors import ModelFileError
 
 _path = click.argument("path", type=click.Path(path_type=Path))

@@ -7,12 +7,13 @@ import pytest
 pytest.importorskip("hypothesis", reason="of the extra dev")
 pytest.importorskip("av", reason="makes the files to start from")
 
-from fuzzing.parsers import PARSERS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fuzzing.parsers import PARSERS
+
 EDITS = st.lists(
-    st.tuples(st.integers(0, 4000), st.integers(0, 255), st.sampled_from("set cut insert".split())), max_size=6
+    st.tuples(st.integers(0, 4000), st.integers(0, 255), st.sampled_from(["set", "cut", "insert"])), max_size=6
 )
 
 
