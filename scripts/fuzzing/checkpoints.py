@@ -1,12 +1,9 @@
-"""Checkpoints of either network and training states, spoilt."""
+"""Checkpoints of either network, spoilt."""
 
 from __future__ import annotations
 
-import io
 import json
-import pickle
 import struct
-import zipfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
@@ -41,8 +38,6 @@ def cases(seed: int) -> Iterator[Case]:
     for name, values in _CONFIG.items():
         for number, value in enumerate(values):
             yield _case(f"config_{name}_{number}", "config", partial(_with_config, {name: value}), False)
-    for word, make in _STATES.items():
-        yield Case(f"state_{word}.pt", "training state", make, "checkpoint", REFUSED)
 
 
 def _case(word: str, group: str, make: Callable[[], bytes], detector: bool, codes: tuple[int, ...] = REFUSED) -> Case:
@@ -62,7 +57,8 @@ def whole(detector: bool) -> bytes:
     return (DETECTOR_PATH if detector else DEFAULT_PATH).read_bytes()
 
 
-def _metadata(detector: bool) -> dict[str, str]:
+def metadata(detector: bool) -> dict[str, str]:
+    """Returns the texts in the header of a shipped checkpoint."""
     content = whole(detector)
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     return dict(header["__metadata__"])
@@ -71,23 +67,23 @@ def _metadata(detector: bool) -> dict[str, str]:
 def _changed(detector: bool, change: Callable[[dict[str, torch.Tensor]], None]) -> bytes:
     tensors = load(whole(detector))
     change(tensors)
-    return save(tensors, _metadata(detector))
+    return save(tensors, metadata(detector))
 
 
 def _with_config(change: dict[str, Any]) -> bytes:
-    metadata = _metadata(False)
-    metadata["training"] = json.dumps(json.loads(metadata["training"]) | change)
-    return save(load(whole(False)), metadata)
+    texts = metadata(False)
+    texts["training"] = json.dumps(json.loads(texts["training"]) | change)
+    return save(load(whole(False)), texts)
 
 
 def _with_header(detector: bool, text: str | None) -> bytes:
-    metadata = _metadata(detector)
+    texts = metadata(detector)
     key = "tinydf.facedetector" if detector else "tinydf"
     if text is None:
-        del metadata[key]
+        del texts[key]
     else:
-        metadata[key] = text
-    return save(load(whole(detector)), metadata)
+        texts[key] = text
+    return save(load(whole(detector)), texts)
 
 
 def _first(tensors: dict[str, torch.Tensor]) -> str:
@@ -125,6 +121,7 @@ _TENSORS: dict[str, Callable[[dict[str, torch.Tensor]], None]] = {
     "more": lambda tensors: tensors.update(unknown=torch.zeros(3)),
     "none": lambda tensors: tensors.clear(),
 }
+
 _HEADERS: dict[str, str | None] = {
     "missing": None,
     "empty": "",
@@ -137,10 +134,12 @@ _HEADERS: dict[str, str | None] = {
     "schema": '{"schema": "other/1"}',
     "bare": '{"schema": "tinydf.facedetector/1"}',
 }
+
 _CONFIG: dict[str, tuple[Any, ...]] = {
     "width": (None, "1", -1, 0, float("nan"), 1e9, [], 1 << 62),
     "network": (None, 5, [], "unknown", {}),
 }
+
 _RAW: dict[str, Callable[[], bytes]] = {
     "empty": bytes,
     "zeros": partial(bytes, 9000),
@@ -169,42 +168,3 @@ def _flipped(seed: int, name: str, detector: bool) -> bytes:
 
 def _cut(seed: int, name: str, detector: bool) -> bytes:
     return whole(detector)[: rng_of(seed, name).randrange(1, len(whole(detector)))]
-
-
-class _Runs:
-    """Runs a command when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return print, ("code out of a file has run",)
-
-
-def _torch_file(values: Any) -> bytes:
-    target = io.BytesIO()
-    torch.save(values, target)
-    return target.getvalue()
-
-
-def _archive(entries: dict[str, bytes]) -> bytes:
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as out:
-        for name, content in entries.items():
-            out.writestr(name, content)
-    return target.getvalue()
-
-
-_STATES: dict[str, Callable[[], bytes]] = {
-    "empty": bytes,
-    "runs": lambda: _torch_file({"ema": _Runs(), "config": "{}", "spec": "{}"}),
-    "runs_bare": lambda: pickle.dumps(_Runs()),
-    "list": lambda: _torch_file([1, 2]),
-    "tensor": lambda: _torch_file(torch.zeros(3)),
-    "no_config": lambda: _torch_file({"ema": {}}),
-    "config_list": lambda: _torch_file({"ema": {}, "config": "[]", "spec": "{}"}),
-    "config_deep": lambda: _torch_file({"ema": {}, "config": "[" * _DEEP, "spec": "{}"}),
-    "spec_number": lambda: _torch_file({"ema": {}, "config": "{}", "spec": 5}),
-    "ema_number": lambda: _torch_file({"ema": 5, "config": "{}", "spec": _metadata(False)["tinydf"]}),
-    "ema_values": lambda: _torch_file({"ema": {"a": 5}, "config": "{}", "spec": _metadata(False)["tinydf"]}),
-    "zip_bomb": lambda: _archive({"archive/data.pkl": bytes(200 << 20), "archive/version": b"3\n"}),
-    "zip_path": lambda: _archive({"../../a": b"x", "archive/data.pkl": pickle.dumps(1)}),
-    "deep": lambda: b"\x80\x02" + b"(" * 500_000 + b".",
-}

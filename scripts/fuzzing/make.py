@@ -15,9 +15,9 @@ from fuzzing.run_models import PHOTO
 
 MAKERS = {
     "media": ("media_damage", "media_headers", "media_odd"),
-    "models": ("models_metadata", "models_graph", "models_bytes"),
-    "plans": ("plans", "packages"),
-    "tables": ("checkpoints", "tables"),
+    "models": ("models_metadata", "models_outputs", "models_endless", "models_structure", "models_bytes"),
+    "plans": ("plans", "openvino_pairs", "coreml_packages"),
+    "tables": ("checkpoints", "training_states", "tables"),
 }
 
 

@@ -136,10 +136,6 @@ def _nested_boxes() -> bytes:
     return _box(b"ftyp", b"isom\0\0\0\0isom") + content
 
 
-def _ebml(kind: bytes, length: bytes, content: bytes = b"") -> bytes:
-    return kind + length + content
-
-
 _EBML_HEAD = b"\x1a\x45\xdf\xa3\x80"
 _STRANGE: dict[str, Callable[[], bytes]] = {
     "nested.mp4": _nested_boxes,

@@ -1,4 +1,4 @@
-"""OpenVINO's pairs of files and Core ML's packages, spoilt."""
+"""OpenVINO's pairs of files, spoilt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from fuzzing.case import REFUSED, Case, rng_of
 from fuzzing.networks import facts, sealed, small
 
 _WEIGHTS_KEY = "tinydf.weights"
-_WRONG_FACTS: tuple[tuple[str, dict[str, Any]], ...] = (
+
+WRONG_FACTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("threshold", {"threshold": 7}),
     ("threshold_null", {"threshold": None}),
     ("threshold_nan", {"threshold": float("nan")}),
@@ -33,7 +34,7 @@ _WRONG_FACTS: tuple[tuple[str, dict[str, Any]], ...] = (
 def cases(seed: int) -> Iterator[Case]:
     """Yields them."""
     yield _pair("whole", partial(graph, {}), weights, (0,))
-    for word, change in _WRONG_FACTS:
+    for word, change in WRONG_FACTS:
         yield _pair(f"facts_{word}", partial(graph, change), weights)
     for word, (old, new) in _EDITS.items():
         yield _pair(f"edit_{word}", partial(_edited, old, new), weights)
@@ -41,33 +42,14 @@ def cases(seed: int) -> Iterator[Case]:
         yield _pair(f"text_{word}", make, weights)
     for number in range(16):
         name = f"flipped_{number}"
-        yield _pair(name, partial(_flipped, seed, name, partial(graph, {})), weights, (0, 6))
+        yield _pair(name, partial(flipped, seed, name, partial(graph, {})), weights, (0, 6))
     for word, spoil in _WEIGHTS.items():
         yield _pair(f"weights_{word}", partial(graph, {}), spoil)
     yield Case("openvino_alone/model.xml", "OpenVINO", partial(graph, {}), "classifier", REFUSED)
-    yield _package("whole", partial(description, {}), (4,))
-    for word, change in _WRONG_FACTS:
-        yield _package(f"facts_{word}", partial(description, change))
-    for number in range(10):
-        name = f"coreml_flipped_{number}"
-        yield _package(f"flipped_{number}", partial(_flipped, seed, name, partial(description, {})), (4, 6))
-    for word, make in {
-        "empty": bytes,
-        "zeros": partial(bytes, 5000),
-        "ones": lambda: b"\xff" * 5000,
-        "deep": _deep,
-    }.items():
-        yield _package(word, make)
 
 
 def _pair(word: str, make: Callable[[], bytes], beside: Callable[[], bytes], codes: tuple[int, ...] = REFUSED) -> Case:
     return Case(f"openvino_{word}/model.xml", "OpenVINO", make, "classifier", codes, {"model.bin": beside})
-
-
-def _package(word: str, make: Callable[[], bytes], codes: tuple[int, ...] = REFUSED) -> Case:
-    package = f"coreml_{word}/model.mlpackage"
-    name = f"{package}/Data/com.apple.CoreML/model.mlmodel"
-    return Case(name, "Core ML", make, "classifier", codes, {"weights/weight.bin": lambda: bytes(64)}, opened=package)
 
 
 @cache
@@ -140,6 +122,7 @@ _TEXTS: dict[str, Callable[[], bytes]] = {
     "half": lambda: graph({})[:3000],
     "attributes": lambda: b'<net version="11" ' + b" ".join(b'a%d="1"' % n for n in range(200_000)) + b"/>",
 }
+
 _WEIGHTS: dict[str, Callable[[], bytes]] = {
     "empty": bytes,
     "half": lambda: weights()[: len(weights()) // 2],
@@ -148,32 +131,10 @@ _WEIGHTS: dict[str, Callable[[], bytes]] = {
 }
 
 
-def _flipped(seed: int, name: str, make: Callable[[], bytes]) -> bytes:
+def flipped(seed: int, name: str, make: Callable[[], bytes]) -> bytes:
+    """Returns a file with some bits turned over."""
     rng = rng_of(seed, name)
     content = bytearray(make())
     for _ in range(rng.choice([1, 4, 30])):
         content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     return bytes(content)
-
-
-def _deep() -> bytes:
-    content = b""
-    for _ in range(5000):
-        # Model.pipeline (202) holds models.
-        content = (
-            b"\xd2\x0c" + bytes([len(content) & 127 | 128, len(content) >> 7 & 127 | 128, len(content) >> 14]) + content
-        )
-    return content
-
-
-def description(change: dict[str, Any]) -> bytes:
-    """Returns a Core ML model without a program, which says this about itself."""
-    from coremltools.proto import FeatureTypes_pb2, Model_pb2
-
-    model = Model_pb2.Model(specificationVersion=7)
-    picture = model.description.input.add(name="image").type.imageType
-    picture.width, picture.height, picture.colorSpace = 224, 224, FeatureTypes_pb2.ImageFeatureType.RGB
-    model.description.output.add(name="fake_probability").type.multiArrayType.shape.extend([1])
-    model.description.output.add(name="forgery_map").type.multiArrayType.shape.extend([1, 14, 14])
-    model.description.metadata.userDefined["tinydf"] = json.dumps(facts() | change)
-    return bytes(model.SerializeToString(deterministic=True))
