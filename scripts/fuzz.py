@@ -22,7 +22,7 @@ from typing import Any, get_args
 import click
 
 from fuzzing.case import Kind, read_corpus
-from fuzzing.result import figures, lines
+from fuzzing.result import Result, figures, line
 from tinydf_runtime.io.files import write_atomically
 
 _NEEDED: dict[Kind, tuple[str, ...]] = {
@@ -53,10 +53,8 @@ def main(
             corpus = (keep or Path(folder)) / kind
             if not (corpus / "cases.json").exists():
                 make(kind, corpus, count, seed)
-            found.append(run(kind, corpus, Path(folder), ["--no-sandbox"] if no_sandbox else []))
-            click.echo(
-                lines(found[-1:]) + f"  {time.monotonic() - started:.0f} s wall clock, making the files included"
-            )
+            found.append(run(kind, corpus, count, Path(folder), ["--no-sandbox"] if no_sandbox else []))
+            click.echo(f"{line(found[-1])}; {time.monotonic() - started:.0f} s with making the files")
     if json_file is not None:
         write_atomically(json_file, (json.dumps(found, indent=1) + "\n").encode())
     sys.exit(int(any(one["failed"] for one in found)))
@@ -70,9 +68,9 @@ def make(kind: Kind, folder: Path, count: int | None, seed: int) -> None:
     subprocess.run(command, check=True, stderr=subprocess.PIPE, env={**os.environ, **_CLEAN, "PYTHONPATH": path})
 
 
-def run(kind: Kind, corpus: Path, scratch: Path, options: list[str]) -> dict[str, Any]:
+def run(kind: Kind, corpus: Path, count: int | None, scratch: Path, options: list[str]) -> dict[str, Any]:
     """Returns the figures of one corpus."""
-    cases = read_corpus(corpus)
+    cases = read_corpus(corpus)[:count]
     if kind == "media":
         from fuzzing.run_media import run_media
 
@@ -91,10 +89,13 @@ def _import_early(kind: Kind) -> None:
             import_module(name)
 
 
-def _shown(results: Iterator[Any], count: int) -> Iterator[Any]:
-    """Yields the results, and shows on a terminal how far it is."""
+def _shown(results: Iterator[Result], count: int) -> Iterator[Result]:
+    """Yields the results, prints those that failed, and shows on a terminal how far it is."""
     with click.progressbar(results, length=count, file=sys.stderr, hidden=not sys.stderr.isatty()) as shown:
-        yield from shown
+        for result in shown:
+            if result.complaint:
+                click.echo(f"  {result.name}: {result.complaint}")
+            yield result
 
 
 if __name__ == "__main__":

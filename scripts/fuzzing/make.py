@@ -9,9 +9,9 @@ from itertools import chain
 from pathlib import Path
 from typing import cast
 
-from fuzzing import bases
+from fuzzing import bases, networks
 from fuzzing.case import Case, choose, write_corpus
-from fuzzing.run_models import PHOTO
+from fuzzing.run_models import CLASSIFIER, PHOTO
 
 MAKERS = {
     "media": ("media_damage", "media_headers", "media_odd"),
@@ -31,4 +31,5 @@ if __name__ == "__main__":
     kind, folder, seed, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PHOTO).write_bytes(bases.picture("photo.png"))
+    (folder / CLASSIFIER).write_bytes(networks.sealed(networks.small()))
     write_corpus(choose(all_cases(kind, seed), count or None, seed), folder)

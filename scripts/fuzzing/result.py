@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,11 @@ class Result:
     cpu_s: float
     peak_mb: float
 
+    @property
+    def name(self) -> str:
+        """Name of the file and its folder."""
+        return f"{self.case.path.parent.name}/{self.case.path.name}"
+
 
 def figures(kind: str, results: Sequence[Result]) -> dict[str, Any]:
     """Returns the counts of one kind, and every case that failed, as plain JSON values."""
@@ -38,20 +43,13 @@ def figures(kind: str, results: Sequence[Result]) -> dict[str, Any]:
         "cpu_s": round(sum(result.cpu_s for result in results), 1),
         "peak_mb": round(max((result.peak_mb for result in results), default=0)),
         "failed_by_group": dict(Counter(result.case.group for result in failed)),
-        "failures": [
-            {"file": f"{result.case.path.parent.name}/{result.case.path.name}", "what": result.complaint}
-            for result in failed
-        ],
+        "failures": [{"file": result.name, "what": result.complaint} for result in failed],
     }
 
 
-def lines(found: Iterable[dict[str, Any]]) -> str:
-    """Returns the counts as text, a line a kind, and below it what failed."""
-    text = ""
-    for one in found:
-        text += (
-            f"{one['kind']}: {one['files']} files, {one['as_promised']} as promised, {one['failed']} failed; "
-            f"{one['cpu_s']:.0f} s of one core, main process at most {one['peak_mb']} MB\n"
-        )
-        text += "".join(f"  {failure['file']}: {failure['what']}\n" for failure in one["failures"])
-    return text
+def line(found: dict[str, Any]) -> str:
+    """Returns the counts of one kind as a line of text."""
+    return (
+        f"{found['kind']}: {found['files']} files, {found['as_promised']} as promised, {found['failed']} failed; "
+        f"{found['cpu_s']:.0f} s of one core, main process at most {found['peak_mb']} MB"
+    )
