@@ -77,7 +77,7 @@ def run(kind: Kind, corpus: Path, count: int | None, scratch: Path, options: lis
         return figures(kind, list(_shown(run_media(cases, scratch, options), len(cases))))
     from fuzzing.run_models import run_models
 
-    os.environ["XDG_CACHE_HOME"] = str(scratch / "cache")
+    os.environ |= {name: str(scratch / name) for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
     _import_early(kind)
     return figures(kind, list(_shown(run_models(cases, scratch), len(cases))))
 

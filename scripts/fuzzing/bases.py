@@ -6,6 +6,7 @@ import io
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -60,7 +61,7 @@ _OPTIONS = {
     "libvpx": {"cpu-used": "5"},
 }
 
-PILLOW = {
+PILLOW: dict[str, tuple[str, dict[str, Any]]] = {
     "photo.jpg": ("JPEG", {"quality": 85}),
     "progressive.jpg": ("JPEG", {"quality": 85, "progressive": True}),
     "photo.png": ("PNG", {}),

@@ -25,9 +25,9 @@ def cases(seed: int) -> Iterator[Case]:
         yield _case("whole", "whole", partial(whole, detector), detector, (0,))
         for number in range(8):
             name = f"{'detector' if detector else 'classifier'}_flipped_{number}"
-            make = partial(_flipped, seed, name, detector)
+            spoilt = partial(_flipped, seed, name, detector)
             # A weight may become any finite number.
-            yield _case(f"flipped_{number}", "bits", make, detector, (0, 6))
+            yield _case(f"flipped_{number}", "bits", spoilt, detector, (0, 6))
             yield _case(f"cut_{number}", "cut off", partial(_cut, seed, f"{name}_cut", detector), detector)
         for word, change in _TENSORS.items():
             yield _case(f"tensor_{word}", "tensors", partial(_changed, detector, change), detector)

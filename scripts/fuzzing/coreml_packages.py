@@ -20,13 +20,9 @@ def cases(seed: int) -> Iterator[Case]:
     for number in range(10):
         name = f"coremlflipped_{number}"
         yield _package(f"flipped_{number}", partial(flipped, seed, name, partial(description, {})), (4, 6))
-    for word, make in {
-        "empty": bytes,
-        "zeros": partial(bytes, 5000),
-        "ones": lambda: b"\xff" * 5000,
-        "deep": _deep,
-    }.items():
-        yield _package(word, make)
+    for word, content in {"empty": b"", "zeros": bytes(5000), "ones": b"\xff" * 5000}.items():
+        yield _package(word, partial(bytes, content))
+    yield _package("deep", _deep)
 
 
 def _package(word: str, make: Callable[[], bytes], codes: tuple[int, ...] = REFUSED) -> Case:

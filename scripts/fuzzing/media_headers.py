@@ -18,15 +18,15 @@ def cases(seed: int) -> Iterator[Case]:
     for form, build in _PICTURES.items():
         for width, height in _SIZES:
             yield Case(f"size_{width:x}x{height:x}_{form}", "picture size", partial(build, width, height))
-    for base, at, width in (
+    for base, at, fields in (
         ("photo.bmp", 18, "<ii"),
         ("photo.qoi", 4, ">II"),
         ("photo.dds", 12, "<II"),
         ("photo.tga", 12, "<HH"),
     ):
         for size in _SIZES:
-            make = partial(_with_size, base, at, width, size)
-            yield Case(f"resized_{size[0]:x}x{size[1]:x}_{base}", "picture size in a whole file", make)
+            resized = partial(_with_size, base, at, fields, size)
+            yield Case(f"resized_{size[0]:x}x{size[1]:x}_{base}", "picture size in a whole file", resized)
     for name, make in _STRANGE.items():
         yield Case(name, "strange structure", make)
     for name, make in _NOTHING.items():

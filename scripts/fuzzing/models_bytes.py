@@ -9,7 +9,7 @@ import numpy as np
 from onnx import TensorProto, numpy_helper
 
 from fuzzing import bases
-from fuzzing.case import REFUSED, Case, rng_of
+from fuzzing.case import REFUSED, Case, Probe, rng_of
 from fuzzing.networks import sealed, shipped, unsealed
 
 _OPEN = (0, 3, 6)
@@ -19,9 +19,9 @@ _OPEN = (0, 3, 6)
 def cases(seed: int) -> Iterator[Case]:
     """Yields them."""
     for number in range(40):
-        classifier, probe = number % 4 != 0, ("verify" if number % 8 == 1 else "classifier")
+        classifier = number % 4 != 0
+        probe: Probe = "detector" if not classifier else "verify" if number % 8 == 1 else "classifier"
         name = f"flipped_{number}.onnx"
-        probe = probe if classifier else "detector"
         yield Case(name, "bits under the seal", partial(_flipped, seed, name, classifier, True), probe, REFUSED)
         name = f"flipped_unsealed_{number}.onnx"
         yield Case(name, "bits without a seal", partial(_flipped, seed, name, classifier, False), probe, _OPEN)

@@ -46,14 +46,12 @@ def _endless_detector(build: Callable[[], Extra]) -> bytes:
     return sealed(model)
 
 
-def _sized(operator: str, sizes: list[int], *inputs: str, **attributes: int) -> Callable[[], Extra]:
+def _sized(operator: str, sizes: list[int], *inputs: str) -> Callable[[], Extra]:
     """Returns what makes a tensor of a size and takes its largest value."""
 
     def build() -> Extra:
-        made = helper.make_node(
-            operator, [*inputs, "sizes"] if operator != "RandomUniform" else [], ["made"], **attributes
-        )
-        constants = {"sizes": np.array(sizes, np.int64), "number": np.array([0], np.float32)}
+        made = helper.make_node(operator, [*inputs, "sizes"], ["made"])
+        constants: dict[str, np.ndarray] = {"sizes": np.array(sizes, np.int64), "number": np.array([0], np.float32)}
         return [made, helper.make_node("ReduceMax", ["made"], ["extra"], keepdims=0)], constants
 
     return build

@@ -18,8 +18,8 @@ from fuzzing.networks import DETECTOR_KEY, SPEC_KEY, described, facts
 _NAN, _INF = float("nan"), float("inf")
 _DEEP = 100_000
 
-_NO_NUMBER = (None, "0.5", True, [], {}, _NAN, _INF)
-_NO_HASH = (5, None, "zz", [], "0" * 63, "G" * 64)
+_NO_NUMBER: tuple[Any, ...] = (None, "0.5", True, [], {}, _NAN, _INF)
+_NO_HASH: tuple[Any, ...] = (5, None, "zz", [], "0" * 63, "G" * 64)
 _BAD: dict[str, tuple[Any, ...]] = {
     "threshold": (*_NO_NUMBER, 7, -1),
     "temperature": (*_NO_NUMBER, 0, -1),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import onnx
@@ -28,7 +29,7 @@ def cases(seed: int) -> Iterator[Case]:
             make = partial(_shifted_detector, output, value)
             yield Case(f"detector_{output}_{word}.onnx", "detector outputs", make, "detector", codes)
     for word, nodes in _SHAPES.items():
-        which = {"forgery_map": "odd"} if word.startswith("map") else {"probability": "odd"}
+        which: dict[str, Any] = {"forgery_map": "odd"} if word.startswith("map") else {"probability": "odd"}
         yield _case(f"shape_{word}", "output shapes", partial(_small, nodes, **which))
     for word, outputs in _DECLARED.items():
         yield _case(f"declared_{word}", "declared outputs", partial(_declared, outputs))
@@ -50,7 +51,7 @@ def _case(word: str, group: str, make: Callable[[], bytes], codes: tuple[int, ..
     return Case(f"graph_{word}.onnx", group, make, "classifier", codes)
 
 
-def _small(nodes: list[NodeProto], **which: str) -> bytes:
+def _small(nodes: list[NodeProto], **which: Any) -> bytes:
     return sealed(small(nodes, constants=_CONSTANTS, **which))
 
 
@@ -61,7 +62,7 @@ def _offset(tensor: str, value: float) -> bytes:
         helper.make_node("Add", ["nothing", "value"], ["odd"]),
     ]
     constants = {"zero": np.array(0, np.float32), "value": np.array(value, np.float32)}
-    which = {"probability": "odd"} if tensor == "good_probability" else {"forgery_map": "odd"}
+    which: dict[str, Any] = {"probability": "odd"} if tensor == "good_probability" else {"forgery_map": "odd"}
     return sealed(small(nodes, constants=constants, **which))
 
 
@@ -80,7 +81,7 @@ def _shifted_detector(output: str, value: float) -> bytes:
     return sealed(model)
 
 
-_CONSTANTS = {
+_CONSTANTS: dict[str, np.ndarray] = {
     "axis_0": np.array([0], np.int64),
     "axis_1": np.array([1], np.int64),
     "no_row": np.array([0], np.int64),
@@ -135,7 +136,7 @@ def _declared(outputs: list[onnx.ValueInfoProto]) -> bytes:
     return sealed(small(outputs=outputs))
 
 
-_INPUTS = (
+_INPUTS: tuple[tuple[str, int, Sequence[int | str] | None], ...] = (
     ("floats", TensorProto.FLOAT, ["n", 3, 224, 224]),
     ("other_side", TensorProto.UINT8, ["n", 3, 225, 224]),
     ("free_side", TensorProto.UINT8, ["n", 3, "h", "w"]),
@@ -146,7 +147,7 @@ _INPUTS = (
 )
 
 
-def _with_input(kind: int, shape: list[int | str] | None) -> bytes:
+def _with_input(kind: int, shape: Sequence[int | str] | None) -> bytes:
     model = small()
     model.graph.input[0].CopyFrom(helper.make_tensor_value_info("image", kind, shape))
     return sealed(model)

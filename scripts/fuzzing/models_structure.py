@@ -78,7 +78,7 @@ def _branches(depth: int) -> bytes:
     for _ in range(depth):
         node = helper.make_node("If", ["yes"], ["b"], then_branch=graph, else_branch=graph)
         graph = helper.make_graph([node], "branch", [], out)
-    return graph.SerializeToString()
+    return bytes(graph.SerializeToString())
 
 
 def _nested(depth: int) -> bytes:

@@ -61,7 +61,7 @@ def unsealed(model: onnx.ModelProto) -> bytes:
     """Returns a model's file without its seal."""
     for at in reversed([place for place, entry in enumerate(model.metadata_props) if entry.key == SEAL_KEY]):
         del model.metadata_props[at]
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def small(
@@ -93,7 +93,7 @@ def small(
         helper.make_node("Identity", [probability], ["fake_probability"]),
         helper.make_node("Identity", [forgery_map], ["forgery_map"]),
     ]
-    values = {
+    values: dict[str, np.ndarray] = {
         "per_level": np.array(1 / 255, np.float32),
         "green": np.array(1, np.int64),
         "plane_axes": np.array([1, 2], np.int64),

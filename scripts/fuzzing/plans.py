@@ -44,12 +44,9 @@ def cases(seed: int) -> Iterator[Case]:
             yield _case(f"{name.replace('.', '_')}_{number}", plan, partial(beside, {name: value}))
     for word, text in _TEXTS.items():
         yield _case(f"text_{word}", plan, partial(bytes, text))
-    for word, code in {
-        "threshold": {"threshold": 7},
-        "deep": {"proof": [[[]]] * 50_000},
-        "name": {"name": "a\nb"},
-    }.items():
-        yield _case(f"spec_{word}", plan, partial(beside, {"tinydf": facts() | {"precision": "fp16"} | code}))
+    for field, value in {"threshold": 7, "proof": [[[]]] * 50_000, "name": "a\nb"}.items():
+        spoilt_facts = facts() | {"precision": "fp16", field: value}
+        yield _case(f"spec_{field}", plan, partial(beside, {"tinydf": spoilt_facts}))
     for number in range(10):
         name = f"flipped_{number}"
         spoilt = partial(_flipped, seed, name)

@@ -57,9 +57,9 @@ def _run(option: str, case: Written, report: Path) -> None:
 
 
 def _verify(case: Written, report: Path) -> None:
-    from tinydf_export.cli import verify_main
+    from tinydf_export.cli.verify import main
 
-    verify_main([str(case.path)])
+    main([str(case.path)])
 
 
 def _plan(case: Written, report: Path) -> None:

@@ -31,7 +31,7 @@ def install() -> None:
     tensorrt: Any = double.make_tensorrt(machine)
     whole = tensorrt.Runtime
 
-    class Runtime(whole):  # type: ignore[misc]
+    class Runtime(whole):  # type: ignore[misc, valid-type]
         def deserialize_cuda_engine(self, serialized_engine: bytes) -> Any:
             print("a plan that nobody trusts has reached the deserialiser", file=sys.stderr)
             return super().deserialize_cuda_engine(serialized_engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -50,7 +51,7 @@ def load_detector_checkpoint(path: Path) -> int:
     return 0
 
 
-def _tensors(found: object) -> list[object]:
+def _tensors(found: object) -> list[Any]:
     """Returns the tensors in whatever a network gives."""
     import torch
 
