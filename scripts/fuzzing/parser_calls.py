@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from fuzzing import bases
-from tinydf_runtime.errors import TinyDFError, UnreadableInputError
+from tinydf_runtime.errors import TinyDFError
 from tinydf_runtime.io import jpeg_film, sizes
 from tinydf_runtime.io.address import mask_credentials, stream_address
 from tinydf_runtime.io.containers import h264, matroska, mp4, tracks
@@ -22,8 +22,6 @@ from tinydf_runtime.io.containers.gif import count_pictures, gif_is_whole
 from tinydf_runtime.io.expand import expand_inputs
 from tinydf_runtime.io.formats import ends_as_picture, picture_format
 from tinydf_runtime.io.image import is_image
-from tinydf_runtime.models.seal import check_seal
-from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.render.html.content_credentials import has_manifest
 from tinydf_runtime.render.plain_text import as_cell, printable
 
@@ -36,7 +34,8 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="tinydf-parsers-")
 
 
-def _file(content: bytes, ending: str) -> Path:
+def temporary_file(content: bytes, ending: str) -> Path:
+    """Returns a file with this content; there is one for each ending."""
     path = Path(_folder().name, f"input{ending}")
     path.write_bytes(content)
     return path
@@ -44,7 +43,7 @@ def _file(content: bytes, ending: str) -> Path:
 
 def container(content: bytes) -> None:
     """Reads headers of a file of any kind."""
-    found = read_container(_file(content, ".mp4"))
+    found = read_container(temporary_file(content, ".mp4"))
     assert found.duration_s is None or (math.isfinite(found.duration_s) and found.duration_s >= 0)
     assert found.videos is None or found.videos >= 0
 
@@ -99,7 +98,7 @@ def jpeg_segments(content: bytes) -> None:
     """Looks for where a picture ends."""
     end = jpeg_film.jpeg_end(content, 0)
     assert end is None or 0 < end <= len(content)
-    is_image(_file(b"\xff\xd8\xff" + content, ".jpg"))
+    is_image(temporary_file(b"\xff\xd8\xff" + content, ".jpg"))
 
 
 def avif_items(content: bytes) -> None:
@@ -113,13 +112,13 @@ def first_bytes(content: bytes) -> None:
     for ending in (".mp4", ".jpg", ".tga", ".dng", ""):
         picture_format(content[:16], ending)
         ends_as_picture(content[:16], ending)
-        is_image(_file(content, ending))
-    playlist_kind(_file(content, ".mp4"))
+        is_image(temporary_file(content, ending))
+    playlist_kind(temporary_file(content, ".mp4"))
 
 
 def credentials(content: bytes) -> None:
     """Looks for a C2PA manifest."""
-    has_manifest(_file(content, ".bin"))
+    has_manifest(temporary_file(content, ".bin"))
 
 
 def address(content: bytes) -> None:
@@ -145,20 +144,3 @@ def names(content: bytes) -> None:
         expand_inputs([f"{_folder().name}/empty/{text.replace('/', '')}"])
     except TinyDFError:
         return
-
-
-def spec(content: bytes) -> None:
-    """Reads what a model says about itself; what is accepted is in range."""
-    try:
-        found = ModelSpec.from_json(content.decode("utf-8", "replace"), "model")
-    except TinyDFError:
-        return
-    assert ModelSpec.from_json(found.to_json(), "model") == found
-
-
-def seals(content: bytes) -> None:
-    """Checks a seal."""
-    try:
-        check_seal(_file(content, ".onnx"))
-    except TinyDFError as error:
-        assert not isinstance(error, UnreadableInputError)

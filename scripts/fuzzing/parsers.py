@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from fuzzing import bases
+from fuzzing import bases, networks, plans, tables
+from fuzzing import model_parser_calls as model_call
 from fuzzing import parser_calls as call
 from fuzzing.media_headers import gif, png, tiff, webp
 from tinydf_runtime.models.embedded import DEFAULT_MODEL
@@ -31,6 +32,14 @@ def _addresses() -> list[bytes]:
 def _sealed() -> bytes:
     return seal(b'{"tinydf.seal": "tinydf-sha256:' + b"0" * 64 + b'"}')
 
+
+_IR = (
+    b'<?xml version="1.0"?><net name="a" version="11"><layers><layer id="0" name="image" type="Parameter" '
+    b'version="opset1"><data shape="?,3,8,8" element_type="u8"/><output><port id="0" precision="U8">'
+    b'<dim>-1</dim><dim>3</dim></port></output></layer><layer id="1" name="c" type="Const" version="opset1">'
+    b'<data element_type="f32" shape="1" offset="0" size="4"/></layer></layers><edges/><rt_info/></net>'
+)
+_LITTLE_TABLE = {"ranges": {"a": [0, 1]}, "float_layers": [], "channel_scales": {}, "bias_shifts": {}, "measured": {}}
 
 PARSERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = {
     "container": (
@@ -70,8 +79,17 @@ PARSERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = 
         call.names,
         lambda: [b"a.mp4", b"=1+1.mp4", b"\xff\xfe.mp4", "\u202egpj.exe".encode(), b"*.mp4", b"[a", b"\x1b[31m"],
     ),
-    "spec": (call.spec, lambda: [_spec_text(), json.dumps({"schema": "tinydf.model/1"}).encode()]),
-    "seals": (call.seals, lambda: [_sealed(), DEFAULT_MODEL.read_bytes()[-400:]]),
+    "spec": (model_call.spec, lambda: [_spec_text(), json.dumps({"schema": "tinydf.model/1"}).encode()]),
+    "seals": (model_call.seals, lambda: [_sealed(), DEFAULT_MODEL.read_bytes()[-400:]]),
+    "onnx_wire": (
+        model_call.onnx_wire,
+        lambda: [networks.sealed(networks.small())],
+    ),
+    "openvino_graph": (model_call.openvino_graph, lambda: [_IR, b'<net version="11"/>']),
+    "strict_json": (model_call.strict_json, lambda: [b'{"a": [1, 2.5, null, true, "x"]}', b"[[[1e5]]]", b"-0.0"]),
+    "plan_facts": (model_call.plan_facts, lambda: [plans.beside({})]),
+    "table": (model_call.table, lambda: [tables.changed(_LITTLE_TABLE)]),
+    "golden_crops": (model_call.golden_crops, lambda: [b'["AAAA"]', b"[]"]),
 }
 """Name -> parser, and files that get it going."""
 
