@@ -44,11 +44,11 @@ def cases(seed: int) -> Iterator[Case]:
     yield Case("weights_all_nan.onnx", "weights", partial(_all_weights, np.nan), "detector", REFUSED)
     for word, build in _NO_MODEL.items():
         for probe in ("classifier", "detector"):
-            yield Case(f"{probe}_{word}.onnx", "no model", build, probe, REFUSED)  # type: ignore[arg-type]
+            yield Case(f"{probe}_{word}.onnx", "no model", build, probe, REFUSED)
     for probe in ("classifier", "detector"):
         for word, target in {"zero": "/dev/zero", "self": "self.onnx", "folder": "/", "missing": "no.onnx"}.items():
             name = f"{probe}_link/{word}.onnx"
-            yield Case(name, "links", bytes, probe, REFUSED, link=target)  # type: ignore[arg-type]
+            yield Case(name, "links", bytes, probe, REFUSED, link=target)
 
 
 def _flipped(seed: int, name: str, classifier: bool, with_seal: bool) -> bytes:
