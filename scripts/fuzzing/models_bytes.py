@@ -46,7 +46,7 @@ def cases(seed: int) -> Iterator[Case]:
         for probe in ("classifier", "detector"):
             yield Case(f"{probe}_{word}.onnx", "no model", build, probe, REFUSED)
     for probe in ("classifier", "detector"):
-        for word, target in {"zero": "/dev/zero", "self": "self.onnx", "folder": "/", "missing": "no.onnx"}.items():
+        for word, target in {"zero": "/dev/zero", "self": "self.onnx", "folder": "/proc", "missing": "no.onnx"}.items():
             name = f"{probe}_link/{word}.onnx"
             yield Case(name, "links", bytes, probe, REFUSED, link=target)
 

@@ -32,7 +32,9 @@ def cases(seed: int) -> Iterator[Case]:
         which: dict[str, Any] = {"forgery_map": "odd"} if word.startswith("map") else {"probability": "odd"}
         yield _case(f"shape_{word}", "output shapes", partial(_small, nodes, **which))
     for word, outputs in _DECLARED.items():
-        yield _case(f"declared_{word}", "declared outputs", partial(_declared, outputs))
+        # A side below 0 counts as free, and what comes out has the right one.
+        codes = (0, 6) if word == "negative_map" else REFUSED
+        yield _case(f"declared_{word}", "declared outputs", partial(_declared, outputs), codes)
     for word, kind, shape in _INPUTS:
         yield _case(f"input_{word}", "inputs", partial(_with_input, kind, shape))
     for domain in (
