@@ -51,8 +51,6 @@ _BAD_DETECTOR: dict[str, tuple[Any, ...]] = {
     "score_threshold": (*_NO_NUMBER, 7, -1),
     "nms_iou": (*_NO_NUMBER, 7, -1),
     "certain_score": (*_NO_NUMBER, 7, -1),
-    "checkpoint_sha256": (5, None, "zz"),
-    "versions": (None, 5, {"a": 1}),
 }
 _NEEDED = ("schema", "crop", "crop_sha256", "score_threshold", "nms_iou")
 _TEXTS = {

@@ -49,7 +49,7 @@ def _run(option: str, case: Written, report: Path) -> None:
     from tinydf_runtime.cli.run import main
 
     photo = next(parent / PHOTO for parent in case.path.parents if (parent / PHOTO).exists())
-    settings = ["--quiet", "--no-sandbox", "--json", str(report)]
+    settings = ["--quiet", "--json", str(report)]
     # Core ML chooses their number itself; the small classifier is opened in less time than the shipped one.
     threads = [] if case.path.suffix == ".mlpackage" else ["--threads", "1"]
     classifier = ["--engine", str(photo.with_name(CLASSIFIER))] if option == "--detector" else []
