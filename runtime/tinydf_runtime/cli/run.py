@@ -274,6 +274,9 @@ def judge_all(
             from tinydf_runtime.cli.terminal import show_input
 
             show_input(item, analyzer.threshold, Console())
+        elif item.status in _PARTLY:
+            # The exit status says that something is missing; without the findings on screen a line says what.
+            say_error(f"{item.path}: {_PARTLY[item.status]}; its findings are of the rest.")
         target = targets.get(source.name)
         if target is not None and item.message is None and not run.stop.is_set():
             from tinydf_runtime.render.annotate import annotate_image, annotate_video
@@ -287,6 +290,10 @@ def judge_all(
                     note = annotate_video(item, target, threshold, margin, progress.advance, run.stop, sandbox)
             if note is not None and not run.silent:
                 say_error(f"{target}: {note}")
+
+
+_PARTLY = {"truncated": "the file ends too early", "timeout": "not read to its end in the time given"}
+"""Status of an input that was read in part -> what happened."""
 
 
 def import_display(silent: bool) -> None:

@@ -121,7 +121,7 @@ def open_named(path: Path) -> cv2.VideoCapture:
 
 def codec_of(capture: Capture) -> str:
     """Returns the four letters that stand for a codec."""
-    return int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True).decode("latin-1")
+    return (int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF).to_bytes(4, "little").decode("latin-1")
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import re
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,12 @@ from tinydf_runtime.types import Image
 FPS = 25.0
 """What players assume."""
 _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
+_FILL = re.compile(rb"\xff+(?=\xff)")
 _PADDING_BYTES = 64
+_MOST_SEGMENTS = 4096
+"""Before a picture's coded data. Photos have some dozens; colour profiles are split into at most 255."""
+_SEARCHED_BYTES = 64 << 20
+"""In which a film shows its first pictures."""
 _LEAST_PICTURES = 3
 """Phones put a second picture, a preview or a map of brightness, behind a photo."""
 
@@ -39,8 +45,8 @@ class JpegCapture:
             self._content = pictures.content
         self._end = 0
         self._index = -1
-        self._picture: bytes = b""
-        image = self._decode(_next_picture(self._content, 0)[0])
+        self._start = 0
+        image = self._decode(*_next_picture(self._content, 0))
         self._height, self._width = (0, 0) if image is None else image.shape[:2]
 
     def isOpened(self) -> bool:  # noqa: N802
@@ -49,13 +55,13 @@ class JpegCapture:
 
     def grab(self) -> bool:
         """Finds the next picture; False at the end."""
-        self._picture, self._end = _next_picture(self._content, self._end)
+        self._start, self._end = _next_picture(self._content, self._end)
         self._index += 1
-        return bool(self._picture)
+        return self._start < self._end
 
     def retrieve(self) -> tuple[bool, Image | None]:
         """Returns the picture as BGR; (False, None) for a damaged one."""
-        image = self._decode(self._picture)
+        image = self._decode(self._start, self._end)
         return image is not None, image
 
     def get(self, which: int) -> float:
@@ -77,13 +83,14 @@ class JpegCapture:
         if isinstance(self._content, mmap.mmap):
             self._content.close()
 
-    def _decode(self, picture: bytes) -> Image | None:
-        """Returns a picture, None where it is damaged."""
-        if not picture:
+    def _decode(self, start: int, end: int) -> Image | None:
+        """Returns the picture at a place, None where it is damaged."""
+        if start >= end:
             return None
         try:
             with quiet():
-                image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+                picture = np.frombuffer(self._content[start:end], np.uint8)
+                image = cv2.imdecode(picture, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         except cv2.error:
             return None
         return None if image is None else np.asarray(image, np.uint8)
@@ -98,33 +105,36 @@ def is_jpeg_film(path: Path) -> bool:
     with path.open("rb") as file:
         if file.read(3) != _START:
             return False
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            at = 0
-            for _ in range(_LEAST_PICTURES):
-                picture, end = _next_picture(content, at)
-                if not picture or content.find(_START, at, at + _PADDING_BYTES) < 0:
-                    return False
-                at = end
+        # Not mapped: that ends the process where somebody cuts the file meanwhile.
+        content = _START + file.read(_SEARCHED_BYTES)
+    at = 0
+    for _ in range(_LEAST_PICTURES):
+        start, end = _next_picture(content, at)
+        if start >= end or start - at > _PADDING_BYTES:
+            return False
+        at = end
     return True
 
 
-def _next_picture(content: bytes | mmap.mmap, at: int) -> tuple[bytes, int]:
-    """Returns the next picture from a place on and where it ends; nothing where there is none or its end is missing."""
+def _next_picture(content: bytes | mmap.mmap, at: int) -> tuple[int, int]:
+    """Returns where the next picture from a place on starts and ends; twice the same where none is there or whole."""
     start = content.find(_START, at)
     if start < 0:
-        return b"", at
+        return at, at
     end = jpeg_end(content, start)
-    return (b"", len(content)) if end is None else (content[start:end], end)
+    return (start, end) if end is not None else (len(content), len(content))
 
 
 def jpeg_end(content: bytes | mmap.mmap, start: int) -> int | None:
     """Returns where the picture that starts at a place ends, None where its end is missing."""
     # Segments tell their lengths, and may hold whole pictures; the coded data that follows them does not.
     place = start + 2
-    while place + 4 <= len(content) and content[place] == 0xFF and content[place + 1] != 0xDA:
-        if content[place + 1] == 0xFF:
-            place += 1
-            continue
+    for _ in range(_MOST_SEGMENTS):
+        # Any number of fill bytes may come before a marker (ITU-T T.81, B.1.1.2).
+        if (fill := _FILL.match(content, place)) is not None:
+            place = fill.end()
+        if place + 4 > len(content) or content[place] != 0xFF or content[place + 1] == 0xDA:
+            break
         place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
     end = content.find(_END, place)
     return end + 2 if end >= 0 else None

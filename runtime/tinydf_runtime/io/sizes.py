@@ -30,7 +30,7 @@ def size_changes(path: Path) -> bool:
     """
     with readable_name(path) as name, quiet():
         capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
-        codec = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True).decode("latin-1")
+        codec = (int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF).to_bytes(4, "little").decode("latin-1")
         size_of = _SIZES.get(codec.lower())
         first: object = None
         try:

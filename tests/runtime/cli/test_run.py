@@ -106,6 +106,16 @@ def test_json_and_csv_hold_every_scored_face(tool: Tool, clip: Path, tmp_path: P
     assert len(values["model"]["sha256"]) == 64
 
 
+def test_a_file_read_in_part_is_named_where_findings_are_not_shown(
+    tool: Tool, cut_video: VideoWriter, tmp_path: Path
+) -> None:
+    path = cut_video([face(REAL_GREEN)] * 75)
+    result = tool(path, "--json", tmp_path / "r.json", "--quiet")
+    assert result.exit_code == 5
+    assert result.stderr.startswith("tinydf-run: ") and str(path) in result.stderr and "too early" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_json_can_be_printed_alone(tool: Tool, clip: Path) -> None:
     result = tool(clip, "--json", "-")
     assert json.loads(result.stdout)["inputs"][0]["verdict"] == "real"

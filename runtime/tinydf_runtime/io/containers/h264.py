@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 # Profiles whose header says more about colour, ITU-T H.264, 7.3.2.1.1.
 _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
+_MOST_SPS_BYTES = 1024
+"""Some dozens in practice; scaling lists may fill a few hundred."""
+_WIDEST_NUMBER = 32
 _SPS_STARTS = (b"\x00\x00\x01\x67", b"\x00\x00\x01\x47", b"\x00\x00\x01\x27")
 
 
@@ -27,7 +30,7 @@ def stream_may_interlace(content: bytes) -> bool:
 
 def _has_fields(sps: bytes) -> bool:
     """Returns whether a sequence parameter set has frame_mbs_only_flag 0."""
-    bits = _bits(sps[4:].replace(b"\x00\x00\x03", b"\x00\x00"))
+    bits = _bits(sps[4:_MOST_SPS_BYTES].replace(b"\x00\x00\x03", b"\x00\x00"))
     try:
         _number(bits)
         if sps[1] in _HIGH_PROFILES:
@@ -74,10 +77,16 @@ def _numbers(bits: Iterator[int], count: int) -> None:
 
 
 def _number(bits: Iterator[int]) -> int:
-    """Returns the next Exp-Golomb number."""
+    """Returns the next Exp-Golomb number.
+
+    Raises:
+        StopIteration: There is none, or one wider than any that may stand there.
+    """
     width = 0
     while not next(bits):
         width += 1
+        if width > _WIDEST_NUMBER:
+            raise StopIteration
     value = 1
     for _ in range(width):
         value = value << 1 | next(bits)

@@ -23,6 +23,7 @@ _PASSED = frozenset(
 )
 """Every other child of a file, a Segment and a Cluster."""
 _LARGEST_TRACKS_BYTES = 16 << 20
+_WIDEST_SIZE = 9
 _MOST_ELEMENTS = 64
 """Tracks come first in every file that players can start before its end; no need to walk through all clusters."""
 
@@ -117,7 +118,7 @@ def _elements(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     while at + 2 <= len(content):
         name_width = 9 - content[at].bit_length()
         name = content[at : at + name_width]
-        length, width = _size(content[at + name_width :])
+        length, width = _size(content[at + name_width : at + name_width + _WIDEST_SIZE])
         at += name_width + width
         yield name, content[at : at + length]
         at += length

@@ -10,6 +10,8 @@ from typing import BinaryIO
 from tinydf_runtime.io.containers.h264 import may_interlace
 
 _LARGEST_INDEX_BYTES = 256 << 20
+_MOST_BOXES = 200_000
+"""Outermost ones: a day of video in fragments of a second has two a second."""
 _VISUAL_ENTRY_BYTES = 78
 
 # Signs of a track matrix (a, b, c, d) that swaps left and right -> clockwise turn before the swap.
@@ -53,7 +55,9 @@ def read_headers(file: BinaryIO, size: int) -> Headers:
     """
     at, index = 0, b""
     fragmented = False
-    while at + 8 <= size:
+    for _ in range(_MOST_BOXES):
+        if at + 8 > size:
+            break
         file.seek(at)
         header = file.read(16)
         length = int.from_bytes(header[:4], "big")

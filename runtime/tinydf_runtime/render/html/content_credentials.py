@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+import mmap
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +76,8 @@ def has_manifest(path: Path) -> bool:
         if start[:4] == b"RIFF":
             return any(kind == b"C2PA" for kind in _chunks(file, 12, "little"))
         if start[:4] == b"GIF8":
-            return b"\x21\xff\x0bC2PA_GIF" in file.read()
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return content.find(b"\x21\xff\x0bC2PA_GIF") >= 0
         if start[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
             return any(kind == _BMFF_UUID for kind in _boxes(file))
     return False
@@ -108,9 +111,10 @@ def _chunks(file: BinaryIO, at: int, order: Literal["big", "little"]) -> Iterato
 
 def _boxes(file: BinaryIO) -> Iterator[bytes]:
     """Yields the types of an ISO media file's outermost boxes, of a uuid box its 16 bytes."""
-    at = 0
+    at, end = 0, os.fstat(file.fileno()).st_size
     for _ in range(_MOST_PARTS):
-        file.seek(at)
+        # A box may say that it is longer than any file can be.
+        file.seek(min(at, end))
         head = file.read(32)
         if len(head) < 8:
             return

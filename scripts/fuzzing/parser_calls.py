@@ -1,0 +1,146 @@
+"""Each parser of our own as a function of bytes that raises nothing, whatever they are.
+
+A documented error is caught here; anything else that comes out is a fault of the parser.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from fuzzing import bases
+from tinydf_runtime.errors import TinyDFError
+from tinydf_runtime.io import jpeg_film, sizes
+from tinydf_runtime.io.address import mask_credentials, stream_address
+from tinydf_runtime.io.containers import h264, matroska, mp4, tracks
+from tinydf_runtime.io.containers.avif_turn import turn_avif
+from tinydf_runtime.io.containers.container import playlist_kind, read_container
+from tinydf_runtime.io.containers.gif import count_pictures, gif_is_whole
+from tinydf_runtime.io.expand import expand_inputs
+from tinydf_runtime.io.formats import ends_as_picture, picture_format
+from tinydf_runtime.io.image import is_image
+from tinydf_runtime.render.html.content_credentials import has_manifest
+from tinydf_runtime.render.plain_text import as_cell, printable
+
+DAMAGED = (LookupError, ValueError, ArithmeticError, TypeError, MemoryError)
+"""What readers of headers may raise: ``read_container`` knows nothing then."""
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="tinydf-parsers-")
+
+
+def temporary_file(content: bytes, ending: str) -> Path:
+    """Returns a file with this content; there is one for each ending."""
+    path = Path(_folder().name, f"input{ending}")
+    path.write_bytes(content)
+    return path
+
+
+def container(content: bytes) -> None:
+    """Reads headers of a file of any kind."""
+    found = read_container(temporary_file(content, ".mp4"))
+    assert found.duration_s is None or (math.isfinite(found.duration_s) and found.duration_s >= 0)
+    assert found.videos is None or found.videos >= 0
+
+
+def mp4_boxes(content: bytes) -> None:
+    """Walks boxes."""
+    try:
+        mp4.read_headers(io.BytesIO(content), len(content))
+    # struct.error is none of the others.
+    except (*DAMAGED, Exception) as error:
+        assert isinstance(error, DAMAGED) or type(error).__module__ == "struct", repr(error)
+
+
+def matroska_elements(content: bytes) -> None:
+    """Walks elements."""
+    try:
+        matroska.read_headers(io.BytesIO(content))
+    except DAMAGED:
+        return
+
+
+def gif_blocks(content: bytes) -> None:
+    """Walks blocks."""
+    assert 0 <= count_pictures(io.BytesIO(content), 2) <= 2
+    gif_is_whole(io.BytesIO(content))
+
+
+def h264_headers(content: bytes) -> None:
+    """Reads bits."""
+    h264.may_interlace(content)
+    h264.stream_may_interlace(content)
+
+
+def track_tables(content: bytes) -> None:
+    """Looks for tracks."""
+    for read in (tracks.ogg_tracks, tracks.avi_tracks, tracks.transport_tracks, tracks.program_tracks):
+        try:
+            found = read(content)
+        except DAMAGED:
+            continue
+        assert found.videos is None or found.videos > 0 or found.sounds
+    tracks.ogg_is_cut_off(content)
+
+
+def key_frames(content: bytes) -> None:
+    """Reads sizes out of the headers of key frames."""
+    for read in set(sizes._SIZES.values()):
+        read(content)
+
+
+def jpeg_segments(content: bytes) -> None:
+    """Looks for where a picture ends."""
+    end = jpeg_film.jpeg_end(content, 0)
+    assert end is None or 0 < end <= len(content)
+    is_image(temporary_file(b"\xff\xd8\xff" + content, ".jpg"))
+
+
+def avif_items(content: bytes) -> None:
+    """Turns a picture as a file says."""
+    picture = bases.frames()[0]
+    assert turn_avif(picture, content).size == picture.size
+
+
+def first_bytes(content: bytes) -> None:
+    """Tells what kind of file it is."""
+    for ending in (".mp4", ".jpg", ".tga", ".dng", ""):
+        picture_format(content[:16], ending)
+        ends_as_picture(content[:16], ending)
+        is_image(temporary_file(content, ending))
+    playlist_kind(temporary_file(content, ".mp4"))
+
+
+def credentials(content: bytes) -> None:
+    """Looks for a C2PA manifest."""
+    has_manifest(temporary_file(content, ".bin"))
+
+
+def address(content: bytes) -> None:
+    """Masks what may be secret in an address: doing it twice changes nothing, and no password is left."""
+    text = content.decode("utf-8", "surrogateescape")
+    stream_address(text.replace("\0", ""))
+    masked = mask_credentials(text)
+    assert mask_credentials(masked) == masked
+    secret = "s3cr3t" + content.hex()[:40]
+    for form in ("rtsp://user:{}@camera/live", "http://camera/live?token={}", "http://user:{}@camera:80/a?b#{}"):
+        assert secret not in mask_credentials(form.format(secret, secret))
+
+
+def names(content: bytes) -> None:
+    """Shows a name that somebody else chose."""
+    text = content.decode("utf-8", "surrogateescape")
+    shown = printable(text)
+    assert not any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in shown)
+    shown.encode()
+    assert not as_cell(text).startswith(("=", "+", "-", "@"))
+    try:
+        # Below a folder without anything in it: a pattern could lead through the whole machine.
+        expand_inputs([f"{_folder().name}/empty/{text.replace('/', '')}"])
+    except TinyDFError:
+        return
