@@ -78,14 +78,26 @@ class Run:
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--engine", type=click.Path(path_type=Path), metavar="MODEL", help="Classifier; default: the embedded.")
+@click.option(
+    "--model",
+    "--engine",
+    "engine",
+    type=click.Path(path_type=Path),
+    metavar="MODEL",
+    help="Classifier; default: the embedded.",
+)
 @click.option("--detector", type=click.Path(path_type=Path), metavar="MODEL", help="Face detector; default: embedded.")
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report; - prints."
 )
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write one row a scored face.")
 @click.option(
-    "--report", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with all evidence."
+    "--html",
+    "--report",
+    "html_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a page with all evidence.",
 )
 @click.option("--annotate", metavar="OUT", help="Draw the findings; a file, or a folder for several inputs.")
 @click.option(

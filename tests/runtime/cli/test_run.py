@@ -45,7 +45,7 @@ def tool(make_classifier: Callable[..., Path], tiny_detector: Path) -> Tool:
     engine = make_classifier(ModelSpec("tiny-green", CropRecipe(margin=0.05), threshold=0.12))
 
     def run(*arguments: object) -> Result:
-        fixed = ["--engine", str(engine), "--detector", str(tiny_detector), "--threads", "1"]
+        fixed = ["--model", str(engine), "--detector", str(tiny_detector), "--threads", "1"]
         return CliRunner().invoke(main, [*map(str, arguments), *fixed])
 
     return run

@@ -1,4 +1,4 @@
-"""tinydf-run --report and --fpr: the page with the evidence, and the threshold that a model was measured at."""
+"""tinydf-run --html and --fpr: the page with the evidence, and the threshold that a model was measured at."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_page_has_faces_and_the_command_that_makes_it_again(tool: Tool, clip
     command = re.search(r'<pre class="command"><code>(.*?)</code>', text, re.DOTALL)
     assert command is not None
     assert command[1].startswith(f"tinydf-run {clip} ")
-    assert f"--report {page}" in command[1] and "--sample-fps all" in command[1] and "--threads 1" in command[1]
+    assert f"--html {page}" in command[1] and "--sample-fps all" in command[1] and "--threads 1" in command[1]
 
 
 def test_several_inputs_good_and_bad_are_one_page(tool: Tool, clip: Path, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_several_inputs_good_and_bad_are_one_page(tool: Tool, clip: Path, tmp_pa
 
 def test_a_page_is_never_written_over_an_input(tool: Tool, clip: Path) -> None:
     before = clip.read_bytes()
-    assert tool(clip, "--report", clip).exit_code == 2
+    assert tool(clip, "--report", clip).exit_code == 2 == tool(clip, "--html", clip).exit_code
     assert clip.read_bytes() == before
 
 
