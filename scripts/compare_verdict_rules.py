@@ -25,9 +25,8 @@ from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.types import FaceScore
 from tinydf_runtime.verdict.aggregate import judge_input, judge_track, judge_tracks
 from tinydf_runtime.verdict.evidence import collect_evidence, interval, to_logit, to_probability, trimmed_mean
-from tinydf_runtime.verdict.real_people import RealScores
 from tinydf_runtime.verdict.recheck import REACH
-from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, DecisionRule
+from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, DecisionRule, RealScores
 
 OUT = Path(__file__).parent.parent / "docs" / "verdicts.md"
 CROWDS = (1, 2, 5, 10, 30)

@@ -25,8 +25,7 @@ from tinydf.metrics import fit_temperature
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.models.embedded import DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.verdict.real_people import RealScores
-from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule
+from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule, RealScores
 
 THRESHOLD_SHARE = 0.1
 """Share of real people who reach the threshold."""

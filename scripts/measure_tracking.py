@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from tinydf.data.photometry import add_noise, as_image
 from tinydf.data.photos import Photo, read_photos
-from tinydf_runtime.faces.boxes import overlap_iou
 from tinydf_runtime.faces.detector import FaceDetector
-from tinydf_runtime.faces.matching import match_pairs
+from tinydf_runtime.faces.matching import match_pairs, overlap_iou
 from tinydf_runtime.faces.tracker import FaceTracker
 from tinydf_runtime.io.image import read_image
 from tinydf_runtime.types import Frame, Image

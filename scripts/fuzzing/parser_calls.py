@@ -16,9 +16,8 @@ from tinydf_runtime.errors import TinyDFError
 from tinydf_runtime.io import jpeg_film, sizes
 from tinydf_runtime.io.address import mask_credentials, stream_address
 from tinydf_runtime.io.containers import h264, matroska, mp4, tracks
-from tinydf_runtime.io.containers.avif_turn import turn_avif
 from tinydf_runtime.io.containers.container import playlist_kind, read_container
-from tinydf_runtime.io.containers.gif import count_pictures, gif_is_whole
+from tinydf_runtime.io.containers.stills import count_pictures, gif_is_whole, turn_avif
 from tinydf_runtime.io.expand import expand_inputs
 from tinydf_runtime.io.formats import ends_as_picture, picture_format
 from tinydf_runtime.io.image import is_image

@@ -20,7 +20,7 @@ from tinydf.metrics import fit_temperature, threshold_at_fpr
 from tinydf_runtime.errors import UnknownFormatError, UsageError
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.verdict.evidence import LOGIT_LIMIT
-from tinydf_runtime.verdict.real_people import RealScores
+from tinydf_runtime.verdict.rules import RealScores
 
 DIGITS = 4
 """Of temperature and threshold; more is noise, and fewer could be told apart in a verdict."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.faces.boxes import overlap_iou
+from tinydf_runtime.faces.matching import overlap_iou
 
 Floats = NDArray[np.float64]
 

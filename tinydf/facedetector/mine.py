@@ -16,7 +16,7 @@ from tinydf.facedetector.assign import APART_IOU
 from tinydf.facedetector.model import FaceDetectorNet
 from tinydf.facedetector.photos import Photo
 from tinydf.facedetector.validate import boxes_from
-from tinydf_runtime.faces.boxes import overlap_iou
+from tinydf_runtime.faces.matching import overlap_iou
 from tinydf_runtime.io.files import write_atomically
 
 MINED_SCORE = 0.35

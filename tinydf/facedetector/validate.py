@@ -21,7 +21,7 @@ from tinydf.facedetector.model import FaceDetectorNet, Predictions
 from tinydf.facedetector.mosaic import Composer, Sample
 from tinydf.facedetector.photos import Photo
 from tinydf.facedetector.video_frames import halved, video_frames
-from tinydf_runtime.faces.boxes import keep_best
+from tinydf_runtime.faces.matching import keep_best
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tinydf_runtime.engines.onnxruntime_engine import open_session, run_session
 from tinydf_runtime.errors import ModelFileError, UsageError
-from tinydf_runtime.faces.boxes import keep_best
+from tinydf_runtime.faces.matching import keep_best
 from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.models.embedded import DEFAULT_DETECTOR
 from tinydf_runtime.models.seal import check_seal

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.faces.appearance import embed_face
-from tinydf_runtime.faces.boxes import overlap_iou
-from tinydf_runtime.faces.matching import match_pairs
+from tinydf_runtime.faces.matching import match_pairs, overlap_iou
 from tinydf_runtime.faces.reid import Gallery, Sighting, best_similarities
 from tinydf_runtime.faces.scene import SceneSketch, find_view, is_other_scene, is_scene_cut, sketch_scene
 from tinydf_runtime.types import Face, Frame

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.io.containers.gif import count_pictures
+from tinydf_runtime.io.containers.stills import count_pictures
 from tinydf_runtime.io.names import readable_name
 from tinydf_runtime.io.quiet import quiet
 from tinydf_runtime.types import Image

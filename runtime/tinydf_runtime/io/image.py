@@ -11,8 +11,9 @@ import numpy as np
 
 from tinydf_runtime.errors import MissingExtraError, UnreadableInputError, install_line, needs
 from tinydf_runtime.io.animation import is_animated
-from tinydf_runtime.io.containers.avif_turn import turn_avif
+from tinydf_runtime.io.containers.stills import turn_avif
 from tinydf_runtime.io.files import check_file
+from tinydf_runtime.io.filters import show_on_white
 from tinydf_runtime.io.formats import (
     IMAGE_SUFFIXES,
     PictureFormat,
@@ -23,7 +24,6 @@ from tinydf_runtime.io.formats import (
 from tinydf_runtime.io.jpeg_film import is_jpeg_film, jpeg_end
 from tinydf_runtime.io.names import readable_name
 from tinydf_runtime.io.quiet import quiet
-from tinydf_runtime.io.transparency import show_on_white
 from tinydf_runtime.types import Image
 
 __all__ = ["IMAGE_SUFFIXES", "is_image", "read_image", "read_more_pages", "read_shown"]

@@ -19,11 +19,10 @@ from tinydf_runtime.io.av_capture import AvCapture
 from tinydf_runtime.io.capture import Capture, open_file, open_source
 from tinydf_runtime.io.containers.container import Container
 from tinydf_runtime.io.containers.holes import has_hole
+from tinydf_runtime.io.filters import is_combed, keep_one_field, make_square, pixel_aspect, square_size
 from tinydf_runtime.io.hdr import opencv_tone_maps, tone_map
-from tinydf_runtime.io.interlace import is_combed, keep_one_field
 from tinydf_runtime.io.palette import has_few_colours
 from tinydf_runtime.io.quiet import quiet
-from tinydf_runtime.io.square import make_square, pixel_aspect, square_size
 from tinydf_runtime.results import Adjustment
 from tinydf_runtime.types import Frame, Image, Reason
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast, get_args
 from tinydf_runtime.errors import ModelFileError, UsageError
 from tinydf_runtime.faces.crop import CropRecipe
 from tinydf_runtime.trust import strict
-from tinydf_runtime.verdict.real_people import RealScores
+from tinydf_runtime.verdict.rules import RealScores
 
 SCHEMA = "tinydf.model/1"
 METADATA_KEY = "tinydf"

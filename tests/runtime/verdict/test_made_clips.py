@@ -14,8 +14,7 @@ import pytest
 from tinydf_runtime.types import FaceScore
 from tinydf_runtime.verdict.aggregate import judge_input, judge_tracks
 from tinydf_runtime.verdict.evidence import collect_evidence, interval, to_logit, to_probability, trimmed_mean
-from tinydf_runtime.verdict.real_people import RealScores
-from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, DecisionRule
+from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, DecisionRule, RealScores
 
 STORED = Path(__file__).with_name("made_clips.npz")
 Clip = Sequence[FaceScore]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinydf_runtime.io.containers import matroska, mp4
-from tinydf_runtime.io.containers.gif import gif_is_whole
 from tinydf_runtime.io.containers.h264 import stream_may_interlace
+from tinydf_runtime.io.containers.stills import gif_is_whole
 from tinydf_runtime.io.containers.tracks import avi_tracks, ogg_is_cut_off, ogg_tracks, program_tracks, transport_tracks
 
 PQ, HLG = 16, 18

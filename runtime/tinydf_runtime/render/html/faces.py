@@ -1,4 +1,4 @@
-"""Pictures of a track -> the face as it was and under its forgery map, side by side and inside the page."""
+"""Pictures of a verdict as HTML: a face beside its forgery map, and the whole frame in which it looked worst."""
 
 from __future__ import annotations
 
@@ -12,8 +12,29 @@ import numpy as np
 from tinydf_runtime.render.clock import clock
 from tinydf_runtime.render.draw import CLEAR_HEAT, draw_heat
 from tinydf_runtime.render.zones import Zones
+from tinydf_runtime.results import InputReport
 from tinydf_runtime.types import FacePicture, Image, Label
 from tinydf_runtime.verdict.exemplars import JPEG_QUALITY
+
+
+def frame_of(item: InputReport) -> str:
+    """Returns the whole picture with the face that decided, or nothing where none was kept."""
+    frame = item.whole_frame
+    if frame is None:
+        return ""
+    left, top, right, bottom = frame.record.box_xyxy
+    left, right = (min(max(x / frame.width, 0.0), 1.0) for x in (left, right))
+    top, bottom = (min(max(y / frame.height, 0.0), 1.0) for y in (top, bottom))
+    verdict = next((track.verdict for track in item.tracks if track.id == frame.track), item.verdict)
+    who = f"Person {frame.track}"
+    when = "" if item.kind == "image" else f" at {clock(frame.record.time_s)}, where the score is highest"
+    place = f"left:{left:.2%};top:{top:.2%};width:{right - left:.2%};height:{bottom - top:.2%}"
+    data = base64.b64encode(frame.jpeg).decode()
+    words = f"The whole picture, with a box round the face of person {frame.track}"
+    return (
+        f'<figure class="whole"><div class="frame"><img src="data:image/jpeg;base64,{data}" alt="{words}">'
+        f'<span class="box {verdict}" style="{place}"></span></div><figcaption>{who}{when}</figcaption></figure>'
+    )
 
 
 def faces_of(pictures: Sequence[FacePicture], person: str, verdict: Label, zones: Zones, timed: bool) -> str:

@@ -9,7 +9,7 @@ from string import Template
 
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.render.clock import clock
-from tinydf_runtime.render.html.frame import frame_of
+from tinydf_runtime.render.html.faces import frame_of
 from tinydf_runtime.render.html.input import facts_of, more_facts_of, name_of, to_facts
 from tinydf_runtime.render.html.model_card import FIGURES, LIMITS, REAL_DEEPFAKES, card_sections, tested_words, to_html
 from tinydf_runtime.render.html.person import interval_words, people_of, pill, rarity_of

@@ -7,7 +7,7 @@ import pytest
 
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.verdict.real_people import RealScores
+from tinydf_runtime.verdict.rules import RealScores
 
 PEOPLE = np.random.default_rng(0).standard_normal(400)
 MEASURED = RealScores.of_logits(PEOPLE.tolist())

@@ -14,7 +14,7 @@ import pytest
 from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.io import capture, video
-from tinydf_runtime.io.interlace import is_combed, keep_one_field
+from tinydf_runtime.io.filters import is_combed, keep_one_field
 from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.types import Image
 
