@@ -73,6 +73,8 @@ def locked(path: Path) -> Iterator[None]:
         lock = sqlite3.connect(path.with_name(f".{path.name}.lock"), timeout=0, isolation_level=None)
     try:
         try:
+            # Nothing is ever written: no journal need lie beside it.
+            lock.execute("PRAGMA journal_mode = MEMORY")
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             if "locked" not in str(error):
