@@ -111,7 +111,7 @@ def test_train(tmp_path: Path) -> None:
 
 def test_calibrate(tmp_path: Path) -> None:
     write_drawn_faces(tmp_path / "faces", 24)
-    tests = Path(__file__).with_name("export") / "test_calibrate_cli.py"
+    tests = Path(__file__).with_name("export") / "cli" / "test_calibrate.py"
     setup = (
         "import runpy, tinydf.checkpoint\n"
         "from tinydf_export.inputs import calibrate\n"
