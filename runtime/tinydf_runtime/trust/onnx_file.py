@@ -157,4 +157,7 @@ def _message(value: int | memoryview) -> memoryview:
 
 def _text(value: int | memoryview) -> str:
     """Returns a field as text."""
-    return str(_message(value), "utf-8", "replace")
+    try:
+        return str(_message(value), "utf-8")
+    except UnicodeDecodeError as error:
+        raise WireError("a text that is no UTF-8") from error

@@ -381,3 +381,10 @@ def test_a_stranger_is_named_with_its_hash_in_every_report(
     own = json.loads((CliRunner().invoke(main, [str(path), "--json", "-"])).output)
     assert own["model"]["known"] and own["detector"]["known"]
     assert "SHA-256" not in CliRunner().invoke(main, [str(path)]).output
+
+
+def test_metadata_that_is_no_text_is_refused(tiny_classifier: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bytes.onnx"
+    path.write_bytes(tiny_classifier.read_bytes().replace(b"tiny-green", b"tiny-gr\xff\xfen"))
+    with pytest.raises(ModelFileError, match="no UTF-8"):
+        open_engine(path)
