@@ -104,7 +104,7 @@ def test_memory_of_people_is_bounded_and_keeps_who_was_seen_most() -> None:
     assert gallery.recognise([sighting(embedding(1))], ()) == {0: 1}
 
 
-def test_best_alikeness_is_the_best_look_of_each() -> None:
+def test_best_similarity_is_that_of_the_best_embedding_of_each() -> None:
     people = [(embedding(1), embedding(2)), (), (embedding(3),)]
     found = best_similarities(people, [embedding(2), None])
     assert found[0, 0] == pytest.approx(2, abs=1e-5)
