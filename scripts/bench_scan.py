@@ -178,7 +178,7 @@ def write_examples(folder: Path, count: int) -> None:
 
 
 def fill_ledger(path: Path, rows: int) -> tuple[float, int]:
-    """Writes made-up results through the ledger as a scan does; returns the computing time, and the bytes of the file."""
+    """Writes made-up results through the ledger as a scan does; returns the CPU time, and the bytes of the file."""
     result = Result(
         0, "video", "ok", "real", 0.03, 0.01, 0.08, 0.9, "", None, 854, 480, 25.0, 12.0, 60, 1, 1.5, "host:1"
     )
