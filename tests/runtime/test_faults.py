@@ -127,6 +127,7 @@ def test_a_run_killed_at_any_write_leaves_whole_files_and_the_next_clears_up(
             "command": "tinydf_runtime.cli.run:main",
             "args": arguments,
             "kill_at": at,
+            "below": str(tmp_path),
             "signal": number,
             "preload": preload[: 4 if _has("av") else 3],
         }
