@@ -278,3 +278,4 @@ def test_no_command_writes_onto_what_it_reads(tmp_path: Path) -> None:
             result = CliRunner().invoke(probe, [*models, option, str(tmp_path / name)])
             assert (result.exit_code, result.stderr.count("\n")) == (2, 1) and "is an input too" in result.stderr
     assert CliRunner().invoke(probe, [*models, "--out", str(tmp_path / "free.json"), "--json"]).exit_code == 0
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, "a program that calls a command keeps its handlers"
