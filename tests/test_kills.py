@@ -95,10 +95,11 @@ def test_train(tmp_path: Path) -> None:
     short = ["--steps", "2", "--batch-pairs", "4", "--patch-px", "64", "--validate-every", "1", "--device", "cpu"]
 
     run_folder = tmp_path / "run"
-    arguments = ["--data", str(tmp_path / "faces"), "--out", str(run_folder), *short]
+    words = ["--data", str(tmp_path / "faces"), "--out", str(run_folder), *short]
+    arguments = [*words, "--part", "residual", "--workers", "0", "--quiet"]
     job = {
         "command": "tinydf.cli.train:main",
-        "args": [*arguments, "--part", "residual", "--workers", "0", "--quiet"],
+        "args": arguments,
         "setup": "import tinydf.train; tinydf.train.STATISTICS_BATCHES = 2",
         "preload": ["tinydf.train", "matplotlib.figure"],
         "below": str(run_folder),
@@ -106,7 +107,7 @@ def test_train(tmp_path: Path) -> None:
     }
     # In the history of the second step, when the state of the first is there.
     killed = job | {"kill_at": 20}
-    resumed = job | {"kill_at": 0, "args": [*job["args"], "--resume"]}
+    resumed = job | {"kill_at": 0, "args": [*arguments, "--resume"]}
     assert [code for code, _ in run([killed, resumed])] == [-9, 0]
     assert not [path for path in run_folder.iterdir() if path.name.startswith(".")]
     assert load_checkpoint(run_folder / "tinydf.safetensors").build() is not None

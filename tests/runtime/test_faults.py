@@ -209,7 +209,7 @@ def test_where_memory_is_short_a_batch_is_scored_in_halves() -> None:
         sizes.append(len(crops))
         if len(crops) > 2:
             raise RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc")
-        return Scores(np.float32(crops[:, 0, 0, 0]) / 255, np.zeros((len(crops), 2, 2), np.float32))
+        return Scores(crops[:, 0, 0, 0].astype(np.float32) / np.float32(255), np.zeros((len(crops), 2, 2), np.float32))
 
     crops = np.arange(7, dtype=np.uint8)[:, None, None, None].repeat(3, axis=3)
     found = score_in_halves(score, crops)
