@@ -1,7 +1,8 @@
 """Runs commands, each in a copy of this process, and kills them in the middle of writing.
 
 Called with a list of jobs as JSON, it prints what became of each. A job: ``command`` ("module:attribute"), ``args``,
-``kill_at`` (the number of the write at which the signal comes, counted from 1; 0 for never), ``signal``, ``preload``
+``kill_at`` (the number of the write at which the signal comes, counted from 1; 0 for never), ``signal``, ``below`` (the
+folder whose writes count), ``preload``
 (modules to import once) and ``setup`` (a program to run before). A write is: a file is opened for writing, renamed or
 removed, or a folder is made.
 The libraries are loaded once, so that a run costs what it itself takes. Line ends: code, number of writes seen.
@@ -32,8 +33,7 @@ def run(job: dict[str, Any], tell: int) -> None:
     def watch(event: str, values: tuple[Any, ...]) -> None:
         nonlocal seen
         writes = event == "open" and isinstance(values[2], int) and values[2] & (os.O_WRONLY | os.O_RDWR)
-        outside = event == "open" and str(values[0]).startswith(("/dev/", "/proc/"))
-        if os.getpid() == own and (writes or event in WRITES) and not outside:
+        if os.getpid() == own and (writes or event in WRITES) and str(values[0]).startswith(job["below"]):
             seen += 1
             if seen == job["kill_at"]:
                 os.kill(own, job["signal"])

@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 import pytest
 
-from tinydf_calibration.table import read_table
 from tinydf_runtime.io.temporary import clear_leftovers
 from tinydf_runtime.types import Image
 
@@ -79,7 +78,11 @@ def test_prepare(astronaut: Image, tmp_path: Path) -> None:
 
     def job(folder: Path) -> Job:
         fixed = ["--layout", "folders", "--workers", "1", "--faces-per-video", "1", "--quiet"]
-        return {"command": "tinydf.cli.prepare:main", "args": [str(root), "--out", str(folder / "out"), *fixed]}
+        return {
+            "command": "tinydf.cli.prepare:main",
+            "args": [str(root), "--out", str(folder / "out"), *fixed],
+            "below": str(tmp_path),
+        }
 
     (tmp_path / "runs").mkdir()
     whole = kill_and_go_on(job, tmp_path / "runs", 3, unchanged)
@@ -91,22 +94,23 @@ def test_train(tmp_path: Path) -> None:
     write_drawn_faces(tmp_path / "faces", 8)
     short = ["--steps", "2", "--batch-pairs", "4", "--patch-px", "64", "--validate-every", "1", "--device", "cpu"]
 
-    def job(folder: Path) -> Job:
-        arguments = ["--data", str(tmp_path / "faces"), "--out", str(folder / "run"), *short]
-        return {
-            "command": "tinydf.cli.train:main",
-            "args": [*arguments, "--part", "residual", "--workers", "0", "--quiet"],
-            "setup": "import tinydf.train; tinydf.train.STATISTICS_BATCHES = 2",
-            "preload": ["tinydf.train", "matplotlib.figure"],
-        }
-
-    def resume(folder: Path, job: Job) -> Job:
-        return job | {"args": [*job["args"], *(["--resume"] if (folder / "run" / "state.pt").exists() else [])]}
-
-    (tmp_path / "runs").mkdir()
-    whole = kill_and_go_on(job, tmp_path / "runs", 1, resume)
-    for folder in whole.parent.iterdir():
-        assert load_checkpoint(folder / "run" / "tinydf.safetensors").build() is not None
+    run_folder = tmp_path / "run"
+    words = ["--data", str(tmp_path / "faces"), "--out", str(run_folder), *short]
+    arguments = [*words, "--part", "residual", "--workers", "0", "--quiet"]
+    job = {
+        "command": "tinydf.cli.train:main",
+        "args": arguments,
+        "setup": "import tinydf.train; tinydf.train.STATISTICS_BATCHES = 2",
+        "preload": ["tinydf.train", "matplotlib.figure"],
+        "below": str(run_folder),
+        "signal": 9,
+    }
+    # In the history of the second step, when the state of the first is there.
+    killed = job | {"kill_at": 20}
+    resumed = job | {"kill_at": 0, "args": [*arguments, "--resume"]}
+    assert [code for code, _ in run([killed, resumed])] == [-9, 0]
+    assert not [path for path in run_folder.iterdir() if path.name.startswith(".")]
+    assert load_checkpoint(run_folder / "tinydf.safetensors").build() is not None
 
 
 def test_calibrate(tmp_path: Path) -> None:
@@ -120,18 +124,24 @@ def test_calibrate(tmp_path: Path) -> None:
         "calibrate.build_float_graph = lambda checkpoint: small['small_graph']()\n"
     )
 
-    def job(folder: Path) -> Job:
-        few = ["--samples", "6", "--pairs", "6", "--max-auc-drop", "0.5"]
-        arguments = ["any.safetensors", "--data", str(tmp_path / "faces"), "--out", str(folder / "table.json"), *few]
-        return {
-            "command": "tinydf_export.cli.calibrate:main",
-            "args": [*arguments, "--html", str(folder / "table.html"), "--quiet"],
-            "setup": setup,
-        }
-
-    (tmp_path / "runs").mkdir()
-    whole = kill_and_go_on(job, tmp_path / "runs", 1, unchanged)
-    assert {read_table(folder / "table.json").samples for folder in whole.parent.iterdir()} == {6}
+    out = tmp_path / "out"
+    out.mkdir()
+    few = ["--samples", "6", "--pairs", "6", "--max-auc-drop", "0.5"]
+    arguments = ["any.safetensors", "--data", str(tmp_path / "faces"), "--out", str(out / "table.json"), *few]
+    killed = {
+        "command": "tinydf_export.cli.calibrate:main",
+        "args": [*arguments, "--quiet"],
+        "setup": setup,
+        "below": str(out),
+        # When the table is about to get its name.
+        "kill_at": 3,
+        "signal": 9,
+    }
+    assert run([killed])[0][0] == -9
+    (left,) = out.iterdir()
+    assert left.name.endswith(".tmp")
+    clear_leftovers(out)
+    assert list(out.iterdir()) == []
 
 
 WRITE = """

@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -66,9 +67,9 @@ class OneLineCommand(click.Command):
                 stream.reconfigure(errors="replace")
         kwargs["standalone_mode"] = False
         keep_caches_together()
-        _end_like_interrupted()
         try:
-            code = self._run(*args, **kwargs)
+            with _ending_like_interrupted():
+                code = self._run(*args, **kwargs)
         except TinyDFError as error:
             self._say(str(error))
             code = error.exit_code
@@ -151,9 +152,11 @@ def _keep_inputs(params: dict[str, Any]) -> None:
                 raise UsageError(f"{out}: is an input too, and would be overwritten. Choose another name.")
 
 
-def _end_like_interrupted() -> None:
+@contextmanager
+def _ending_like_interrupted() -> Iterator[None]:
     """Makes a polite kill, SIGTERM, end a command as Ctrl-C does: what was done is saved, temporary files go."""
     if threading.current_thread() is not threading.main_thread():
+        yield
         return
     owner = os.getpid()
 
@@ -167,7 +170,12 @@ def _end_like_interrupted() -> None:
             raise KeyboardInterrupt
         handler(signal.SIGINT, frame)
 
-    signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        # A program that called the command has its own way back. None: not set from Python.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _drop_output() -> None:
