@@ -21,7 +21,22 @@ from tinydf_runtime.types import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
-OTHERS = {"python3", "bash", "ruff", "mypy", "pre-commit", "jq", "sqlite3", "torchrun", ".", "sudo", "apt", "apt-get", "git", "cd"}
+OTHERS = {
+    "python3",
+    "bash",
+    "ruff",
+    "mypy",
+    "pre-commit",
+    "jq",
+    "sqlite3",
+    "torchrun",
+    ".",
+    "sudo",
+    "apt",
+    "apt-get",
+    "git",
+    "cd",
+}
 """Programs that are not ours."""
 MODELS = ("tinydf.onnx", "tinydf-int8.onnx", "mine.onnx", "A.onnx", "fp16.onnx", "int8.onnx")
 """Names that the documents give to ONNX files."""
