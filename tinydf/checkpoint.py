@@ -172,7 +172,9 @@ def _read_config(text: object) -> dict[str, Any]:
     if not isinstance(text, str):
         raise strict.StrictError(f"training: {strict.brief(text)}, expected JSON")
     config: dict[str, Any] = strict.plain(strict.mapping(strict.parse(text, MOST_CONFIG), 1000))
-    strict.one_of(config.get("network", "tinydf"), NETWORKS)
+    network = config.get("network", "tinydf")
+    if network not in NETWORKS:
+        raise strict.StrictError(f"network {strict.brief(network)}, expected one of {', '.join(NETWORKS)}")
     strict.finite(config.get("width", 1.0), *WIDTHS)
     return config
 

@@ -21,14 +21,22 @@ def read_record(folder: Path) -> dict[str, str]:
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
+def shipped_files(folder: Path) -> list[Path]:
+    """Returns the files of a folder that a record holds: all but the record itself and Python's."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.name != RECORD_NAME and path.suffix not in (".py", ".pyc")
+    )
+
+
 def write_record(folder: Path) -> None:
-    """Records the hashes of all files of a folder.
+    """Records the hashes of the files of a folder that are shipped.
 
     Raises:
         OutputError: The record cannot be written.
     """
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != RECORD_NAME)
-    text = "".join(f"{sha256_of(path)}  {path.name}\n" for path in files)
+    text = "".join(f"{sha256_of(path)}  {path.name}\n" for path in shipped_files(folder))
     write_atomically(folder / RECORD_NAME, text.encode())
 
 

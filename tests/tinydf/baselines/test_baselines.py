@@ -95,7 +95,7 @@ def test_a_checkpoint_of_any_network_can_be_measured(name: str, tmp_path: Path) 
 def test_a_checkpoint_of_an_unknown_network_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "one.safetensors"
     save_checkpoint(Checkpoint(build_network("meso4").state_dict(), {"network": "resnet"}, ModelSpec("one")), path)
-    with pytest.raises(ModelFileError, match="network resnet"):
+    with pytest.raises(ModelFileError, match="network 'resnet'"):
         load_checkpoint(path)
 
 
