@@ -55,7 +55,7 @@ def _pair(word: str, make: Callable[[], bytes], beside: Callable[[], bytes], cod
 @cache
 def _converted() -> tuple[str, bytes]:
     """Returns the small classifier as OpenVINO writes it."""
-    import openvino
+    from tinydf_runtime.engines.quiet_openvino import openvino
 
     with tempfile.TemporaryDirectory() as folder:
         onnx_file, xml = Path(folder, "a.onnx"), Path(folder, "a.xml")
