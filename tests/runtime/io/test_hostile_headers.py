@@ -17,6 +17,7 @@ import pytest
 from tinydf_runtime.io import jpeg_film
 from tinydf_runtime.io.capture import codec_of
 from tinydf_runtime.io.containers import h264, matroska, mp4
+from tinydf_runtime.io.containers.container import read_container
 from tinydf_runtime.io.image import is_image
 from tinydf_runtime.render.html.content_credentials import has_manifest
 
@@ -83,6 +84,14 @@ def test_elements_are_read_in_time_that_grows_with_their_number() -> None:
     segment = b"\x18\x53\x80\x67\x01" + b"\xff" * 7 + tracks
     assert matroska.read_headers(Counted(matroska.EBML + b"\x80" + segment)).videos == 0
     assert CountedBytes.taken < 10 * len(voids)
+
+
+def test_an_element_that_ends_where_no_file_can_is_damage_and_no_fault_of_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "far.mkv"
+    void = b"\xec\x01" + (2**55).to_bytes(7, "big")
+    segment = b"\x18\x53\x80\x67\x01" + b"\xff" * 7
+    path.write_bytes(matroska.EBML + b"\x80" + segment + void * 300)
+    assert read_container(path).videos is None
 
 
 def test_boxes_without_end_are_given_up() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -67,7 +68,11 @@ def read_headers(file: BinaryIO) -> Headers:
 
 def _find_tracks(file: BinaryIO, at: int) -> bytes:
     """Returns the content of the Tracks element among the Segment's first children, empty without one."""
+    size = file.seek(0, os.SEEK_END)
     for _ in range(_MOST_ELEMENTS):
+        # A place far beyond the end cannot even be sought.
+        if at >= size:
+            break
         file.seek(at)
         head = file.read(12)
         if len(head) < 5:
