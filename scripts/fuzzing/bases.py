@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -116,6 +117,9 @@ def encode(pictures: list[np.ndarray], container: str, codec: str, pixels: str) 
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
+    if codec == "libsvtav1" and os.geteuid() == 0:
+        # SVT-AV1 gives a process of root real-time priority, and leaves it so.
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     return target.getvalue()
 
 
