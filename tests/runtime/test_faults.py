@@ -127,6 +127,7 @@ def test_a_run_killed_at_any_write_leaves_whole_files_and_the_next_clears_up(
             "command": "tinydf_runtime.cli.run:main",
             "args": arguments,
             "kill_at": at,
+            "below": str(tmp_path),
             "signal": number,
             "preload": preload[: 4 if _has("av") else 3],
         }
@@ -208,7 +209,7 @@ def test_where_memory_is_short_a_batch_is_scored_in_halves() -> None:
         sizes.append(len(crops))
         if len(crops) > 2:
             raise RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc")
-        return Scores(np.asarray(crops[:, 0, 0, 0] / 255, np.float32), np.zeros((len(crops), 2, 2), np.float32))
+        return Scores(crops[:, 0, 0, 0].astype(np.float32) / np.float32(255), np.zeros((len(crops), 2, 2), np.float32))
 
     crops = np.arange(7, dtype=np.uint8)[:, None, None, None].repeat(3, axis=3)
     found = score_in_halves(score, crops)
@@ -277,3 +278,4 @@ def test_no_command_writes_onto_what_it_reads(tmp_path: Path) -> None:
             result = CliRunner().invoke(probe, [*models, option, str(tmp_path / name)])
             assert (result.exit_code, result.stderr.count("\n")) == (2, 1) and "is an input too" in result.stderr
     assert CliRunner().invoke(probe, [*models, "--out", str(tmp_path / "free.json"), "--json"]).exit_code == 0
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, "a program that calls a command keeps its handlers"
