@@ -57,8 +57,36 @@ def print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
     if wanted and not ctx.resilient_parsing:
         from tinydf_runtime import __version__
 
-        click.echo(f"{NAME}, version {__version__}")
+        click.echo(f"{ctx.command.name}, version {__version__}")
         ctx.exit()
+
+
+detector_option = click.option(
+    "--detector", type=click.Path(path_type=Path), metavar="MODEL", help="Face detector; default: embedded."
+)
+sample_fps_option = click.option(
+    "--sample-fps",
+    callback=read_sample_fps,
+    default="5",
+    show_default=True,
+    metavar="N|all",
+    help="Frames a second of video in which faces are scored.",
+)
+fpr_option = click.option(
+    "--fpr",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="R",
+    help="Takes the threshold that at most this share of real people reached when the model was measured.",
+)
+version_option = click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_version,
+    help="Show the version and exit.",
+)
+"""Options that tinydf-run shares with tinydf-scan."""
 
 
 @dataclass(slots=True)
@@ -86,7 +114,7 @@ class Run:
     metavar="MODEL",
     help="Classifier; default: the embedded.",
 )
-@click.option("--detector", type=click.Path(path_type=Path), metavar="MODEL", help="Face detector; default: embedded.")
+@detector_option
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report; - prints."
 )
@@ -100,26 +128,14 @@ class Run:
     help="Write a page with all evidence.",
 )
 @click.option("--annotate", metavar="OUT", help="Draw the findings; a file, or a folder for several inputs.")
-@click.option(
-    "--sample-fps",
-    callback=read_sample_fps,
-    default="5",
-    show_default=True,
-    metavar="N|all",
-    help="Frames a second of video in which faces are scored.",
-)
+@sample_fps_option
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="P",
     help="Probability below which a person is real; fake is said well above it. Default: the model's.",
 )
-@click.option(
-    "--fpr",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    metavar="R",
-    help="Takes the threshold that at most this share of real people reached when the model was measured.",
-)
+@fpr_option
 @device_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of each network.")
 @click.option("--allow-fallback", is_flag=True, help="Use the CPU where the device is not there.")
@@ -150,14 +166,7 @@ class Run:
 @click.option("--timing/--no-timing", default=True, help="Leave seconds out of the report: same input, same bytes.")
 @service_options
 @click.option("--quiet", is_flag=True, help="Print errors alone.")
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=print_version,
-    help="Show the version and exit.",
-)
+@version_option
 def main(
     inputs: tuple[str, ...],
     engine: Path | None,

@@ -11,7 +11,7 @@ from tinydf_runtime.cli.command import OneLineCommand, device_option, json_optio
 from tinydf_runtime.cli.interrupt import stopping_on_interrupt
 from tinydf_runtime.cli.outputs import check_folder, check_outputs
 from tinydf_runtime.cli.progress import Progress
-from tinydf_runtime.cli.run import network_files, read_sample_fps
+from tinydf_runtime.cli.run import detector_option, fpr_option, network_files, sample_fps_option, version_option
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError
 from tinydf_runtime.io.expand import MEDIA_SUFFIXES
 from tinydf_runtime.render.plain_text import printable
@@ -22,15 +22,6 @@ from tinydf_runtime.scan.store import is_address
 from tinydf_runtime.scan.work import Settings
 
 NAME = "tinydf-scan"
-
-
-def print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
-    """Prints the version and ends the command."""
-    if wanted and not ctx.resilient_parsing:
-        from tinydf_runtime import __version__
-
-        click.echo(f"{NAME}, version {__version__}")
-        ctx.exit()
 
 
 @click.command(
@@ -59,36 +50,22 @@ def print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> N
 @click.option(
     "--model", "--engine", type=click.Path(path_type=Path), metavar="MODEL", help="Classifier; default: the embedded."
 )
-@click.option("--detector", type=click.Path(path_type=Path), metavar="MODEL", help="Face detector; default: embedded.")
-@click.option(
-    "--sample-fps",
-    callback=read_sample_fps,
-    default="5",
-    show_default=True,
-    metavar="N|all",
-    help="Frames a second of video in which faces are scored.",
-)
+@detector_option
+@sample_fps_option
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="P",
     help="Probability below which a person is real. Default: the model's.",
 )
-@click.option(
-    "--fpr",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    metavar="R",
-    help="Takes the threshold that at most this share of real people reached when the model was measured.",
-)
+@fpr_option
 @device_option
 @click.option("--allow-fallback", is_flag=True, help="Use the CPU where the device is not there.")
 @click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), help="Wall clock spent on each file.")
 @click.option("--sandbox/--no-sandbox", default=True, help="Decode files in a child process (on), or in the worker.")
 @json_option
 @click.option("--quiet", is_flag=True, help="Print errors alone.")
-@click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Show it and exit."
-)
+@version_option
 def main(
     folders: tuple[str, ...],
     out: Path,
