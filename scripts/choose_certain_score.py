@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 import onnx
 
-from made_clips import make_clip
-from scored_clips import read_clips
 from tinydf.data.photos import Photo
+from tinydf.evaluation.scored_clips import read_clips
+from tinydf.evaluation.synthetic_clips import make_clip
 from tinydf_runtime.faces.detector import METADATA_KEY, FaceDetector
 from tinydf_runtime.faces.tracker import FaceTracker
 from tinydf_runtime.io.files import write_atomically

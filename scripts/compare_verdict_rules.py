@@ -15,8 +15,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from measure_real_people import measured_spec
-from scored_clips import Clip, certain_score, read_clips
+from tinydf.evaluation.real_people import measured_spec
+from tinydf.evaluation.scored_clips import Clip, certain_score, read_clips
 from tinydf.intervals import wilson
 from tinydf.metrics import auc
 from tinydf_runtime.engines.engine import open_engine

@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from measure_real_people import measured_spec
-from scored_clips import read_clips
 from tinydf.checkpoint import DEFAULT_PATH, Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.data.dataset import FixedPairs, collate
 from tinydf.data.families.blending import Forger
@@ -32,6 +30,8 @@ from tinydf.data.photos import Photo, read_photos
 from tinydf.data.series import colour_reals
 from tinydf.evaluation.deletion import Deletion, delete_cells, restore_cells
 from tinydf.evaluation.operating_point import tabulate_fpr
+from tinydf.evaluation.real_people import measured_spec
+from tinydf.evaluation.scored_clips import read_clips
 from tinydf.forgery import TinyDF
 from tinydf.metrics import Estimate, auc_with_interval, fit_temperature, threshold_at_fpr
 from tinydf.train import MODEL_NAME, score_pairs
