@@ -1,7 +1,7 @@
 """Detection scores of real people in clips and of what is no face -> from which median on a track counts as a person.
 
 Run: python scripts/choose_certain_score.py SCORES.npz SCENES [--store DETECTOR.onnx]. SCORES.npz is what
-score_made_clips.py stored with that detector. SCENES is a folder with scenes.csv (file, split, faces, ignore: JSON
+tinydf-score-clips stored with that detector. SCENES is a folder with scenes.csv (file, split, faces, ignore: JSON
 lists of x, y, width, height first), whose pictures are shown as clips like those. The highest score is chosen that
 loses no more than LOST of the people.
 """

@@ -1,6 +1,6 @@
 """Judges the same scored clips by several rules, and writes which rule errs how often: docs/verdicts.md.
 
-Run: python scripts/compare_verdict_rules.py SCORES.npz (made by score_made_clips.py). What the runtime knows of real
+Run: python scripts/compare_verdict_rules.py SCORES.npz (made by tinydf-score-clips). What the runtime knows of real
 people is measured on every second person, and tried on the others, so that what is promised is what came out. Rules are
 compared on whole clips, on clips spliced from a real and a forged version of one person, and on crowds of real people.
 """

@@ -2,7 +2,7 @@
 
 python scripts/finish_classifier.py --run runs/tinydf --data faces --scores scores.npz
 
-SCORES are what ``score_made_clips.py`` stored for an export of that very run: temperature, threshold and the tables of
+SCORES are what ``tinydf-score-clips`` stored for an export of that very run: temperature, threshold and the tables of
 real people are then measured on video, where verdicts are given; without them on single crops, and no verdict says how
 rare its score is.
 """
@@ -51,7 +51,7 @@ Logits = tuple[NDArray[np.float64], NDArray[np.float64]]
 @click.command()
 @click.option("--run", type=click.Path(path_type=Path), required=True, help="Checkpoint to ship.")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with faces.csv.")
-@click.option("--scores", type=click.Path(path_type=Path, exists=True), help="By score_made_clips.py.")
+@click.option("--scores", type=click.Path(path_type=Path, exists=True), help="By tinydf-score-clips.")
 @click.option("--limit", default=0, help="Use only so many photos of a split; 0: all.")
 @click.option("--workers", default=1, show_default=True, help="Processes that make samples.")
 @click.option("--split", default="test", show_default=True, help="Split to measure; test once, for what is shipped.")
@@ -215,7 +215,7 @@ def _commands(config: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
     if parts is not None:
         deep, residual = (f"RUN{number}/{MODEL_NAME}" for number in (len(chains[0]), len(runs)))
         count = f" --count {config['validation']['photos']}" if "validation" in config else ""
-        command = f"python scripts/join_parts.py --deep {deep} --residual {residual} --data FACES{count} --out LAST"
+        command = f"tinydf-join --rgb {deep} --noise {residual} --data FACES{count} --out LAST"
         lines.append(f"{len(runs) + 1}. `{command}`")
     return lines, runs
 

@@ -1,6 +1,6 @@
-"""Joins the branches of two checkpoints; see ``tinydf.join``."""
+"""The former name of ``tinydf-join``."""
 
-from tinydf.join import main
+from tinydf.cli.join import main
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,6 @@
-"""Measures real people in scored clips; see ``tinydf.evaluation.real_people``."""
+"""The former name of ``tinydf-fpr-table``."""
 
-from tinydf.evaluation.real_people import main
+from tinydf.cli.fpr_table import main
 
 if __name__ == "__main__":
     main()

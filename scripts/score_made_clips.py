@@ -1,6 +1,6 @@
-"""Scores synthetic clips; see ``tinydf.evaluation.score_clips``."""
+"""The former name of ``tinydf-score-clips``."""
 
-from tinydf.evaluation.score_clips import main
+from tinydf.cli.score_clips import main
 
 if __name__ == "__main__":
     main()

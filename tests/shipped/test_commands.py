@@ -113,7 +113,14 @@ def desk(tmp_path: Path, astronaut: Image) -> Path:
     cv2.imwrite(str(tmp_path / "photos" / "one.png"), astronaut)
     for name in MODELS:
         shutil.copy(DEFAULT_MODEL, tmp_path / name)
-    for name in ("tinydf.xml", "tinydf.plan", "mine.safetensors", "B.safetensors", "mine.calibration.json"):
+    for name in (
+        "tinydf.xml",
+        "tinydf.plan",
+        "mine.safetensors",
+        "B.safetensors",
+        "mine.calibration.json",
+        "scores.npz",
+    ):
         (tmp_path / name).touch()
     for run in ("first", "mine"):
         (tmp_path / "runs" / run).mkdir(parents=True)

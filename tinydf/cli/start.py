@@ -26,9 +26,24 @@ def train() -> None:
     _start("tinydf-train", "tinydf.cli.train")
 
 
+def join() -> None:
+    """Runs ``tinydf-join``."""
+    _start("tinydf-join", "tinydf.cli.join")
+
+
 def train_detector() -> None:
     """Runs ``tinydf-train-detector``."""
     _start("tinydf-train-detector", "tinydf.cli.train_detector")
+
+
+def score_clips() -> None:
+    """Runs ``tinydf-score-clips``."""
+    _start("tinydf-score-clips", "tinydf.cli.score_clips")
+
+
+def fpr_table() -> None:
+    """Runs ``tinydf-fpr-table``."""
+    _start("tinydf-fpr-table", "tinydf.cli.fpr_table")
 
 
 def evaluate() -> None:

@@ -1,4 +1,4 @@
-"""What ``score_made_clips.py`` stored -> clips with their scores, as the runtime had them."""
+"""The file of ``tinydf-score-clips`` -> clips with their scores, as the runtime had them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.models.embedded import DEFAULT_DETECTOR
 from tinydf_runtime.types import FaceQuality, FaceScore
@@ -57,9 +59,25 @@ def certain_score() -> float:
 
 
 def read_clips(path: Path) -> list[Clip]:
-    """Returns all clips and pictures of a file."""
-    with np.load(path) as stored:
-        rows, names, shift = stored["rows"].astype(np.float64), stored["clips"], stored["shift"]
+    """Returns all clips and pictures of a file.
+
+    Raises:
+        UnreadableInputError: It is no file of scores.
+    """
+    try:
+        with np.load(path) as stored:
+            rows, names, shift = stored["rows"].astype(np.float64), stored["clips"], stored["shift"]
+        return _clips(rows, names, shift)
+    # A damaged archive raises almost anything.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UnreadableInputError(
+            f"{path}: is no file of scores ({reason}). Expected what tinydf-score-clips wrote."
+        ) from error
+
+
+def _clips(rows: NDArray[np.float64], names: NDArray[np.str_], shift: NDArray[np.float32]) -> list[Clip]:
+    """Returns the clips in stored rows, one face each."""
     found: list[dict[int, list[FaceScore]]] = [defaultdict(list) for _ in names]
     for clip, track, time_s, left, top, right, bottom, detection, probability, *quality in rows.tolist():
         # float32 keeps seven digits; the runtime's times have six behind the point.
