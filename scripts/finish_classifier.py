@@ -24,8 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tinydf.checkpoint import DEFAULT_PATH, Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.data.dataset import FixedPairs, collate
-from tinydf.data.families.blending import Forger
-from tinydf.data.families.table import Mixture, forgery_families
+from tinydf.data.forgery_types.blending import Forger
+from tinydf.data.forgery_types.table import Mixture, forgers_by_type
 from tinydf.data.photos import Photo, read_photos
 from tinydf.data.series import colour_reals
 from tinydf.evaluation.deletion import Deletion, delete_cells, restore_cells
@@ -68,12 +68,10 @@ def main(run: Path, data: Path, scores: Path | None, limit: int, workers: int, s
     click.echo(f"temperature {spec.temperature}, threshold {spec.threshold}")
 
     photos = _thinned(colour_reals(read_photos(data, split)), limit)  # type: ignore[arg-type]
-    judged = {
-        family: _score(model, photos, TEST_SEED, forge, workers) for family, forge in forgery_families(photos).items()
-    }
-    figures = {family: auc_with_interval(*score) for family, score in judged.items()}
-    for family, figure in figures.items():
-        click.echo(f"{split}, {family}: {figure}")
+    judged = {name: _score(model, photos, TEST_SEED, forge, workers) for name, forge in forgers_by_type(photos).items()}
+    figures = {name: auc_with_interval(*score) for name, score in judged.items()}
+    for name, figure in figures.items():
+        click.echo(f"{split}, {name}: {figure}")
     real, fake = (np.concatenate(part) for part in zip(*judged.values(), strict=True))
     sources = _by_source(photos * len(judged), real, fake)
     false_alarms = float(
@@ -235,7 +233,7 @@ def _describe(
     deletion: str,
 ) -> str:
     commands, runs = _commands(dict(checkpoint.config))
-    rows = [f"| {family} | {one.value:.3f} | {one.low:.3f} to {one.high:.3f} |" for family, one in figures.items()]
+    rows = [f"| {name} | {one.value:.3f} | {one.low:.3f} to {one.high:.3f} |" for name, one in figures.items()]
     return TEMPLATE.read_text(encoding="utf-8").format(
         checkpoint_sha256=sha256_of(DEFAULT_PATH),
         parameters=f"{sum(parameter.numel() for parameter in TinyDF().parameters()):,}",

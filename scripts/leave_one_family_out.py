@@ -1,9 +1,9 @@
-"""Trains the residual part without each family of forgeries in turn, and measures all families each time.
+"""Trains the residual part without each forgery type in turn, and measures all types each time.
 
 python scripts/leave_one_family_out.py --data faces --out docs/leave_one_family_out.md
 
-A recipe is better when the family that it never saw is detected better. Energies are computed once, so that a network
-takes a minute of one core; all figures are on forgeries made by code, on the validation split.
+A recipe is better when the type that it never saw is detected better. Energies are computed once, so that a network
+takes a minute of one core; all figures are on synthetic forgeries, on the validation split.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tinydf.data.dataset import PairSeries, collate
-from tinydf.data.families.table import SHARES, forgery_families
+from tinydf.data.forgery_types.table import SHARES, forgers_by_type
 from tinydf.data.photos import Photo, read_photos
 from tinydf.data.series import colour_reals
 from tinydf.forgery.residual import ResidualEnergy
@@ -32,15 +32,15 @@ Energies = tuple[Tensor, Tensor]
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of real faces.")
-@click.option("--pairs", default=600, show_default=True, help="Training pairs of each family.")
-@click.option("--validation-pairs", default=200, show_default=True, help="Validation pairs of each family.")
+@click.option("--pairs", default=600, show_default=True, help="Training pairs of each type.")
+@click.option("--validation-pairs", default=200, show_default=True, help="Validation pairs of each type.")
 @click.option("--epochs", default=5, show_default=True, help="Passes over the pairs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Markdown file for the figures.")
 def main(data: Path, pairs: int, validation_pairs: int, epochs: int, out: Path | None) -> None:
-    """Prints the AUC of every family, by the family that was left out."""
+    """Prints the AUC of every type, by the type that was left out."""
     cv2.setNumThreads(1)
-    training = energies_by_family(colour_reals(read_photos(data, "train")), pairs, seed=1)
-    validation = energies_by_family(colour_reals(read_photos(data, "val")), validation_pairs, seed=2)
+    training = features_by_type(colour_reals(read_photos(data, "train")), pairs, seed=1)
+    validation = features_by_type(colour_reals(read_photos(data, "val")), validation_pairs, seed=2)
     table: dict[str, dict[str, float]] = {}
     for left_out in ("none", *SHARES):
         # As many pairs whatever is left out: a recipe must not win by being longer.
@@ -53,7 +53,7 @@ def main(data: Path, pairs: int, validation_pairs: int, epochs: int, out: Path |
 
 
 def describe(table: dict[str, dict[str, float]], pairs: int, validation_pairs: int, epochs: int) -> str:
-    """Returns the page: a row for each family that was left out, its own figure in bold."""
+    """Returns the page: a row for each type that was left out, its own figure in bold."""
     lines = [
         "# Leave one forgery type out",
         "",
@@ -72,11 +72,11 @@ def describe(table: dict[str, dict[str, float]], pairs: int, validation_pairs: i
     return "\n".join(lines) + "\n"
 
 
-def energies_by_family(photos: list[Photo], pairs: int, seed: int) -> dict[str, Energies]:
-    """Makes so many pairs of each family and keeps their energies."""
+def features_by_type(photos: list[Photo], pairs: int, seed: int) -> dict[str, Energies]:
+    """Makes so many pairs of each type and keeps their energies."""
     part = ResidualEnergy()
     found = {}
-    for name, forge in forgery_families(photos).items():
+    for name, forge in forgers_by_type(photos).items():
         series = PairSeries(photos, 224, pairs, seed, forge=forge)
         energies, maps = [], []
         for index in range(pairs):
@@ -88,10 +88,10 @@ def energies_by_family(photos: list[Photo], pairs: int, seed: int) -> dict[str, 
     return found
 
 
-def learn(families: list[Energies], pairs: int, epochs: int) -> ResidualEnergy:
-    """Trains a residual part on ``pairs`` pairs, the families alike."""
+def learn(types: list[Energies], pairs: int, epochs: int) -> ResidualEnergy:
+    """Trains a residual part on ``pairs`` pairs, the types alike."""
     torch.manual_seed(0)
-    energies, maps = (torch.cat([family[place] for family in families]) for place in (0, 1))
+    energies, maps = (torch.cat([one[place] for one in types]) for place in (0, 1))
     chosen = torch.randperm(len(energies))[:pairs]
     part = ResidualEnergy().train()
     optimizer = torch.optim.AdamW(part.parameters(), lr=LEARNING_RATE, weight_decay=0.05)
@@ -112,9 +112,9 @@ def learn(families: list[Energies], pairs: int, epochs: int) -> ResidualEnergy:
 
 
 @torch.inference_mode()
-def measure(part: ResidualEnergy, family: Energies) -> float:
-    """Returns the AUC on a family's pairs."""
-    real, fake = (part.judge(family[0][:, place])[0].double().numpy() for place in (0, 1))
+def measure(part: ResidualEnergy, pairs: Energies) -> float:
+    """Returns the AUC on a type's pairs."""
+    real, fake = (part.judge(pairs[0][:, place])[0].double().numpy() for place in (0, 1))
     return auc(np.asarray(real), np.asarray(fake))
 
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from skimage.data import astronaut
 
-from tinydf.data.families.self_blend import self_blend
+from tinydf.data.forgery_types.self_blend import self_blend
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.photometry import add_noise, as_image
 from tinydf_runtime.faces.detector import FaceDetector

@@ -39,7 +39,7 @@ class TrainConfig:
             of each.
         part: What learns: the ``residual`` part alone, which takes minutes and comes first; the ``deep`` part alone,
             so that it does not lean on the other; or the ``whole`` network, where the two parts' logits add up.
-        without: Families of forgeries to leave out, see ``data/families/table.py``.
+        without: Forgery types to leave out, see ``data/forgery_types/table.py``.
         network: ``tinydf``, or one of others to compare it with.
         width: Channels of TinyDF as a multiple of the shipped one's; more for a teacher.
         hard_share: Share of a batch's verdicts that are learned from, the hardest ones.

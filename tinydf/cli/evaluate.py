@@ -89,7 +89,7 @@ class _SeveralFolders(OneLineCommand):
 )
 @json_option
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="One page with tables and plots.")
-@click.option("--seed", default=0, show_default=True, help="Of forgeries made by code, perturbations and intervals.")
+@click.option("--seed", default=0, show_default=True, help="Of synthetic forgeries, perturbations and intervals.")
 @device_option
 @click.option("--threads", type=click.IntRange(1), help="Threads on the CPU.")
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that read and crop.")
@@ -114,7 +114,7 @@ def main(
 ) -> int:
     """Measures each MODEL, a checkpoint or an exported model, and each --scorer on each folder of prepared faces.
 
-    A folder of real photos alone is measured on forgeries that code makes of them, and every figure says so.
+    A folder of real photos alone is measured on synthetic forgeries made of them, and every figure says so.
 
     Exit status: 0 done, 2 wrong usage, 5 a picture could not be read (the rest is measured), 6 model file damaged,
     7 output could not be written, 130 interrupted (what was done is written).

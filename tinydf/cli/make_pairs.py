@@ -31,7 +31,7 @@ NAME = "tinydf-make-pairs"
     "--split", type=click.Choice(["train", "val", "test"]), default="train", show_default=True, help="Whose faces."
 )
 @click.option(
-    "--without", multiple=True, metavar="FAMILY", help="Leave a family of forgeries out, to see how others prepare."
+    "--without", multiple=True, metavar="TYPE", help="Leave a forgery type out, to see how the others prepare for it."
 )
 @click.option(
     "--easy-share",

@@ -97,8 +97,8 @@ DEFAULTS = TrainConfig()
 @click.option(
     "--without",
     multiple=True,
-    metavar="FAMILY",
-    help="Leave a family of forgeries out, to see how the others prepare for it.",
+    metavar="TYPE",
+    help="Leave a forgery type out, to see how the others prepare for it.",
 )
 @click.option("--learning-rate", default=DEFAULTS.learning_rate, show_default=True, help="Its peak.")
 @click.option(

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from tinydf.data.families.blending import Forger
-from tinydf.data.families.self_blend import self_blend
+from tinydf.data.forgery_types.blending import Forger
+from tinydf.data.forgery_types.self_blend import self_blend
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair, cut_patch, make_pair
 from tinydf.data.skipped import Skipped, until_readable
@@ -47,7 +47,7 @@ class PairSeries(Dataset[Pair]):
             length: Number of pairs.
             seed: Seed of all randomness.
             easy: Number of pairs over which the forgeries grow from coarse to subtle.
-            forge: Family of forgeries.
+            forge: Makes the forgery.
         """
         self._sources, self.shares = group_sources(photos)
         self._patch_px, self._length, self._seed, self._easy, self._forge = patch_px, length, seed, easy, forge

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from torch.utils.data import Dataset
 
-from tinydf.data.families.table import shares_without
+from tinydf.data.forgery_types.table import shares_without
 from tinydf.data.manifest import Split
 from tinydf.data.photos import find_table, read_photos
 from tinydf.data.processes import run_each

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.random import Generator
 
 from tinydf.data.degrade import Degradation, draw_degradation
-from tinydf.data.families.blending import Forger
-from tinydf.data.families.self_blend import change_look, self_blend
+from tinydf.data.forgery_types.blending import Forger
+from tinydf.data.forgery_types.self_blend import change_look, self_blend
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask
 from tinydf.data.photometry import as_image
@@ -54,7 +54,7 @@ def make_pair(
         photo: The photo.
         recipe: The crop; ``side_px`` may be smaller than the shipped network's.
         rng: Source of all randomness.
-        forge: Family of forgeries.
+        forge: Makes the forgery.
         ease: Passed to ``forge``.
         draw: Draws what happens to both versions.
 

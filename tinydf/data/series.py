@@ -8,7 +8,7 @@ from pathlib import Path
 from torch.utils.data import Dataset
 
 from tinydf.data.dataset import AlternatingPairs, FixedPairs, PairSeries, ReadablePairs
-from tinydf.data.families.table import Mixture, shares_without
+from tinydf.data.forgery_types.table import Mixture, shares_without
 from tinydf.data.labelled import LabelledPairs
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair
@@ -64,9 +64,7 @@ def _made_here(config: TrainConfig, pictures: Sequence[Photo], length: int, seed
 def _made_before(config: TrainConfig, folder: Path, length: int, seed: int) -> Dataset[Pair]:
     pairs = ShardPairs(folder, config.patch_px, length, seed)
     if config.method != "selfblend":
-        raise UsageError(
-            f"{folder}: holds forgeries made by code alone, which --method {config.method} does not ask for."
-        )
+        raise UsageError(f"{folder}: holds synthetic forgeries alone, which --method {config.method} does not ask for.")
     if pairs.plan.split != "train":
         raise UsageError(f"{folder}: holds pairs of split {pairs.plan.split}, expected train.")
     wanted = shares_without(config.without)
@@ -83,7 +81,7 @@ def _made_before(config: TrainConfig, folder: Path, length: int, seed: int) -> D
 def validation_pairs(config: TrainConfig, pictures: Sequence[Photo], skipped: Skipped) -> Dataset[Pair]:
     """Returns pairs of the validation split, always the same: forgeries of the set, or made from an even selection.
 
-    Every family is among those that are made, also the ones that the run trains without.
+    Every forgery type is among them, also those that the run trains without.
 
     Args:
         config: The run.

@@ -14,8 +14,8 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from tinydf.data.degrade import draw_clip
-from tinydf.data.families.blending import Forger
-from tinydf.data.families.table import forgery_families
+from tinydf.data.forgery_types.blending import Forger
+from tinydf.data.forgery_types.table import forgers_by_type
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair, make_pair
 from tinydf.data.series import colour_reals
@@ -69,5 +69,5 @@ def validation_set(
     meshed = [photo for photo in reals if photo.mesh is not None] or reals
     places = np.linspace(0, len(meshed) - 1, min(count, len(meshed))).round().astype(int)
     chosen = [meshed[place] for place in places]
-    forgers = forgery_families(reals)
+    forgers = forgers_by_type(reals)
     return {name: ClipPairs(chosen, SEED + number, forgers[name], recipe) for number, name in enumerate(TYPES)}

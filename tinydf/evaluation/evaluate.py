@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf.evaluation.faces import MADE_BY_CODE, FaceSet
+from tinydf.evaluation.faces import SYNTHETIC, FaceSet
 from tinydf.evaluation.perturbations import KINDS, UNCHANGED, Perturbation
 from tinydf.evaluation.result import Counts, DataFacts, Evaluation, ModelFacts, Rung, SliceResult, VerdictCounts
 from tinydf.evaluation.scores import Failure, Report, ScoredFaces, score_faces
@@ -65,7 +65,7 @@ def measure_scored(
         for place, perturbation in enumerate((UNCHANGED, *ladder))
         if ladder
     ]
-    data = DataFacts(str(face_set.folder), face_set.table_sha256, face_set.split, face_set.families)
+    data = DataFacts(str(face_set.folder), face_set.table_sha256, face_set.split, face_set.forgery_types)
     return Evaluation(
         model=ModelFacts(
             str(scorer.path),
@@ -155,7 +155,7 @@ def _notes(data: DataFacts, whole: SliceResult, failures: Sequence[Failure], per
     notes = []
     if data.made_by_code:
         notes.append(
-            f"No forgery in this set: all were {MADE_BY_CODE} from its real photos, one of each family a photo, real "
+            f"No forgery in this set: all are {SYNTHETIC}, made from its real photos, one of each type a photo, real "
             "and forged under the same degradations. These are no figures on real deepfakes; on those expect less."
         )
     if whole.videos["auc"] is None:

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf.data.families.blending import Forger
-from tinydf.data.families.table import forgery_families
+from tinydf.data.forgery_types.blending import Forger
+from tinydf.data.forgery_types.table import forgers_by_type
 from tinydf.data.manifest import PARQUET_NAME, FaceRow, Split, read_table
 from tinydf.data.photometry import as_image
 from tinydf.data.photos import Photo, find_table, read_photos
@@ -25,7 +25,8 @@ from tinydf_runtime.faces.crop import CropRecipe, crop_face
 from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.types import BoxXYXY, Image
 
-MADE_BY_CODE = "made by code"
+SYNTHETIC = "synthetic"
+"""Names forgeries made here from real photos, in contrast to deepfakes that others made."""
 Item = TypeVar("Item")
 
 
@@ -112,14 +113,14 @@ class FaceSet:
         folder: As the user named it.
         split: Which part of it.
         table_sha256: Hash of its table.
-        families: The families whose forgeries are made by code; none where the folder has fakes of its own.
+        forgery_types: Types of its synthetic forgeries; none where the folder has fakes of its own.
         entries: What there is to score.
     """
 
     folder: Path
     split: Split
     table_sha256: str
-    families: tuple[str, ...]
+    forgery_types: tuple[str, ...]
     entries: Entries
 
 
@@ -155,11 +156,11 @@ class StoredFaces:
 
 
 @dataclass(frozen=True, slots=True)
-class MadePairs:
-    """Real photos, each with one forgery of each family that code makes of it.
+class SyntheticPairs:
+    """Real photos, each with one synthetic forgery of each type.
 
-    Entry ``i`` is photo ``i % photos`` in family ``i // photos``, as ``FixedPairs`` of that family has it. Both crops
-    of a pair share their degradations, and perturbations act on the crops.
+    Entry ``i`` is photo ``i % photos`` forged by type ``i // photos``, as ``FixedPairs`` of that type has it. Both
+    crops of a pair share their degradations, and perturbations act on the crops.
     """
 
     photos: Sequence[Photo]
@@ -173,15 +174,15 @@ class MadePairs:
     def faces(self, index: int) -> tuple[ListedFace, ...]:
         """Returns the real and the forged face of a pair."""
         place = index % len(self.photos)
-        photo, family = self.photos[place], self.forgers[index // len(self.photos)][0]
+        photo, name = self.photos[place], self.forgers[index // len(self.photos)][0]
         face = photo.faces[0]
         original = f"{photo.source}/{photo.compression}/{photo.video}"
         return tuple(
             ListedFace(
-                Video(forged, photo.source, method, photo.compression, f"{place}", family, original),
+                Video(forged, photo.source, method, photo.compression, f"{place}", name, original),
                 *(0, 0.0, 0, face.box_xyxy, face.score, nan),
             )
-            for forged, method in ((False, f"real, beside {family}"), (True, f"{MADE_BY_CODE}: {family}"))
+            for forged, method in ((False, f"real, beside {name}"), (True, f"{SYNTHETIC}: {name}"))
         )
 
     def cut(self, index: int, ladder: Sequence[Perturbation]) -> Cut:
@@ -199,7 +200,7 @@ class MadePairs:
 def open_faces(folder: Path, split: Split, recipe: CropRecipe, limit: int | None = None, seed: int = 0) -> FaceSet:
     """Lists the faces of a split; pictures are read later, one at a time.
 
-    A split without a single fake is a set of real photos: each is forged by code, once by each family.
+    A split without a single fake is a set of real photos: each is forged once by each forgery type.
 
     Args:
         folder: Holds ``faces.parquet`` or ``faces.csv``.
@@ -221,13 +222,13 @@ def open_faces(folder: Path, split: Split, recipe: CropRecipe, limit: int | None
     photos = spread(read_photos(folder, split), limit)
     if not photos:
         raise UsageError(f"{table}: no face in split {split}. Name another --split, or prepare the set again.")
-    # Only who can be read may give a face to others; the rest is listed when its own turn comes.
+    # Only readable photos become donors; others are reported when reached.
     donors = [photo for photo in photos if cv2.haveImageReader(str(photo.path))]
     if not donors:
         raise UnreadableInputError(f"{photos[0].path}: cannot be read, nor can any other photo of split {split}.")
-    forgers = tuple(forgery_families(donors).items())
-    families = tuple(name for name, _ in forgers)
-    return FaceSet(folder, split, sha256_of(table), families, MadePairs(photos, forgers, recipe, seed))
+    forgers = tuple(forgers_by_type(donors).items())
+    names = tuple(name for name, _ in forgers)
+    return FaceSet(folder, split, sha256_of(table), names, SyntheticPairs(photos, forgers, recipe, seed))
 
 
 def spread(items: Sequence[Item], limit: int | None) -> list[Item]:

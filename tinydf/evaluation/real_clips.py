@@ -74,12 +74,12 @@ def real_clips_of(evaluations: Sequence[Evaluation], seed: int = 0) -> RealClips
     """Returns one checkpoint's figures on sets that hold forgeries of their own, by set, compression and method.
 
     Raises:
-        UsageError: Forgeries were made by code, or a set has no real or no forged video.
+        UsageError: Forgeries are synthetic, or a set has no real or no forged video.
     """
     figures: list[Figure] = []
     for one in evaluations:
         if one.data.made_by_code:
-            raise UsageError(f"{one.data.path}: its forgeries were made by code. --real-clips wants real deepfakes.")
+            raise UsageError(f"{one.data.path}: its forgeries are synthetic. --real-clips wants real deepfakes.")
         figures += _figures_of(one, seed)
     if not figures:
         raise UsageError("--real-clips: no set has real and forged videos of one compression, so there is no AUC.")

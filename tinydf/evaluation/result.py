@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tinydf.data.manifest import Split
-from tinydf.evaluation.faces import MADE_BY_CODE
+from tinydf.evaluation.faces import SYNTHETIC
 from tinydf.evaluation.scores import Failure, ScoredFaces
 from tinydf.evaluation.videos import RULE, JudgedVideos
 from tinydf.metrics import RESAMPLINGS, Estimate, Measures
@@ -42,7 +42,7 @@ class DataFacts:
         path: The folder, as the user named it.
         table_sha256: Hash of its table.
         split: Which part of it.
-        made_by_code: Families of forgeries that code made from its photos; none where it has fakes of its own.
+        made_by_code: Types of its synthetic forgeries; none where it has fakes of its own.
     """
 
     path: str
@@ -202,9 +202,9 @@ def to_json(evaluations: Sequence[Evaluation], settings: Settings) -> str:
 
 
 def set_name(data: DataFacts) -> str:
-    """Returns a short name of a set for people, which says so where its forgeries were made by code."""
+    """Returns a short name of a set for people, which says so where its forgeries are synthetic."""
     name = Path(data.path).resolve().name
-    return f"{name} ({MADE_BY_CODE})" if data.made_by_code else name
+    return f"{name} ({SYNTHETIC})" if data.made_by_code else name
 
 
 def _slice(one: SliceResult) -> dict[str, Any]:

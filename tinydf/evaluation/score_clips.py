@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf.data.families.table import Mixture
+from tinydf.data.forgery_types.table import Mixture
 from tinydf.data.manifest import Split
 from tinydf.data.photos import Photo
 from tinydf.evaluation.synthetic_clips import make_clip

@@ -95,7 +95,7 @@ def score_faces(
             logits.append(_score_all(scorer, crops).reshape(-1, len(ladder)))
         done += len(batch)
         report(done, len(entries))
-    # One broken photo fails once in every family of forgeries.
+    # One broken photo fails once for every forgery type.
     unique = tuple(dict.fromkeys(failures))
     return _table(faces, np.concatenate(logits)), unique
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf.evaluation.faces import MADE_BY_CODE
+from tinydf.evaluation.faces import SYNTHETIC
 from tinydf.evaluation.scores import ScoredFaces
 from tinydf_runtime.verdict.evidence import FULL_SIDE_PX
 
@@ -48,8 +48,8 @@ def cut_slices(scored: ScoredFaces) -> list[Slice]:
     for group, method in dict.fromkeys((v.rivals, v.method) for v in videos if v.forged):
         chosen = (rivals == group) & (~forged | (methods == method))
         first = next(video for video in videos if video.rivals == group)
-        # Pairs of one family come from every source.
-        where = () if method.startswith(MADE_BY_CODE) else (first.source, first.compression)
+        # Pairs of one type come from every source.
+        where = () if method.startswith(SYNTHETIC) else (first.source, first.compression)
         named = " · ".join(filter(None, (*where, method)))
         slices.append(Slice("method", named, chosen))
     slices += _by("source", [video.source for video in videos])

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from tinydf.data.families.table import Mixture
+from tinydf.data.forgery_types.table import Mixture
 from tinydf.data.photometry import add_noise, as_image
 from tinydf.data.photos import Photo
 from tinydf_runtime.io.image import read_image

@@ -59,7 +59,7 @@ _MODEL_ENDINGS = (".safetensors", ".pt", ".onnx")
     show_default=True,
     help="Real and forged crops of split val, so many of each, that choices are judged on.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the choice of crops and of forgeries made by code.")
+@click.option("--seed", default=0, show_default=True, help="Of the choice of crops and of synthetic forgeries.")
 @click.option("--html", type=_FILE, metavar="FILE", help="One page: methods, layers in float, cost of each layer.")
 @json_option
 @click.option("--quiet", is_flag=True, help="Print only errors.")

@@ -98,7 +98,7 @@ def _label(crops: list[Image], faces: list[ListedFace]) -> LabelledCrops:
         forged=np.array([face.video.forged for face in faces]),
         cluster=np.array([numbers.setdefault(face.video.original, len(numbers)) for face in faces], np.intp),
         source=np.array([face.video.source for face in faces]),
-        # Real crops beside each family of forgeries are all real.
+        # Real crops beside each forgery type are all real.
         method=np.array([face.video.method if face.video.forged else "real" for face in faces]),
         compression=np.array([face.video.compression for face in faces]),
         face_px=np.array([_size(face) for face in faces], np.float64),

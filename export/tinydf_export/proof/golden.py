@@ -33,7 +33,7 @@ def draw_golden_crops(recipe: CropRecipe) -> NDArray[np.uint8]:
     # Drawing needs the training core and scikit-image; replaying stored crops does not.
     from skimage.data import astronaut
 
-    from tinydf.data.families.self_blend import self_blend
+    from tinydf.data.forgery_types.self_blend import self_blend
     from tinydf.data.geometry import FaceGeometry
 
     photo: Image = np.ascontiguousarray(astronaut())  # type: ignore[no-untyped-call]

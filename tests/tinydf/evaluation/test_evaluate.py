@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tinydf.evaluation.evaluate import evaluate
-from tinydf.evaluation.faces import MadePairs, open_faces
+from tinydf.evaluation.faces import SyntheticPairs, open_faces
 from tinydf.evaluation.perturbations import LADDER
 from tinydf.evaluation.result import Evaluation, SliceResult
 from tinydf.evaluation.scoring import Scorer
@@ -78,22 +78,22 @@ def test_videos_without_an_answer_are_counted_and_left_out(
     assert found.whole.frames["auc"] is not None and found.whole.frames["auc"].value == 0.5
 
 
-def test_real_photos_alone_say_that_their_forgeries_are_made_by_code(drawn_folder: Path, scorer: Scorer) -> None:
+def test_real_photos_alone_say_that_their_forgeries_are_synthetic(drawn_folder: Path, scorer: Scorer) -> None:
     found = evaluate(scorer, open_faces(drawn_folder, "train", scorer.spec.crop, limit=2))
-    assert all(name in found.notes[0] for name in ("made by code", "no figures on real deepfakes"))
+    assert all(name in found.notes[0] for name in ("synthetic", "no figures on real deepfakes"))
     methods = [one for one in found.slices if one.kind == "method"]
     assert len(methods) == 9
-    assert all(one.name.startswith("made by code: ") for one in methods)
+    assert all(one.name.startswith("synthetic: ") for one in methods)
     assert all((one.counts.real_videos, one.counts.fake_videos) == (2, 2) for one in methods)
 
 
 def test_same_seed_gives_the_same_figures_and_another_one_other_forgeries(drawn_folder: Path, scorer: Scorer) -> None:
     def logits(seed: int) -> list[float]:
         faces = open_faces(drawn_folder, "train", scorer.spec.crop, 2, seed)
-        assert isinstance(faces.entries, MadePairs)
-        # One family says as much as seven.
-        one_family = replace(faces, entries=replace(faces.entries, forgers=faces.entries.forgers[:1]))
-        scored: list[float] = evaluate(scorer, one_family, seed=seed).scored.logit.tolist()
+        assert isinstance(faces.entries, SyntheticPairs)
+        # One type says as much as nine.
+        one_type = replace(faces, entries=replace(faces.entries, forgers=faces.entries.forgers[:1]))
+        scored: list[float] = evaluate(scorer, one_type, seed=seed).scored.logit.tolist()
         return scored
 
     assert logits(3) == logits(3) != logits(4)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinydf.data.dataset import FixedPairs
-from tinydf.data.families.table import forgery_families
+from tinydf.data.forgery_types.table import forgers_by_type
 from tinydf.data.photos import Photo
 from tinydf.data.windows import measure_sharpness
 from tinydf.evaluation.faces import FaceSet, open_faces, spread
@@ -60,19 +60,19 @@ def test_limit_counts_videos_and_spreads_them_over_the_table(two_methods: Path) 
     assert len({(video.method, video.compression) for video in videos}) == 6
 
 
-def test_real_photos_alone_are_forged_by_every_family(made: FaceSet) -> None:
-    assert len(made.families) == 9
+def test_real_photos_alone_are_forged_by_every_type(made: FaceSet) -> None:
+    assert len(made.forgery_types) == 9
     assert len(made.entries) == 3 * 9
     real, forged = made.entries.faces(4)[0].video, made.entries.faces(4)[1].video
     assert (real.forged, forged.forged) == (False, True)
-    assert forged.method == f"made by code: {made.families[1]}"
-    assert real.rivals == forged.rivals == made.families[1]
+    assert forged.method == f"synthetic: {made.forgery_types[1]}"
+    assert real.rivals == forged.rivals == made.forgery_types[1]
     assert real.original == forged.original
 
 
 def test_made_pairs_are_those_of_the_fixed_series_at_the_same_seed(made: FaceSet, drawn_photos: list[Photo]) -> None:
     photos = spread(drawn_photos, 3)
-    pair = FixedPairs(photos, 4, forgery_families(photos)[made.families[1]])[1]
+    pair = FixedPairs(photos, 4, forgers_by_type(photos)[made.forgery_types[1]])[1]
     cut = made.entries.cut(4, (UNCHANGED,))
     assert np.array_equal(cut.crops[0, 0], pair.real)
     assert np.array_equal(cut.crops[1, 0], pair.forged)

@@ -85,12 +85,12 @@ def test_same_figures_give_the_same_page(page: str, evaluation: Evaluation) -> N
     assert render_page([evaluation], SETTINGS) == page
 
 
-def test_forgeries_made_by_code_are_called_that(drawn_folder: Path, scorer: Scorer) -> None:
+def test_synthetic_forgeries_are_called_that(drawn_folder: Path, scorer: Scorer) -> None:
     made = evaluate(scorer, open_faces(drawn_folder, "train", scorer.spec.crop, limit=1))
     page = render_page([made], SETTINGS)
     outline(page)
     assert "No forgery in this set" in page
-    assert page.count("made by code: decoder") >= 1
+    assert page.count("synthetic: decoder") >= 1
 
 
 def test_two_sets_make_a_matrix_and_keep_their_ids_apart(evaluation: Evaluation) -> None:

@@ -42,8 +42,8 @@ def test_what_is_written_is_read_again(evaluation: Evaluation, tmp_path: Path) -
         read_real_clips(tmp_path / "r.json")
 
 
-def test_forgeries_made_by_code_are_no_real_deepfakes(evaluation: Evaluation) -> None:
-    with pytest.raises(UsageError, match="made by code"):
+def test_synthetic_forgeries_are_no_real_deepfakes(evaluation: Evaluation) -> None:
+    with pytest.raises(UsageError, match="are synthetic"):
         real_clips_of([replace(evaluation, data=replace(evaluation.data, made_by_code=("self-blend",)))])
 
 

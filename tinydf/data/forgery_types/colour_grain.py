@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from tinydf.data import photometry
-from tinydf.data.families.blending import blend
+from tinydf.data.forgery_types.blending import blend
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask, draw_mask
 from tinydf.data.photometry import as_image

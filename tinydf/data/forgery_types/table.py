@@ -1,4 +1,4 @@
-"""The table of forgery families, and the mixture that training draws from."""
+"""The table of forgery types, and the mixture that training draws from."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.random import Generator
 
-from tinydf.data.families.blending import Forger
-from tinydf.data.families.colour_grain import mismatch_colour_and_grain
-from tinydf.data.families.cross_identity import CrossIdentity
-from tinydf.data.families.decoder_imitation import imitate_decoder
-from tinydf.data.families.face_warp import face_warp
-from tinydf.data.families.mesh_reenact import MeshReenact
-from tinydf.data.families.mesh_swap import MeshSwap
-from tinydf.data.families.region_blend import region_blend
-from tinydf.data.families.self_blend import self_blend
-from tinydf.data.families.upsampling_trace import leave_upsampling_trace
+from tinydf.data.forgery_types.blending import Forger
+from tinydf.data.forgery_types.colour_grain import mismatch_colour_and_grain
+from tinydf.data.forgery_types.cross_identity import CrossIdentity
+from tinydf.data.forgery_types.decoder_imitation import imitate_decoder
+from tinydf.data.forgery_types.face_warp import face_warp
+from tinydf.data.forgery_types.mesh_reenact import MeshReenact
+from tinydf.data.forgery_types.mesh_swap import MeshSwap
+from tinydf.data.forgery_types.region_blend import region_blend
+from tinydf.data.forgery_types.self_blend import self_blend
+from tinydf.data.forgery_types.upsampling_trace import leave_upsampling_trace
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask
 from tinydf.data.mesh_donors import PosedDonors
@@ -35,13 +35,13 @@ SHARES = {
     "colour-grain": 0.01,
     "upsampling": 0.03,
 }
-"""How often training draws each family."""
+"""How often training draws each type."""
 NEED_MESH = ("mesh-swap", "mesh-reenact")
-"""Families that are drawn for faces with a mesh only. Asked for by name, they lay the mean face over other faces."""
+"""Types drawn for faces with a mesh only. Asked for by name, they lay the mean face over faces without one."""
 
 
-def forgery_families(donors: Sequence[Photo]) -> dict[str, Forger]:
-    """Returns every family by its name.
+def forgers_by_type(donors: Sequence[Photo]) -> dict[str, Forger]:
+    """Returns the forger of every type, by the type's name.
 
     Args:
         donors: Photos whose faces may be put onto others.
@@ -61,36 +61,36 @@ def forgery_families(donors: Sequence[Photo]) -> dict[str, Forger]:
 
 
 def shares_without(names: Collection[str]) -> dict[str, float]:
-    """Returns how often each family is drawn when some are left out; the shares add up to 1.
+    """Returns how often each type is drawn when some are left out; the shares add up to 1.
 
     Raises:
-        UsageError: A name is not in the table, or no family is left.
+        UsageError: A name is not in the table, or no type is left.
     """
     unknown = sorted(set(names) - set(SHARES))
     if unknown:
-        raise UsageError(f"{', '.join(unknown)}: no such family of forgeries. Expected {', '.join(SHARES)}.")
+        raise UsageError(f"{', '.join(unknown)}: no such forgery type. Expected {', '.join(SHARES)}.")
     kept = {name: share for name, share in SHARES.items() if name not in names}
     if not kept:
-        raise UsageError("every family of forgeries is left out: nothing remains to train on.")
+        raise UsageError("every forgery type is left out: nothing remains to train on.")
     return {name: share / sum(kept.values()) for name, share in kept.items()}
 
 
 class Mixture:
-    """A family of families: each forgery is drawn from one of them, by ``SHARES``."""
+    """A forger that draws one of the types for each forgery, by ``SHARES``."""
 
     def __init__(self, donors: Sequence[Photo], without: Collection[str] = ()) -> None:
-        """Opens the families.
+        """Prepares the forgers.
 
         Args:
             donors: Photos whose faces may be put onto others.
-            without: Names of families to leave out, to see how the others prepare for them.
+            without: Types to leave out, to see how the others prepare for them.
 
         Raises:
-            UsageError: A name is not in the table, or no family is left.
+            UsageError: A name is not in the table, or no type is left.
         """
         shares = shares_without(without)
-        families = forgery_families(donors)
-        self._forgers = [families[name] for name in shares]
+        forgers = forgers_by_type(donors)
+        self._forgers = [forgers[name] for name in shares]
         self._shares = np.array(list(shares.values()))
         without_mesh = np.array([0 if name in NEED_MESH else share for name, share in shares.items()])
         # Where only they are trained on, they take every face.

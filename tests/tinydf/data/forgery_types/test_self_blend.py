@@ -7,8 +7,8 @@ from sklearn.preprocessing import StandardScaler
 
 from tinydf.data.dataset import FixedPairs
 from tinydf.data.drawn_faces import draw_face, write_drawn_faces
-from tinydf.data.families.blending import blend
-from tinydf.data.families.self_blend import MIN_DIFFERENCE, self_blend
+from tinydf.data.forgery_types.blending import blend
+from tinydf.data.forgery_types.self_blend import MIN_DIFFERENCE, self_blend
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.photos import read_photos
 from tinydf.metrics import auc

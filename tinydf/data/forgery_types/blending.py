@@ -1,4 +1,4 @@
-"""What every family of forgeries shares: its shape as a function, and the blends at its end."""
+"""What all forgery types share: the signature of a forger, and the blends at its end."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tinydf_runtime.types import Image
 
 Forger: TypeAlias = Callable[[Image, FaceGeometry, Generator, float], tuple[Image, Mask]]
 """``forge(image, geometry, rng, ease)``: H x W x 3 BGR uint8 and the face's shape in its pixels -> the forged image and
-the mask of what was replaced, H x W, float32, 0..1. ``ease`` is 0 for forgeries as subtle as good ones are, up to 1 for
-coarse ones to learn from first; a family may ignore it."""
+the mask of what was replaced, H x W, float32, 0..1. ``ease`` is 0 for forgeries as subtle as good ones, up to 1 for
+coarse ones, which the curriculum begins with; a type may ignore it."""
 
 POISSON_SHARE = 0.15
 """How often tools that swap faces blend gradients; the others blend by opacity."""

@@ -7,10 +7,10 @@ import pytest
 
 from tinydf.data.drawn_faces import draw_face
 from tinydf.data.face_mesh import MOUTH_CORNERS
-from tinydf.data.families.blending import MOST_TINT, blend_gradients
-from tinydf.data.families.mesh_reenact import LOWER_INNER_LIP, UPPER_INNER_LIP, bend_to_expression
-from tinydf.data.families.mesh_swap import MeshSwap, fade
-from tinydf.data.families.table import NEED_MESH, SHARES, Mixture
+from tinydf.data.forgery_types.blending import MOST_TINT, blend_gradients
+from tinydf.data.forgery_types.mesh_reenact import LOWER_INNER_LIP, UPPER_INNER_LIP, bend_to_expression
+from tinydf.data.forgery_types.mesh_swap import MeshSwap, fade
+from tinydf.data.forgery_types.table import NEED_MESH, SHARES, Mixture
 from tinydf.data.geometry import FaceGeometry, lay_mean_mesh, measure_pose
 from tinydf.data.mean_face import FIVE_POINTS
 from tinydf.data.mesh_donors import PosedDonors

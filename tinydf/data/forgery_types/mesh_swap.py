@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 
 from tinydf.data.face_mesh import LEFT_BROW, RIGHT_BROW, Mesh, canonical_mesh
-from tinydf.data.families.blending import blend_as_tools_do
+from tinydf.data.forgery_types.blending import blend_as_tools_do
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask, as_mask
 from tinydf.data.mesh_donors import PosedDonors, shrink_texture

@@ -10,8 +10,8 @@ import cv2
 from numpy.random import Generator
 
 from tinydf.data import photometry
-from tinydf.data.families.blending import blend_as_tools_do, face_width
-from tinydf.data.families.self_blend import warp_source
+from tinydf.data.forgery_types.blending import blend_as_tools_do, face_width
+from tinydf.data.forgery_types.self_blend import warp_source
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask, draw_mask
 from tinydf.data.photometry import as_image

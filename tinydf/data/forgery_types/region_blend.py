@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from numpy.random import Generator
 
-from tinydf.data.families.self_blend import self_blend
+from tinydf.data.forgery_types.self_blend import self_blend
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import FEATURE_SHARES, Mask
 from tinydf_runtime.types import Image

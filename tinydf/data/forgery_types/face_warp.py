@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 from numpy.random import Generator
 
-from tinydf.data.families.blending import blend, face_width
+from tinydf.data.forgery_types.blending import blend, face_width
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask, draw_mask
 from tinydf.data.photometry import INTERPOLATIONS, as_image, blur

@@ -27,8 +27,8 @@ from tinydf.data.face_mesh import (
     Mesh,
     canonical_mesh,
 )
-from tinydf.data.families.blending import blend
-from tinydf.data.families.mesh_swap import face_below_forehead_line
+from tinydf.data.forgery_types.blending import blend
+from tinydf.data.forgery_types.mesh_swap import face_below_forehead_line
 from tinydf.data.geometry import FaceGeometry, measure_pose
 from tinydf.data.masks import Mask, as_mask
 from tinydf.data.mesh_donors import PosedDonors, mean_skin, shrink_texture

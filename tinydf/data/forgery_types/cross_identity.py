@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from tinydf.data.families.blending import blend_as_tools_do
+from tinydf.data.forgery_types.blending import blend_as_tools_do
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask, draw_mask
 from tinydf.data.photometry import as_image

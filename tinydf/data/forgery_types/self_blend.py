@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 
 from tinydf.data import photometry
-from tinydf.data.families.blending import blend, face_width
+from tinydf.data.forgery_types.blending import blend, face_width
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import WHOLE_FACE_SHARES, Mask, Region, draw_mask
 from tinydf.data.photometry import as_image
