@@ -1,8 +1,8 @@
-"""Trains the residual part without each forgery type in turn, and measures all types each time.
+"""Trains the noise branch without each forgery type in turn, and measures all types each time.
 
 python scripts/leave_one_family_out.py --data faces --out docs/leave_one_family_out.md
 
-A recipe is better when the type that it never saw is detected better. Energies are computed once, so that a network
+A recipe is better when the type that it never saw is detected better. Features are computed once, so that a network
 takes a minute of one core; all figures are on synthetic forgeries, on the validation split.
 """
 
@@ -20,13 +20,13 @@ from tinydf.data.dataset import PairSeries, collate
 from tinydf.data.forgery_types.table import SHARES, forgers_by_type
 from tinydf.data.photos import Photo, read_photos
 from tinydf.data.series import colour_reals
-from tinydf.forgery.residual import ResidualEnergy
+from tinydf.forgery.noise import NoiseBranch
 from tinydf.forgery_loss import forgery_loss
 from tinydf.metrics import auc
 from tinydf_runtime.io.files import write_atomically
 
 BATCH_PAIRS, LEARNING_RATE = 32, 4e-3
-Energies = tuple[Tensor, Tensor]
+Features = tuple[Tensor, Tensor]
 """P x 2 x 48 x 14 x 14, real and forged, and P x 14 x 14, the forgery maps."""
 
 
@@ -46,7 +46,7 @@ def main(data: Path, pairs: int, validation_pairs: int, epochs: int, out: Path |
         # As many pairs whatever is left out: a recipe must not win by being longer.
         kept = [training[name] for name in SHARES if name != left_out]
         part = learn(kept, pairs * (len(SHARES) - 1), epochs)
-        table[left_out] = {name: round(measure(part, energies), 4) for name, energies in validation.items()}
+        table[left_out] = {name: round(measure(part, features), 4) for name, features in validation.items()}
         click.echo(f"{left_out:>15}: " + "  ".join(f"{name} {value:.3f}" for name, value in table[left_out].items()))
     if out is not None:
         write_atomically(out, describe(table, pairs, validation_pairs, epochs).encode())
@@ -72,28 +72,28 @@ def describe(table: dict[str, dict[str, float]], pairs: int, validation_pairs: i
     return "\n".join(lines) + "\n"
 
 
-def features_by_type(photos: list[Photo], pairs: int, seed: int) -> dict[str, Energies]:
-    """Makes so many pairs of each type and keeps their energies."""
-    part = ResidualEnergy()
+def features_by_type(photos: list[Photo], pairs: int, seed: int) -> dict[str, Features]:
+    """Makes so many pairs of each type and keeps their features."""
+    part = NoiseBranch()
     found = {}
     for name, forge in forgers_by_type(photos).items():
         series = PairSeries(photos, 224, pairs, seed, forge=forge)
-        energies, maps = [], []
+        features, maps = [], []
         for index in range(pairs):
             images, _, cells = collate([series[index]])
-            energies.append(part.energies(images.float().contiguous(memory_format=torch.channels_last)).contiguous())
+            features.append(part.features(images.float().contiguous(memory_format=torch.channels_last)).contiguous())
             maps.append(cells[1])
-        found[name] = (torch.stack(energies), torch.stack(maps))
+        found[name] = (torch.stack(features), torch.stack(maps))
         click.echo(f"{name}: {pairs} pairs", err=True)
     return found
 
 
-def learn(types: list[Energies], pairs: int, epochs: int) -> ResidualEnergy:
-    """Trains a residual part on ``pairs`` pairs, the types alike."""
+def learn(types: list[Features], pairs: int, epochs: int) -> NoiseBranch:
+    """Trains a noise branch on ``pairs`` pairs, the types alike."""
     torch.manual_seed(0)
-    energies, maps = (torch.cat([one[place] for one in types]) for place in (0, 1))
-    chosen = torch.randperm(len(energies))[:pairs]
-    part = ResidualEnergy().train()
+    features, maps = (torch.cat([one[place] for one in types]) for place in (0, 1))
+    chosen = torch.randperm(len(features))[:pairs]
+    part = NoiseBranch().train()
     optimizer = torch.optim.AdamW(part.parameters(), lr=LEARNING_RATE, weight_decay=0.05)
     steps = epochs * (len(chosen) // BATCH_PAIRS)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
@@ -103,7 +103,7 @@ def learn(types: list[Energies], pairs: int, epochs: int) -> ResidualEnergy:
         for start in range(0, len(order) - BATCH_PAIRS + 1, BATCH_PAIRS):
             batch = order[start : start + BATCH_PAIRS]
             truth = torch.cat((torch.zeros_like(maps[batch]), maps[batch]))
-            loss = forgery_loss(*part.judge(energies[batch].transpose(0, 1).flatten(0, 1)), labels, truth, 1.0)
+            loss = forgery_loss(*part.score(features[batch].transpose(0, 1).flatten(0, 1)), labels, truth, 1.0)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
@@ -112,9 +112,9 @@ def learn(types: list[Energies], pairs: int, epochs: int) -> ResidualEnergy:
 
 
 @torch.inference_mode()
-def measure(part: ResidualEnergy, pairs: Energies) -> float:
+def measure(part: NoiseBranch, pairs: Features) -> float:
     """Returns the AUC on a type's pairs."""
-    real, fake = (part.judge(pairs[0][:, place])[0].double().numpy() for place in (0, 1))
+    real, fake = (part.score(pairs[0][:, place])[0].double().numpy() for place in (0, 1))
     return auc(np.asarray(real), np.asarray(fake))
 
 

@@ -35,7 +35,7 @@ OUT = Path(__file__).parent.parent / "examples" / "clip.mp4"
 def main(seed: int, detector: Path | None, out: Path) -> None:
     photo = as_image(astronaut()[:, :, ::-1])  # type: ignore[no-untyped-call]
     face = FaceDetector(detector).detect(photo)[0]
-    forged, _ = self_blend(photo, FaceGeometry(np.array(face.landmarks)), np.random.default_rng(seed), ease=0.5)
+    forged, _ = self_blend(photo, FaceGeometry(np.array(face.landmarks)), np.random.default_rng(seed), coarseness=0.5)
     centre = np.array(face.landmarks).mean(axis=0)
     rng = np.random.default_rng(0)
     with av.open(str(out), "w") as container:

@@ -27,7 +27,7 @@ from tinydf.data.dataset import collate
 from tinydf.data.photos import read_photos
 from tinydf.data.validation_set import VERSION, validation_set
 from tinydf.forgery import TinyDF
-from tinydf.forgery.model import DeepPart
+from tinydf.forgery.model import RGBBranch
 from tinydf.metrics import Estimate, auc, auc_with_interval
 from tinydf_runtime.faces.crop import CropRecipe
 from tinydf_runtime.io.files import write_atomically
@@ -80,7 +80,7 @@ def open_scorer(path: Path) -> Scorer:
     else:
         whole = TinyDF()
         whole.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
-        network = DeepPart(whole).eval()
+        network = RGBBranch(whole).eval()
 
     @torch.inference_mode()
     def judge(crops: NDArray[np.uint8]) -> Logits:

@@ -130,7 +130,7 @@ def score_branches(
     labels, truths, numbers = [], [], []
     for start, (images, label, maps) in enumerate(DataLoader(pairs, BATCH_PAIRS, collate_fn=collate)):
         image = images.float().contiguous(memory_format=torch.channels_last)
-        judged = (network.judge_deep(image), network.residual(image))
+        judged = (network.score_rgb(image), network.residual(image))
         logits.append(torch.stack([logit for logit, _ in judged], 1))
         certain = (maps < CERTAIN_SHARES[0]) | (maps > CERTAIN_SHARES[1])
         cells.append(torch.stack([one[certain] for _, one in judged], 1))

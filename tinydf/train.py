@@ -31,7 +31,7 @@ from tinydf.data.shards import read_plan
 from tinydf.data.skipped import Skipped
 from tinydf.flat_minimum import at_the_worst_neighbour
 from tinydf.forgery import TinyDF
-from tinydf.forgery.model import DeepPart
+from tinydf.forgery.model import RGBBranch
 from tinydf.forgery_loss import distillation_loss, forgery_loss
 from tinydf.history import HistoryRow, read_history, write_history
 from tinydf.initial import initial_network
@@ -210,8 +210,8 @@ class _Source:
     def batches(self, config: TrainConfig, start: int = 0) -> Iterator[Batch]:
         """Returns a run's batches from step ``start`` on, on the device."""
         length = config.steps * config.batch_pairs
-        easy = round(length * config.easy_share)
-        pairs = training_pairs(config, self.pictures, length, config.seed, easy, self.folder, self.skipped)
+        curriculum = round(length * config.easy_share)
+        pairs = training_pairs(config, self.pictures, length, config.seed, curriculum, self.folder, self.skipped)
         ranks = self.fabric.world_size
         # Ranks take turns within each batch, so that the run sees the same pairs on any number of processes.
         own = range(start * config.batch_pairs + self.fabric.global_rank, length, ranks)
@@ -325,7 +325,7 @@ def part_of(network: nn.Module, part: Part) -> nn.Module:
         return network
     assert isinstance(network, TinyDF), "TrainConfig allows parts of no other"
     if part == "deep":
-        return DeepPart(network)
+        return RGBBranch(network)
     return network.residual
 
 

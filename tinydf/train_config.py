@@ -30,15 +30,15 @@ class TrainConfig:
         learning_rate: Peak of the cosine schedule.
         weight_decay: Of AdamW, for weights alone.
         warmup_share: Share of the steps over which the learning rate rises.
-        easy_share: Share of the pairs over which the forgeries grow from coarse to subtle.
+        easy_share: Share of the pairs that the curriculum takes, over which forgeries grow from coarse to subtle.
         ema_decay: Of the averaged weights, which are the ones kept.
         map_weight: Weight of the forgery map's loss against the verdict's.
         validate_every: Steps between two validations, each followed by a saved state.
         precision: Fabric's name, such as 32-true or bf16-mixed.
         method: Forgeries made from real pictures (``selfblend``), those of a prepared set (``supervised``), or half
             of each.
-        part: What learns: the ``residual`` part alone, which takes minutes and comes first; the ``deep`` part alone,
-            so that it does not lean on the other; or the ``whole`` network, where the two parts' logits add up.
+        part: What learns: the noise branch alone (``residual``), which takes minutes and comes first; the RGB branch
+            alone (``deep``), so that neither leans on the other; or the ``whole`` network, whose logits add up.
         without: Forgery types to leave out, see ``data/forgery_types/table.py``.
         network: ``tinydf``, or one of others to compare it with.
         width: Channels of TinyDF as a multiple of the shipped one's; more for a teacher.
@@ -82,6 +82,6 @@ class TrainConfig:
                 raise UsageError(f"{what} of {side_px} px: must be a multiple of 32, which the network shrinks by.")
         if self.network != "tinydf" and (self.part != "whole" or self.width != 1):
             raise UsageError(
-                f"network {self.network}, part {self.part}, width {self.width:g}: only tinydf has parts and widths. "
+                f"network {self.network}, part {self.part}, width {self.width:g}: only tinydf has branches and widths. "
                 "Leave --part and --width out."
             )

@@ -65,7 +65,7 @@ def checkpoint_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
             norm.weight.uniform_(0.8, 1.25)
             norm.bias.uniform_(-0.2, 0.2)
         head = network.eval().head.kan2
-        # The residual part's alone: stretched, random layers this deep would show how a processor rounds.
+        # The noise branch's alone: stretched, random layers this deep would show how a processor rounds.
         network.residual.verdict.weight.mul_(2 / network(crops)[0].std())
         # The splines of one input sum to 1, so an equal share taken from all their weights moves every logit alike.
         head.spline_weight.sub_(network(crops)[0].mean() / head.base_weight.numel())

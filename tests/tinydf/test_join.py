@@ -51,7 +51,7 @@ def test_the_branches_add_up_each_times_its_factor(sources: list[str], joined: t
     rgb, noise = (load_checkpoint(Path(path)).build() for path in (sources[1], sources[3]))
     image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
     with torch.inference_mode():
-        parts = (rgb.judge_deep(image), noise.residual(image))
+        parts = (rgb.score_rgb(image), noise.residual(image))
         together = found.build()(image)
     for place, name in enumerate(("verdict", "map")):
         factors = found.config["factors"][name]

@@ -160,7 +160,7 @@ def test_the_names_of_networks_are_those_that_are_there() -> None:
 
 @pytest.mark.parametrize("wrong", [{"part": "deep"}, {"width": 2.0}])
 def test_only_tinydf_has_parts_and_widths(wrong: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match="only tinydf has parts and widths"):
+    with pytest.raises(UsageError, match="only tinydf has branches and widths"):
         TrainConfig(network="meso4", **wrong)  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tinydf.forgery.residual import CELL_PX
+from tinydf.forgery.noise import CELL_PX
 
 
 class MapHead(nn.Module):

@@ -34,7 +34,9 @@ NAME = "tinydf-make-pairs"
     "--without", multiple=True, metavar="TYPE", help="Leave a forgery type out, to see how the others prepare for it."
 )
 @click.option(
+    "--curriculum-share",
     "--easy-share",
+    "easy_share",
     type=click.FloatRange(0, 1),
     default=0.0,
     show_default=True,

@@ -24,6 +24,8 @@ DEMO_FACES = 64
 DEMO_CONFIG = TrainConfig(steps=30, batch_pairs=8, patch_px=96, validate_every=15)
 """Less than five minutes on two busy cores, and long enough to see the loss fall."""
 DEFAULTS = TrainConfig()
+BRANCHES = {"rgb": "deep", "noise": "residual"}
+"""Names of the branches -> those that checkpoints record, which the option takes too."""
 
 
 @click.command("tinydf-train", cls=OneLineCommand, epilog="Example: tinydf-train --data FACES --out RUN --patch-px 128")
@@ -36,7 +38,7 @@ DEFAULTS = TrainConfig()
     "--pairs",
     type=click.Path(path_type=Path),
     metavar="PAIRS",
-    help="Learn from what tinydf-make-pairs makes of --data, even while it does, with the --easy-share given there.",
+    help="Learn from what tinydf-make-pairs makes of --data, even while it does, with its --curriculum-share.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option(
@@ -75,10 +77,12 @@ DEFAULTS = TrainConfig()
 )
 @click.option(
     "--part",
-    type=click.Choice(get_args(Part)),
+    type=click.Choice([*get_args(Part), *BRANCHES]),
+    callback=lambda context, option, value: BRANCHES.get(value, value),
     default=DEFAULTS.part,
     show_default=True,
-    help="Train all, or one part: residual is a good first run and takes minutes, deep takes hours.",
+    metavar="whole|rgb|noise",
+    help="Train all, or one branch: noise is a good first run and takes minutes, rgb takes hours.",
 )
 @click.option(
     "--network",
@@ -105,7 +109,9 @@ DEFAULTS = TrainConfig()
     "--warmup-share", default=DEFAULTS.warmup_share, show_default=True, help="Share of the steps to reach it."
 )
 @click.option(
+    "--curriculum-share",
     "--easy-share",
+    "easy_share",
     default=DEFAULTS.easy_share,
     show_default=True,
     help="Share of the run over which forgeries grow from coarse to subtle; 0 when --init knows them.",

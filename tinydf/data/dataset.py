@@ -36,7 +36,7 @@ class PairSeries(Dataset[Pair]):
         patch_px: int,
         length: int,
         seed: int,
-        easy: int = 0,
+        curriculum: int = 0,
         forge: Forger = self_blend,
     ) -> None:
         """Sets the series up.
@@ -46,11 +46,17 @@ class PairSeries(Dataset[Pair]):
             patch_px: Side of the window that is cut out of each crop; a crop's side for the whole.
             length: Number of pairs.
             seed: Seed of all randomness.
-            easy: Number of pairs over which the forgeries grow from coarse to subtle.
+            curriculum: Number of pairs over which the forgeries grow from coarse to subtle.
             forge: Makes the forgery.
         """
         self._sources, self.shares = group_sources(photos)
-        self._patch_px, self._length, self._seed, self._easy, self._forge = patch_px, length, seed, easy, forge
+        self._patch_px, self._length, self._seed, self._curriculum, self._forge = (
+            patch_px,
+            length,
+            seed,
+            curriculum,
+            forge,
+        )
 
     def __len__(self) -> int:
         return self._length
@@ -62,8 +68,8 @@ class PairSeries(Dataset[Pair]):
         rng = np.random.default_rng((self._seed, index))
         source = self._sources[rng.choice(len(self._sources), p=self.shares)]
         photo = source[rng.integers(len(source))]
-        ease = max(0.0, 1 - index / self._easy) if self._easy else 0.0
-        return cut_patch(make_pair(photo, CropRecipe(), rng, self._forge, ease), self._patch_px, rng)
+        coarseness = max(0.0, 1 - index / self._curriculum) if self._curriculum else 0.0
+        return cut_patch(make_pair(photo, CropRecipe(), rng, self._forge, coarseness), self._patch_px, rng)
 
 
 class AlternatingPairs(Dataset[Pair]):

@@ -188,7 +188,9 @@ def _series(data: Path, plan: PairPlan) -> Dataset[Pair]:
 
 
 @lru_cache(maxsize=1)
-def _opened(data: Path, split: Split, seed: int, pairs: int, easy: int, without: tuple[str, ...]) -> Dataset[Pair]:
+def _opened(
+    data: Path, split: Split, seed: int, pairs: int, curriculum: int, without: tuple[str, ...]
+) -> Dataset[Pair]:
     """Opens the series once in each process: reading the table takes seconds."""
     config = TrainConfig(seed=seed, patch_px=CropRecipe().side_px, without=list(without))
-    return training_pairs(config, read_photos(data, split), pairs, seed, easy)
+    return training_pairs(config, read_photos(data, split), pairs, seed, curriculum)

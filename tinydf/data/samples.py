@@ -45,7 +45,7 @@ def make_pair(
     recipe: CropRecipe,
     rng: Generator,
     forge: Forger = self_blend,
-    ease: float = 0.0,
+    coarseness: float = 0.0,
     draw: Callable[[Generator], Degradation] = draw_degradation,
 ) -> Pair:
     """Forges a photo's main face, degrades both versions alike and crops them.
@@ -55,7 +55,7 @@ def make_pair(
         recipe: The crop; ``side_px`` may be smaller than the shipped network's.
         rng: Source of all randomness.
         forge: Makes the forgery.
-        ease: Passed to ``forge``.
+        coarseness: Passed to ``forge``.
         draw: Draws what happens to both versions.
 
     Raises:
@@ -67,7 +67,7 @@ def make_pair(
     # Where the whole picture's look changes, real and forged change together: only a difference inside it is a trace.
     if rng.random() < 0.4:
         window = change_look(window, rng)
-    forged, mask = forge(window, geometry, rng, ease)
+    forged, mask = forge(window, geometry, rng, coarseness)
     degrade = draw(rng)
     box = _jitter(box_xyxy, rng)
     scaled_mask = np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2)

@@ -26,7 +26,7 @@ def training_pairs(
     pictures: Sequence[Photo],
     length: int,
     seed: int,
-    easy: int = 0,
+    curriculum: int = 0,
     folder: Path | None = None,
     skipped: Skipped | None = None,
 ) -> Dataset[Pair]:
@@ -37,7 +37,7 @@ def training_pairs(
         pictures: Of the training split, real and perhaps forged.
         length: Number of pairs.
         seed: Seed of all randomness.
-        easy: Number of pairs over which the forgeries made here grow from coarse to subtle.
+        curriculum: Number of pairs over which the forgeries made here grow from coarse to subtle.
         folder: Pairs that ``tinydf-make-pairs`` made, or is making, to be read in place of making them here.
         skipped: Remembers pictures that cannot be read, whose places others take; without it they end the run.
 
@@ -47,15 +47,17 @@ def training_pairs(
     """
     if folder is not None:
         return _made_before(config, folder, length, seed)
-    made = _made_here(config, pictures, length, seed, easy)
+    made = _made_here(config, pictures, length, seed, curriculum)
     return made if skipped is None else ReadablePairs(made, length, skipped)
 
 
-def _made_here(config: TrainConfig, pictures: Sequence[Photo], length: int, seed: int, easy: int) -> Dataset[Pair]:
+def _made_here(
+    config: TrainConfig, pictures: Sequence[Photo], length: int, seed: int, curriculum: int
+) -> Dataset[Pair]:
     if config.method == "supervised":
         return LabelledPairs(pictures, config.patch_px, length, seed)
     reals = colour_reals(pictures)
-    made = PairSeries(reals, config.patch_px, length, seed, easy, Mixture(reals, config.without))
+    made = PairSeries(reals, config.patch_px, length, seed, curriculum, Mixture(reals, config.without))
     if config.method == "selfblend":
         return made
     return AlternatingPairs(made, LabelledPairs(pictures, config.patch_px, length, seed), length)

@@ -1,4 +1,4 @@
-"""The TinyDF classifier: TinyNet -> PAA -> SFM -> KAN head and forgery map, plus residual energies."""
+"""The TinyDF classifier: an RGB branch (TinyNet -> PAA -> SFM -> KAN head and forgery map) plus a noise branch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tinydf.forgery.aggregation import PyramidAtrousAggregation
 from tinydf.forgery.backbone import TinyNet
 from tinydf.forgery.fusion import ShuffleFusionMixer
 from tinydf.forgery.head import KANHead
-from tinydf.forgery.residual import ResidualEnergy
+from tinydf.forgery.noise import NoiseBranch
 
 # Mean and standard deviation of ImageNet, in 0..255, RGB: the public backbone weights were trained with them.
 IMAGE_MEAN = (123.675, 116.28, 103.53)
@@ -22,8 +22,8 @@ class TinyDF(nn.Module):
     """Tells forged from real faces and shows where.
 
     The published design with its faults mended: PAA keeps every position, SFM's convolutions are grouped, the KAN
-    head works on pooled features, and a forgery map is learned beside the verdict. These four are the deep part. A
-    fifth part, residual energies, gives evidence of its own; its logit is added to theirs.
+    head works on pooled features, and a forgery map is learned beside the verdict. These four are the RGB branch. The
+    noise branch (``residual`` in the weights) runs at full resolution; its logit is added to the RGB branch's.
     """
 
     image_mean: Tensor
@@ -33,7 +33,7 @@ class TinyDF(nn.Module):
         """Builds a network with random weights.
 
         Args:
-            width: Channels of the deep part as a multiple of the shipped network's; more makes a teacher.
+            width: Channels of the RGB branch as a multiple of the shipped network's; more makes a teacher.
         """
         super().__init__()
         self.register_buffer("image_mean", torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1), persistent=False)
@@ -45,7 +45,7 @@ class TinyDF(nn.Module):
         self.head = KANHead(channels)
         self.map_conv = nn.Conv2d(channels, 4, 1)
         self.map_unfold = nn.PixelShuffle(2)
-        self.residual = ResidualEnergy()
+        self.residual = NoiseBranch()
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Scores face crops.
@@ -56,12 +56,12 @@ class TinyDF(nn.Module):
         Returns:
             N logits, above 0 for fake, and the forgery map's logits, N x H/16 x W/16.
         """
-        deep_logit, deep_map = self.judge_deep(image)
-        residual_logit, residual_map = self.residual(image)
-        return deep_logit + residual_logit, deep_map + residual_map
+        rgb_logit, rgb_map = self.score_rgb(image)
+        noise_logit, noise_map = self.residual(image)
+        return rgb_logit + noise_logit, rgb_map + noise_map
 
-    def judge_deep(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores crops by the deep part alone.
+    def score_rgb(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores crops by the RGB branch alone.
 
         Args:
             image: As ``forward`` takes it.
@@ -79,16 +79,16 @@ class TinyDF(nn.Module):
         return logit, forgery_map.squeeze(1)
 
 
-class DeepPart(nn.Module):
-    """The four published parts of a network alone, to train them by themselves. Shares the network's weights."""
+class RGBBranch(nn.Module):
+    """The RGB branch of a network, to train it alone. Shares the network's weights."""
 
     def __init__(self, network: TinyDF) -> None:
         super().__init__()
-        self._judge = network.judge_deep
+        self._score = network.score_rgb
         for name, child in network.named_children():
             if child is not network.residual:
                 self.add_module(name, child)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores crops as ``TinyDF.judge_deep``."""
-        return self._judge(image)
+        """Scores crops as ``TinyDF.score_rgb``."""
+        return self._score(image)

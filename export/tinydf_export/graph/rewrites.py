@@ -4,7 +4,7 @@ Every rewrite is exact but for the rounding of float32. It is computed in float6
 depend on their order, so that the same checkpoint gives the same bits on every processor.
 
 A channel shuffle between two grouped convolutions stays: no grouped convolution can absorb it, which is why the network
-has it. So does the batch norm in front of the residual part: the convolution behind it pads with zeros, which mean the
+has it. So does the batch norm in front of the noise branch: the convolution behind it pads with zeros, which mean the
 average energy.
 """
 
@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from tinydf.forgery import TinyDF
 from tinydf.forgery.aggregation import PyramidAtrousAggregation
-from tinydf.forgery.residual import ResidualEnergy
-from tinydf_export.graph.merged_energies import MergedEnergies
+from tinydf.forgery.noise import NoiseBranch
+from tinydf_export.graph.merged_noise import MergedNoiseBranch
 
 REWRITE_VERSION = 1
 """Part of a calibration table's key. Raise it with every change after which a tensor of the same name holds something
@@ -54,8 +54,8 @@ def rewrite(network: TinyDF) -> Rewritten:
         copied = copy.deepcopy(network).eval()
         scales = _fold_batch_norms(copied)
         copied.add_module("aggregation", MergedAggregation(copied.aggregation))
-        if isinstance(copied.residual, ResidualEnergy):
-            copied.add_module("residual", MergedEnergies(copied.residual))
+        if isinstance(copied.residual, NoiseBranch):
+            copied.add_module("residual", MergedNoiseBranch(copied.residual))
         _fold_input_scale(copied)
         return Rewritten(copied, scales)
 

@@ -39,7 +39,7 @@ def draw_golden_crops(recipe: CropRecipe) -> NDArray[np.uint8]:
     photo: Image = np.ascontiguousarray(astronaut())  # type: ignore[no-untyped-call]
     face = crop_face(photo, FACE_XYXY, recipe)
     face_shape = FaceGeometry(np.array(LANDMARKS, float))
-    forged, _ = self_blend(photo[..., ::-1].copy(), face_shape, np.random.default_rng(SEED), ease=1.0)
+    forged, _ = self_blend(photo[..., ::-1].copy(), face_shape, np.random.default_rng(SEED), coarseness=1.0)
     tiny = cv2.resize(cv2.resize(face, (48, 48), interpolation=cv2.INTER_AREA), face.shape[1::-1])
     return np.stack(
         [

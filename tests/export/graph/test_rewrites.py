@@ -39,7 +39,7 @@ def test_what_float32_rounds_is_all_the_difference(checkpoint: Checkpoint) -> No
 
 
 class Silent(nn.Module):
-    """Stands for a residual part without an opinion."""
+    """Stands for a noise branch without an opinion."""
 
     def forward(self, image: Tensor) -> tuple[float, float]:
         return 0.0, 0.0

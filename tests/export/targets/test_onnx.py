@@ -54,7 +54,7 @@ def test_file_is_checked_whole_and_of_its_opset(exported: ExportedModel) -> None
     assert [(item.domain, item.version) for item in model.opset_import] == [("", 18)]
     assert not any(tensor.external_data for tensor in model.graph.initializer)
     norms = [" ".join(node.input) for node in model.graph.node if node.op_type == "BatchNormalization"]
-    # Those of the head work on pooled features, and one on energies that no convolution made.
+    # Those of the head work on pooled features, and one on noise-residual features that no convolution made.
     assert all("head" in inputs or "residual.compare.0" in inputs for inputs in norms)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tinydf.forgery import TinyDF
 from tinydf.forgery.head import GRID_INTERVALS, ORDER, KANLayer
-from tinydf.forgery.residual import CELL_PX, SCALES, ResidualEnergy
+from tinydf.forgery.noise import CELL_PX, SCALES, NoiseBranch
 
 MAX_PARAMETERS = 5_000_000
 MAX_MULTIPLY_ADDS = 550_000_000
@@ -29,7 +29,7 @@ def kan_cost(layer: KANLayer, output: Tensor) -> int:
     return inputs * (SPLINES * 7 + 1) + layer.base_weight.numel() + layer.spline_weight.numel()
 
 
-def energy_cost(layer: ResidualEnergy, outputs: tuple[Tensor, Tensor]) -> int:
+def energy_cost(layer: NoiseBranch, outputs: tuple[Tensor, Tensor]) -> int:
     """What it multiplies outside of its layers: three colours, then a filter bank on each scale."""
     cells = outputs[1][0].numel() * CELL_PX**2
     return 9 * cells + sum(layer.filters.numel() * (cells // scale**2) for scale in SCALES)
@@ -39,7 +39,7 @@ COSTS: dict[type[nn.Module], Callable[..., int]] = {
     nn.Conv2d: convolution_cost,
     nn.Linear: lambda layer, output: layer.weight.numel(),
     KANLayer: kan_cost,
-    ResidualEnergy: energy_cost,
+    NoiseBranch: energy_cost,
 }
 
 

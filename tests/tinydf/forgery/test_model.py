@@ -5,7 +5,7 @@ from torch import nn
 from tinydf.forgery import TinyDF
 from tinydf.forgery.aggregation import PyramidAtrousAggregation
 from tinydf.forgery.fusion import ShuffleFusionMixer
-from tinydf.forgery.model import DeepPart
+from tinydf.forgery.model import RGBBranch
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +75,11 @@ def test_mixer_lets_every_channel_reach_every_channel() -> None:
 def test_the_verdict_is_the_sum_of_what_the_parts_say(model: TinyDF) -> None:
     images = torch.rand(2, 3, 96, 96) * 255
     with torch.inference_mode():
-        whole, deep, residual = model(images), DeepPart(model)(images), model.residual(images)
-    torch.testing.assert_close(whole[0], deep[0] + residual[0])
-    torch.testing.assert_close(whole[1], deep[1] + residual[1])
+        whole, rgb, noise = model(images), RGBBranch(model)(images), model.residual(images)
+    torch.testing.assert_close(whole[0], rgb[0] + noise[0])
+    torch.testing.assert_close(whole[1], rgb[1] + noise[1])
 
 
-def test_the_deep_part_alone_has_the_networks_own_weights(model: TinyDF) -> None:
-    alone = {id(parameter) for parameter in DeepPart(model).parameters()}
+def test_the_rgb_branch_alone_has_the_networks_own_weights(model: TinyDF) -> None:
+    alone = {id(parameter) for parameter in RGBBranch(model).parameters()}
     assert alone == {id(p) for name, p in model.named_parameters() if not name.startswith("residual.")}

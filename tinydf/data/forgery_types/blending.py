@@ -15,9 +15,9 @@ from tinydf.data.photometry import as_image
 from tinydf_runtime.types import Image
 
 Forger: TypeAlias = Callable[[Image, FaceGeometry, Generator, float], tuple[Image, Mask]]
-"""``forge(image, geometry, rng, ease)``: H x W x 3 BGR uint8 and the face's shape in its pixels -> the forged image and
-the mask of what was replaced, H x W, float32, 0..1. ``ease`` is 0 for forgeries as subtle as good ones, up to 1 for
-coarse ones, which the curriculum begins with; a type may ignore it."""
+"""``forge(image, geometry, rng, coarseness)``: H x W x 3 BGR uint8 and the face's shape in its pixels -> the forged
+image and the mask of what was replaced, H x W, float32, 0..1. ``coarseness`` is 0 for forgeries as subtle as good ones
+are, up to 1 for coarse ones, which the curriculum begins with; a type may ignore it."""
 
 POISSON_SHARE = 0.15
 """How often tools that swap faces blend gradients; the others blend by opacity."""

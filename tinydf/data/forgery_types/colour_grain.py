@@ -18,26 +18,26 @@ from tinydf_runtime.types import Image
 
 
 def mismatch_colour_and_grain(
-    image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0
+    image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0
 ) -> tuple[Image, Mask]:
     """Forges as ``blending.Forger`` says."""
-    source = _change_grain(image, rng, ease) if rng.random() < 0.6 else image
+    source = _change_grain(image, rng, coarseness) if rng.random() < 0.6 else image
     if source is image or rng.random() < 0.5:
-        source = photometry.shift_colour(source, rng, rng.uniform(0.25, 0.8) + 0.4 * ease)
+        source = photometry.shift_colour(source, rng, rng.uniform(0.25, 0.8) + 0.4 * coarseness)
     if rng.random() < 0.3:
         source = _light_from_one_side(source, geometry, rng)
     mask = draw_mask(geometry, image.shape[0], image.shape[1], rng)
     return blend(source, image, mask), mask
 
 
-def _change_grain(image: Image, rng: Generator, ease: float) -> Image:
+def _change_grain(image: Image, rng: Generator, coarseness: float) -> Image:
     kind = rng.random()
     if kind < 0.35:
         return as_image(cv2.medianBlur(image, 3))
     if kind < 0.6:
         return as_image(cv2.bilateralFilter(image, 5, rng.uniform(10, 30), 2))
     if kind < 0.85:
-        return photometry.add_noise(image, rng.uniform(2, 6) * (1 + ease), rng)
+        return photometry.add_noise(image, rng.uniform(2, 6) * (1 + coarseness), rng)
     return photometry.jpeg(image, int(rng.integers(25, 70)))
 
 

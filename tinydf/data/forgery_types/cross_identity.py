@@ -31,8 +31,10 @@ class CrossIdentity:
         self._donors = donors
         self._shapes = np.stack([_shape(np.array(photo.faces[0].landmarks)) for photo in donors])
 
-    def __call__(self, image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
-        """Returns the forged image and its mask, as ``self_blend`` does; ``ease`` changes nothing here."""
+    def __call__(
+        self, image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0
+    ) -> tuple[Image, Mask]:
+        """Returns the forged image and its mask, as ``self_blend`` does; ``coarseness`` changes nothing here."""
         candidates = rng.choice(len(self._donors), min(CANDIDATES, len(self._donors)), replace=False)
         distances = np.abs(self._shapes[candidates] - _shape(geometry.landmarks)).sum(axis=1)
         # The very nearest may be the photo itself.

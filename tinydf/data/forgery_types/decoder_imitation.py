@@ -20,13 +20,15 @@ from tinydf_runtime.types import Image
 DECODER_PX = (48, 160)
 
 
-def imitate_decoder(image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
+def imitate_decoder(
+    image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0
+) -> tuple[Image, Mask]:
     """Forges as ``blending.Forger`` says."""
     height, width = image.shape[:2]
     source = warp_source(image, geometry, rng) if rng.random() < 0.5 else image
     if rng.random() < 0.5:
         source = photometry.shift_colour(source, rng, rng.uniform(0.1, 0.4))
-    scale = min(0.8, rng.uniform(*DECODER_PX) / face_width(geometry)) * (1 - 0.3 * ease)
+    scale = min(0.8, rng.uniform(*DECODER_PX) / face_width(geometry)) * (1 - 0.3 * coarseness)
     small = cv2.resize(source, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     # A decoder paints smooth skin and firm edges: a bilateral filter does the same to what is there.
     smooth = cv2.bilateralFilter(small, 5, rng.uniform(8, 25), 2)

@@ -20,18 +20,18 @@ ALIGNED_PX = (64, 256)
 MOST_TURN_DEGREES = 20
 
 
-def face_warp(image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
+def face_warp(image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0) -> tuple[Image, Mask]:
     """Forges as ``blending.Forger`` says."""
     height, width = image.shape[:2]
     face_px = face_width(geometry)
-    scale = min(1.0, rng.uniform(*ALIGNED_PX) / (1.4 * face_px)) * (1 - 0.3 * ease)
+    scale = min(1.0, rng.uniform(*ALIGNED_PX) / (1.4 * face_px)) * (1 - 0.3 * coarseness)
     centre_x, centre_y = geometry.landmarks.mean(axis=0)
     turn = rng.uniform(-MOST_TURN_DEGREES, MOST_TURN_DEGREES)
     there = cv2.getRotationMatrix2D((float(centre_x), float(centre_y)), turn, scale)
     there[:, 2] = there[:, 2] + rng.uniform(0, 1, 2)
     enlarge = INTERPOLATIONS[rng.integers(2)]
     aligned = cv2.warpAffine(image, there, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    smoothed = blur(as_image(aligned), rng.uniform(0.3, 0.9) * (1 + ease))
+    smoothed = blur(as_image(aligned), rng.uniform(0.3, 0.9) * (1 + coarseness))
     back = cv2.warpAffine(
         smoothed, cv2.invertAffineTransform(there), (width, height), flags=enlarge, borderMode=cv2.BORDER_REFLECT_101
     )

@@ -54,13 +54,15 @@ class MeshReenact:
     def __init__(self, donors: PosedDonors) -> None:
         self._donors = donors
 
-    def __call__(self, image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
-        """Forges as ``blending.Forger`` says; without a mesh, on the mean face. ``ease`` coarsens the texture."""
+    def __call__(
+        self, image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0
+    ) -> tuple[Image, Mask]:
+        """Forges as ``blending.Forger`` says; without a mesh, on the mean face. ``coarseness`` coarsens the texture."""
         height, width = image.shape[:2]
         own = geometry.nearest_mesh()
         donor_image, donor = self._donors.draw(image, own, rng)
         wanted = bend_to_expression(own, donor, rng.uniform(0.6, 1.1))
-        face_px = rng.uniform(*ALBEDO_PX) * (1 - 0.4 * ease)
+        face_px = rng.uniform(*ALBEDO_PX) * (1 - 0.4 * coarseness)
         texture, texture_mesh = shrink_texture(_simplify(image, rng), own, face_px)
         triangles, interpolation = canonical_mesh().triangles, INTERPOLATIONS[rng.integers(2)]
         drawn, covered = render(texture, texture_mesh, wanted, triangles, image, interpolation)

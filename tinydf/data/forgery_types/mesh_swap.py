@@ -34,8 +34,10 @@ class MeshSwap:
     def __init__(self, donors: PosedDonors) -> None:
         self._donors = donors
 
-    def __call__(self, image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
-        """Forges as ``blending.Forger`` says; without a mesh, on the mean face. ``ease`` sharpens the edge."""
+    def __call__(
+        self, image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0
+    ) -> tuple[Image, Mask]:
+        """Forges as ``blending.Forger`` says; without a mesh, on the mean face. ``coarseness`` sharpens the edge."""
         height, width = image.shape[:2]
         target = misfit(geometry.nearest_mesh(), rng)
         texture, texture_mesh = self._donors.draw(image, target, rng)
@@ -43,7 +45,7 @@ class MeshSwap:
         triangles, interpolation = canonical_mesh().triangles, INTERPOLATIONS[rng.integers(2)]
         drawn, covered = render(texture, texture_mesh, target, triangles, image, interpolation)
         covered *= face_below_forehead_line(target, height, width, rng)
-        feathered = fade(covered, rng.uniform(*FEATHER) * (1 - 0.6 * ease))
+        feathered = fade(covered, rng.uniform(*FEATHER) * (1 - 0.6 * coarseness))
         return blend_as_tools_do(match_means(drawn, image, covered), image, feathered, rng)
 
 

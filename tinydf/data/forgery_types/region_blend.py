@@ -13,6 +13,6 @@ from tinydf.data.masks import FEATURE_SHARES, Mask
 from tinydf_runtime.types import Image
 
 
-def region_blend(image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
+def region_blend(image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0) -> tuple[Image, Mask]:
     """Forges as ``blending.Forger`` says."""
-    return self_blend(image, geometry, rng, ease, FEATURE_SHARES)
+    return self_blend(image, geometry, rng, coarseness, FEATURE_SHARES)

@@ -28,7 +28,7 @@ def self_blend(
     image: Image,
     geometry: FaceGeometry,
     rng: Generator,
-    ease: float = 0.0,
+    coarseness: float = 0.0,
     regions: Mapping[Region, float] = WHOLE_FACE_SHARES,
 ) -> tuple[Image, Mask]:
     """Forges a face from itself.
@@ -37,7 +37,7 @@ def self_blend(
         image: H x W x 3, BGR, uint8.
         geometry: Of the face, in pixels of the image.
         rng: Source of all randomness.
-        ease: 0 for forgeries as subtle as good ones are; up to 1 for coarse ones, to learn from first.
+        coarseness: 0 for forgeries as subtle as good ones are; up to 1 for coarse ones, to learn from first.
         regions: What may be replaced, and how often each.
 
     Returns:
@@ -45,46 +45,46 @@ def self_blend(
     """
     for _ in range(MAX_TRIES):
         mask = draw_mask(geometry, image.shape[0], image.shape[1], rng, regions)
-        if ease > rng.random():
+        if coarseness > rng.random():
             mask = mask / np.float32(max(float(mask.max()), 1e-6))
-        source, target = change_one_side(image, rng, ease)
+        source, target = change_one_side(image, rng, coarseness)
         forged = blend(warp_source(source, geometry, rng), target, mask)
         difference = cv2.absdiff(forged, image).mean(axis=2)
-        if float((difference * mask).sum()) > MIN_DIFFERENCE * float(mask.sum()) * (1 + 2 * ease):
+        if float((difference * mask).sum()) > MIN_DIFFERENCE * float(mask.sum()) * (1 + 2 * coarseness):
             break
     return forged, mask
 
 
-def change_one_side(image: Image, rng: Generator, ease: float = 0.0) -> tuple[Image, Image]:
+def change_one_side(image: Image, rng: Generator, coarseness: float = 0.0) -> tuple[Image, Image]:
     """Returns a source (the face to paste) and a target (the picture around it), of which one has been changed."""
-    changed = change_look(image, rng, ease)
+    changed = change_look(image, rng, coarseness)
     # A forged face is softer than its surround more often than the reverse.
     return (changed, image) if rng.random() < 0.7 else (image, changed)
 
 
-def change_look(image: Image, rng: Generator, ease: float = 0.0) -> Image:
+def change_look(image: Image, rng: Generator, coarseness: float = 0.0) -> Image:
     """Changes colour, sharpness or grain, at least one of them."""
     colour, softness = rng.random() < 0.6, rng.random() < 0.75
     if colour or not softness:
-        image = photometry.shift_colour(image, rng, rng.uniform(0.2, 0.7) + 0.5 * ease)
+        image = photometry.shift_colour(image, rng, rng.uniform(0.2, 0.7) + 0.5 * coarseness)
     if softness:
-        image = _change_sharpness(image, rng, ease)
+        image = _change_sharpness(image, rng, coarseness)
     return image
 
 
-def _change_sharpness(image: Image, rng: Generator, ease: float) -> Image:
+def _change_sharpness(image: Image, rng: Generator, coarseness: float) -> Image:
     kind = rng.random()
     side_px = image.shape[0]
     if kind < 0.45:
         # Down to the 64 to 256 px of a face decoder, whatever the photo's own size.
-        return photometry.resample(image, rng.uniform(0.25, 0.85) * (1 - 0.4 * ease), rng)
+        return photometry.resample(image, rng.uniform(0.25, 0.85) * (1 - 0.4 * coarseness), rng)
     if kind < 0.65:
-        return photometry.blur(image, rng.uniform(0.002, 0.008) * side_px * (1 + ease))
+        return photometry.blur(image, rng.uniform(0.002, 0.008) * side_px * (1 + coarseness))
     if kind < 0.8:
-        return photometry.sharpen(image, rng.uniform(0.3, 1.2) * (1 + ease))
+        return photometry.sharpen(image, rng.uniform(0.3, 1.2) * (1 + coarseness))
     if kind < 0.9:
         return photometry.jpeg(image, int(rng.integers(30, 85)))
-    return photometry.add_noise(image, rng.uniform(2, 7) * (1 + ease), rng)
+    return photometry.add_noise(image, rng.uniform(2, 7) * (1 + coarseness), rng)
 
 
 def warp_source(image: Image, geometry: FaceGeometry, rng: Generator) -> Image:

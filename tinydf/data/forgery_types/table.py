@@ -96,7 +96,9 @@ class Mixture:
         # Where only they are trained on, they take every face.
         self._shares_without_mesh = without_mesh / without_mesh.sum() if without_mesh.any() else self._shares
 
-    def __call__(self, image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0) -> tuple[Image, Mask]:
+    def __call__(
+        self, image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0
+    ) -> tuple[Image, Mask]:
         """Forges as ``blending.Forger`` says."""
         shares = self._shares_without_mesh if geometry.mesh is None else self._shares
-        return self._forgers[rng.choice(len(self._forgers), p=shares)](image, geometry, rng, ease)
+        return self._forgers[rng.choice(len(self._forgers), p=shares)](image, geometry, rng, coarseness)

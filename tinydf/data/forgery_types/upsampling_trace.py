@@ -22,7 +22,7 @@ BILINEAR = np.outer((0.25, 0.75, 0.75, 0.25), (0.25, 0.75, 0.75, 0.25))
 
 
 def leave_upsampling_trace(
-    image: Image, geometry: FaceGeometry, rng: Generator, ease: float = 0.0
+    image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0
 ) -> tuple[Image, Mask]:
     """Forges as ``blending.Forger`` says."""
     height, width = image.shape[:2]
@@ -30,7 +30,7 @@ def leave_upsampling_trace(
     scale = rng.uniform(0.6, 1.3)
     half = (max(16, round(width * scale / 2)), max(16, round(height * scale / 2)))
     small = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
-    generated = _enlarge_twice(as_image(small), rng, strength=rng.uniform(0.04, 0.15) * (1 + ease))
+    generated = _enlarge_twice(as_image(small), rng, strength=rng.uniform(0.04, 0.15) * (1 + coarseness))
     # A generator's face is mostly as detailed as the photo: only some of what shrinking lost stays lost.
     enlarged = cv2.resize(generated, (width, height), interpolation=cv2.INTER_LINEAR)
     source = as_image(cv2.addWeighted(enlarged, 1.0 - (keep := rng.uniform(0, 0.4)), image, keep, 0))

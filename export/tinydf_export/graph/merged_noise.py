@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tinydf.forgery.residual import CELL_PX, COLOUR_STD, SCALES, SMALLEST_ENERGY, ResidualEnergy
+from tinydf.forgery.noise import CELL_PX, COLOUR_STD, SCALES, SMALLEST_ENERGY, NoiseBranch
 
 _BLOCK = 16
 """Channels that engines compute at once; a block that is not full makes them copy the map."""
 
 
-class MergedEnergies(ResidualEnergy):
-    """The residual part with its fixed filters written otherwise.
+class MergedNoiseBranch(NoiseBranch):
+    """The noise branch with its fixed filters written otherwise.
 
     - Colours and filters are both linear, so they are one convolution. All filters ignore what is constant, and with
       it the offset of the colours.
@@ -21,8 +21,8 @@ class MergedEnergies(ResidualEnergy):
       activation, which engines apply while they convolve; the mean of r is linear, and computed for each cell alone.
     """
 
-    def __init__(self, trained: ResidualEnergy) -> None:
-        """Takes over the trained part's layers; the part itself stays as it is."""
+    def __init__(self, trained: NoiseBranch) -> None:
+        """Takes over the trained branch's layers; the branch itself stays as it is."""
         nn.Module.__init__(self)
         for name, layer in trained.named_children():
             self.add_module(name, layer)
@@ -37,8 +37,8 @@ class MergedEnergies(ResidualEnergy):
         self.smallest = nn.Parameter(filters.new_full((count,), SMALLEST_ENERGY))
         self.tint = nn.Parameter(trained.colour / COLOUR_STD)
 
-    def energies(self, image: Tensor) -> Tensor:
-        """Returns each cell's colour and log energies, as ``ResidualEnergy.energies``."""
+    def features(self, image: Tensor) -> Tensor:
+        """Returns each cell's colour and log energies, as ``NoiseBranch.features``."""
         logs = []
         scaled, reached = image, 1
         for scale, less_mean in zip(SCALES, self.less_means, strict=True):

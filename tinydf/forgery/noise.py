@@ -1,4 +1,4 @@
-"""Residual energy: how strong the fine structure is, cell by cell, scale by scale, as logarithms.
+"""The noise branch: log energies of noise residuals in every cell, at three scales, and a small network on them.
 
 A forged region was resampled, smoothed, recoloured or compressed apart from its surround, so the ratio of their noise
 residuals gives it away (Fridrich & Kodovsky, "Rich Models for Steganalysis of Digital Images", IEEE TIFS 2012, for the
@@ -30,8 +30,8 @@ FILTERS = (
 COLOUR_STD = 64.0
 
 
-class ResidualEnergy(nn.Module):
-    """A verdict and a forgery map from residual energies alone, added to those of the deep network."""
+class NoiseBranch(nn.Module):
+    """Logit and forgery map from noise-residual features alone, added to those of the RGB branch."""
 
     colour: Tensor
     filters: Tensor
@@ -64,10 +64,10 @@ class ResidualEnergy(nn.Module):
         """
         # Pixels are whole numbers up to 255: bfloat16 would round their differences away.
         with torch.autocast(image.device.type, enabled=False):
-            return self.judge(self.energies(image))
+            return self.score(self.features(image))
 
-    def energies(self, image: Tensor) -> Tensor:
-        """Returns what the network compares: N x 48 x H/16 x W/16, each cell's colour and log energies.
+    def features(self, image: Tensor) -> Tensor:
+        """Returns noise-residual features: N x 48 x H/16 x W/16, each cell's colour and log energies.
 
         Args:
             image: N x 3 x H x W, RGB, float, 0..255.
@@ -83,11 +83,11 @@ class ResidualEnergy(nn.Module):
             parts.append((energy + SMALLEST_ENERGY).log())
         return torch.cat(parts, 1)
 
-    def judge(self, energies: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns N logits and the forgery map's logits, N x h x w, from N x 48 x h x w energies."""
-        features: Tensor = self.compare(energies - functional.adaptive_avg_pool2d(energies, 1))
-        pooled = torch.cat((features.mean((2, 3)), features.amax((2, 3))), 1)
-        return self.verdict(pooled).squeeze(1), self.map_conv(features).squeeze(1)
+    def score(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns N logits and the forgery map's logits, N x h x w, from N x 48 x h x w features."""
+        compared: Tensor = self.compare(features - functional.adaptive_avg_pool2d(features, 1))
+        pooled = torch.cat((compared.mean((2, 3)), compared.amax((2, 3))), 1)
+        return self.verdict(pooled).squeeze(1), self.map_conv(compared).squeeze(1)
 
 
 def _block(in_channels: int, out_channels: int, dilation: int) -> nn.Sequential:

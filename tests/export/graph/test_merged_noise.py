@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tinydf.forgery.residual import ResidualEnergy
-from tinydf_export.graph.merged_energies import MergedEnergies
+from tinydf.forgery.noise import NoiseBranch
+from tinydf_export.graph.merged_noise import MergedNoiseBranch
 from tinydf_export.proof.golden import draw_golden_crops
 from tinydf_runtime.faces.crop import CropRecipe
 
@@ -17,16 +17,16 @@ def pictures() -> Tensor:
     return torch.cat((crops[:2], noise, torch.full((1, 3, 224, 224), 255.0)))
 
 
-def test_merged_energies_are_the_energies(pictures: Tensor) -> None:
-    trained = ResidualEnergy().eval()
+def test_merged_features_are_the_features(pictures: Tensor) -> None:
+    trained = NoiseBranch().eval()
     with torch.no_grad():
-        found, expected = MergedEnergies(trained).energies(pictures), trained.energies(pictures)
+        found, expected = MergedNoiseBranch(trained).features(pictures), trained.features(pictures)
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
 
 
 def test_in_double_precision_nothing_is_left(pictures: Tensor) -> None:
-    trained = ResidualEnergy().double().eval()
+    trained = NoiseBranch().double().eval()
     with torch.no_grad():
-        found, expected = MergedEnergies(trained)(pictures.double()), trained(pictures.double())
+        found, expected = MergedNoiseBranch(trained)(pictures.double()), trained(pictures.double())
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-9)
