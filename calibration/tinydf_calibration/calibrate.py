@@ -10,19 +10,19 @@ from onnx import ModelProto
 
 from tinydf_calibration.agreement import Agreement, Bounds
 from tinydf_calibration.bias_correction import convolutions, find_bias_shifts
-from tinydf_calibration.candidates import Judge, as_figures, bounds_of, cost, distinct_dialects, open_judge
+from tinydf_calibration.candidates import Judge, as_figures, bounds_of, cost, distinct_schemes, open_judge
 from tinydf_calibration.channels import observe_channels
-from tinydf_calibration.dialects import DIALECTS
 from tinydf_calibration.equalise import Stream, apply_channel_scales, find_channel_scales, find_streams
+from tinydf_calibration.fusion_groups import find_fusion_groups
 from tinydf_calibration.graph import index_graph
 from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors
 from tinydf_calibration.range_methods import choose_ranges
 from tinydf_calibration.ranges import Observed, observe
 from tinydf_calibration.sampler import LabelledCrops, hash_crops
-from tinydf_calibration.search import find_float_units, order_by_noise
-from tinydf_calibration.sensitivity import UnitSensitivity, measure_sensitivity
+from tinydf_calibration.schemes import QDQ_SCHEMES
+from tinydf_calibration.search import find_float_groups, order_by_noise
+from tinydf_calibration.sensitivity import GroupSensitivity, measure_sensitivity
 from tinydf_calibration.table import METHODS, CalibrationTable, graph_hash
-from tinydf_calibration.units import find_units
 
 TRIAL_CROPS = 200
 """Validation crops that methods and fixes are compared on; the outcome is measured on all."""
@@ -54,7 +54,7 @@ class Step:
 
     Attributes:
         table: To be improved.
-        found: By dialect, on the trial crops.
+        found: By Q/DQ scheme, on the trial crops.
         observed: What the activations of the table's graph hold.
     """
 
@@ -87,7 +87,7 @@ def calibrate(
     step, methods = _choose_method(model, sample, trial, keys, report)
     step, equalisation = _equalise(model, sample, trial, step, report)
     step, correction = _correct_biases(model, sample, trial, step, report)
-    measured = _measure_units(model, trial.narrow(SENSITIVITY_CROPS), step.table, report)
+    measured = _measure_groups(model, trial.narrow(SENSITIVITY_CROPS), step.table, report)
     table, tries = _keep_in_float(whole, step.table, measured, bounds, report)
     final = tries[-1][1]
     return replace(
@@ -98,7 +98,7 @@ def calibrate(
             "methods": methods,
             "equalisation": equalisation,
             "bias_correction": correction,
-            "search": [{"float_units": len(units), "dialects": as_figures(found)} for units, found in tries[:-1]],
+            "search": [{"float_units": len(groups), "dialects": as_figures(found)} for groups, found in tries[:-1]],
             "agreement": as_figures(final),
             "bounds_kept": {name: one.keeps_to(bounds_of(name, bounds)) for name, one in final.items()},
             "sensitivity": [one.to_dict() for one in measured],
@@ -119,7 +119,7 @@ def _choose_method(
     for done, method in enumerate(METHODS):
         report("methods", done, len(METHODS))
         table = replace(empty, method=method, ranges=choose_ranges(observed, method))
-        steps[method] = Step(table, trial.judge_all(table, distinct_dialects()), observed)
+        steps[method] = Step(table, trial.judge_all(table, distinct_schemes()), observed)
     best = min(METHODS, key=lambda method: cost(steps[method].found))
     return steps[best], {
         method: {"cost": cost(step.found), "dialects": as_figures(step.found)} for method, step in steps.items()
@@ -144,7 +144,7 @@ def _equalise(
         lambda done, total: report("equalisation", done, total),
     )
     table = replace(step.table, channel_scales=scales, ranges=choose_ranges(observed, step.table.method))
-    return _better(step, Step(table, trial.judge_all(table, distinct_dialects()), observed), {"streams": len(streams)})
+    return _better(step, Step(table, trial.judge_all(table, distinct_schemes()), observed), {"streams": len(streams)})
 
 
 def _correct_biases(
@@ -158,7 +158,7 @@ def _correct_biases(
     shifts = find_bias_shifts(scaled, layers, observe_channels(scaled, list(inputs), sample.crops))
     table = replace(step.table, bias_shifts=shifts)
     return _better(
-        step, Step(table, trial.judge_all(table, distinct_dialects()), step.observed), {"convolutions": len(shifts)}
+        step, Step(table, trial.judge_all(table, distinct_schemes()), step.observed), {"convolutions": len(shifts)}
     )
 
 
@@ -170,39 +170,39 @@ def _better(before: Step, after: Step, facts: dict[str, Any]) -> tuple[Step, dic
     return (after if kept else before), figures
 
 
-def _measure_units(
+def _measure_groups(
     model: ModelProto, judge: Judge, table: CalibrationTable, report: Report
-) -> tuple[UnitSensitivity, ...]:
+) -> tuple[GroupSensitivity, ...]:
     scaled = apply_channel_scales(model, table.channel_scales)
-    units = find_units(scaled, quantizable_layers(scaled))
+    groups = find_fusion_groups(scaled, quantizable_layers(scaled))
     return measure_sensitivity(
-        scaled, table, units, judge.crops, lambda done, total: report("sensitivity", done, total)
+        scaled, table, groups, judge.crops, lambda done, total: report("sensitivity", done, total)
     )
 
 
 def _keep_in_float(
-    whole: Judge, table: CalibrationTable, measured: tuple[UnitSensitivity, ...], bounds: Bounds, report: Report
+    whole: Judge, table: CalibrationTable, measured: tuple[GroupSensitivity, ...], bounds: Bounds, report: Report
 ) -> tuple[CalibrationTable, list[tuple[tuple[str, ...], dict[str, Agreement]]]]:
     """Returns the table with the fewest layers in float, and every try with what it gave, the returned one last."""
     tries: list[tuple[tuple[str, ...], dict[str, Agreement]]] = []
     nodes = {one.name: one.nodes for one in measured}
 
-    def with_float(units: tuple[str, ...]) -> CalibrationTable:
-        return replace(table, float_layers=tuple(node for name in nodes if name in units for node in nodes[name]))
+    def with_float(groups: tuple[str, ...]) -> CalibrationTable:
+        return replace(table, float_layers=tuple(node for name in nodes if name in groups for node in nodes[name]))
 
-    def accepts(units: tuple[str, ...]) -> bool:
+    def accepts(groups: tuple[str, ...]) -> bool:
         report("search", len(tries), len(tries) + 1)
         found: dict[str, Agreement] = {}
-        # A try ends at the first dialect that fails, except where no layer is in float, which all want to know.
-        for dialect in DIALECTS:
-            found[dialect] = whole.judge(with_float(units), dialect)
-            if units and not found[dialect].keeps_to(bounds_of(dialect, bounds)):
+        # Stops at the first failing scheme, except in the all-INT8 trial, which is reported for every scheme.
+        for scheme in QDQ_SCHEMES:
+            found[scheme] = whole.judge(with_float(groups), scheme)
+            if groups and not found[scheme].keeps_to(bounds_of(scheme, bounds)):
                 break
-        tries.append((units, found))
+        tries.append((groups, found))
         return all(one.keeps_to(bounds_of(name, bounds)) for name, one in found.items())
 
-    kept = find_float_units(order_by_noise(measured), accepts)
-    complete = [one for one in tries if one[0] == kept and len(one[1]) == len(DIALECTS)]
+    kept = find_float_groups(order_by_noise(measured), accepts)
+    complete = [one for one in tries if one[0] == kept and len(one[1]) == len(QDQ_SCHEMES)]
     final = complete[-1] if complete else (kept, whole.judge_all(with_float(kept)))
     return with_float(kept), [*(one for one in tries if one is not final), final]
 

@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from tinydf_calibration.agreement import Agreement, Bounds, compare
-from tinydf_calibration.dialects import DIALECTS
 from tinydf_calibration.equalise import apply_channel_scales
 from tinydf_calibration.quantize import quantize_model
 from tinydf_calibration.sampler import LabelledCrops
+from tinydf_calibration.schemes import QDQ_SCHEMES
 from tinydf_calibration.scores import score
 from tinydf_calibration.table import CalibrationTable
 
 FUSED = "onnxruntime"
-"""The dialect that ONNX Runtime computes in 8 bit; the others' pairs are rounded and computed in float."""
+"""The scheme that ONNX Runtime computes in 8 bit; the others' pairs are rounded and computed in float."""
 SYMMETRIC_ALLOWANCE = 2.0
-"""How many times the difference and flips of other dialects may be those of symmetric activations: one bit is lost."""
+"""How many times the difference and flips of other schemes may be those of symmetric activations: one bit is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,16 @@ class Judge:
         places = np.flatnonzero(np.isin(self.crops.cluster, kept))
         return replace(self, crops=self.crops.take(places), before=self.before[places])
 
-    def judge(self, table: CalibrationTable, dialect: str) -> Agreement:
-        """Returns how far the network is from float when it computes in a dialect."""
+    def judge(self, table: CalibrationTable, scheme: str) -> Agreement:
+        """Returns how far the network is from float in one Q/DQ scheme."""
         scaled = apply_channel_scales(self.model, table.channel_scales)
-        quantized = quantize_model(scaled, table, DIALECTS[dialect])
-        after = probability(score(quantized, self.crops.crops, fuse=dialect == FUSED))
+        quantized = quantize_model(scaled, table, QDQ_SCHEMES[scheme])
+        after = probability(score(quantized, self.crops.crops, fuse=scheme == FUSED))
         return compare(self.before, after, self.crops.forged, self.crops.cluster, self.threshold)
 
-    def judge_all(self, table: CalibrationTable, dialects: Iterable[str] = DIALECTS) -> dict[str, Agreement]:
-        """Returns the same for each of some dialects."""
-        return {dialect: self.judge(table, dialect) for dialect in dialects}
+    def judge_all(self, table: CalibrationTable, schemes: Iterable[str] = QDQ_SCHEMES) -> dict[str, Agreement]:
+        """Returns how far it is from float in each of some schemes."""
+        return {scheme: self.judge(table, scheme) for scheme in schemes}
 
 
 def open_judge(model: ModelProto, crops: LabelledCrops, threshold: float) -> Judge:
@@ -72,16 +72,16 @@ def open_judge(model: ModelProto, crops: LabelledCrops, threshold: float) -> Jud
 
 
 def cost(found: Mapping[str, Agreement]) -> float:
-    """Returns the mean over dialects of mean difference and loss of AUC: smaller is better.
+    """Returns the mean over schemes of mean difference and loss of AUC: smaller is better.
 
     A gain of AUC counts nothing: 8 bit do not improve a network, a sample of crops does.
     """
     return float(np.mean([one.mean_difference + max(one.auc_drop or 0.0, 0.0) for one in found.values()]))
 
 
-def bounds_of(dialect: str, bounds: Bounds) -> Bounds:
-    """Returns what a dialect must keep to; the loss of AUC is the same for all."""
-    if DIALECTS[dialect].unsigned:
+def bounds_of(scheme: str, bounds: Bounds) -> Bounds:
+    """Returns what a scheme must keep to; the loss of AUC is the same for all."""
+    if QDQ_SCHEMES[scheme].unsigned:
         return bounds
     return replace(
         bounds,
@@ -90,17 +90,17 @@ def bounds_of(dialect: str, bounds: Bounds) -> Bounds:
     )
 
 
-def distinct_dialects() -> tuple[str, ...]:
-    """Returns one name for each way of rounding: dialects may be alike in all but names and how scales are stored."""
+def distinct_schemes() -> tuple[str, ...]:
+    """Returns one name for each way of rounding: schemes may be alike in all but names and how scales are stored."""
     names: dict[Any, str] = {}
-    for name, dialect in DIALECTS.items():
-        names.setdefault(replace(dialect, name="", half_scales=False), name)
+    for name, scheme in QDQ_SCHEMES.items():
+        names.setdefault(replace(scheme, name="", half_scales=False), name)
     return tuple(names.values())
 
 
 def as_figures(found: Mapping[str, Agreement]) -> dict[str, Any]:
-    """Returns agreements by dialect as JSON has them."""
-    return {dialect: one.to_dict() for dialect, one in found.items()}
+    """Returns agreements by scheme as JSON has them."""
+    return {scheme: one.to_dict() for scheme, one in found.items()}
 
 
 def probability(logit: NDArray[np.float64]) -> NDArray[np.float64]:

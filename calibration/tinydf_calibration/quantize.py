@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
-from tinydf_calibration.dialects import Dialect
 from tinydf_calibration.graph import GraphIndex, index_graph
 from tinydf_calibration.regions import (
     CLIPPING,
@@ -24,12 +23,13 @@ from tinydf_calibration.scales import (
     quantize_weight,
     smallest_weight_scale,
 )
+from tinydf_calibration.schemes import QDQScheme
 from tinydf_calibration.table import CalibrationTable
 from tinydf_runtime.errors import StaleTableError
 
 
 def quantizable_tensors(model: ModelProto) -> tuple[str, ...]:
-    """Returns the activations that some dialect quantises: those that ranges are collected for.
+    """Returns the activations that some scheme quantises: those that ranges are collected for.
 
     Args:
         model: Prepared float graph.
@@ -51,14 +51,14 @@ def quantizable_layers(model: ModelProto) -> tuple[str, ...]:
     return tuple(node.name for node in find_quantizable(index_graph(model)))
 
 
-def quantize_model(model: ModelProto, table: CalibrationTable, dialect: Dialect) -> ModelProto:
-    """Writes quantize/dequantize pairs into a graph, as one family of engines wants them.
+def quantize_model(model: ModelProto, table: CalibrationTable, scheme: QDQScheme) -> ModelProto:
+    """Writes quantize/dequantize pairs into a graph, as one engine wants them.
 
     Args:
         model: Prepared float graph that the table was measured on, with the table's channel scales applied; it stays
             as it is.
         table: Ranges, layers that stay in float, shifts of biases.
-        dialect: How the pairs are written.
+        scheme: How the pairs are written.
 
     Returns:
         A model with weights stored as int8. Tensors keep the float graph's names.
@@ -66,25 +66,25 @@ def quantize_model(model: ModelProto, table: CalibrationTable, dialect: Dialect)
     Raises:
         StaleTableError: The table lacks a range of this graph.
     """
-    writer = _Writer(model, table, dialect)
+    writer = _Writer(model, table, scheme)
     for node in writer.index.nodes:
         writer.write(node)
     return writer.finish()
 
 
-def select_nodes(index: GraphIndex, table: CalibrationTable, dialect: Dialect) -> frozenset[str]:
+def select_nodes(index: GraphIndex, table: CalibrationTable, scheme: QDQScheme) -> frozenset[str]:
     """Returns the names of the nodes that compute in 8 bit.
 
     An operator without weights follows its inputs: it does so only where one of them comes out of 8 bit already. A
-    convolution of pooled values does too, unless the dialect says otherwise.
+    convolution of pooled values does too, unless the scheme says otherwise.
     """
     kept_float = set(table.float_layers)
     chosen: set[str] = set()
     for node in find_quantizable(index):
-        if node.op_type not in dialect.operators or node.name in kept_float:
+        if node.op_type not in scheme.operators or node.name in kept_float:
             continue
-        leads = node.op_type == "Conv" and (dialect.quantizes_pooled or not is_pooled(node, index))
-        if leads and count_convolutions_before(node, index) < dialect.float_first:
+        leads = node.op_type == "Conv" and (scheme.quantizes_pooled or not is_pooled(node, index))
+        if leads and count_convolutions_before(node, index) < scheme.float_first:
             continue
         if leads or any(_maker(name, index) in chosen for name in index.activations(node)):
             chosen.add(node.name)
@@ -107,10 +107,10 @@ def _result(node: NodeProto, index: GraphIndex) -> str:
 class _Writer:
     """Collects the nodes and constants of the quantised graph."""
 
-    def __init__(self, model: ModelProto, table: CalibrationTable, dialect: Dialect) -> None:
-        self.model, self.table, self.dialect = model, table, dialect
+    def __init__(self, model: ModelProto, table: CalibrationTable, scheme: QDQScheme) -> None:
+        self.model, self.table, self.scheme = model, table, scheme
         self.index = index_graph(model)
-        self.chosen = select_nodes(self.index, table, dialect)
+        self.chosen = select_nodes(self.index, table, scheme)
         self.nodes: list[NodeProto] = []
         self.constants: dict[str, TensorProto] = {}
         self.paired: dict[str, str] = {}
@@ -125,11 +125,11 @@ class _Writer:
             return
         copied = NodeProto()
         copied.CopyFrom(node)
-        moves_8_bit = node.op_type in PASSING and self.dialect.writes_outputs and node.input[0] in self.paired
+        moves_8_bit = node.op_type in PASSING and self.scheme.writes_outputs and node.input[0] in self.paired
         if node.name not in self.chosen:
             self.nodes.append(copied)
             clips_8_bit = node.op_type in CLIPPING and self._is_result_of_chosen(node)
-            if moves_8_bit or (clips_8_bit and self.dialect.writes_outputs):
+            if moves_8_bit or (clips_8_bit and self.scheme.writes_outputs):
                 self._requantize(copied, node.output[0])
             return
         activations = self.index.activations(node)
@@ -139,11 +139,11 @@ class _Writer:
         if node.op_type == "Conv":
             self._write_weights(copied, node.input[0])
         self.nodes.append(copied)
-        if self.dialect.writes_outputs:
+        if self.scheme.writes_outputs:
             clip = clip_behind(node, self.index)
             if clip is None:
                 self._requantize(copied, node.output[0])
-            elif self.dialect.absorbs_clip and self.dialect.unsigned:
+            elif self.scheme.absorbs_clip and self.scheme.unsigned:
                 self.absorbed.add(clip.name)
                 self._requantize(copied, clip.output[0])
 
@@ -169,7 +169,7 @@ class _Writer:
         Where only inputs are paired, a sum takes what a convolution has just made as it is: engines add the other
         side while they write the convolution's result.
         """
-        if self.dialect.writes_outputs or node.op_type != "Add":
+        if self.scheme.writes_outputs or node.op_type != "Add":
             return True
         maker = self.index.producers.get(name)
         return maker is None or maker.op_type != "Conv" or len(self.index.consumers[name]) > 1
@@ -190,9 +190,9 @@ class _Writer:
             self.scales[source] = activation_scale(
                 low,
                 high,
-                unsigned=self.dialect.unsigned,
-                half=self.dialect.half_scales,
-                centred=self.dialect.centred,
+                unsigned=self.scheme.unsigned,
+                half=self.scheme.half_scales,
+                centred=self.scheme.centred,
             )
         return self.scales[source]
 
@@ -223,13 +223,13 @@ class _Writer:
         )
 
     def _write_weights(self, conv: NodeProto, taken_from: str) -> None:
-        """Replaces a convolution's constants by stored 8-bit weights and, where the dialect says so, a stored bias."""
+        """Replaces a convolution's constants by stored 8-bit weights and, where the scheme says so, a stored bias."""
         taken, scale_name = self._scale(taken_from), f"{source_of(taken_from, self.index)}_scale"
         weight = self.index.constant(conv.input[1]).astype(np.float32)
         bias = self._bias(conv)
-        stores_bias = bias is not None and self.dialect.quantizes_bias
+        stores_bias = bias is not None and self.scheme.quantizes_bias
         smallest = smallest_weight_scale(bias, taken.scale) if stores_bias and bias is not None else None
-        stored, scales = quantize_weight(weight, smallest, half=self.dialect.half_scales)
+        stored, scales = quantize_weight(weight, smallest, half=self.scheme.half_scales)
         self._store_dequantized(f"{conv.name}_weight", stored, scales)
         del conv.input[1:]
         conv.input.append(f"{conv.name}_weight")

@@ -25,7 +25,7 @@ class Row:
 
     Attributes:
         words: What was tried.
-        found: Dialect -> figures of an ``Agreement``; a dialect that was not tried is missing.
+        found: Name of a Q/DQ scheme -> figures of an ``Agreement``; a scheme that was not tried is missing.
         chosen: Whether this is what the table holds.
     """
 
@@ -69,13 +69,13 @@ def render_page(table: CalibrationTable, title: str) -> str:
         lstrip_blocks=True,
     )
     measured = table.measured
-    kept = kept_units(table)
+    kept = kept_groups(table)
     return environment.get_template(TEMPLATE).render(
         title=title,
         version=__version__,
         table=table,
         sha256=table.sha256(),
-        dialects=list(measured["agreement"]),
+        schemes=list(measured["agreement"]),
         methods=[
             Row(method, tried["dialects"], method == table.method) for method, tried in measured["methods"].items()
         ],
@@ -89,11 +89,11 @@ def render_page(table: CalibrationTable, title: str) -> str:
     )
 
 
-def kept_units(table: CalibrationTable) -> tuple[str, ...]:
-    """Returns the names of the measured units that stay in float."""
+def kept_groups(table: CalibrationTable) -> tuple[str, ...]:
+    """Returns the names of the measured groups that stay in float."""
     layers = set(table.float_layers)
     return tuple(one["name"] for one in table.measured["sensitivity"] if layers.issuperset(one["nodes"]))
 
 
-def _words(units: int) -> str:
-    return "all layers in 8 bit" if units == 0 else f"{units} layer{'s' if units > 1 else ''} in float"
+def _words(groups: int) -> str:
+    return "all layers in 8 bit" if groups == 0 else f"{groups} layer{'s' if groups > 1 else ''} in float"

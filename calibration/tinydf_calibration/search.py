@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tinydf_calibration.sensitivity import UnitSensitivity
-from tinydf_calibration.units import Unit
+from tinydf_calibration.fusion_groups import FusionGroup
+from tinydf_calibration.sensitivity import GroupSensitivity
 
 Accepts = Callable[[tuple[str, ...]], bool]
 MOST_RELEASED = 8
 """So many layers at most are tried in 8 bit again, each at the cost of one measurement."""
 
 
-def order_by_noise(measured: Sequence[UnitSensitivity]) -> tuple[UnitSensitivity, ...]:
-    """Returns the units, those that disturb the verdict most first."""
+def order_by_noise(measured: Sequence[GroupSensitivity]) -> tuple[GroupSensitivity, ...]:
+    """Returns the fusion groups by how much they disturb the verdict, most first."""
     return tuple(sorted(measured, key=lambda one: (one.signal_to_noise_db, one.name)))
 
 
-def find_float_units(noisiest_first: Sequence[UnitSensitivity | Unit], accepts: Accepts) -> tuple[str, ...]:
-    """Returns the names of the units that stay in float: none if the bounds allow it, all if nothing less will do.
+def find_float_groups(noisiest_first: Sequence[GroupSensitivity | FusionGroup], accepts: Accepts) -> tuple[str, ...]:
+    """Returns the names of the groups that stay in float: none if the bounds allow it, all if nothing less will do.
 
     The noise of layers adds up, so the more of the noisiest stay in float the better: the smallest number is found by
     doubling it and then halving the gap. Those of the found ones that can go back to 8 bit one by one then do.
 
     Args:
-        noisiest_first: All units.
-        accepts: Whether the network keeps to the bounds when the units of these names stay in float. Costs a
+        noisiest_first: All groups.
+        accepts: Whether the network keeps to the bounds when the groups of these names stay in float. Costs a
             measurement.
     """
     names = [one.name for one in noisiest_first]

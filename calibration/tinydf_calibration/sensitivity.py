@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from tinydf_calibration.agreement import auc
-from tinydf_calibration.dialects import DIALECTS
+from tinydf_calibration.fusion_groups import FusionGroup
 from tinydf_calibration.quantize import quantizable_layers, quantize_model
 from tinydf_calibration.sampler import LabelledCrops
+from tinydf_calibration.schemes import QDQ_SCHEMES
 from tinydf_calibration.scores import score
 from tinydf_calibration.table import CalibrationTable
-from tinydf_calibration.timing import time_nodes, time_units
-from tinydf_calibration.units import Unit
+from tinydf_calibration.timing import time_groups, time_nodes
 
-DIALECT = replace(DIALECTS["onnxruntime"], float_first=0)
+SCHEME = replace(QDQ_SCHEMES["onnxruntime"], float_first=0)
 """It puts the most operators to 8 bit, and runs in 8 bit where the measuring is done; here no layer is excepted."""
 QUIETEST_DB = 120.0
 """Signal to noise that stands for no noise at all."""
@@ -28,17 +28,17 @@ Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class UnitSensitivity:
-    """One unit alone in 8 bit, everything else in float.
+class GroupSensitivity:
+    """What one fusion group alone in 8 bit does to the scores, everything else in float.
 
     Attributes:
-        name: Of the unit's convolution.
-        nodes: Of the unit.
+        name: Of the group's convolution.
+        nodes: Of the group.
         shape: Of the convolution's weights.
         signal_to_noise_db: 10 log10 of the variance of the verdict's logit over the mean square of its change.
         auc_drop: What was lost; None where one class is missing.
-        float_ms: Of the unit in the float model, one crop, one thread of this machine.
-        int8_ms: Of the same when all units are in 8 bit.
+        float_ms: Of the group in the float model, one crop, one thread of this machine.
+        int8_ms: Of the same when all groups are in 8 bit.
     """
 
     name: str
@@ -57,37 +57,37 @@ class UnitSensitivity:
 def measure_sensitivity(
     model: ModelProto,
     table: CalibrationTable,
-    units: Sequence[Unit],
+    groups: Sequence[FusionGroup],
     crops: LabelledCrops,
     report: Report = lambda done, total: None,
-) -> tuple[UnitSensitivity, ...]:
-    """Puts one unit after the other to 8 bit.
+) -> tuple[GroupSensitivity, ...]:
+    """Puts one fusion group after the other to 8 bit and measures each.
 
     Args:
         model: Float graph, with the table's channel scales applied.
         table: Ranges; its ``float_layers`` do not count.
-        units: What to measure, in the order of the result.
+        groups: What to measure, in the order of the result.
         crops: To measure on.
-        report: Told how many units are done.
+        report: Told how many groups are done.
     """
     layers = quantizable_layers(model)
     before = score(model, crops.crops)
-    times = _time(model, replace(table, float_layers=()), units, crops.crops[0])
+    times = _time(model, replace(table, float_layers=()), groups, crops.crops[0])
     found = []
-    for done, unit in enumerate(units, start=1):
-        alone = replace(table, float_layers=tuple(name for name in layers if name not in unit.nodes))
-        after = score(quantize_model(model, alone, DIALECT), crops.crops)
+    for done, group in enumerate(groups, start=1):
+        alone = replace(table, float_layers=tuple(name for name in layers if name not in group.nodes))
+        after = score(quantize_model(model, alone, SCHEME), crops.crops)
         found.append(
-            UnitSensitivity(
-                unit.name,
-                unit.nodes,
-                unit.shape,
+            GroupSensitivity(
+                group.name,
+                group.nodes,
+                group.shape,
                 signal_to_noise_db(before, after),
                 _auc_drop(before, after, crops.forged),
-                *times[unit.name],
+                *times[group.name],
             )
         )
-        report(done, len(units))
+        report(done, len(groups))
     return tuple(found)
 
 
@@ -108,8 +108,8 @@ def _auc_drop(before: NDArray[np.float64], after: NDArray[np.float64], forged: N
 
 
 def _time(
-    model: ModelProto, table: CalibrationTable, units: Sequence[Unit], crop: NDArray[np.uint8]
+    model: ModelProto, table: CalibrationTable, groups: Sequence[FusionGroup], crop: NDArray[np.uint8]
 ) -> Mapping[str, tuple[float, float]]:
-    in_float = time_units(time_nodes(model, crop), units)
-    in_8_bit = time_units(time_nodes(quantize_model(model, table, DIALECT), crop), units)
-    return {unit.name: (in_float[unit.name], in_8_bit[unit.name]) for unit in units}
+    in_float = time_groups(time_nodes(model, crop), groups)
+    in_8_bit = time_groups(time_nodes(quantize_model(model, table, SCHEME), crop), groups)
+    return {group.name: (in_float[group.name], in_8_bit[group.name]) for group in groups}

@@ -48,8 +48,8 @@ def draw_sensitivity(measured: Sequence[Mapping[str, Any]], kept: Collection[str
     """Draws signal to noise, loss of AUC and time of each layer, from the image to the verdict.
 
     Args:
-        measured: Of each unit what ``UnitSensitivity.to_dict`` gives, in the order of the network.
-        kept: Names of the units that stay in float.
+        measured: Of each group what ``GroupSensitivity.to_dict`` gives, in the order of the network.
+        kept: Names of the groups that stay in float.
     """
     places = np.arange(1, len(measured) + 1)
     colours = [KEPT if one["name"] in kept else ACCENT for one in measured]

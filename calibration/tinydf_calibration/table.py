@@ -44,7 +44,7 @@ class CalibrationTable:
         float_layers: Nodes that stay in float.
         channel_scales: First of two equalised convs -> factor of each of its output channels.
         bias_shifts: Conv -> what is added to the bias of each of its output channels.
-        measured: Agreement and AUC of every method and dialect that was tried, sensitivity by layer.
+        measured: Agreement and AUC of every method and scheme that was tried, sensitivity by layer.
     """
 
     checkpoint_sha256: str

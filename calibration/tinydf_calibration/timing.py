@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from tinydf_calibration.fusion_groups import FusionGroup
 from tinydf_calibration.scores import as_inputs, open_session
-from tinydf_calibration.units import Unit
 
 RUNS = 20
 _SUFFIX = "_kernel_time"
@@ -42,15 +42,15 @@ def time_nodes(model: ModelProto, crop: NDArray[np.uint8]) -> dict[str, float]:
     return {name: float(np.median(values)) for name, values in spent.items()}
 
 
-def time_units(nodes: Mapping[str, float], units: Sequence[Unit]) -> dict[str, float]:
-    """Returns the milliseconds of each unit.
+def time_groups(nodes: Mapping[str, float], groups: Sequence[FusionGroup]) -> dict[str, float]:
+    """Returns the milliseconds of each group.
 
     Args:
         nodes: From ``time_nodes``.
-        units: Of the float graph.
+        groups: Of the float graph.
     """
-    owners = {name: unit.name for unit in units for name in unit.known_as}
-    totals = dict.fromkeys((unit.name for unit in units), 0.0)
+    owners = {name: group.name for group in groups for name in group.known_as}
+    totals = dict.fromkeys((group.name for group in groups), 0.0)
     for name, spent in nodes.items():
         original = _ADDED.sub("", name)
         if original in owners:

@@ -1,11 +1,11 @@
-"""Export job -> its graph in 8 bit, with the Q/DQ scheme of a family of engines."""
+"""Export job -> its graph in 8 bit, in the Q/DQ scheme of an engine."""
 
 from __future__ import annotations
 
 from onnx import ModelProto
 
-from tinydf_calibration.dialects import DIALECTS
 from tinydf_calibration.quantize import quantize_model
+from tinydf_calibration.schemes import QDQ_SCHEMES
 from tinydf_export.job import ExportJob
 
 
@@ -14,7 +14,7 @@ def insert_pairs(job: ExportJob, scheme: str) -> ModelProto:
 
     Args:
         job: Of precision "int8".
-        scheme: Key of ``DIALECTS``: where a family of engines expects the pairs.
+        scheme: Key of ``QDQ_SCHEMES``: where an engine expects the pairs.
     """
     assert job.table is not None
-    return quantize_model(job.graph, job.table, DIALECTS[scheme])
+    return quantize_model(job.graph, job.table, QDQ_SCHEMES[scheme])

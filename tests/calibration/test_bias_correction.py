@@ -12,11 +12,11 @@ from onnx import ModelProto, numpy_helper  # noqa: E402
 
 from tinydf_calibration.bias_correction import find_bias_shifts  # noqa: E402
 from tinydf_calibration.channels import observe_channels  # noqa: E402
-from tinydf_calibration.dialects import DIALECTS  # noqa: E402
 from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors, quantize_model  # noqa: E402
 from tinydf_calibration.range_methods import choose_ranges  # noqa: E402
 from tinydf_calibration.ranges import observe  # noqa: E402
 from tinydf_calibration.sampler import LabelledCrops  # noqa: E402
+from tinydf_calibration.schemes import QDQ_SCHEMES  # noqa: E402
 from tinydf_calibration.table import CalibrationTable  # noqa: E402
 
 Draw = Callable[[int, int], LabelledCrops]
@@ -42,7 +42,7 @@ def test_a_corrected_convolution_has_the_mean_of_the_float_one(small_network: Mo
     expected = observe_channels(biased, ["mix_out"], crops)["mix_out"].mean
     errors = []
     for one in (table, replace(table, bias_shifts=shifts)):
-        quantized = quantize_model(biased, one, DIALECTS["openvino"])
+        quantized = quantize_model(biased, one, QDQ_SCHEMES["openvino"])
         errors.append(np.abs(observe_channels(quantized, ["mix_out"], crops)["mix_out"].mean - expected).max())
     assert errors[1] < 0.2 * errors[0]
 

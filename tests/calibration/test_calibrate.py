@@ -14,15 +14,15 @@ from onnx import ModelProto  # noqa: E402
 
 from tinydf_calibration.agreement import Bounds  # noqa: E402
 from tinydf_calibration.calibrate import Keys, calibrate  # noqa: E402
-from tinydf_calibration.candidates import distinct_dialects, open_judge  # noqa: E402
-from tinydf_calibration.dialects import DIALECTS  # noqa: E402
+from tinydf_calibration.candidates import distinct_schemes, open_judge  # noqa: E402
+from tinydf_calibration.fusion_groups import find_fusion_groups  # noqa: E402
 from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors  # noqa: E402
-from tinydf_calibration.report import kept_units, render_page, to_json  # noqa: E402
+from tinydf_calibration.report import kept_groups, render_page, to_json  # noqa: E402
 from tinydf_calibration.sampler import LabelledCrops  # noqa: E402
+from tinydf_calibration.schemes import QDQ_SCHEMES  # noqa: E402
 from tinydf_calibration.sensitivity import QUIETEST_DB, signal_to_noise_db  # noqa: E402
 from tinydf_calibration.table import METHODS, CalibrationTable, check_fits  # noqa: E402
-from tinydf_calibration.timing import time_nodes, time_units  # noqa: E402
-from tinydf_calibration.units import find_units  # noqa: E402
+from tinydf_calibration.timing import time_groups, time_nodes  # noqa: E402
 
 Draw = Callable[[int, int], LabelledCrops]
 KEYS = Keys("c" * 64, "a" * 64, 0.5)
@@ -52,7 +52,7 @@ def test_the_cheapest_method_is_the_tables(table: CalibrationTable) -> None:
     methods = table.measured["methods"]
     assert list(methods) == list(METHODS)
     assert methods[table.method]["cost"] == min(tried["cost"] for tried in methods.values())
-    assert all(set(tried["dialects"]) == set(distinct_dialects()) for tried in methods.values())
+    assert all(set(tried["dialects"]) == set(distinct_schemes()) for tried in methods.values())
 
 
 def test_fixes_are_in_the_table_only_where_they_help(table: CalibrationTable) -> None:
@@ -65,8 +65,8 @@ def test_what_the_table_says_is_what_it_does(
     table: CalibrationTable, small_network: ModelProto, draw_crops: Draw
 ) -> None:
     judge = open_judge(small_network, draw_crops(20, 2), KEYS.threshold)
-    for dialect, said in table.measured["agreement"].items():
-        assert judge.judge(table, dialect).to_dict() == pytest.approx(said)
+    for scheme, said in table.measured["agreement"].items():
+        assert judge.judge(table, scheme).to_dict() == pytest.approx(said)
 
 
 def test_no_layer_stays_in_float_without_need_and_all_do_if_nothing_less_will_do(
@@ -78,10 +78,10 @@ def test_no_layer_stays_in_float_without_need_and_all_do_if_nothing_less_will_do
     assert len(noisy) >= 5
     assert noisy <= set(strict.float_layers)
     assert all(one["mean_difference"] <= 1e-7 for one in strict.measured["agreement"].values())
-    assert noisy <= set(kept_units(strict))
+    assert noisy <= set(kept_groups(strict))
     # Whoever asks what would have been without float layers finds it.
     assert strict.measured["search"][0]["float_units"] == 0
-    assert set(strict.measured["search"][0]["dialects"]) == set(DIALECTS)
+    assert set(strict.measured["search"][0]["dialects"]) == set(QDQ_SCHEMES)
 
 
 def test_calibrating_twice_gives_tables_that_export_alike(
@@ -93,26 +93,26 @@ def test_calibrating_twice_gives_tables_that_export_alike(
 
 def test_units_hold_every_layer_behind_a_convolution_once(small_network: ModelProto) -> None:
     layers = quantizable_layers(small_network)
-    units = find_units(small_network, layers)
-    nodes = [node for unit in units for node in unit.nodes]
+    groups = find_fusion_groups(small_network, layers)
+    nodes = [node for group in groups for node in group.nodes]
     assert len(nodes) == len(set(nodes))
     assert set(nodes) == set(layers)
-    by_name = {unit.name: unit for unit in units}
+    by_name = {group.name: group for group in groups}
     assert by_name["project"].nodes == ("project", "join")
     assert set(by_name["gate"].nodes) == {"gate", "gate_sigmoid", "excite"}
     assert by_name["depthwise"].shape == (8, 1, 3, 3)
 
 
 def test_time_is_told_by_unit(small_network: ModelProto, draw_crops: Draw) -> None:
-    units = find_units(small_network, quantizable_layers(small_network))
+    groups = find_fusion_groups(small_network, quantizable_layers(small_network))
     nodes = time_nodes(small_network, draw_crops(1, 1).crops[0])
-    by_unit = time_units(nodes, units)
-    assert set(by_unit) == {unit.name for unit in units}
-    assert by_unit["stem"] > 0
-    assert sum(by_unit.values()) <= sum(nodes.values())
+    by_group = time_groups(nodes, groups)
+    assert set(by_group) == {group.name for group in groups}
+    assert by_group["stem"] > 0
+    assert sum(by_group.values()) <= sum(nodes.values())
     # Names that ONNX Runtime makes up for fused and reordered work still say whose it is.
-    assert time_units({"expanded_nchwc": 2.0, "gate_token_17": 1.0, "elsewhere": 4.0}, units)["expand"] == 2
-    assert time_units({"gate_token_17": 1.0, "gate_out_quantize": 0.5}, units)["gate"] == 1.5
+    assert time_groups({"expanded_nchwc": 2.0, "gate_token_17": 1.0, "elsewhere": 4.0}, groups)["expand"] == 2
+    assert time_groups({"gate_token_17": 1.0, "gate_out_quantize": 0.5}, groups)["gate"] == 1.5
 
 
 def test_signal_to_noise_is_in_decibel_and_bounded() -> None:

@@ -11,15 +11,15 @@ import onnxruntime
 import pytest
 from onnx import ModelProto, numpy_helper
 
-from tinydf_calibration.dialects import DIALECTS, Dialect
 from tinydf_calibration.layers import compare_layers, largest_values
 from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors, quantize_model
 from tinydf_calibration.sampler import LabelledCrops
+from tinydf_calibration.schemes import QDQ_SCHEMES, QDQScheme
 from tinydf_calibration.scores import score
 from tinydf_calibration.table import CalibrationTable
 from tinydf_runtime.errors import StaleTableError
 
-FULL = replace(DIALECTS["onnxruntime"], float_first=0)
+FULL = replace(QDQ_SCHEMES["onnxruntime"], float_first=0)
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +34,11 @@ def table(small_network: ModelProto, crops: LabelledCrops) -> CalibrationTable:
     return CalibrationTable("", "", "", "", len(crops), "min-max", ranges)
 
 
-@pytest.mark.parametrize("name", [*DIALECTS, "full"])
+@pytest.mark.parametrize("name", [*QDQ_SCHEMES, "full"])
 def test_quantized_network_scores_nearly_the_same(
     name: str, small_network: ModelProto, table: CalibrationTable, crops: LabelledCrops
 ) -> None:
-    quantized = quantize_model(small_network, table, FULL if name == "full" else DIALECTS[name])
+    quantized = quantize_model(small_network, table, FULL if name == "full" else QDQ_SCHEMES[name])
     onnx.checker.check_model(quantized, full_check=True)
     expected = score(small_network, crops.crops)
     for fuse in (False, True):
@@ -66,7 +66,7 @@ def test_what_onnxruntime_quantizes_it_fuses(
 
 
 def test_the_first_convolutions_stay_float_for_onnxruntime(small_network: ModelProto, table: CalibrationTable) -> None:
-    stored = {t.name for t in quantize_model(small_network, table, DIALECTS["onnxruntime"]).graph.initializer}
+    stored = {t.name for t in quantize_model(small_network, table, QDQ_SCHEMES["onnxruntime"]).graph.initializer}
     assert {"stem_w", "expand_w", "project_w", "gate_w"} <= stored
     assert {"mix_weight_quantized", "depthwise_weight_quantized"} <= stored
 
@@ -85,10 +85,10 @@ def test_logits_and_the_head_are_never_quantized(small_network: ModelProto) -> N
 
 
 @pytest.mark.parametrize("name", ["tensorrt", "coreml"])
-def test_symmetric_dialects_have_int8_zeros_and_float_biases(
+def test_symmetric_schemes_have_int8_zeros_and_float_biases(
     name: str, small_network: ModelProto, table: CalibrationTable
 ) -> None:
-    quantized = quantize_model(small_network, table, DIALECTS[name])
+    quantized = quantize_model(small_network, table, QDQ_SCHEMES[name])
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
     zero_points = [value for key, value in values.items() if key.endswith("_zero_point")]
     assert zero_points
@@ -97,13 +97,13 @@ def test_symmetric_dialects_have_int8_zeros_and_float_biases(
 
 
 def test_openvino_has_no_zero_point_but_zero(small_network: ModelProto, table: CalibrationTable) -> None:
-    quantized = quantize_model(small_network, table, DIALECTS["openvino"])
+    quantized = quantize_model(small_network, table, QDQ_SCHEMES["openvino"])
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
     assert not any(value.any() for key, value in values.items() if key.endswith("_zero_point"))
 
 
 def test_bias_shifts_are_added(small_network: ModelProto, table: CalibrationTable) -> None:
-    plain = DIALECTS["tensorrt"]
+    plain = QDQ_SCHEMES["tensorrt"]
     shifted = replace(table, bias_shifts={"mix": (0.25,) * 8})
     found = [
         numpy_helper.to_array(tensor)
@@ -120,11 +120,11 @@ def test_a_missing_range_is_a_stale_table(small_network: ModelProto, table: Cali
         quantize_model(small_network, replace(table, ranges=ranges), FULL)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda one: one.name)
+@pytest.mark.parametrize("scheme", QDQ_SCHEMES.values(), ids=lambda one: one.name)
 def test_same_input_gives_same_bytes_and_stays(
-    dialect: Dialect, small_network: ModelProto, table: CalibrationTable
+    scheme: QDQScheme, small_network: ModelProto, table: CalibrationTable
 ) -> None:
     before = small_network.SerializeToString()
-    written = [quantize_model(small_network, table, dialect).SerializeToString(deterministic=True) for _ in range(2)]
+    written = [quantize_model(small_network, table, scheme).SerializeToString(deterministic=True) for _ in range(2)]
     assert written[0] == written[1]
     assert small_network.SerializeToString() == before

@@ -50,13 +50,8 @@ class PairSeries(Dataset[Pair]):
             forge: Makes the forgery.
         """
         self._sources, self.shares = group_sources(photos)
-        self._patch_px, self._length, self._seed, self._curriculum, self._forge = (
-            patch_px,
-            length,
-            seed,
-            curriculum,
-            forge,
-        )
+        self._patch_px, self._length, self._seed = patch_px, length, seed
+        self._curriculum, self._forge = curriculum, forge
 
     def __len__(self) -> int:
         return self._length

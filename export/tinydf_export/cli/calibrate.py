@@ -147,17 +147,17 @@ def _outcome(table: CalibrationTable, out: Path) -> Table:
     )
     for heading in ("8 bit as in", "mean |dP|", "largest", "flipped", "AUC lost", "95 %", "bounds"):
         shown.add_column(heading, justify="left" if heading == "8 bit as in" else "right")
-    for dialect, one in measured["agreement"].items():
+    for scheme, one in measured["agreement"].items():
         lost = "-" if one["auc_drop"] is None else f"{one['auc_drop']:+.4f}"
         span = "-" if one["auc_drop"] is None else f"{one['auc_drop_low']:+.4f} to {one['auc_drop_high']:+.4f}"
         shown.add_row(
-            dialect,
+            scheme,
             f"{one['mean_difference']:.4f}",
             f"{one['max_difference']:.3f}",
             f"{one['flipped']:.1%}",
             lost,
             span,
-            "kept" if measured["bounds_kept"][dialect] else "missed",
+            "kept" if measured["bounds_kept"][scheme] else "missed",
         )
     return shown
 
@@ -168,8 +168,8 @@ def _require(table: CalibrationTable, max_auc_drop: float) -> None:
     Raises:
         QualityError: It loses more, even with every layer in float that the search could find.
     """
-    drops = {dialect: one["auc_drop"] or 0.0 for dialect, one in table.measured["agreement"].items()}
-    worst = max(drops, key=lambda dialect: drops[dialect])
+    drops = {scheme: one["auc_drop"] or 0.0 for scheme, one in table.measured["agreement"].items()}
+    worst = max(drops, key=lambda scheme: drops[scheme])
     # Written so that NaN is refused too.
     if not drops[worst] <= max_auc_drop:
         raise QualityError(

@@ -8,9 +8,9 @@ import onnxruntime
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from tinydf_calibration.dialects import DIALECTS
 from tinydf_calibration.graph import index_graph
 from tinydf_calibration.quantize import quantize_model
+from tinydf_calibration.schemes import QDQ_SCHEMES
 from tinydf_calibration.table import CalibrationTable
 from tinydf_export.graph.typed import OPSET, type_strongly
 from tinydf_export.targets.onnx import OnnxDraft
@@ -23,7 +23,7 @@ SIDE = 32
 
 @pytest.fixture(scope="module")
 def quantized(small_graph: ModelProto, small_table: CalibrationTable) -> ModelProto:
-    return quantize_model(small_graph, small_table, DIALECTS["tensorrt"])
+    return quantize_model(small_graph, small_table, QDQ_SCHEMES["tensorrt"])
 
 
 def crops(count: int = 4) -> np.ndarray:

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from onnx import ModelProto, numpy_helper
 
 from tinydf.checkpoint import Checkpoint
-from tinydf_calibration.dialects import DIALECTS
 from tinydf_calibration.graph import index_graph
 from tinydf_calibration.layers import largest_values
 from tinydf_calibration.quantize import quantizable_tensors, select_nodes
 from tinydf_calibration.regions import clip_behind
+from tinydf_calibration.schemes import QDQ_SCHEMES
 from tinydf_calibration.table import CalibrationTable, graph_hash
 from tinydf_export import ExportedModel, ExportRequest, runner
 from tinydf_export.cli import verify
@@ -103,7 +103,7 @@ def test_a_wrong_range_is_refused_by_the_name_of_its_layer(
     checkpoint: Checkpoint, plain_model: ModelProto, table: CalibrationTable, tmp_path: Path
 ) -> None:
     index = index_graph(plain_model)
-    chosen = select_nodes(index, table, DIALECTS["onnxruntime"])
+    chosen = select_nodes(index, table, QDQ_SCHEMES["onnxruntime"])
     first = next(node for node in index.nodes if node.op_type == "Conv" and node.name in chosen)
     clip = clip_behind(first, index)
     assert clip is not None

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 pytest.importorskip("coremltools")
 
 from tinydf.checkpoint import Checkpoint, load_default
-from tinydf_calibration.dialects import DIALECTS
 from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors, quantize_model
 from tinydf_calibration.range_methods import choose_ranges
 from tinydf_calibration.ranges import observe
+from tinydf_calibration.schemes import QDQ_SCHEMES
 from tinydf_calibration.table import CalibrationTable, graph_hash, read_table
 from tinydf_export import ExportedModel, ExportRequest, runner
 from tinydf_export.cli import export as cli
@@ -119,7 +119,7 @@ def test_fewer_bits_stay_near_the_checkpoint(name: str, bound: float, request: p
 def test_8_bit_programs_compute_what_their_graphs_say(
     activations: bool, plain_model: onnx.ModelProto, table: CalibrationTable, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
-    quantized = quantize_model(plain_model, table, DIALECTS["coreml"]) if activations else plain_model
+    quantized = quantize_model(plain_model, table, QDQ_SCHEMES["coreml"]) if activations else plain_model
     model = compress_weights(quantized, quantizable_layers(plain_model))
     target, side_px = coremltools.target.iOS17, checkpoint.spec.crop.side_px
     path = tmp_path / "m.mlpackage"

@@ -1,4 +1,4 @@
-"""Layers as a search sees them: a convolution, with the operators without weights that follow it."""
+"""Float graph -> fusion groups: a convolution with the operators without weights that follow it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tinydf_calibration.graph import index_graph
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """Nodes that are put to 8 bit or kept in float together.
+class FusionGroup:
+    """Nodes that an engine computes as one, so that they are all in 8 bit or all in float.
 
     Attributes:
         name: Of the convolution.
@@ -27,11 +27,11 @@ class Unit:
     shape: tuple[int, ...]
 
 
-def find_units(model: ModelProto, layers: Sequence[str]) -> tuple[Unit, ...]:
-    """Returns the units of a graph, in the order in which they compute.
+def find_fusion_groups(model: ModelProto, layers: Sequence[str]) -> tuple[FusionGroup, ...]:
+    """Returns the fusion groups of a graph, in the order in which they compute.
 
     An operator that several convolutions lead to belongs to the last of them. One that none leads to belongs to no
-    unit: it computes in 8 bit only where its inputs do.
+    group: it computes in 8 bit only where its inputs do.
 
     Args:
         model: Float graph.
@@ -53,10 +53,10 @@ def find_units(model: ModelProto, layers: Sequence[str]) -> tuple[Unit, ...]:
         if node.name in owner:
             names.setdefault(owner[node.name], set()).update((node.name, *node.output))
     chosen = set(layers)
-    units = []
+    groups = []
     for node in index.nodes:
         if node.op_type == "Conv" and node.name in chosen:
             nodes = tuple(layer for layer in layers if owner.get(layer) == node.name)
             shape = tuple(int(size) for size in index.constants[node.input[1]].dims)
-            units.append(Unit(node.name, nodes, frozenset(names[node.name]), shape))
-    return tuple(units)
+            groups.append(FusionGroup(node.name, nodes, frozenset(names[node.name]), shape))
+    return tuple(groups)

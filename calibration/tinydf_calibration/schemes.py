@@ -1,4 +1,4 @@
-"""How each family of engines wants 8-bit arithmetic to be written down in ONNX."""
+"""Q/DQ schemes: where each engine wants quantise and dequantise nodes in an ONNX graph."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
-    """One way to write quantize/dequantize pairs.
+class QDQScheme:
+    """Where quantize/dequantize pairs stand, and how they round.
 
     Weights are signed, symmetric and have one scale per output channel in all of them.
 
     Attributes:
-        name: Key in ``DIALECTS``.
+        name: Key in ``QDQ_SCHEMES``.
         unsigned: Activations are 0..255 with a zero point of their own; else -127..127 around 0.
         centred: Of unsigned activations, those that go below 0 are -127..127 too, so that every zero point is 0.
         operators: ONNX operators that compute in 8 bit.
@@ -40,14 +40,14 @@ class Dialect:
 
 _FUSED = frozenset({"Conv", "Add", "Mul", "Concat", "Sigmoid", "GlobalAveragePool"})
 
-DIALECTS: dict[str, Dialect] = {
+QDQ_SCHEMES: dict[str, QDQScheme] = {
     # Measured: the first convolutions have few channels, and their 8-bit kernels are slower by 5 % of the whole.
-    "onnxruntime": Dialect(
+    "onnxruntime": QDQScheme(
         "onnxruntime", True, _FUSED, writes_outputs=True, quantizes_bias=True, absorbs_clip=True, float_first=3
     ),
     # Measured: zero points leave subtractions behind, all signed is slower by a tenth, other operators gain nothing,
     # gates gain a fourteenth.
-    "openvino": Dialect(
+    "openvino": QDQScheme(
         "openvino",
         True,
         frozenset({"Conv"}),
@@ -57,7 +57,7 @@ DIALECTS: dict[str, Dialect] = {
         centred=True,
         quantizes_pooled=True,
     ),
-    "tensorrt": Dialect(
+    "tensorrt": QDQScheme(
         "tensorrt",
         False,
         frozenset({"Conv", "Add"}),
@@ -66,8 +66,8 @@ DIALECTS: dict[str, Dialect] = {
         absorbs_clip=False,
         half_scales=True,
     ),
-    "coreml": Dialect(
+    "coreml": QDQScheme(
         "coreml", False, frozenset({"Conv", "Add"}), writes_outputs=False, quantizes_bias=False, absorbs_clip=False
     ),
 }
-"""Name -> dialect."""
+"""By the name of the engine that is fast with it."""
