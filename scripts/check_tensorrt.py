@@ -23,7 +23,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_export.proof.golden import decode_crops
+from tinydf_export.parity.golden import decode_crops
 from tinydf_export.targets.tensorrt.build import build_from_onnx
 from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.cli.command import OneLineCommand

@@ -4,7 +4,7 @@
     python scripts/compile_tensorrt_graph.py fp16.onnx int8.onnx
 
 TensorRT for RTX shares parser, typing rules and Python interface with TensorRT, and compiles for a GPU that is not
-there. Our builder runs on it as it is. It proves graph and calls, not the kernels of TensorRT on a Jetson, and nothing
+there. Our builder runs on it as it is. It checks graph and calls, not the kernels of TensorRT on a Jetson, and nothing
 about speed: for these there is check_tensorrt.py.
 """
 

@@ -32,7 +32,7 @@ FLOWS = {
         ("graph", "trace, fold"),
         ("quantise", "to 8 bit"),
         ("targets", "write the file"),
-        ("proof", "compare"),
+        ("parity", "compare"),
     ),
     "tinydf_calibration": (("sampler", "choose crops"), ("ranges", "measure"), ("table", "keep ranges")),
     "tinydf_runtime": (
@@ -49,7 +49,7 @@ ENDS = {"tinydf": ("photos", ""), "tinydf_runtime": ("video", "report")}
 HANDED_OVER = {
     ("tinydf.checkpoint", "tinydf_export.graph"): ("checkpoint", (540, 86)),
     ("tinydf_calibration.table", "tinydf_export.quantise"): ("calibration table", (957, 203)),
-    ("tinydf_export.proof", "tinydf_runtime.engines"): ("model file: .onnx .xml .mlpackage .plan", (960, 388)),
+    ("tinydf_export.parity", "tinydf_runtime.engines"): ("model file: .onnx .xml .mlpackage .plan", (960, 388)),
 }
 """What passes from package to package, and where its name stands, px."""
 PURPOSE = {

@@ -99,12 +99,12 @@ def _export(target: str, precision: Precision, crops: LabelledCrops, folder: Pat
     try:
         exported = run(ExportRequest(load_default(), target, path, precision, table, crops, max_auc_drop=1.0))
     except UnavailableError:
-        # Without a device the plan's ONNX file is what is left, proven as far as it can be here.
+        # Without a device the plan's ONNX file is what is left, checked as far as it can be here.
         path = path.with_suffix(".onnx")
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         spec = ModelSpec.from_json(session.get_modelmeta().custom_metadata_map["tinydf"], path.name)
         return Export(target, precision, path.stat().st_size, spec.proof["given"], None)
-    given = exported.proof.to_dict()["given"]
+    given = exported.parity.to_dict()["given"]
     call = None
     if target in TIMED:
         engine = open_engine(path, threads=1)

@@ -10,9 +10,9 @@ from onnx import ModelProto
 from tinydf_calibration.equalise import apply_channel_scales
 from tinydf_calibration.table import CalibrationTable
 from tinydf_export.inputs.shipped import check_table
-from tinydf_export.proof import parity
-from tinydf_export.proof.golden import draw_golden_crops, encode_crops
-from tinydf_export.proof.prove import Reference
+from tinydf_export.parity import differences
+from tinydf_export.parity.golden import draw_golden_crops, encode_crops
+from tinydf_export.parity.report import Reference
 from tinydf_export.request import ExportRequest
 from tinydf_runtime import __version__
 from tinydf_runtime.models.spec import ModelSpec
@@ -28,7 +28,7 @@ class ExportJob:
     Attributes:
         request: What was asked.
         graph: Float graph; for 8-bit weights with the table's channel scales applied.
-        spec: Metadata without the proof: enough to open a trial.
+        spec: Metadata without the parity report: enough to open a trial.
         golden_text: The golden crops, as stored under ``GOLDEN_KEY``.
         reference: Scores of the PyTorch network on golden and given crops.
         table: The request's, None where the precision uses none.
@@ -60,8 +60,8 @@ def start_job(request: ExportRequest, graph: ModelProto, tools: tuple[str, ...] 
         graph = apply_channel_scales(graph, table.channel_scales)
     golden = draw_golden_crops(checkpoint.spec.crop)
     golden_text, golden_sha256 = encode_crops(golden)
-    golden_scores = parity.score_eagerly(checkpoint, golden)
-    given_scores = None if crops is None else parity.score_eagerly(checkpoint, crops.crops)
+    golden_scores = differences.score_eagerly(checkpoint, golden)
+    given_scores = None if crops is None else differences.score_eagerly(checkpoint, crops.crops)
     spec = replace(
         checkpoint.spec,
         precision=request.precision,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tinydf.checkpoint import Checkpoint
     from tinydf_calibration.sampler import LabelledCrops
     from tinydf_calibration.table import CalibrationTable
-    from tinydf_export.proof.prove import Proof
+    from tinydf_export.parity.report import ParityReport
     from tinydf_runtime.models.spec import ModelSpec, Precision
 
 
@@ -49,11 +49,11 @@ class ExportedModel:
     Attributes:
         path: The file or folder.
         spec: The metadata that it carries.
-        proof: How far it is from its checkpoint.
+        parity: How far it is from its checkpoint.
         size_bytes: Size of all its files.
     """
 
     path: Path
     spec: ModelSpec
-    proof: Proof
+    parity: ParityReport
     size_bytes: int

@@ -1,4 +1,4 @@
-"""Export request -> proven model file, in five steps: graph, quantise, write, prove, publish."""
+"""Export request -> model file, in five steps: graph, quantise, write, compare with the checkpoint, publish."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinydf_calibration.layers import compare_layers, first_bad
 from tinydf_export.graph.float_graph import build_float_graph
 from tinydf_export.graph.overflow import scan_half
 from tinydf_export.job import ExportJob, start_job
-from tinydf_export.proof.prove import Proof, prove
+from tinydf_export.parity.report import ParityReport, check_parity
 from tinydf_export.request import ExportedModel, ExportRequest
 from tinydf_export.targets.protocol import Draft, TargetModule
 from tinydf_export.targets.table import TARGETS, Target, check_target
@@ -41,7 +41,7 @@ def run(request: ExportRequest) -> ExportedModel:
         MissingExtraError: A library of the target is not installed.
         StaleTableError: The table was made for another checkpoint, graph or crop config.
         QualityError: The exported model differs from its checkpoint; nothing is written.
-        UnavailableError: The target's engine or device is missing. For "tensorrt" the proven ONNX file is left.
+        UnavailableError: The target's engine or device is missing. For "tensorrt" the checked ONNX file is left.
         OutputError: The file cannot be written.
     """
     row = _check(request)
@@ -50,9 +50,9 @@ def run(request: ExportRequest) -> ExportedModel:
     job = start_job(request, build_float_graph(request.checkpoint), row.tools)
     graph = target.quantise(job)
     draft = target.write(graph, job)
-    spec, proof = _prove(draft, graph, job)
+    spec, parity = _check_parity(draft, graph, job)
     size_bytes = draft.publish(spec, request.out)
-    return ExportedModel(request.out, spec, proof, size_bytes)
+    return ExportedModel(request.out, spec, parity, size_bytes)
 
 
 def _check(request: ExportRequest) -> Target:
@@ -72,11 +72,11 @@ def _check(request: ExportRequest) -> Target:
     return TARGETS[request.target]
 
 
-def _prove(draft: Draft, graph: ModelProto, job: ExportJob) -> tuple[ModelSpec, Proof]:
+def _check_parity(draft: Draft, graph: ModelProto, job: ExportJob) -> tuple[ModelSpec, ParityReport]:
     """Scores golden and given crops with a trial of the file.
 
     Returns:
-        The file's metadata, now with the proof, and the proof.
+        The file's metadata, now with the parity report, and the report.
 
     Raises:
         QualityError: A bound was missed.
@@ -87,7 +87,7 @@ def _prove(draft: Draft, graph: ModelProto, job: ExportJob) -> tuple[ModelSpec, 
     with tempfile.TemporaryDirectory() as folder:
         trial = draft.open(spec, Path(folder))
         try:
-            proof = prove(
+            parity = check_parity(
                 trial,
                 job.reference,
                 precision=spec.precision,
@@ -99,8 +99,8 @@ def _prove(draft: Draft, graph: ModelProto, job: ExportJob) -> tuple[ModelSpec, 
             if trial.name != "onnxruntime":
                 raise
             raise QualityError(f"{error} {_name_first_bad_layer(graph, job)}") from error
-    figures = {**proof.to_dict(), "engine": trial.name} | ({} if half is None else {"half": asdict(half)})
-    return replace(spec, proof=figures), proof
+    figures = {**parity.to_dict(), "engine": trial.name} | ({} if half is None else {"half": asdict(half)})
+    return replace(spec, proof=figures), parity
 
 
 def _name_first_bad_layer(graph: ModelProto, job: ExportJob) -> str:

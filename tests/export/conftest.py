@@ -25,7 +25,7 @@ from tinydf_export import (  # noqa: E402
     runner,
 )
 from tinydf_export.graph import float_graph  # noqa: E402
-from tinydf_export.proof.golden import draw_golden_crops  # noqa: E402
+from tinydf_export.parity.golden import draw_golden_crops  # noqa: E402
 from tinydf_runtime.faces.crop import CropRecipe  # noqa: E402
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal  # noqa: E402
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec  # noqa: E402

@@ -20,7 +20,7 @@ from tinydf.checkpoint import Checkpoint  # noqa: E402
 from tinydf_export import runner  # noqa: E402
 from tinydf_export.cli.export import main as export_main  # noqa: E402
 from tinydf_export.graph import float_graph  # noqa: E402
-from tinydf_export.proof.verify import check_whole  # noqa: E402
+from tinydf_export.parity.verify import check_whole  # noqa: E402
 from tinydf_export.targets.table import TARGETS  # noqa: E402
 from tinydf_runtime.errors import ModelFileError  # noqa: E402
 
@@ -85,7 +85,7 @@ def test_the_export_is_verified(exported: tuple[str, Path, int], run: Runner) ->
     for model in models(folder):
         check_whole(model)
         done = run(["tinydf-verify", str(model)], folder)
-        # Core ML runs on macOS alone; elsewhere the export itself was proven by an interpreter.
+        # Core ML runs on macOS alone; elsewhere the export itself was checked by an interpreter.
         assert done.returncode in ((0, 4) if target == "coreml" else (0,)), done.stderr
 
 

@@ -17,7 +17,7 @@ from tinydf_calibration.agreement import auc, compare
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_export.bench.fresh_process import measure_fresh
 from tinydf_export.bench.row import Row, measure_size
-from tinydf_export.proof.golden import decode_crops
+from tinydf_export.parity.golden import decode_crops
 from tinydf_runtime.engines.engine import ENGINES, FileEngine, find_engine, load_engine, resolve_device
 from tinydf_runtime.errors import MissingExtraError, UnavailableError, needs
 

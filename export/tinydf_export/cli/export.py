@@ -147,7 +147,7 @@ def _precision(target: str, int8: bool, int8_activations: bool, fp16: bool, cali
 
 
 def _summary(exported: ExportedModel) -> str:
-    golden, given = exported.proof.golden, exported.proof.given
+    golden, given = exported.parity.golden, exported.parity.given
     text = (
         f"{exported.path}: {exported.spec.precision}, {exported.size_bytes / 1e6:.1f} MB, probabilities within "
         f"{golden.max_difference:.1g} of the checkpoint's on {golden.crops} golden crops"
@@ -171,7 +171,7 @@ def _export_figures(exported: ExportedModel, target: str) -> dict[str, Any]:
         "path": str(exported.path),
         "target": target,
         "size_bytes": exported.size_bytes,
-        "parity": asdict(exported.proof.golden),
-        "proof": exported.proof.to_dict(),
+        "parity": asdict(exported.parity.golden),
+        "proof": exported.parity.to_dict(),
         "spec": json.loads(exported.spec.to_json()),
     }

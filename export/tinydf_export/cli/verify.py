@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tinydf_export.proof.verify import DetectorVerification, Verification, is_detector, verify_detector, verify_model
+from tinydf_export.parity.verify import DetectorVerification, Verification, is_detector, verify_detector, verify_model
 from tinydf_runtime import __version__
 from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, device_option, json_option, write_figures
 from tinydf_runtime.errors import QualityError, needs
@@ -42,7 +42,7 @@ def main(
     tables = [_verify_table(result)]
     if reference is not None:
         with needs("export"):
-            from tinydf_export.proof.layers import compare_files, layer_table, list_layers
+            from tinydf_export.parity.layers import compare_files, layer_table, list_layers
         layers = compare_files(model, reference)
         figures["layers"] = list_layers(layers)
         tables.append(layer_table(layers))

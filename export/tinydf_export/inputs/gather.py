@@ -15,7 +15,7 @@ from tinydf_export.inputs.shipped import SHIPPED_TABLE, is_shipped
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.models.spec import Precision
 
-PROOF_CROPS = 512
+PARITY_CROPS = 512
 """Crops that an export is measured on."""
 
 
@@ -49,7 +49,7 @@ def gather_inputs(
         precision: Only int8 calibrates.
         table_path: File that tinydf-calibrate wrote; None to calibrate on ``faces``, or, of the shipped checkpoint, to
             take the table that is shipped with it.
-        faces: Folder of prepared faces; its validation part proves the export.
+        faces: Folder of prepared faces; on its validation part the export is compared with the checkpoint.
         max_auc_drop: Bound that a calibration must keep to.
         report: Called with stage, done and total.
         skip: Called for each unreadable picture, which is left out.
@@ -74,5 +74,5 @@ def gather_inputs(
         return ExportInputs(table, None)
     cut = partial(report, "crops to measure on")
     return ExportInputs(
-        table, read_labelled_crops(faces, "val", checkpoint.spec.crop, PROOF_CROPS, report=cut, skip=skip)
+        table, read_labelled_crops(faces, "val", checkpoint.spec.crop, PARITY_CROPS, report=cut, skip=skip)
     )

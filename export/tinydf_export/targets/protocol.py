@@ -8,12 +8,12 @@ from typing import Protocol
 from onnx import ModelProto
 
 from tinydf_export.job import ExportJob
-from tinydf_export.proof.parity import Scorer
+from tinydf_export.parity.differences import Scorer
 from tinydf_runtime.models.spec import ModelSpec
 
 
 class Trial(Scorer, Protocol):
-    """A model opened for its proof."""
+    """A model opened to be compared with its checkpoint."""
 
     @property
     def name(self) -> str:
@@ -21,21 +21,21 @@ class Trial(Scorer, Protocol):
 
 
 class Draft(Protocol):
-    """A network in a target's format, in memory: everything but the proof in its metadata."""
+    """A network in a target's format, in memory: everything but the parity report in its metadata."""
 
     def open(self, spec: ModelSpec, folder: Path) -> Trial:
         """Opens it as the target's engine computes it, or an interpreter where the engine is missing.
 
         Args:
-            spec: Metadata without the proof.
-            folder: Empty, for engines that only open files; kept until the proof is done.
+            spec: Metadata without the parity report.
+            folder: Empty, for engines that only open files; kept until it has been compared.
         """
 
     def publish(self, spec: ModelSpec, out: Path) -> int:
         """Writes it, whole or not at all, and returns the size of all its files in bytes.
 
         Args:
-            spec: Metadata with the proof.
+            spec: Metadata with the parity report.
             out: File or folder to write.
 
         Raises:

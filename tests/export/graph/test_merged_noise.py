@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tinydf.forgery.noise import NoiseBranch
 from tinydf_export.graph.merged_noise import MergedNoiseBranch
-from tinydf_export.proof.golden import draw_golden_crops
+from tinydf_export.parity.golden import draw_golden_crops
 from tinydf_runtime.faces.crop import CropRecipe
 
 

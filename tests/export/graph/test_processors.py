@@ -16,8 +16,8 @@ import pytest
 
 from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.table import graph_hash
-from tinydf_export.proof.golden import draw_golden_crops
-from tinydf_export.proof.parity import score_eagerly
+from tinydf_export.parity.differences import score_eagerly
+from tinydf_export.parity.golden import draw_golden_crops
 
 CODE = """
 import hashlib, json, sys
@@ -25,8 +25,8 @@ from pathlib import Path
 from tinydf.checkpoint import load_checkpoint
 from tinydf_calibration.table import graph_hash
 from tinydf_export.graph.float_graph import build_float_graph
-from tinydf_export.proof.golden import draw_golden_crops
-from tinydf_export.proof.parity import score_eagerly
+from tinydf_export.parity.golden import draw_golden_crops
+from tinydf_export.parity.differences import score_eagerly
 
 checkpoint = load_checkpoint(Path(sys.argv[1]))
 graph = build_float_graph(checkpoint)

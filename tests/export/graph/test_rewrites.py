@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tinydf.checkpoint import Checkpoint
 from tinydf_export.graph.rewrites import exact_product, rewrite
-from tinydf_export.proof.golden import draw_golden_crops
+from tinydf_export.parity.golden import draw_golden_crops
 
 
 def images(checkpoint: Checkpoint) -> Tensor:

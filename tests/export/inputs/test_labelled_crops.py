@@ -10,7 +10,7 @@ import pytest
 
 from tinydf.data.manifest import FaceRow, write_table
 from tinydf_export.inputs.labelled_crops import read_labelled_crops
-from tinydf_export.proof.golden import FACE_XYXY, LANDMARKS
+from tinydf_export.parity.golden import FACE_XYXY, LANDMARKS
 from tinydf_runtime.errors import UnreadableInputError, UsageError
 from tinydf_runtime.faces.crop import CropRecipe
 from tinydf_runtime.types import Image

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from tinydf.checkpoint import Checkpoint
 from tinydf_export import ExportedModel, ExportRequest, runner
 from tinydf_export.graph.traceable import Traceable
-from tinydf_export.proof.golden import draw_golden_crops
-from tinydf_export.proof.parity import MAX_MAP_DIFFERENCE, score_eagerly
+from tinydf_export.parity.differences import MAX_MAP_DIFFERENCE, score_eagerly
+from tinydf_export.parity.golden import draw_golden_crops
 from tinydf_export.targets import onnx as to_onnx
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import QualityError

@@ -11,7 +11,7 @@ from tinydf.evaluation.scoring import open_scorer
 from tinydf_export import ExportedModel, ExportRequest, runner
 from tinydf_export.graph import float_graph
 from tinydf_export.graph.traceable import Traceable
-from tinydf_export.proof.golden import draw_golden_crops
+from tinydf_export.parity.golden import draw_golden_crops
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.models.spec import ModelSpec
 

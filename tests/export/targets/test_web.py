@@ -11,7 +11,7 @@ import pytest
 
 from tinydf.checkpoint import Checkpoint
 from tinydf_export import ExportRequest, runner
-from tinydf_export.proof.verify import verify_model
+from tinydf_export.parity.verify import verify_model
 from tinydf_export.targets import web as to_web
 from tinydf_runtime.errors import OutputError
 from tinydf_runtime.faces.detector import DEFAULT_DETECTOR

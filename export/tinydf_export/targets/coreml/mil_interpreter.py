@@ -1,4 +1,4 @@
-"""Core ML program + crops -> scores, where there is no Core ML, so that exports can be proved on any machine.
+"""Core ML program + crops -> scores, where there is no Core ML, so that exports can be checked on any machine.
 
 It checks the graph, the weights and what their number formats do to the result. It does not check Apple's kernels: the
 Neural Engine adds up in float16 and may differ a little more. ``tinydf-verify`` on a Mac tells.

@@ -31,7 +31,7 @@ def miscomputed_layers(model: onnx.ModelProto) -> tuple[str, ...]:
 
     On processors with AMX, those of 2026.4 give values without any likeness where a group takes 96 or 288 channels, and
     where steps are as long as a kernel of 4 x 4 over 32 channels. A file may be made on another machine than it runs
-    on, so that its proof would not show it. All groups but single channels are left out, and all such steps.
+    on, so that its parity report would not show it. All groups but single channels are left out, and all such steps.
     """
     found = []
     for node in model.graph.node:

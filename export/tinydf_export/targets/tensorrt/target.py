@@ -1,4 +1,4 @@
-"""TensorRT plan for the GPU of this machine; without a GPU, the proven ONNX file to build it from on the device."""
+"""TensorRT plan for the GPU of this machine; without a GPU, the checked ONNX file to build it from on the device."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class PlanDraft:
     options: PlanOptions
 
     def open(self, spec: ModelSpec, folder: Path) -> Trial:
-        """Opens the graph in ONNX Runtime on the CPU; ``publish`` proves the plan itself, on the GPU."""
+        """Opens the graph in ONNX Runtime on the CPU; ``publish`` checks the plan itself, on the GPU."""
         return self.source.open(spec, folder)
 
     def publish(self, spec: ModelSpec, out: Path) -> int:
         """Builds the plan, with a JSON file and the graph (``.plan.onnx``) beside it, and returns its size in bytes.
 
         Raises:
-            UnavailableError: TensorRT or a GPU is missing. The proven ONNX file was left beside ``out``, and the
+            UnavailableError: TensorRT or a GPU is missing. The checked ONNX file was left beside ``out``, and the
                 message holds the command that makes the plan of it on the device.
             QualityError: The plan scores golden crops otherwise than its precision explains.
         """

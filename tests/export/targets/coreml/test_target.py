@@ -23,10 +23,10 @@ from tinydf_export.cli import export as cli
 from tinydf_export.graph.float_graph import build_float_graph
 from tinydf_export.graph.weight_only import compress_weights
 from tinydf_export.inputs.shipped import SHIPPED_TABLE
-from tinydf_export.proof import parity
-from tinydf_export.proof.golden import draw_golden_crops
-from tinydf_export.proof.parity import score_eagerly
-from tinydf_export.proof.verify import TOLERANCE
+from tinydf_export.parity import differences
+from tinydf_export.parity.differences import score_eagerly
+from tinydf_export.parity.golden import draw_golden_crops
+from tinydf_export.parity.verify import TOLERANCE
 from tinydf_export.targets.coreml.mil_file import read_mlpackage
 from tinydf_export.targets.coreml.mil_interpreter import open_interpreter, run_program
 from tinydf_export.targets.coreml.mlpackage import convert_program, write_package
@@ -75,7 +75,7 @@ def export_to(checkpoint: Checkpoint, plain_model: onnx.ModelProto, tmp_path_fac
         out = tmp_path_factory.mktemp("coreml") / f"{precision}.mlpackage" if out is None else out
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(runner, "build_float_graph", lambda checkpoint: plain_model)
-            patch.setattr(parity, "BATCHES", (5,))
+            patch.setattr(differences, "BATCHES", (5,))
             return runner.run(ExportRequest(checkpoint, "coreml", out, precision=precision, table=table))
 
     return run
@@ -106,13 +106,13 @@ def test_float32_package_equals_the_checkpoint(checkpoint: Checkpoint, export_to
     np.testing.assert_allclose(engine.score(crops[3:4]).fake_probability, scores.fake_probability[3:4], atol=1e-5)
     assert engine.score(crops[:0]).fake_probability.shape == (0,)
     assert exported.spec.proof["engine"] == engine.name
-    assert exported.proof.golden.max_difference < 1e-4
+    assert exported.parity.golden.max_difference < 1e-4
 
 
 @pytest.mark.parametrize(("name", "bound"), [("halved", 0.005), ("stored", 0.02), ("quantized", 0.06)])
 def test_fewer_bits_stay_near_the_checkpoint(name: str, bound: float, request: pytest.FixtureRequest) -> None:
     exported: ExportedModel = request.getfixturevalue(name)
-    assert 0 < exported.proof.golden.mean_difference < bound
+    assert 0 < exported.parity.golden.mean_difference < bound
 
 
 @pytest.mark.parametrize("activations", [False, True])

@@ -24,9 +24,9 @@ from tinydf_export import (  # noqa: E402
     runner,
 )
 from tinydf_export.job import start_job  # noqa: E402
-from tinydf_export.proof import parity  # noqa: E402
-from tinydf_export.proof.golden import draw_golden_crops  # noqa: E402
-from tinydf_export.proof.verify import TOLERANCE, verify_model  # noqa: E402
+from tinydf_export.parity import differences  # noqa: E402
+from tinydf_export.parity.golden import draw_golden_crops  # noqa: E402
+from tinydf_export.parity.verify import TOLERANCE, verify_model  # noqa: E402
 from tinydf_export.targets.openvino import int8 as openvino_int8  # noqa: E402
 from tinydf_export.targets.openvino import target as to_openvino  # noqa: E402
 from tinydf_runtime.engines.engine import open_engine  # noqa: E402
@@ -76,7 +76,7 @@ def loose_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random weights are no network that few bits could be good for; here the way is tested, not the loss."""
     monkeypatch.setitem(TOLERANCE, "fp16", 0.05)
     monkeypatch.setitem(TOLERANCE, "int8", 1.0)
-    monkeypatch.setitem(parity.MAX_MAP_DIFFERENCE, "int8", 1.0)
+    monkeypatch.setitem(differences.MAX_MAP_DIFFERENCE, "int8", 1.0)
 
 
 def test_lower_precisions_are_smaller_stay_near_and_give_equal_bytes_each_time(
@@ -91,7 +91,7 @@ def test_lower_precisions_are_smaller_stay_near_and_give_equal_bytes_each_time(
         assert eight.path.with_suffix(ending).read_bytes() == again.path.with_suffix(ending).read_bytes()
     weights = [one.path.with_suffix(".bin").stat().st_size for one in (full, half, eight)]
     assert weights[1] < 0.55 * weights[0] and weights[2] < 0.35 * weights[0]
-    assert 0 < half.proof.golden.max_difference < 0.05
+    assert 0 < half.parity.golden.max_difference < 0.05
     assert eight.spec.calibration_sha256 == table.sha256() and half.spec.calibration_sha256 is None
 
 

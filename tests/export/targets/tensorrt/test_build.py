@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 
 from tinydf_export.cli import build_plan
 from tinydf_export.cli import export as cli
-from tinydf_export.proof.golden import encode_crops
-from tinydf_export.proof.verify import verify_model
+from tinydf_export.parity.golden import encode_crops
+from tinydf_export.parity.verify import verify_model
 from tinydf_export.targets.tensorrt.build import build_from_onnx
 from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.errors import ModelFileError, QualityError, UnavailableError, UsageError

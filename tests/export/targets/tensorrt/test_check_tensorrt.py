@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tinydf_export.proof.golden import encode_crops
+from tinydf_export.parity.golden import encode_crops
 from tinydf_runtime.faces.crop import CropRecipe
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinydf.checkpoint import Checkpoint
 from tinydf_export.graph.traceable import Traceable
-from tinydf_export.proof.verify import TOLERANCE
+from tinydf_export.parity.verify import TOLERANCE
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.models.spec import Precision
 from tinydf_runtime.types import Scores

@@ -11,8 +11,8 @@ import onnx
 import pytest
 
 from tinydf_export import ExportedModel
-from tinydf_export.proof.golden import draw_golden_crops, encode_crops
-from tinydf_export.proof.verify import Verification, verify_model
+from tinydf_export.parity.golden import draw_golden_crops, encode_crops
+from tinydf_export.parity.verify import Verification, verify_model
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
@@ -73,7 +73,7 @@ def test_verifying_loads_neither_torch_nor_onnx(make_classifier: Callable[..., P
     path = make_classifier(metadata={METADATA_KEY: spec.to_json(), GOLDEN_KEY: text, SEAL_KEY: BLANK_SEAL})
     path.write_bytes(seal(path.read_bytes()))
     code = (
-        "import sys; from pathlib import Path; from tinydf_export.proof.verify import verify_model;"
+        "import sys; from pathlib import Path; from tinydf_export.parity.verify import verify_model;"
         "verify_model(Path(sys.argv[1]));"
         "print(*[name for name in ('torch', 'onnx', 'skimage', 'tinydf') if name in sys.modules])"
     )

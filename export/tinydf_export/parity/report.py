@@ -1,4 +1,4 @@
-"""Exported model + reference scores -> proof: differences on golden crops, and loss of AUC on labelled crops."""
+"""Exported model + reference scores -> parity report: differences on golden crops, loss of AUC on labelled crops."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from tinydf_calibration.agreement import MAX_AUC_DROP, Agreement
 from tinydf_calibration.agreement import compare as compare_verdicts
 from tinydf_calibration.sampler import LabelledCrops
-from tinydf_export.proof import parity
-from tinydf_export.proof.parity import Parity, Scorer
+from tinydf_export.parity import differences
+from tinydf_export.parity.differences import Parity, Scorer
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.models.spec import Precision
 from tinydf_runtime.types import Scores
 
-__all__ = ["MAX_AUC_DROP", "Proof", "Reference", "prove"]
+__all__ = ["MAX_AUC_DROP", "ParityReport", "Reference", "check_parity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class ParityReport:
     """How far an exported model is from its network.
 
     Attributes:
@@ -60,9 +60,9 @@ class Proof:
         }
 
 
-def prove(
+def check_parity(
     model: Scorer, reference: Reference, *, precision: Precision, threshold: float, max_auc_drop: float = MAX_AUC_DROP
-) -> Proof:
+) -> ParityReport:
     """Compares an exported model with its network and accepts it if it is as good.
 
     Args:
@@ -75,8 +75,8 @@ def prove(
     Raises:
         QualityError: A bound was missed, or a result is no number.
     """
-    golden = parity.compare(model, reference.golden_scores, reference.golden, threshold)
-    parity.require(golden, precision)
+    golden = differences.compare(model, reference.golden_scores, reference.golden, threshold)
+    differences.require(golden, precision)
     given = None
     if reference.given is not None and reference.given_scores is not None:
         found = model.score(reference.given.crops).fake_probability
@@ -84,7 +84,7 @@ def prove(
             reference.given_scores.fake_probability, found, reference.given.forged, reference.given.cluster, threshold
         )
         _require(given, max_auc_drop)
-    return Proof(golden, given, max_auc_drop)
+    return ParityReport(golden, given, max_auc_drop)
 
 
 def _require(found: Agreement, max_auc_drop: float) -> None:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tinydf_calibration.sampler import LabelledCrops
-from tinydf_export.proof.prove import Reference, prove
+from tinydf_export.parity.report import Reference, check_parity
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.types import Scores
@@ -53,11 +53,11 @@ def reference(honest: Callable[[NDArray[np.uint8]], Scores]) -> Reference:
 def test_a_model_that_is_its_network_loses_nothing(
     honest: Callable[[NDArray[np.uint8]], Scores], reference: Reference
 ) -> None:
-    proof = prove(Shifted(honest, lambda p: p), reference, precision="fp32", threshold=0.5)
-    assert proof.golden.max_difference < 1e-6
-    assert proof.given is not None
-    assert (proof.given.auc, proof.given.auc_drop, proof.given.flipped) == (1.0, 0.0, 0.0)
-    assert json.loads(json.dumps(proof.to_dict()))["given"]["crops"] == COUNT
+    report = check_parity(Shifted(honest, lambda p: p), reference, precision="fp32", threshold=0.5)
+    assert report.golden.max_difference < 1e-6
+    assert report.given is not None
+    assert (report.given.auc, report.given.auc_drop, report.given.flipped) == (1.0, 0.0, 0.0)
+    assert json.loads(json.dumps(report.to_dict()))["given"]["crops"] == COUNT
 
 
 def test_loss_of_auc_beyond_the_bound_is_refused_and_within_it_is_told(
@@ -66,13 +66,13 @@ def test_loss_of_auc_beyond_the_bound_is_refused_and_within_it_is_told(
     # Those just above the middle fall below those just under it: 0.56 becomes 0.44.
     swapped = Shifted(honest, lambda p: np.where(np.abs(p - 0.5) < 0.06, 1 - p, p).astype(np.float32))
     with pytest.raises(QualityError, match="of AUC on 40 given crops"):
-        prove(swapped, reference, precision="int8", threshold=0.5)
-    proof = prove(swapped, reference, precision="int8", threshold=0.5, max_auc_drop=0.2)
-    assert proof.given is not None and proof.given.auc_drop is not None
-    assert proof.given.auc_drop_low is not None and proof.given.auc_drop_high is not None
-    assert proof.given.auc_drop_low <= proof.given.auc_drop <= proof.given.auc_drop_high
-    assert 0.005 < proof.given.auc_drop < 0.2
-    assert proof.given.flipped > 0.1
+        check_parity(swapped, reference, precision="int8", threshold=0.5)
+    report = check_parity(swapped, reference, precision="int8", threshold=0.5, max_auc_drop=0.2)
+    assert report.given is not None and report.given.auc_drop is not None
+    assert report.given.auc_drop_low is not None and report.given.auc_drop_high is not None
+    assert report.given.auc_drop_low <= report.given.auc_drop <= report.given.auc_drop_high
+    assert 0.005 < report.given.auc_drop < 0.2
+    assert report.given.flipped > 0.1
 
 
 def test_a_given_crop_without_a_number_is_refused(
@@ -80,13 +80,13 @@ def test_a_given_crop_without_a_number_is_refused(
 ) -> None:
     broken = Shifted(honest, lambda p: np.where((p > 0.3) & (p < 0.35), np.nan, p).astype(np.float32))
     with pytest.raises(QualityError):
-        prove(broken, reference, precision="int8", threshold=0.5, max_auc_drop=1.0)
+        check_parity(broken, reference, precision="int8", threshold=0.5, max_auc_drop=1.0)
 
 
 def test_without_given_crops_only_golden_ones_count(
     honest: Callable[[NDArray[np.uint8]], Scores], reference: Reference
 ) -> None:
     alone = replace(reference, given=None, given_scores=None)
-    assert prove(Shifted(honest, lambda p: p), alone, precision="fp32", threshold=0.5).given is None
+    assert check_parity(Shifted(honest, lambda p: p), alone, precision="fp32", threshold=0.5).given is None
     with pytest.raises(QualityError, match="differs from its checkpoint"):
-        prove(Shifted(honest, lambda p: p + np.float32(0.02)), alone, precision="fp16", threshold=0.5)
+        check_parity(Shifted(honest, lambda p: p + np.float32(0.02)), alone, precision="fp16", threshold=0.5)

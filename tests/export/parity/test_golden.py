@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tinydf_export.proof.golden import decode_crops, draw_golden_crops, encode_crops
+from tinydf_export.parity.golden import decode_crops, draw_golden_crops, encode_crops
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.faces.crop import CropRecipe
 from tinydf_runtime.models.spec import ModelSpec

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinydf_export.proof.parity import Parity, compare, require
+from tinydf_export.parity.differences import Parity, compare, require
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.types import Scores
