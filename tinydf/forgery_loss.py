@@ -7,25 +7,20 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def forgery_loss(
-    logits: Tensor, map_logits: Tensor, labels: Tensor, maps: Tensor, map_weight: float, hard_share: float = 1.0
-) -> Tensor:
+def forgery_loss(logits: Tensor, map_logits: Tensor, labels: Tensor, maps: Tensor, map_weight: float) -> Tensor:
     """Returns binary cross-entropy of the verdict plus that of the forgery map.
 
     Args:
         logits: N.
         map_logits: N x h x w.
-        labels: N, 1 for forged.
+        labels: N, 1 for fake.
         maps: N x h x w, 0..1: the share of each cell that was replaced; NaN where nobody knows.
         map_weight: Weight of the map's part.
-        hard_share: Share of the verdicts that count, those with the largest loss (Shrivastava et al., "Training
-            Region-based Object Detectors with Online Hard Example Mining", CVPR 2016).
     """
-    verdicts = functional.binary_cross_entropy_with_logits(logits.float(), labels, reduction="none")
-    hardest = verdicts.topk(max(1, round(hard_share * len(verdicts)))).values
+    verdict = functional.binary_cross_entropy_with_logits(logits.float(), labels)
     known = ~maps.isnan()
     where = functional.binary_cross_entropy_with_logits(map_logits.float(), maps.nan_to_num(), reduction="none")
-    return hardest.mean() + map_weight * (where * known).sum() / known.sum().clamp(min=1)
+    return verdict + map_weight * (where * known).sum() / known.sum().clamp(min=1)
 
 
 def distillation_loss(logits: Tensor, map_logits: Tensor, teacher_logits: Tensor, teacher_map_logits: Tensor) -> Tensor:

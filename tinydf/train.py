@@ -29,7 +29,6 @@ from tinydf.data.photos import Photo
 from tinydf.data.series import training_pairs, validation_pairs
 from tinydf.data.shards import read_plan
 from tinydf.data.skipped import Skipped
-from tinydf.flat_minimum import at_the_worst_neighbour
 from tinydf.forgery import TinyDF
 from tinydf.forgery.model import RGBBranch
 from tinydf.forgery_loss import distillation_loss, forgery_loss
@@ -39,7 +38,7 @@ from tinydf.metrics import auc, fit_temperature, threshold_at_fpr
 from tinydf.synchronised_norm import synchronise_norms
 from tinydf.train_config import Part, TrainConfig
 from tinydf.train_state import STATE_NAME, load_state, run_record, save_state, uncalibrated_spec
-from tinydf.twins import mix_twins, training_mode_aucs, twins_apart
+from tinydf.twins import training_mode_aucs, twins_apart
 from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.models.spec import ModelSpec
 
@@ -263,15 +262,9 @@ def _step(
     fabric: Fabric, model: nn.Module, optimizer: Any, batch: Batch, config: TrainConfig, oracle: TinyDF | None
 ) -> Tensor:
     """Takes one optimiser step and returns its loss."""
-    if config.mixup_share:
-        batch = mix_twins(batch, config.mixup_share)
     # Two passes, so that no forgery shares batch statistics with its own original.
-    halves = twins_apart(batch)
-    loss = sum((_backward(fabric, model, half, config, oracle) for half in halves), torch.zeros(())) / 2
-    if config.sam_radius:
-        with at_the_worst_neighbour(model.parameters(), config.sam_radius):
-            for half in halves:
-                _backward(fabric, model, half, config, oracle)
+    losses = (_backward(fabric, model, half, config, oracle) for half in twins_apart(batch))
+    loss = sum(losses, torch.zeros(())) / 2
     fabric.clip_gradients(model, optimizer, max_norm=5.0)
     optimizer.step()
     optimizer.zero_grad()
@@ -282,7 +275,7 @@ def _backward(fabric: Fabric, model: nn.Module, half: Batch, config: TrainConfig
     """Adds the gradients of half a step and returns its loss."""
     images, labels, maps = half
     logits, map_logits = model(images)
-    loss = forgery_loss(logits, map_logits, labels, maps, config.map_weight, config.hard_share)
+    loss = forgery_loss(logits, map_logits, labels, maps, config.map_weight)
     if oracle is not None:
         with torch.no_grad():
             opinion = oracle(images)

@@ -42,10 +42,7 @@ class TrainConfig:
         without: Forgery types to leave out, see ``data/forgery_types/table.py``.
         network: ``tinydf``, or one of others to compare it with.
         width: Channels of TinyDF as a multiple of the shipped one's; more for a teacher.
-        hard_share: Share of a batch's verdicts that are learned from, the hardest ones.
-        sam_radius: Radius of sharpness-aware minimisation; 0 for none. A step costs twice as much.
         distill_weight: Weight of agreeing with the teacher against agreeing with the labels, 0..1.
-        mixup_share: Share of the pairs whose forgery is mixed with its own original, as a label between the two.
     """
 
     seed: int = 0
@@ -67,10 +64,7 @@ class TrainConfig:
     without: list[str] = field(default_factory=list)
     network: Network = "tinydf"
     width: float = 1.0
-    hard_share: float = 1.0
-    sam_radius: float = 0.0
     distill_weight: float = 0.5
-    mixup_share: float = 0.0
 
     def side_px(self, step: int) -> int:
         """Returns the largest side of an image at a step, counted from 1."""

@@ -21,6 +21,8 @@ from tinydf_runtime.models.spec import ModelSpec
 
 STATE_NAME = "state.pt"
 Origin: TypeAlias = dict[str, Any] | None
+DROPPED = {"hard_share": 1.0, "sam_radius": 0.0, "mixup_share": 0.0}
+"""Settings that former versions had, and the values with which a run trained as one does without them."""
 
 
 def run_record(config: TrainConfig, step: int, origin: Origin, pairs: PairPlan | None) -> dict[str, Any]:
@@ -80,12 +82,12 @@ def load_state(
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         # Settings that an older version did not have are at their defaults.
-        record = asdict(TrainConfig()) | {"pairs": None} | json.loads(state["config"])
+        record = asdict(TrainConfig()) | DROPPED | {"pairs": None} | json.loads(state["config"])
     # A damaged archive or pickle raises almost anything.
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelFileError(f"{path}: is no training state ({reason}). Start the run without --resume.") from error
-    asked = asdict(config) | _pairs(pairs)
+    asked = asdict(config) | DROPPED | _pairs(pairs)
     if {name: record[name] for name in asked} != asked:
         raise UsageError(f"{path}: was written by a run with other settings. Resume with the settings of that run.")
     try:

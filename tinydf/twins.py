@@ -44,27 +44,6 @@ def twins_together(batch: Batch) -> tuple[Batch, Batch]:
     return tuple(part[first] for part in batch), tuple(part[second] for part in batch)  # type: ignore[return-value]
 
 
-def mix_twins(batch: Batch, share: float) -> Batch:
-    """Fades some forgeries towards their own originals; label and map fade with them.
-
-    Twins lie pixel on pixel, so that a mixture is a fainter forgery and not two faces (mixup: Zhang et al., ICLR 2018).
-
-    Args:
-        batch: As ``twins_apart`` takes it.
-        share: Of the pairs that are mixed; how far is uniform, 0.3 to 1.
-    """
-    images, labels, maps = batch
-    pairs = len(labels) // 2
-    kept = torch.where(torch.rand(pairs) < share, 0.3 + 0.7 * torch.rand(pairs), torch.ones(pairs)).to(images.device)
-    real, fake = images[:pairs], images[pairs:]
-    mixed = real + kept.view(-1, 1, 1, 1) * (fake - real)
-    return (
-        torch.cat((real, mixed)).contiguous(memory_format=torch.channels_last),
-        torch.cat((labels[:pairs], labels[pairs:] * kept)),
-        torch.cat((maps[:pairs], maps[pairs:] * kept.view(-1, 1, 1))),
-    )
-
-
 @torch.no_grad()
 def training_mode_aucs(model: nn.Module, batches: Iterable[Batch]) -> tuple[float, float]:
     """Measures how much a network gains from seeing twins in one batch; its statistics are left as they were.

@@ -30,14 +30,6 @@ def test_a_batch_without_any_map_has_the_verdicts_loss() -> None:
     assert loss.item() == pytest.approx(math.log(2))
 
 
-def test_only_the_hardest_verdicts_teach() -> None:
-    logits = torch.tensor((-3.0, 2.0, 3.0, -1.0), requires_grad=True)
-    unknown = torch.full((4, 1, 1), math.nan)
-    torch.autograd.backward(forgery_loss(logits, torch.zeros(4, 1, 1), LABELS, unknown, 1.0, hard_share=0.5))
-    assert logits.grad is not None
-    assert (logits.grad != 0).tolist() == [False, True, False, True]
-
-
 def test_agreement_is_best_with_the_teachers_own_logits() -> None:
     logits, maps = torch.tensor((-1.0, 2.0)), torch.randn(2, 3, 3)
     best = distillation_loss(logits, maps, logits, maps)

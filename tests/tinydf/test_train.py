@@ -165,24 +165,10 @@ def test_the_threshold_lets_a_tenth_of_the_real_faces_through() -> None:
     assert (probabilities >= spec.threshold).mean() == pytest.approx(0.1, abs=0.01)
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        replace(CONFIG, steps=2, sam_radius=0.05),
-        replace(CONFIG, steps=2, hard_share=0.5),
-        replace(CONFIG, steps=2, width=1.25),
-    ],
-    ids=("sam", "hard", "wide"),
-)
-def test_every_way_of_training_changes_what_is_learned(
-    config: TrainConfig, drawn_photos: list[Photo], tmp_path: Path
-) -> None:
-    plain = load_checkpoint(run(replace(CONFIG, steps=2), drawn_photos, tmp_path / "plain"))
-    other = load_checkpoint(run(config, drawn_photos, tmp_path / "other"))
-    name = "residual.verdict.weight"
-    assert torch.isfinite(other.state[name]).all()
-    assert not torch.equal(plain.state[name], other.state[name])
-    assert other.build()(torch.zeros(1, 3, 64, 64))[0].shape == (1,)
+def test_a_wider_network_is_trained_too(drawn_photos: list[Photo], tmp_path: Path) -> None:
+    wide = load_checkpoint(run(replace(CONFIG, steps=1, width=1.25), drawn_photos, tmp_path))
+    assert (wide.width, wide.config["step"]) == (1.25, 1)
+    assert torch.isfinite(wide.build()(torch.zeros(1, 3, 64, 64))[0]).all()
 
 
 def test_a_teacher_counts_as_much_as_its_weight_says(drawn_photos: list[Photo], tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from tinydf.data.dataset import Batch
-from tinydf.twins import mix_twins, training_mode_aucs, twins_apart, twins_together
+from tinydf.twins import training_mode_aucs, twins_apart, twins_together
 
 
 def numbered(pairs: int) -> Batch:
@@ -79,14 +79,3 @@ def test_measuring_leaves_the_statistics_and_the_mode_alone() -> None:
     training_mode_aucs(judge, leaking_batches())
     assert not judge.training
     assert all(torch.equal(judge.state_dict()[name], value) for name, value in before.items())
-
-
-def test_a_mixture_lies_between_its_twins_and_says_so() -> None:
-    torch.manual_seed(0)
-    batch = numbered(50)
-    images, labels, maps = mix_twins((batch[0], batch[1], torch.ones(100, 2, 2)), share=0.5)
-    kept = labels[50:]
-    assert torch.equal(images[:50], batch[0][:50])
-    assert 10 < (kept < 1).sum() < 40
-    assert torch.allclose(images[50:, 0, 0, 0], batch[0][:50, 0, 0, 0] + 0.5 * kept)
-    assert torch.allclose(maps[50:, 0, 0], kept)

@@ -132,27 +132,6 @@ BRANCHES = {"rgb": "deep", "noise": "residual"}
 @click.option(
     "--teacher", type=click.Path(path_type=Path), help="Checkpoint to agree with, such as that of a wider network."
 )
-@click.option(
-    "--hard-share",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=DEFAULTS.hard_share,
-    show_default=True,
-    help="Learn from the hardest share of each batch's verdicts.",
-)
-@click.option(
-    "--sam-radius",
-    type=click.FloatRange(0),
-    default=DEFAULTS.sam_radius,
-    show_default=True,
-    help="Of sharpness-aware minimisation, at twice the time; 0.05 is usual.",
-)
-@click.option(
-    "--mixup-share",
-    type=click.FloatRange(0, 1),
-    default=DEFAULTS.mixup_share,
-    show_default=True,
-    help="Share of the forgeries that are faded towards their own originals.",
-)
 @click.option("--seed", default=DEFAULTS.seed, show_default=True, help="Of weights and samples.")
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to train.")
 @click.option(
@@ -187,9 +166,6 @@ def main(
     validate_every: int,
     width: float,
     teacher: Path | None,
-    hard_share: float,
-    sam_radius: float,
-    mixup_share: float,
     seed: int,
     device: str,
     devices: int,
@@ -226,9 +202,6 @@ def main(
         without=list(without),
         network=network,
         width=width,
-        hard_share=hard_share,
-        sam_radius=sam_radius,
-        mixup_share=mixup_share,
     )
     if demo:
         config = replace(DEMO_CONFIG, seed=seed, precision=precision)
