@@ -24,7 +24,7 @@ from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair
 from tinydf.data.validation_set import TYPES, VERSION, validation_set
 from tinydf.forgery import TinyDF
-from tinydf.metrics import Estimate, auc_with_interval
+from tinydf.metrics import auc, auc_with_interval
 from tinydf_runtime.errors import UsageError
 
 BATCH_PAIRS = 8
@@ -164,10 +164,13 @@ def describe(scores: BranchScores, factors: Vectors) -> list[str]:
     lines = [f"factors: RGB {factors[0]:.3f}, noise {factors[1]:.3f}"]
     labels, kinds = scores.labels[odd], scores.kind[odd]
     for name, column in columns.items():
-        by_type = [_auc(column[kinds == kind], labels[kinds == kind]) for kind in range(len(TYPES))]
-        mean = float(np.mean([one.value for one in by_type]))
-        pooled = _auc(column, labels)
-        details = ", ".join(f"{kind} {one.value:.3f}" for kind, one in zip(TYPES, by_type, strict=True))
+        real, fake = column[labels == 0], column[labels == 1]
+        by_type = [
+            auc(real[kinds[labels == 0] == kind], fake[kinds[labels == 1] == kind]) for kind in range(len(TYPES))
+        ]
+        mean = float(np.mean(by_type))
+        pooled = auc_with_interval(real, fake)
+        details = ", ".join(f"{kind} {one:.3f}" for kind, one in zip(TYPES, by_type, strict=True))
         lines.append(
             f"{name}: mean AUC {mean:.4f}; all {pooled.value:.4f} [{pooled.low:.4f}, {pooled.high:.4f}]; {details}"
         )
@@ -175,10 +178,6 @@ def describe(scores: BranchScores, factors: Vectors) -> list[str]:
     share = float(covariance[0].sum() / covariance.sum())
     lines.append(f"share of the verdict's variance that comes from the RGB branch: {share:.3f}")
     return lines
-
-
-def _auc(logits: Vectors, labels: Vectors) -> Estimate:
-    return auc_with_interval(logits[labels == 0], logits[labels == 1])
 
 
 def scale_branches(network: TinyDF, factors: Mapping[str, Vectors]) -> None:

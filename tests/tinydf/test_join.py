@@ -98,6 +98,6 @@ def test_a_checkpoint_that_is_not_there_and_a_folder_of_nobody_are_one_line(
     out = ["--out", tmp_path / "joined.safetensors"]
     result = join("--rgb", tmp_path / "none.safetensors", *sources[2:], "--data", drawn_folder, *out)
     assert (result.exit_code, result.stderr.count("\n")) == (5, 1) and "no such file" in result.stderr
-    (tmp_path / "faces.csv").write_text("file,source,identity,split,faces\n")
+    (tmp_path / "faces.csv").write_text("file,source,identity,split,faces\na.png,mine,a,train,[]\n")
     result = join(*sources, "--data", tmp_path, *out)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1) and "split val" in result.stderr
