@@ -1,12 +1,15 @@
-"""Who may import whom: export -> tinydf -> runtime, export -> calibration -> runtime, nothing back, nothing across."""
+"""Who may import whom, export -> tinydf -> runtime and export -> calibration -> runtime, and what is public."""
 
 from __future__ import annotations
 
 import ast
+import importlib
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -113,3 +116,50 @@ def test_the_analyzer_of_tinydf_is_the_runtimes_and_needs_no_torch() -> None:
         "assert 'torch' not in sys.modules and not hasattr(tinydf, 'Analyser')"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+PARTS = ("tinydf", "tinydf_export", "tinydf_runtime", "tinydf_calibration")
+
+
+def packages_of(part: str) -> list[str]:
+    root = importlib.import_module(part)
+    return [part, *(info.name for info in pkgutil.walk_packages(root.__path__, f"{part}.") if info.ispkg)]
+
+
+PACKAGES = [package for part in PARTS for package in packages_of(part)]
+
+
+def exported(module: ModuleType) -> list[str]:
+    return list(getattr(module, "__all__", []))
+
+
+def test_all_four_parts_are_importable() -> None:
+    assert set(PARTS) <= set(PACKAGES)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_exported_name_exists(package: str) -> None:
+    module = importlib.import_module(package)
+    assert [name for name in exported(module) if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_function_and_class_is_exported(package: str) -> None:
+    module = importlib.import_module(package)
+    exported_names = set(exported(module))
+    missing = [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and not isinstance(value, ModuleType)
+        and getattr(value, "__module__", "").startswith("tinydf")
+        and name not in exported_names
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_exported_names_are_unique_and_public(package: str) -> None:
+    names = exported(importlib.import_module(package))
+    assert len(names) == len(set(names))
+    assert [name for name in names if name.startswith("_") and name != "__version__"] == []

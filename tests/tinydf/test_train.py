@@ -12,6 +12,7 @@ from tinydf.cli.train import main
 from tinydf.data.dataset import PairSeries
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair
+from tinydf.history import HistoryRow, read_history, write_history
 from tinydf.train import StepReport, calibrated, learning_rate_factor, moving_average, train
 from tinydf.train_config import Part, TrainConfig
 from tinydf.train_state import uncalibrated_spec
@@ -190,3 +191,19 @@ def test_a_network_of_another_width_is_no_start(drawn_photos: list[Photo], tmp_p
     wide = run(replace(CONFIG, steps=1, width=1.25), drawn_photos, tmp_path / "wide")
     with pytest.raises(UsageError, match=r"--width 1\.25"):
         train(CONFIG, drawn_photos, drawn_photos, tmp_path / "x", fabric=Fabric(accelerator="cpu"), init=str(wide))
+
+
+ROWS = [HistoryRow(200, 0.5, 5e-4, 1.25, 0.71, 0.66, 0.67), HistoryRow(400, 1.0, 1e-4, 1.125, 0.75, 0.7, 0.72)]
+
+
+def test_a_history_is_read_as_it_was_written(tmp_path: Path) -> None:
+    assert read_history(tmp_path) == []
+    write_history(tmp_path, ROWS)
+    assert read_history(tmp_path) == ROWS
+
+
+def test_the_picture_names_what_it_shows(tmp_path: Path) -> None:
+    write_history(tmp_path, ROWS)
+    picture = (tmp_path / "history.svg").read_text()
+    assert "<svg" in picture
+    assert "twins together" in picture
