@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -12,34 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-INK, MUTED, GRID, ACCENT, KEPT = (f"#00000{number}" for number in range(1, 6))
-VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", ACCENT: "accent", KEPT: "kept"}
-"""Stand-in colour -> variable of the page."""
-STYLE = {
-    "svg.fonttype": "none",
-    "font.size": 9.0,
-    "text.color": MUTED,
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
-    "axes.titlesize": 10.0,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "legend.frameon": False,
-    "legend.labelcolor": INK,
-}
+from tinydf_runtime.render.plot_style import ACCENT, MUTED, NO_METADATA, STYLE, VARIABLES, inline_svg
+
+KEPT = "#000005"
+COLOURS = {**VARIABLES, KEPT: "kept"}
 INCHES = (11.0, 7.2)
 LABEL = "Signal to noise, loss of AUC and milliseconds of each layer"
 
@@ -53,7 +28,7 @@ def draw_sensitivity(measured: Sequence[Mapping[str, Any]], kept: Collection[str
     """
     places = np.arange(1, len(measured) + 1)
     colours = [KEPT if one["name"] in kept else ACCENT for one in measured]
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+    with matplotlib.rc_context({**STYLE, "axes.grid.axis": "y"}):  # type: ignore[dict-item]
         figure = Figure(INCHES, layout="constrained")
         noise, loss, time = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 3))
         noise.bar(places, [one["signal_to_noise_db"] for one in measured], color=colours, width=0.75)
@@ -89,12 +64,8 @@ def _draw_time(axes: Axes, places: np.ndarray, measured: Sequence[Mapping[str, A
 
 
 def _to_svg(figure: Figure) -> str:
-    """Returns the drawing without what differs from run to run, its colours made variables."""
+    """Returns the drawing as a part of the page."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "sensitivity"}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format")))
-    svg = buffer.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    for colour, variable in VARIABLES.items():
-        svg = svg.replace(colour, f"var(--{variable})")
-    return re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', rf'<svg role="img" aria-label="{LABEL}" \1>', svg, count=1)
+        figure.savefig(buffer, format="svg", transparent=True, metadata=NO_METADATA)
+    return inline_svg(buffer.getvalue(), "sensitivity", LABEL, COLOURS)

@@ -7,7 +7,6 @@ need no second drawing. Text stays text.
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import nan
@@ -21,43 +20,10 @@ from sklearn.metrics import roc_curve
 
 from tinydf.evaluation.result import Rung
 from tinydf.metrics import reliability
+from tinydf_runtime.render.plot_style import ACCENT, GRID, INK, MUTED, NO_METADATA, STYLE, VARIABLES, inline_svg
 
-INK, MUTED, GRID, REAL, FAKE, ACCENT, PAPER = (f"#00000{number}" for number in range(1, 8))
-VARIABLES = {
-    INK: "ink",
-    MUTED: "muted",
-    GRID: "grid",
-    REAL: "real",
-    FAKE: "fake",
-    ACCENT: "accent",
-    PAPER: "paper",
-}
-"""Stand-in colour -> variable of the page."""
-STYLE = {
-    "svg.fonttype": "none",
-    "font.size": 9.0,
-    "text.color": MUTED,
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
-    "axes.titlesize": 10.0,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "legend.frameon": False,
-    "legend.labelcolor": INK,
-    "lines.solid_capstyle": "round",
-}
+REAL, FAKE, PAPER = "#000005", "#000006", "#000007"
+COLOURS = {**VARIABLES, REAL: "real", FAKE: "fake", PAPER: "paper"}
 SIZE_INCHES = (4.2, 3.7)
 SMALL_INCHES = (2.9, 2.1)
 HISTOGRAM_BINS = 24
@@ -154,20 +120,14 @@ def draw_ladder(rungs: Sequence[Rung], unchanged: Rung, lowest: float, name: str
 
 @contextmanager
 def _figure(size_inches: tuple[float, float]) -> Iterator[tuple[Figure, Axes]]:
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+    with matplotlib.rc_context({**STYLE, "lines.solid_capstyle": "round"}):  # type: ignore[dict-item]
         figure = Figure(size_inches, layout="constrained")
         yield figure, figure.add_subplot()
 
 
 def _to_svg(figure: Figure, name: str, label: str) -> str:
-    """Returns the drawing without what differs from run to run, ids made unique and colours made variables."""
+    """Returns the drawing as a part of the page, under a name that is unique in it."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format")))
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
-    for colour, variable in VARIABLES.items():
-        svg = svg.replace(colour, f"var(--{variable})")
-    return re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', rf'<svg role="img" aria-label="{label}" \1>', svg, count=1)
+        figure.savefig(buffer, format="svg", transparent=True, metadata=NO_METADATA)
+    return inline_svg(buffer.getvalue(), name, label, COLOURS)
