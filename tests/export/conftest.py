@@ -18,7 +18,7 @@ from torch import nn  # noqa: E402
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint  # noqa: E402
 from tinydf.forgery import TinyDF  # noqa: E402
 from tinydf_calibration.quantize import quantizable_tensors  # noqa: E402
-from tinydf_calibration.table import CalibrationTable  # noqa: E402
+from tinydf_calibration.table import CalibrationTable, graph_hash  # noqa: E402
 from tinydf_export import (  # noqa: E402
     ExportedModel,
     ExportRequest,
@@ -94,6 +94,24 @@ def exported(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner, "build_float_graph", lambda checkpoint: plain_model)
         return runner.run(ExportRequest(checkpoint, "onnx", tmp_path_factory.mktemp("exported") / "random.onnx"))
+
+
+@pytest.fixture(scope="session")
+def make_table(checkpoint: Checkpoint, plain_model: onnx.ModelProto) -> Callable[..., CalibrationTable]:
+    """Makes the checkpoint's calibration table: ``make_table({tensor: (low, high)})``."""
+
+    def make(ranges: dict[str, tuple[float, float]]) -> CalibrationTable:
+        return CalibrationTable(
+            checkpoint.spec.checkpoint_sha256,
+            graph_hash(plain_model),
+            checkpoint.spec.crop.sha256(),
+            "",
+            len(draw_golden_crops(checkpoint.spec.crop)),
+            "min-max",
+            ranges,
+        )
+
+    return make
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tinydf_calibration.layers import largest_values
 from tinydf_calibration.quantize import quantizable_tensors, select_nodes
 from tinydf_calibration.regions import clip_behind
 from tinydf_calibration.schemes import QDQ_SCHEMES
-from tinydf_calibration.table import CalibrationTable, graph_hash
+from tinydf_calibration.table import CalibrationTable
 from tinydf_export import ExportedModel, ExportRequest, runner
 from tinydf_export.cli import verify
 from tinydf_export.graph.overflow import scan_half
@@ -35,19 +36,13 @@ def traced_once(plain_model: ModelProto) -> object:
 
 
 @pytest.fixture(scope="module")
-def table(checkpoint: Checkpoint, plain_model: ModelProto) -> CalibrationTable:
+def table(
+    checkpoint: Checkpoint, plain_model: ModelProto, make_table: Callable[..., CalibrationTable]
+) -> CalibrationTable:
     """Ranges of the golden crops, as symmetric as the network's random weights are."""
     crops = draw_golden_crops(checkpoint.spec.crop)
     largest = largest_values(plain_model, quantizable_tensors(plain_model), crops)
-    return CalibrationTable(
-        checkpoint.spec.checkpoint_sha256,
-        graph_hash(plain_model),
-        checkpoint.spec.crop.sha256(),
-        "",
-        len(crops),
-        "min-max",
-        {name: (-value, value) for name, value in largest.items()},
-    )
+    return make_table({name: (-value, value) for name, value in largest.items()})
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from tinydf.checkpoint import Checkpoint  # noqa: E402
 from tinydf_calibration.quantize import quantizable_tensors  # noqa: E402
 from tinydf_calibration.range_methods import choose_ranges  # noqa: E402
 from tinydf_calibration.ranges import observe  # noqa: E402
-from tinydf_calibration.table import CalibrationTable, graph_hash  # noqa: E402
+from tinydf_calibration.table import CalibrationTable  # noqa: E402
 from tinydf_export import (  # noqa: E402
     ExportedModel,
     ExportRequest,
@@ -45,18 +45,11 @@ def one_trace(plain_model: onnx.ModelProto) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def table(checkpoint: Checkpoint, plain_model: onnx.ModelProto) -> CalibrationTable:
+def table(
+    checkpoint: Checkpoint, plain_model: onnx.ModelProto, make_table: Callable[..., CalibrationTable]
+) -> CalibrationTable:
     crops = draw_golden_crops(checkpoint.spec.crop)
-    observed = observe(plain_model, quantizable_tensors(plain_model), crops)
-    return CalibrationTable(
-        checkpoint.spec.checkpoint_sha256,
-        graph_hash(plain_model),
-        checkpoint.spec.crop.sha256(),
-        "",
-        len(crops),
-        "min-max",
-        choose_ranges(observed, "min-max"),
-    )
+    return make_table(choose_ranges(observe(plain_model, quantizable_tensors(plain_model), crops), "min-max"))
 
 
 @pytest.fixture(scope="module")
