@@ -6,7 +6,6 @@ The networks compute something a test can foretell, so that no test needs a trai
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -18,13 +17,24 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
-from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec
+from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.types import Image
 
+
+def load(name: str) -> ModuleType:
+    """Returns the module of a file beside this one."""
+    spec = spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    # Dataclasses look their own module up.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+tiny_networks = load("tiny_networks")
 VideoWriter = Callable[..., Path]
 ImageDrawer = Callable[..., Image]
 
@@ -137,34 +147,9 @@ def make_classifier(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
     """
 
     def make(spec: ModelSpec | None = None, metadata: dict[str, str] | None = None) -> Path:
-        spec = spec or ModelSpec(name="tiny-green")
-        side = spec.crop.side_px
-        nodes = [
-            helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
-            helper.make_node("Mul", ["pixels", "per_level"], ["unit"]),
-            helper.make_node("Gather", ["unit", "green"], ["green_plane"], axis=1),
-            helper.make_node("ReduceMean", ["green_plane", "plane_axes"], ["fake_probability"], keepdims=0),
-            helper.make_node("AveragePool", ["unit"], ["cells"], kernel_shape=[16, 16], strides=[16, 16]),
-            helper.make_node("ReduceMean", ["cells", "colour_axis"], ["forgery_map"], keepdims=0),
-        ]
-        constants: dict[str, np.ndarray] = {
-            "per_level": np.array(1 / 255, np.float32),
-            "green": np.array(1, np.int64),
-            "plane_axes": np.array([1, 2], np.int64),
-            "colour_axis": np.array([1], np.int64),
-        }
-        graph = helper.make_graph(
-            nodes,
-            "tiny",
-            [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", 3, side, side])],
-            [
-                helper.make_tensor_value_info("fake_probability", TensorProto.FLOAT, ["n"]),
-                helper.make_tensor_value_info("forgery_map", TensorProto.FLOAT, ["n", side // 16, side // 16]),
-            ],
-            [numpy_helper.from_array(value, name) for name, value in constants.items()],
-        )
         path = tmp_path_factory.mktemp("classifier") / "tiny.onnx"
-        return _save(graph, {METADATA_KEY: spec.to_json()} if metadata is None else metadata, path)
+        tiny_networks.write_classifier(path, spec, metadata)
+        return path
 
     return make
 
@@ -184,19 +169,9 @@ def make_detector(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
     """
 
     def make(metadata: dict[str, str] | None = None) -> Path:
-        if metadata is None:
-            facts = {
-                "schema": "tinydf.detector/1",
-                "name": "tiny-squares",
-                "score_threshold": 0.5,
-                "nms_iou": 0.45,
-                "certain_score": 0.5,
-                "checkpoint_sha256": "",
-                "versions": {},
-            }
-            metadata = {"tinydf.detector": json.dumps(facts)}
         path = tmp_path_factory.mktemp("detector") / "squares.onnx"
-        return _save(_square_finder(), metadata, path)
+        tiny_networks.write_detector(path, metadata)
+        return path
 
     return make
 
@@ -205,88 +180,6 @@ def make_detector(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
 def tiny_detector(make_detector: Callable[..., Path]) -> Path:
     """The ONNX file of ``make_detector``."""
     return make_detector()
-
-
-def _square_finder() -> onnx.GraphProto:
-    """Builds the graph of ``make_detector``: the moments of each colour's pixels give the centre and the sides."""
-    node = helper.make_node
-    nodes = [
-        node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
-        # One output channel a colour: far above 0 on it, below 0 elsewhere.
-        node("MatMul", ["pixels", "purity"], ["pure"]),
-        node("Greater", ["pure", "purity_threshold"], ["is_colour"]),
-        node("Cast", ["is_colour"], ["mask"], to=TensorProto.FLOAT),
-        node("ReduceSum", ["mask", "rows_columns"], ["count"], keepdims=0),
-        node("Max", ["count", "one"], ["count_or_one"]),
-        node("Greater", ["count", "fewest_pixels"], ["is_there"]),
-        node("Cast", ["is_there"], ["there"], to=TensorProto.FLOAT),
-        node("Mul", ["there", "confidence"], ["scores"]),
-    ]
-    for name, axis, other in (("x", 2, 1), ("y", 1, 2)):
-        nodes += [
-            node("ReduceSum", ["mask", f"axis_{other}"], [f"profile_{name}"], keepdims=0),
-            node("Shape", ["mask"], [f"length_{name}"], start=axis, end=axis + 1),
-            node("Squeeze", [f"length_{name}"], [f"count_{name}"]),
-            node("Range", ["zero_index", f"count_{name}", "one_index"], [f"index_{name}"]),
-            node("Cast", [f"index_{name}"], [f"edge_{name}"], to=TensorProto.FLOAT),
-            node("Add", [f"edge_{name}", "half"], [f"flat_{name}"]),
-            node("Unsqueeze", [f"flat_{name}", "axis_1"], [f"place_{name}"]),
-            node("Mul", [f"profile_{name}", f"place_{name}"], [f"moment_{name}"]),
-            node("ReduceSum", [f"moment_{name}", "axis_1"], [f"sum_{name}"], keepdims=0),
-            node("Div", [f"sum_{name}", "count_or_one"], [f"centre_{name}"]),
-            # The side along this axis is the number of rows or columns that hold the colour.
-            node("Greater", [f"profile_{name}", "half"], [f"holds_{name}"]),
-            node("Cast", [f"holds_{name}"], [f"held_{name}"], to=TensorProto.FLOAT),
-            node("ReduceSum", [f"held_{name}", "axis_1"], [f"side_{name}"], keepdims=0),
-            node("Mul", [f"side_{name}", "half"], [f"reach_{name}"]),
-            node("Sub", [f"centre_{name}", f"reach_{name}"], [f"low_{name}"]),
-            node("Add", [f"centre_{name}", f"reach_{name}"], [f"high_{name}"]),
-        ]
-        nodes += [
-            node("Unsqueeze", [value, "axis_2"], [f"{value}_column"])
-            for value in (f"low_{name}", f"high_{name}", f"centre_{name}")
-        ]
-    nodes += [
-        node("Concat", ["low_x_column", "low_y_column", "high_x_column", "high_y_column"], ["boxes_xyxy"], axis=2),
-        node("Concat", ["centre_x_column", "centre_y_column"], ["centre"], axis=2),
-        node("Unsqueeze", ["centre", "axis_2"], ["point"]),
-        node("Tile", ["point", "five_points"], ["landmarks"]),
-    ]
-    constants: dict[str, np.ndarray] = {
-        # Columns: red is high in R and low in B and G; blue the other way round. Rows are B, G, R.
-        "purity": np.array([[-1, 1], [-1, -1], [1, -1]], np.float32),
-        "purity_threshold": np.array(120, np.float32),
-        "rows_columns": np.array([1, 2], np.int64),
-        "axis_1": np.array([1], np.int64),
-        "axis_2": np.array([2], np.int64),
-        "one": np.array(1, np.float32),
-        "half": np.array(0.5, np.float32),
-        "fewest_pixels": np.array(40, np.float32),
-        "confidence": np.array([0.9, 0.8], np.float32),
-        "zero_index": np.array(0, np.int64),
-        "one_index": np.array(1, np.int64),
-        "five_points": np.array([1, 1, 5, 1], np.int64),
-    }
-    return helper.make_graph(
-        nodes,
-        "squares",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", "height", "width", 3])],
-        [
-            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 2]),
-            helper.make_tensor_value_info("boxes_xyxy", TensorProto.FLOAT, ["n", 2, 4]),
-            helper.make_tensor_value_info("landmarks", TensorProto.FLOAT, ["n", 2, 5, 2]),
-        ],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-
-
-def _save(graph: onnx.GraphProto, metadata: dict[str, str], path: Path) -> Path:
-    """Checks a graph and writes it with its metadata."""
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    helper.set_model_props(model, metadata)
-    onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString())
-    return path
 
 
 def _index_first(content: bytes) -> bytes:
@@ -312,12 +205,7 @@ def _index_first(content: bytes) -> bytes:
 @pytest.fixture(params=["8.6.1", "10.3.0", "11.4.0.106"])
 def tensorrt_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A machine whose TensorRT and CUDA are the doubles of ``tensorrt_double.py``, in each version recorded there."""
-    spec = spec_from_file_location("tensorrt_double", Path(__file__).with_name("tensorrt_double.py"))
-    assert spec is not None and spec.loader is not None
-    double = module_from_spec(spec)
-    # Dataclasses look their own module up.
-    monkeypatch.setitem(sys.modules, spec.name, double)
-    spec.loader.exec_module(double)
+    double = load("tensorrt_double")
     machine = double.Machine(request.param)
     bindings = ModuleType("cuda.bindings")
     bindings.runtime = double.make_cudart(machine)  # type: ignore[attr-defined]

@@ -86,6 +86,14 @@ def plain_model(checkpoint: Checkpoint) -> onnx.ModelProto:
     return float_graph.build_float_graph(checkpoint)
 
 
+@pytest.fixture(scope="module")
+def traced_once(plain_model: onnx.ModelProto) -> Iterator[None]:
+    """Every export of a module takes the trace of ``plain_model``: tracing takes long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "build_float_graph", lambda checkpoint: plain_model)
+        yield
+
+
 @pytest.fixture(scope="session")
 def exported(
     checkpoint: Checkpoint, plain_model: onnx.ModelProto, tmp_path_factory: pytest.TempPathFactory

@@ -65,7 +65,8 @@ def read_clips(path: Path) -> list[Clip]:
         UnreadableInputError: It is no file of scores.
     """
     try:
-        with np.load(path) as stored:
+        # Opened here: NumPy leaves a damaged file open.
+        with path.open("rb") as file, np.load(file) as stored:
             rows, names, shift = stored["rows"].astype(np.float64), stored["clips"], stored["shift"]
         return _clips(rows, names, shift)
     # A damaged archive raises almost anything.

@@ -27,12 +27,7 @@ from tinydf_export.parity.layers import compare_files
 from tinydf_export.targets.onnx import OnnxDraft
 from tinydf_runtime.errors import QualityError, StaleTableError, UsageError
 
-
-@pytest.fixture(scope="module", autouse=True)
-def traced_once(plain_model: ModelProto) -> object:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "build_float_graph", lambda checkpoint: plain_model)
-        yield
+pytestmark = pytest.mark.usefixtures("traced_once")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +41,9 @@ def table(
 
 
 @pytest.fixture(scope="module")
-def int8(checkpoint: Checkpoint, table: CalibrationTable, tmp_path_factory: pytest.TempPathFactory) -> ExportedModel:
+def int8(
+    checkpoint: Checkpoint, table: CalibrationTable, traced_once: None, tmp_path_factory: pytest.TempPathFactory
+) -> ExportedModel:
     """An INT8 export, not held to bounds; see ``unbounded``."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tinydf_export.parity.report.differences.require", lambda found, precision: None)

@@ -6,7 +6,6 @@ import hashlib
 import json
 from pathlib import Path
 
-import onnx
 import pytest
 
 from tinydf.checkpoint import Checkpoint
@@ -19,9 +18,8 @@ from tinydf_runtime.io.files import write_atomically
 
 
 def test_the_folder_holds_the_page_and_proven_networks(
-    checkpoint: Checkpoint, plain_model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint: Checkpoint, traced_once: None, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(runner, "build_float_graph", lambda checkpoint: plain_model)
     exported = runner.run(ExportRequest(checkpoint, "web", tmp_path / "page"))
     assert [path.name for path in tmp_path.iterdir()] == ["page"]
     names = {path.name for path in exported.path.iterdir()}

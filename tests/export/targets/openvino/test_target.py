@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +35,7 @@ from tinydf_runtime.engines.quiet_openvino import core  # noqa: E402
 from tinydf_runtime.errors import OutputError, QualityError  # noqa: E402
 from tinydf_runtime.io.files import write_atomically  # noqa: E402
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_trace(plain_model: onnx.ModelProto) -> Iterator[None]:
-    """Tracing takes long, so every export takes the trace of ``plain_model``."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "build_float_graph", lambda checkpoint: plain_model)
-        yield
+pytestmark = pytest.mark.usefixtures("traced_once")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +47,7 @@ def table(
 
 
 @pytest.fixture(scope="module")
-def full(checkpoint: Checkpoint, one_trace: None, tmp_path_factory: pytest.TempPathFactory) -> ExportedModel:
+def full(checkpoint: Checkpoint, traced_once: None, tmp_path_factory: pytest.TempPathFactory) -> ExportedModel:
     return runner.run(ExportRequest(checkpoint, "openvino", tmp_path_factory.mktemp("openvino") / "full.xml"))
 
 
