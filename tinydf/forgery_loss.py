@@ -1,4 +1,4 @@
-"""What training minimises: the verdict's and the forgery map's distance from the truth, or from a teacher."""
+"""Training losses of verdict and forgery map, against labels or a teacher."""
 
 from __future__ import annotations
 

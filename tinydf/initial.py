@@ -1,4 +1,4 @@
-"""What a run starts from: random weights, ImageNet's, or those of an earlier run."""
+"""Initial weights of a run: random, ImageNet's, or those of an earlier run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure a figure is: bootstrap over videos, and closed forms where there are too few videos for a bootstrap."""
+"""Confidence intervals: bootstrap over videos, and closed forms where videos are few."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def wilson(share: float, count: int) -> tuple[float, float]:
 
 
 def newcombe_auc(value: float, reals: int, fakes: int) -> tuple[float, float]:
-    """Returns the 95 % interval of an AUC of so many independent reals and fakes.
+    """Returns the 95 % interval of an AUC over independent samples, ``reals`` and ``fakes`` of them.
 
     Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic, part 2" (Statistics
     in Medicine, 2006), method 5: the values from which the found one is as far as their own standard error times z.

@@ -1,4 +1,4 @@
-"""Batch statistics over all processes: what several processes learn is what one would have learned."""
+"""Batch normalisation over all processes: several processes learn what one would."""
 
 from __future__ import annotations
 

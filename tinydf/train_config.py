@@ -1,4 +1,4 @@
-"""What makes a training run."""
+"""Settings of a training run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Network: TypeAlias = Literal["tinydf", "faithful", "efficientnet-lite0", "meso4"
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """What makes a run; recorded in its checkpoint.
+    """Settings of a run; recorded in its checkpoint.
 
     Attributes:
         seed: Seed of initial weights and of every sample.

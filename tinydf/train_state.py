@@ -1,4 +1,4 @@
-"""What a run leaves behind so that it can be resumed to the bit."""
+"""State of a run, from which it can be resumed to the bit."""
 
 from __future__ import annotations
 

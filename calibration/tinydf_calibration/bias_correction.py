@@ -1,4 +1,4 @@
-"""What rounding the weights shifts the mean of a convolution's outputs by -> what its bias must give back.
+"""Rounding of a convolution's weights shifts the mean of its outputs -> the bias correction that undoes it.
 
 Nagel et al., "Data-free quantization through weight equalization and bias correction" (ICCV 2019), with the means of
 the inputs measured on crops instead of guessed from batch norms.

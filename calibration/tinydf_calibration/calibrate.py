@@ -1,4 +1,4 @@
-"""Float graph + crops -> calibration table: the steps in the order in which they build on each other."""
+"""Float graph + crops -> calibration table, in five steps from top to bottom."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A table as far as it is, with what it was found to cost.
+    """A table after some of the steps, with what it was measured to cost.
 
     Attributes:
         table: To be improved.
@@ -71,13 +71,13 @@ def calibrate(
     bounds: Bounds,
     report: Report = lambda stage, done, total: None,
 ) -> CalibrationTable:
-    """Finds ranges, fixes and the layers that stay in float, and measures what comes of them.
+    """Chooses ranges, corrections and the layers that stay in float, and measures the result.
 
     Args:
         model: Prepared float graph.
         sample: Crops that ranges are collected from.
         validation: Other crops, of other people, that every choice is judged on.
-        keys: Told by the table.
+        keys: Hashes stored in the table.
         bounds: What the quantised network shall keep to.
         report: Told the stage and how far it is.
     """

@@ -1,4 +1,4 @@
-"""Tables that might do -> what each costs in verdicts, in every way that 8 bit are computed."""
+"""Candidate tables -> what each costs in verdicts, in every Q/DQ scheme."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Judge:
     threshold: float
 
     def narrow(self, count: int) -> Judge:
-        """Returns a judge on so many of the crops, evenly over them; pairs stay together."""
+        """Returns a judge on about ``count`` evenly spaced crops; pairs stay together."""
         clusters = np.unique(self.crops.cluster)
         share = max(1, round(len(clusters) * count / len(self.crops)))
         kept = clusters[np.linspace(0, len(clusters) - 1, min(share, len(clusters))).round().astype(int)]

@@ -1,4 +1,4 @@
-"""Crops -> what each channel of an activation holds: what equalisation and bias correction start from."""
+"""Crops -> statistics of each channel of an activation, for equalisation and bias correction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinydf_calibration.scores import as_inputs, open_session
 
 @dataclass(frozen=True, slots=True)
 class ChannelFacts:
-    """What the C channels of one activation were seen to hold.
+    """Statistics of the C channels of one activation.
 
     Attributes:
         mean: C, float64.

@@ -1,4 +1,4 @@
-"""Channels of very different size share one 8-bit scale; here they are brought closer without changing the network.
+"""Cross-layer equalisation: channels that share one 8-bit scale get similar ranges; the network computes the same.
 
 A convolution's output channel may be multiplied by a factor when every convolution that takes it divides by the same.
 Between them may stand sums and ReLU. Nagel et al. (ICCV 2019) do it from weights alone; here the activations' sizes

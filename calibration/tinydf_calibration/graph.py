@@ -1,4 +1,4 @@
-"""An ONNX graph as a net of names: who makes a tensor, who takes it, which tensors are constants, what shapes are."""
+"""ONNX graph -> look-up tables: producer and consumers of each tensor, constants, shapes."""
 
 from __future__ import annotations
 

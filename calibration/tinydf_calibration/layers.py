@@ -1,4 +1,4 @@
-"""Two forms of one graph on the same crops -> where they part, layer by layer."""
+"""Two forms of one graph on the same crops -> signal-to-noise ratio of each layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an activation holds -> the range that 8 bit spend their levels on, by five methods."""
+"""Histogram of an activation -> its 8-bit range, by five methods."""
 
 from __future__ import annotations
 

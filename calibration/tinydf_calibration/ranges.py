@@ -1,4 +1,4 @@
-"""Crops -> what each activation holds, in two passes over the crops and a memory that does not grow with them."""
+"""Crops -> a histogram of each activation, in two passes and bounded memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What one activation was seen to hold.
+    """Extremes and histogram of one activation.
 
     Attributes:
         low: Smallest value of all.
@@ -64,7 +64,7 @@ def observe(
     crops: NDArray[np.uint8],
     report: Report = lambda done, total: None,
 ) -> dict[str, Observed]:
-    """Runs a float model over crops and collects what some of its activations hold.
+    """Runs a float model over crops and collects histograms of some of its activations.
 
     The first pass finds the extremes, the second fills histograms between them.
 

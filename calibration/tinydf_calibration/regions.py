@@ -1,4 +1,4 @@
-"""Which parts of a graph may compute in 8 bit, told from its structure alone."""
+"""Float graph -> the nodes that may compute in 8 bit, from its structure alone."""
 
 from __future__ import annotations
 

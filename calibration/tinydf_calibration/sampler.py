@@ -1,4 +1,4 @@
-"""Attributes of many crops -> the few that stand for all of them."""
+"""Attributes of many crops -> a small stratified sample of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PARTS = 3
-"""Numbers are cut into so many parts of equal size: small, middle, large."""
+"""Number of equal parts that numbers are cut into: small, middle, large."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""ONNX model + crops -> what it says about them, one crop at a time."""
+"""ONNX model + crops -> logits, one crop at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers from noisy to quiet -> the fewest that must stay in float for the bounds to be kept."""
+"""Fusion groups, noisiest first -> the fewest that must stay in float to keep the bounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tinydf_calibration.sensitivity import GroupSensitivity
 
 Accepts = Callable[[tuple[str, ...]], bool]
 MOST_RELEASED = 8
-"""So many layers at most are tried in 8 bit again, each at the cost of one measurement."""
+"""Most layers that are tried in 8 bit again; each try costs one measurement."""
 
 
 def order_by_noise(measured: Sequence[GroupSensitivity]) -> tuple[GroupSensitivity, ...]:

@@ -1,4 +1,4 @@
-"""What each layer costs when it alone is put to 8 bit: noise at the verdict, AUC, and the time that 8 bit win."""
+"""Fusion groups in 8 bit one at a time -> noise at the logit, loss of AUC, and time saved."""
 
 from __future__ import annotations
 

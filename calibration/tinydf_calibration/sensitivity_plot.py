@@ -1,4 +1,4 @@
-"""Sensitivity of every layer -> one drawing as SVG, in the colours of the page that it stands in."""
+"""Sensitivity of every layer -> one plot as SVG, in the colours of its page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Request + float graph -> export job: the graph, the network's own scores and the metadata of the file to be."""
+"""Request + float graph -> export job: the graph, the network's own scores and the file's metadata."""
 
 from __future__ import annotations
 

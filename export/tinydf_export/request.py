@@ -1,4 +1,4 @@
-"""What is asked of an export, and what it leaves: read also where PyTorch is not installed."""
+"""``ExportRequest`` and ``ExportedModel``; importable without PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks of others, trained by the same recipe on the same data, so that what TinyDF's design gives is a figure."""
+"""Networks of others, trained by the same recipe on the same data, to compare TinyDF with."""
 
 from tinydf.baselines.table import NETWORKS, build_network
 

@@ -13,7 +13,7 @@ from tinydf.forgery.noise import CELL_PX
 
 
 class MapHead(nn.Module):
-    """One logit a position, brought to cells of 16 px."""
+    """One logit per position, resized to cells of 16 px."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -59,7 +59,7 @@ def main(
     json_path: Path | None,
     quiet: bool,
 ) -> int:
-    """Makes pairs beforehand, each a real crop and a forged one, so that making them never holds training up.
+    """Makes training pairs, each a real crop and a forged one, ahead of training.
 
     Started again after whatever stopped it, it goes on where it was. Training may read the folder at once: it waits
     for what is not there yet. One command at a time may write to a folder.

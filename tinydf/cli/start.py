@@ -1,4 +1,4 @@
-"""Where the console scripts of the training core begin: an install without its libraries gets one line, not a stack."""
+"""Console scripts of the training core: an install without its libraries gets one line, not a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a face's picture was coded before anybody looked at it: drawn once, done alike to both images of a pair."""
+"""Random codings of a picture (video, palette, filmed screen), the same for both images of a pair."""
 
 from __future__ import annotations
 

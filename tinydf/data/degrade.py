@@ -1,4 +1,4 @@
-"""What happens to a face on its way into a video, the same for real and forged."""
+"""Random degradations of a face on its way into a video, the same for real and forged."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def draw_degradation(rng: Generator) -> Degradation:
 
 
 def draw_clip(rng: Generator) -> Degradation:
-    """Draws what a frame of a clip goes through: a little filming now and then, always a moving video's coding."""
+    """Draws the degradations of a clip's frame: sometimes filming, always a moving video's coding."""
     chain = [] if rng.random() < 0.7 else _draw_filming(rng)
     return partial(_apply, chain=[*chain, draw_video(rng)])
 

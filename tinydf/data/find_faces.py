@@ -67,10 +67,11 @@ class _Track:
 
 
 def find_in_video(clip: Clip, detector: FaceDetector, out: Path, place: str, count: int) -> Found:
-    """Writes windows of the people in a video, spread evenly over it; frames are let go of one by one.
+    """Writes evenly spaced windows of the people in a video; one frame is in memory at a time.
 
-    A person counts who would be judged: seen ``MINIMUM_FACES`` times, at ``MINIMUM_SIDE_PX`` or more, and in half of
-    them surely a face. Several share ``count`` equally. Where the clip has masks, only people whom they mark count.
+    Keeps only tracks that the runtime would judge: seen ``MINIMUM_FACES`` times, at ``MINIMUM_SIDE_PX`` or more, and
+    in half of them surely a face. Several share ``count`` equally. Where the clip has masks, only people whom they
+    mark count.
 
     Args:
         clip: A video.
@@ -126,7 +127,7 @@ def find_in_video(clip: Clip, detector: FaceDetector, out: Path, place: str, cou
 
 
 def find_in_photo(clip: Clip, detector: FaceDetector, out: Path, place: str) -> Found:
-    """Writes a window of the largest face of a photo: who else is in it, the set does not say.
+    """Writes a window of the largest face of a photo; the set does not name other people in it.
 
     Raises:
         UnreadableInputError: It cannot be read.

@@ -1,4 +1,4 @@
-"""What is known of a face's shape: five landmarks, and a mesh where one was fitted."""
+"""Shape of a face: five landmarks, and a mesh where one was fitted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class FaceGeometry:
 
 
 class Pose(NamedTuple):
-    """How a mesh lies in space: ``mesh = scale * canonical @ rotation + centre``, nearly.
+    """Pose of a mesh: ``mesh = scale * canonical @ rotation + centre``, nearly.
 
     Attributes:
         rotation: 3 x 3.

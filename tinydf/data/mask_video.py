@@ -1,4 +1,4 @@
-"""A set's video of masks -> how much of each face was altered: not every face of a forged video is."""
+"""A set's mask video -> the share of each face that was altered; not every face of a forged video is."""
 
 from __future__ import annotations
 

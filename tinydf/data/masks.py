@@ -116,7 +116,7 @@ def draw_mask(
 
 
 def as_mask(array: MatLike) -> Mask:
-    """Casts what OpenCV returned to the type that it has."""
+    """Casts OpenCV's MatLike to a float32 array for mypy."""
     return np.asarray(array, dtype=np.float32)
 
 

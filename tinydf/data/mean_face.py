@@ -1,4 +1,4 @@
-"""The mean face and how faces differ from it, so that masks follow brows and jaw from five landmarks alone.
+"""Five landmarks -> outline of the face, from a mean face and its first modes of variation.
 
 Derived from the hand-placed points of the Face Research Lab London Set (DeBruine, L. & Jones, B., 2017,
 doi 10.6084/m9.figshare.5047666, CC BY 4.0): 102 neutral frontal faces, brought by a similarity transform onto five

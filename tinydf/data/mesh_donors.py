@@ -1,4 +1,4 @@
-"""Photos that give their face to others, found by pose."""
+"""Donor photos, found by head pose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A still -> a few frames in which it moves, as a face does that somebody films."""
+"""A still -> a few frames in which it moves like a filmed face."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ZOOM = 0.003
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """How a still moves; the target frame is the still itself, so that boxes and masks stay where they are.
+    """Motion of a still; the target frame is the still itself, so that boxes and masks stay valid.
 
     Attributes:
         before: Frames before the target.

@@ -1,4 +1,4 @@
-"""The record of one prepared clip: written when all its pictures are, so that a run can go on where it stopped."""
+"""Record of one prepared clip, written after its pictures, so that an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PartStatus: TypeAlias = Literal["ok", "truncated", "no_face", "unreadable"]
 
 @dataclass(frozen=True, slots=True)
 class StoredFace:
-    """What is known of one stored picture without knowing the set: the rest of a ``FaceRow``.
+    """Facts about one stored picture that do not depend on the set: part of a ``FaceRow``.
 
     Attributes:
         file: Relative to the folder of the table, with forward slashes.
@@ -69,7 +69,7 @@ def write_part(path: Path, part: Part) -> None:
 
 
 def read_part(path: Path) -> Part | None:
-    """Returns a record, None where there is none that can be read: the clip is done anew then."""
+    """Returns a record; None if it is missing or unreadable, and the clip is prepared again."""
     try:
         values = json.loads(path.read_bytes())
         if values.pop("schema") != SCHEMA:
@@ -95,7 +95,7 @@ def make_folder(folder: Path) -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes a file that a record will vouch for, and makes its folder: half of it is never read.
+    """Writes a file that only counts once its record is written, and makes its folder.
 
     Raises:
         OutputError: It cannot be written.

@@ -13,7 +13,7 @@ INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_N
 
 
 def as_image(array: MatLike | None) -> Image:
-    """Gives what OpenCV returned the type that it has."""
+    """Casts OpenCV's MatLike to a uint8 array for mypy."""
     return np.asarray(array, dtype=np.uint8)
 
 

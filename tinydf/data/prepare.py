@@ -1,4 +1,4 @@
-"""prepare(): joins the steps from a listed set to its table of faces; goes on where an earlier run stopped."""
+"""Listed clips -> table of faces; resumes where an earlier run stopped."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def prepare(
 
 
 def prepare_clip(clip: Clip, out: Path, faces_per_video: int, detector: Path) -> int:
-    """Writes the windows of one clip and its record, whatever is wrong with it, and returns how many there are.
+    """Writes the windows of one clip and its record, also for a damaged clip, and returns the number of windows.
 
     Raises:
         OutputError: Something cannot be written.

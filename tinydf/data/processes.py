@@ -1,4 +1,4 @@
-"""Work spread over processes, of which any may die: a damaged video can take down the decoder that reads it."""
+"""Work spread over processes, any of which may die: a damaged video can crash its decoder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 def run_each(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[tuple[Item, Result | None]]:
-    """Yields each item with its result as soon as it is there; None where the process died, alone with that item.
+    """Yields each item with its result as it finishes; None where the item killed its process.
 
     An item can be begun twice. When the caller stops early, what has begun is finished and nothing else is begun.
 

@@ -158,7 +158,7 @@ class ShardPairs(Dataset[Pair]):
         return self._length
 
     def check_files(self) -> None:
-        """Looks into every file that is there: a run of many hours should not end at a damaged one.
+        """Checks every file that is there, so that a run of many hours does not end at a damaged one.
 
         Raises:
             UnreadableInputError: One is damaged.

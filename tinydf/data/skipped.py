@@ -1,4 +1,4 @@
-"""Pictures that cannot be read: a long run leaves them out, counts them and names them at its end."""
+"""Unreadable pictures: a long run leaves them out, counts them and names them at its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """What was left out so far, each reason once.
+    """Pictures left out so far, each reason once.
 
     Attributes:
         log: Text file with a reason a line, which the processes of a run share and a resumed run goes on with; without
@@ -67,7 +67,7 @@ class Skipped:
 
 
 def until_readable(draw: Callable[[], Item], skipped: Skipped) -> Item:
-    """Returns what ``draw`` gives, which is called again where a picture cannot be read.
+    """Calls ``draw`` until it gives a readable picture, and returns that.
 
     Args:
         draw: Makes something of a picture of its own choice, another at each call.

@@ -1,4 +1,4 @@
-"""Clips -> splits in which nobody appears twice: cutting by identity, and refusing lists that leak."""
+"""Clips -> splits without shared people: cutting by identity, and refusing lists that leak."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network and forged crops -> whether its forgery map shows what its verdict rests on.
+"""Deletion test: network and forged crops -> whether its forgery map shows what its verdict rests on.
 
 Deletion test after Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models" (BMVC 2018):
 if the map tells the truth, deleting its highest cells lowers the score more than deleting as many random ones. Cells

@@ -1,4 +1,4 @@
-"""A folder of prepared faces -> what there is to score, and its crops one by one."""
+"""Folder of prepared faces -> the faces to score, and their crops one at a time."""
 
 from __future__ import annotations
 

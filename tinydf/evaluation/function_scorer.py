@@ -1,4 +1,4 @@
-"""A Python function, ``my.py:score`` -> a scorer: any detector stands in the same table, on the same crops.
+"""A Python function, ``my.py:score`` -> a scorer, so that any detector is measured on the same crops.
 
 The function takes crops, N x side x side x 3, RGB, uint8, as TinyDF's own networks get them, and returns N fake
 probabilities, 0..1: an array, a tensor on the CPU or a list.

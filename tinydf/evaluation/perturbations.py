@@ -1,4 +1,4 @@
-"""The ladder of perturbations that a forgery meets on its way to a detector.
+"""The ladder of perturbations for robustness figures.
 
 Kinds and levels 1 to 5 as published with DeeperForensics-1.0 (Jiang et al., CVPR 2020), of which "JPEG" is pixelation,
 as its code has it; then real JPEG at falling quality and real H.264 at a rising rate factor.
@@ -26,7 +26,7 @@ BLOCKS_PER_PX = 256
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One way to spoil a picture.
+    """One kind of perturbation.
 
     Attributes:
         apply: H x W x 3 BGR uint8, parameter, source of randomness -> the same shape.

@@ -1,4 +1,4 @@
-"""Faces -> their scores, a batch at a time: memory grows with the number of faces and not with their pixels."""
+"""Faces -> scores, a batch at a time; memory grows with the number of faces, not of pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A checkpoint or an exported model -> one thing that scores crops."""
+"""Checkpoint or exported model -> ``Scorer``: logits of crops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of faces -> verdict and score of each video, by the rule that the runtime judges videos with.
+"""Scores of faces -> verdict and score of each video, by the runtime's rules.
 
 So what is measured is what a user will see: the runtime's weights, trimmed mean, stretches and worst person, and its
 refusal to judge faces that are too small, hardly seen, or may be none.

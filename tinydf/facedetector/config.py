@@ -1,4 +1,4 @@
-"""What makes a run of the face detector, for those who do without PyTorch too."""
+"""Settings of a face detector run; importable without PyTorch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Draw(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DetectorConfig:
-    """All that decides a run, apart from the photos.
+    """Settings of a run; together with the photos they decide everything.
 
     Attributes:
         steps: Optimiser steps of the whole run.

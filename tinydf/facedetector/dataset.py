@@ -1,4 +1,4 @@
-"""Composed pictures -> batches, the same ones for the same seed wherever a run is taken up again."""
+"""Composed pictures -> batches, equal for equal seeds, also after a run is resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What television, screens and cartoonists put into a picture, drawn by code: none of it is a face."""
+"""Synthetic graphics without faces: what television, screens and cartoons put into a picture."""
 
 from __future__ import annotations
 

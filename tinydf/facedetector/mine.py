@@ -1,4 +1,4 @@
-"""A detector and pictures with known faces -> the places that it mistakes for faces, to be learnt from next."""
+"""Hard negatives: a detector and pictures with known faces -> the places that it mistakes for faces."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def state_bytes(run: Run) -> bytes:
 
 
 def load_state(run: Run, path: Path) -> None:
-    """Brings a fresh run to where a file says that it was.
+    """Restores a run from its file.
 
     Raises:
         ModelFileError: The file is damaged or of another network.

@@ -78,7 +78,7 @@ def set_threshold(weights: Path, validation: Pictures, pictures: int, seed: int)
 
 
 def score_quantiles(matches: Sequence[ImageMatch]) -> dict[str, dict[str, float]]:
-    """Returns what share of true and of false boxes scores at most how much: a scale for whoever judges by scores.
+    """Returns quantiles of the scores of true and of false boxes.
 
     Args:
         matches: Of all boxes from ``QUANTILES_FROM`` on.

@@ -58,7 +58,7 @@ class Validation:
 
     @property
     def merit(self) -> float:
-        """What the kept weights have most of: finding faces first, then placing boxes well."""
+        """Selection criterion of the kept weights: finding faces first, then placing boxes well."""
         found = self.average_precision if self.video_recall is None else self.average_precision + self.video_recall
         return found + 0.25 * self.median_iou - 0.5 * self.median_landmark_error
 

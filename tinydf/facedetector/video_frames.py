@@ -1,4 +1,4 @@
-"""Scenes and portraits -> frames like a broadcast's: people before the world, graphics over them, coded as H.264."""
+"""Scenes and portraits -> frames like a broadcast's, with graphics over them, coded as H.264."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PAA, Pyramid Atrous Aggregation: texture at several reaches, brought down without losing a position."""
+"""PAA, Pyramid Atrous Aggregation: multi-dilation features, downsampled 16x by strided convolutions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DILATIONS = (3, 5, 7)
 
 
 class PyramidAtrousAggregation(nn.Module):
-    """Sees shallow features through five windows and shrinks the result sixteen-fold.
+    """Five branches (global mean, 1x1, three dilations) on shallow features, then 16x downsampling.
 
     The published branches (global mean, 1x1, 3x3 at dilation 3, 5, 7) are kept; the dilated ones are depthwise, a
     fifth of the cost, because the 1x1 convolution behind them mixes the channels. The published network then samples

@@ -128,7 +128,7 @@ class InvertedResidual(nn.Module):
 
 
 class TinyNet(nn.Module):
-    """TinyNet-A features: a shallow map rich in texture and a deep one rich in meaning."""
+    """TinyNet-A features: a shallow map for texture and a deep one."""
 
     def __init__(self, width: float = 1.0) -> None:
         """Builds the extractor; ``width`` multiplies its channels."""

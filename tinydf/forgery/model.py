@@ -19,7 +19,7 @@ TEXTURE_CHANNELS = 64
 
 
 class TinyDF(nn.Module):
-    """Tells forged from real faces and shows where.
+    """Scores face crops as real or fake and maps where they look altered.
 
     The published design with its faults mended: PAA keeps every position, SFM's convolutions are grouped, the KAN
     head works on pooled features, and a forgery map is learned beside the verdict. These four are the RGB branch. The

@@ -1,4 +1,4 @@
-"""Model files -> size, speed and agreement of each, timed in turns so that a quiet machine favours none."""
+"""Model files -> size, speed and agreement of each, timed in turns so that load on the machine favours none."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from tinydf_runtime.io.files import write_atomically
 
 
 def draw_plot(rows: Sequence[Row], path: Path) -> None:
-    """Draws a point a row: milliseconds a face against AUC, or where there is none, difference from the first model.
+    """Draws one point per row: milliseconds a face against AUC, or against the difference from the first model.
 
     Args:
         rows: Those without figures are left out.

@@ -35,7 +35,7 @@ def build_float_graph(checkpoint: Checkpoint) -> onnx.ModelProto:
 
 
 def build_model(checkpoint: Checkpoint, *, compact: bool = False) -> onnx.ModelProto:
-    """Returns the network as it was traced, for whoever writes the graph on in another way."""
+    """Returns the network as it was traced, before ``prepare_graph``."""
     model = trace(Traceable(rewrite(checkpoint.build()).network, checkpoint.spec.temperature), checkpoint.spec)
     return compact_graph(model, checkpoint) if compact else model
 

@@ -61,7 +61,7 @@ def rewrite(network: TinyDF) -> Rewritten:
 
 
 class MergedAggregation(nn.Module):
-    """PAA without its widest detour.
+    """PAA with the branch of the global mean folded into one small matrix.
 
     The branch of the global mean has no activation, so its convolution and its share of the merging one are a single
     small matrix. It acts on one value a channel instead of a whole map of equal ones.

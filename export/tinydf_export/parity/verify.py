@@ -78,7 +78,7 @@ def verify_model(path: Path, device: str = AUTO, threads: int | None = None) -> 
 
 @dataclass(frozen=True, slots=True)
 class DetectorVerification:
-    """A face detector's file that is as it was exported. It holds no golden crops.
+    """A face detector's file whose hash is right. It holds no golden crops.
 
     Attributes:
         model: File name.

@@ -1,1 +1,1 @@
-"""One file or folder a target; ``table`` lists them."""
+"""One file or folder per target; ``table`` lists them."""

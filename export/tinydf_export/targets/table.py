@@ -45,7 +45,7 @@ TARGETS: dict[str, Target] = {
 
 
 def check_target(target: str, out: Path, precision: Precision = "fp32") -> None:
-    """Accepts a target, a file name and a precision that fit, before hours or seconds are spent.
+    """Checks that target, file name and precision fit each other, before anything is computed.
 
     Raises:
         UsageError: They do not.

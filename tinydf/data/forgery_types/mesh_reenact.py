@@ -108,7 +108,7 @@ def _spread() -> NDArray[np.float64]:
     moving = np.array(sorted({*LIPS, *BROWS_AND_LIDS, *CHIN}))
     nearness = np.exp(-((np.linalg.norm(points[:, None] - points[None, moving], axis=2) / REACH_UNITS) ** 2))
     weights = np.zeros((len(points), len(points)))
-    # The constant lets go of points that are far from all that moves.
+    # The constant leaves points alone that are far from all that moves.
     weights[:, moving] = nearness / (nearness.sum(axis=1, keepdims=True) + 0.3)
     weights[moving] = 0
     weights[moving, moving] = 1
