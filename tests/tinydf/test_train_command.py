@@ -154,6 +154,16 @@ def test_a_network_of_others_is_trained_resumed_and_measured(faces: Path, tmp_pa
     assert np.isfinite(logits).all() and logits[0] != logits[1]
 
 
+@pytest.mark.parametrize(("now", "before"), [("rgb", "deep"), ("noise", "residual"), ("whole", "whole")])
+def test_former_names_of_branches_and_curriculum_stay(now: str, before: str) -> None:
+    asked = [
+        main.make_context("tinydf-train", ["--demo", "--out", "run", "--part", part, option, "0.5"]).params
+        for part, option in ((now, "--curriculum-share"), (before, "--easy-share"))
+    ]
+    assert asked[0] == asked[1]
+    assert (asked[0]["part"], asked[0]["easy_share"]) == (before, 0.5)
+
+
 def test_the_names_of_networks_are_those_that_are_there() -> None:
     assert get_args(Network) == tuple(NETWORKS)
 
