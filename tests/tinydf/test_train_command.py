@@ -28,11 +28,6 @@ from tinydf_runtime.errors import UsageError
 SHORT = ["--steps", "2", "--batch-pairs", "4", "--patch-px", "64", "--validate-every", "2", "--device", "cpu"]
 
 
-@pytest.fixture(autouse=True)
-def few_batches_for_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tinydf.train.STATISTICS_BATCHES", 2)
-
-
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("few") / "faces"
