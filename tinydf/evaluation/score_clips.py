@@ -63,7 +63,7 @@ class ClipScores:
         self.rows: list[list[float]] = []
         self.clips: list[tuple[str, str, str]] = []
         self.shift: list[float] = []
-        self._made_by = {"checkpoint_sha256": checkpoint_sha256, "detector_sha256": detector_sha256}
+        self._checkpoint_sha256, self._detector_sha256 = checkpoint_sha256, detector_sha256
 
     def add(self, split: str, kind: str, person: str, watch: Watch) -> None:
         """Adds the scores of one clip or picture."""
@@ -79,14 +79,18 @@ class ClipScores:
         Raises:
             OutputError: The file cannot be written.
         """
-        content = {
-            "rows": np.array(self.rows, np.float32),
-            "clips": np.array(self.clips),
-            "shift": np.array(self.shift, np.float32),
-            "columns": np.array((*COLUMNS, *QUALITY)),
-            **{name: np.array(value) for name, value in self._made_by.items()},
-        }
-        write_atomically(path, lambda file: np.savez_compressed(file, **content))
+        write_atomically(
+            path,
+            lambda file: np.savez_compressed(
+                file,
+                rows=np.array(self.rows, np.float32),
+                clips=np.array(self.clips),
+                shift=np.array(self.shift, np.float32),
+                columns=np.array((*COLUMNS, *QUALITY)),
+                checkpoint_sha256=np.array(self._checkpoint_sha256),
+                detector_sha256=np.array(self._detector_sha256),
+            ),
+        )
 
 
 def score_people(

@@ -29,7 +29,8 @@ TRUE_TEMPERATURE = 2.0
 def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of scores of 60 people: real logits around -1, forged ones of half of them around +1, twice too large."""
     rng = np.random.default_rng(0)
-    rows, clips = [], []
+    rows: list[list[float]] = []
+    clips: list[tuple[str, str, str]] = []
     for person in range(PEOPLE):
         for kind in ("real", *(["forged"] if person % 2 else []), "picture"):
             logit = TRUE_TEMPERATURE * rng.normal(1.0 if kind == "forged" else -1.0, 1.4)
