@@ -24,7 +24,7 @@ from tinydf_runtime.errors import (
     UsageError,
 )
 from tinydf_runtime.io.ahead import Task
-from tinydf_runtime.io.decoding import decode
+from tinydf_runtime.io.file_frames import decode
 from tinydf_runtime.io.input import Source, parse_input
 from tinydf_runtime.io.own_frames import OwnFrames, checked_image
 from tinydf_runtime.live.reconnect import GIVE_UP_S

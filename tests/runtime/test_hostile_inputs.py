@@ -15,7 +15,7 @@ from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.cli.outputs import check_outputs
 from tinydf_runtime.cli.run import main, network_files
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.io.expand import expand_inputs
+from tinydf_runtime.io.input import expand_inputs
 
 VideoWriter = Callable[..., Path]
 

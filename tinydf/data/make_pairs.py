@@ -30,8 +30,7 @@ from tinydf.data.shards import (
 from tinydf.train_config import TrainConfig
 from tinydf_runtime.errors import OutputError, UnreadableInputError, UsageError
 from tinydf_runtime.faces.crop import CropRecipe
-from tinydf_runtime.io.files import sha256_of, write_atomically
-from tinydf_runtime.io.temporary import clear_leftovers
+from tinydf_runtime.io.files import clear_leftovers, sha256_of, write_atomically
 
 PAIRS_A_SHARD = 128
 """39 MB: what a process holds at once, and what a run that is stopped loses at most."""

@@ -10,9 +10,8 @@ import click
 from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.io.address import mask_credentials
-from tinydf_runtime.io.files import exists, real_path
+from tinydf_runtime.io.files import exists, real_path, temporary_file
 from tinydf_runtime.io.input import Source, parse_input
-from tinydf_runtime.io.temporary import temporary_file
 from tinydf_runtime.live.jsonl import print_line, report_line
 from tinydf_runtime.render.report import report_json, write_csv, write_json
 from tinydf_runtime.results import InputReport

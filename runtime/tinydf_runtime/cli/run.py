@@ -20,8 +20,7 @@ from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.engines.engine import AUTO
 from tinydf_runtime.errors import ExitCode, UsageError
 from tinydf_runtime.io.ahead import Task
-from tinydf_runtime.io.expand import expand_inputs
-from tinydf_runtime.io.input import Input, parse_input
+from tinydf_runtime.io.input import Input, expand_inputs, parse_input
 from tinydf_runtime.live.reconnect import GIVE_UP_S
 from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.render.html.reproduce import typed_command

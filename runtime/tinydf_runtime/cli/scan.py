@@ -13,7 +13,7 @@ from tinydf_runtime.cli.outputs import check_folder, check_outputs
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.cli.run import detector_option, fpr_option, network_files, sample_fps_option, version_option
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError
-from tinydf_runtime.io.expand import MEDIA_SUFFIXES
+from tinydf_runtime.io.input import MEDIA_SUFFIXES
 from tinydf_runtime.render.plain_text import printable
 from tinydf_runtime.render.report import EVIDENCE_NOTE
 from tinydf_runtime.scan.listing import check_folder_exists

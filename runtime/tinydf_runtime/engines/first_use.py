@@ -16,7 +16,7 @@ from tinydf_runtime.doctor.machine import read_machine
 from tinydf_runtime.engines.engine import FileEngine
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.io.files import sha256_of
-from tinydf_runtime.io.remembered import is_remembered, remember
+from tinydf_runtime.io.user_folders import is_remembered, remember
 from tinydf_runtime.models.golden import TOLERANCE, replay_golden
 
 SCHEMA = "tinydf.first-use/1"

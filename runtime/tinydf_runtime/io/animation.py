@@ -9,8 +9,7 @@ import numpy as np
 
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.io.containers.stills import count_pictures
-from tinydf_runtime.io.names import readable_name
-from tinydf_runtime.io.quiet import quiet
+from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.types import Image
 
 _CHUNK_BYTES = 64 << 20

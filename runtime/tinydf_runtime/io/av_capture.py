@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.errors import UnreadableInputError, needs
-from tinydf_runtime.io.names import readable_name
+from tinydf_runtime.io.opencv import readable_name
 from tinydf_runtime.types import Image
 
 if TYPE_CHECKING:

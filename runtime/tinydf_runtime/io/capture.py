@@ -16,12 +16,10 @@ from tinydf_runtime.io.address import stream_address
 from tinydf_runtime.io.animation import AnimationCapture, is_animated
 from tinydf_runtime.io.av_capture import AvCapture
 from tinydf_runtime.io.containers.container import Container, playlist_kind, read_container
-from tinydf_runtime.io.containers.private_jpegs import read_private_jpegs
 from tinydf_runtime.io.files import check_file
-from tinydf_runtime.io.hdr import opencv_tone_maps
-from tinydf_runtime.io.jpeg_film import JpegCapture, is_jpeg_film
-from tinydf_runtime.io.names import readable_name
-from tinydf_runtime.io.quiet import quiet
+from tinydf_runtime.io.filters import opencv_tone_maps
+from tinydf_runtime.io.jpeg_film import JpegCapture, is_jpeg_film, read_private_jpegs
+from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.io.sizes import size_changes
 
 SAMPLES = Path(__file__).parent / "samples"

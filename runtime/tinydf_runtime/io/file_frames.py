@@ -1,4 +1,4 @@
-"""A video file -> its sampled frames, opened and decoded in a thread of their own."""
+"""An input -> its sampled frames, decoded ahead of their taker: in a child process, or in a thread of this one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from tinydf_runtime.io.ahead import Ahead
 from tinydf_runtime.io.open import FrameReader, open_reader
 from tinydf_runtime.io.video import VideoInfo
 from tinydf_runtime.results import Adjustment, Kind
+from tinydf_runtime.sandbox.client import ChildFrames
+from tinydf_runtime.sandbox.start import AVAILABLE
 from tinydf_runtime.types import Frame, Reason
 
 LEAST_AHEAD, MOST_AHEAD = 2, 16
@@ -126,3 +128,24 @@ class FileFrames:
                 del frame
                 started = time.perf_counter()
         self.decode_s += time.perf_counter() - started
+
+
+def decode(
+    source: str | int,
+    kind: Kind,
+    sample_fps: float | None = None,
+    sandbox: bool = True,
+    max_pixels: int | None = None,
+) -> ChildFrames | FileFrames:
+    """Returns what reads an input, not yet started: enter it, then iterate.
+
+    Args:
+        source: Path or address.
+        kind: What it is, see ``kind_of``. Addresses are read in this process: their servers are the user's choice.
+        sample_fps: Frames wanted a second, None for all.
+        sandbox: Use a child process where the system allows.
+        max_pixels: See ``Limits``.
+    """
+    if sandbox and AVAILABLE and kind != "stream":
+        return ChildFrames(str(source), sample_fps, "image" if kind == "image" else "video", max_pixels)
+    return FileFrames(source, sample_fps, kind, max_pixels)

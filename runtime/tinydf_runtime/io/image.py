@@ -22,8 +22,7 @@ from tinydf_runtime.io.formats import (
     read_start,
 )
 from tinydf_runtime.io.jpeg_film import is_jpeg_film, jpeg_end
-from tinydf_runtime.io.names import readable_name
-from tinydf_runtime.io.quiet import quiet
+from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.types import Image
 
 __all__ = ["IMAGE_SUFFIXES", "is_image", "read_image", "read_more_pages", "read_shown"]

@@ -18,11 +18,18 @@ from tinydf_runtime.io.address import mask_credentials, stream_address
 from tinydf_runtime.io.av_capture import AvCapture
 from tinydf_runtime.io.capture import Capture, open_file, open_source
 from tinydf_runtime.io.containers.container import Container
-from tinydf_runtime.io.containers.holes import has_hole
-from tinydf_runtime.io.filters import is_combed, keep_one_field, make_square, pixel_aspect, square_size
-from tinydf_runtime.io.hdr import opencv_tone_maps, tone_map
-from tinydf_runtime.io.palette import has_few_colours
-from tinydf_runtime.io.quiet import quiet
+from tinydf_runtime.io.containers.packets import has_hole
+from tinydf_runtime.io.filters import (
+    has_few_colours,
+    is_combed,
+    keep_one_field,
+    make_square,
+    opencv_tone_maps,
+    pixel_aspect,
+    square_size,
+    tone_map,
+)
+from tinydf_runtime.io.opencv import quiet
 from tinydf_runtime.results import Adjustment
 from tinydf_runtime.types import Frame, Image, Reason
 

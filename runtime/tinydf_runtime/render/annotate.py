@@ -13,9 +13,8 @@ import numpy as np
 
 from tinydf_runtime.errors import OutputError, TinyDFError, UsageError
 from tinydf_runtime.faces.crop import CropRecipe
-from tinydf_runtime.io.decoding import decode
-from tinydf_runtime.io.files import write_atomically
-from tinydf_runtime.io.temporary import temporary_file
+from tinydf_runtime.io.file_frames import decode
+from tinydf_runtime.io.files import temporary_file, write_atomically
 from tinydf_runtime.render.draw import (
     Sizes,
     colour_of,

@@ -12,8 +12,8 @@ import cv2
 
 from tinydf_runtime.errors import OutputError, install_line
 from tinydf_runtime.io.containers.container import read_container
-from tinydf_runtime.io.quiet import quiet
-from tinydf_runtime.io.temporary import temporary_file
+from tinydf_runtime.io.files import temporary_file
+from tinydf_runtime.io.opencv import quiet
 from tinydf_runtime.render.av_writer import AvWriter
 from tinydf_runtime.render.even_size import even_size, fit_picture
 from tinydf_runtime.types import Image

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.io.expand import MEDIA_SUFFIXES
+from tinydf_runtime.io.input import MEDIA_SUFFIXES
 from tinydf_runtime.scan.store import is_address, walk_store
 
 

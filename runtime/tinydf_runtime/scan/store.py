@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError, needs
-from tinydf_runtime.io.temporary import temporary_file
+from tinydf_runtime.io.files import temporary_file
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.io.palette import has_few_colours
+from tinydf_runtime.io.filters import has_few_colours
 from tinydf_runtime.sandbox import start
 from tinydf_runtime.watch import Limits
 
