@@ -23,7 +23,7 @@ from tinydf.checkpoint import load_checkpoint, save_checkpoint
 from tinydf.evaluation.operating_point import DIGITS, FPR_SHARES
 from tinydf.metrics import fit_temperature
 from tinydf_runtime.engines.engine import open_engine
-from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule, RealScores
 

@@ -26,7 +26,7 @@ from tinydf_runtime.engines.engine import Engine, open_engine
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.file_frames import FileFrames
 from tinydf_runtime.io.own_frames import OwnFrames
-from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.steps import FrameStep
 from tinydf_runtime.types import FaceQuality, FaceScore
 from tinydf_runtime.verdict.evidence import to_logit, to_logits

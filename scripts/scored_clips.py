@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tinydf_runtime.faces.detector import FaceDetector
-from tinydf_runtime.models.embedded import DEFAULT_DETECTOR
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
 from tinydf_runtime.types import FaceQuality, FaceScore
 from tinydf_runtime.verdict.aggregate import judge_input, judge_tracks
 from tinydf_runtime.verdict.evidence import to_logit

@@ -28,7 +28,7 @@ from tinydf_runtime.io.file_frames import decode
 from tinydf_runtime.io.input import Source, parse_input
 from tinydf_runtime.io.own_frames import OwnFrames, checked_image
 from tinydf_runtime.live.reconnect import GIVE_UP_S
-from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.results import InputReport, Report, Status, ToolInfo
 from tinydf_runtime.scoring import score_boxes

@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.engines.engine import Engine
-from tinydf_runtime.engines.out_of_memory import score_in_halves
+from tinydf_runtime.engines.engine import Engine, score_in_halves
 from tinydf_runtime.errors import OutsideImageError
 from tinydf_runtime.faces.crop import crop_face
 from tinydf_runtime.faces.quality import measure_quality

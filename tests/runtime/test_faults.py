@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tinydf_runtime.engines.out_of_memory import score_in_halves
+from tinydf_runtime.engines.engine import score_in_halves
 from tinydf_runtime.errors import OutOfMemoryError, OutputError
 from tinydf_runtime.io.files import clear_leftovers, temporary_file, write_atomically
 from tinydf_runtime.types import Scores

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = ROOT / "examples" / "clip.mp4"

@@ -17,8 +17,7 @@ from typing import Any
 import click
 
 from tinydf_runtime.engines.engine import AUTO
-from tinydf_runtime.engines.out_of_memory import is_out_of_memory
-from tinydf_runtime.errors import ExitCode, OutputError, TinyDFError, UsageError
+from tinydf_runtime.errors import ExitCode, OutputError, TinyDFError, UsageError, is_out_of_memory
 from tinydf_runtime.io.files import is_regular, write_atomically
 from tinydf_runtime.io.user_folders import keep_caches_together
 from tinydf_runtime.render.plain_text import printable

@@ -22,7 +22,7 @@ from tinydf_runtime.errors import ExitCode, UsageError
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.input import Input, expand_inputs, parse_input
 from tinydf_runtime.live.reconnect import GIVE_UP_S
-from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.render.html.reproduce import typed_command
 from tinydf_runtime.render.plain_text import printable
 from tinydf_runtime.render.report import EVIDENCE_NOTE, stranger_words

@@ -10,8 +10,8 @@ import click
 from tinydf_runtime import __version__
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.errors import ExitCode, ModelFileError, UsageError
-from tinydf_runtime.models.files import facts_path
 from tinydf_runtime.models.plan import read_facts
+from tinydf_runtime.models.seal import facts_path
 from tinydf_runtime.render.plain_text import printable
 from tinydf_runtime.trust import record
 from tinydf_runtime.trust.reading import read_model_file

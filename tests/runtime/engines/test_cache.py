@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.engines.cache import Loaned, borrow
 from tinydf_runtime.engines.engine import FileEngine, open_engine
+from tinydf_runtime.engines.networks import Loaned, borrow
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.models.spec import ModelSpec
 

@@ -20,8 +20,8 @@ from tinydf_runtime import Analyzer
 from tinydf_runtime.engines.engine import Engine, open_engine
 from tinydf_runtime.errors import MissingExtraError, ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.faces.crop import CropRecipe
-from tinydf_runtime.models.files import facts_path
 from tinydf_runtime.models.plan import PlanFacts, read_facts, write_plan
+from tinydf_runtime.models.seal import facts_path
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.trust.record import trust_engine
 from tinydf_runtime.types import Image

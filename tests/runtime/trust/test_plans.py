@@ -17,8 +17,8 @@ from tinydf_runtime.cli.trust import main as trust
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import MissingExtraError, ModelFileError, OutputError
 from tinydf_runtime.faces.crop import CropRecipe
-from tinydf_runtime.models.files import facts_path
 from tinydf_runtime.models.plan import PlanFacts, write_plan
+from tinydf_runtime.models.seal import facts_path
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.trust import record
 from tinydf_runtime.trust.signature import signature_path

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.engines.engine import open_engine
-from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.render.html.input import ADJUSTMENT_WORDS
 from tinydf_runtime.render.html.page import render_page, write_html
 from tinydf_runtime.render.report import REASON_WORDS
