@@ -22,7 +22,7 @@ from tinydf_runtime.io.formats import ends_as_picture, picture_format
 from tinydf_runtime.io.image import is_image
 from tinydf_runtime.io.input import expand_inputs
 from tinydf_runtime.render.html.content_credentials import has_manifest
-from tinydf_runtime.render.plain_text import as_cell, printable
+from tinydf_runtime.render.words import as_cell, printable
 
 DAMAGED = (LookupError, ValueError, ArithmeticError, TypeError, MemoryError)
 """What readers of headers may raise: ``read_container`` knows nothing then."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,9 +11,15 @@ from pathlib import Path
 import click
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.cli.command import device_option
-from tinydf_runtime.cli.interrupt import PromptCommand, stopping_on_interrupt
-from tinydf_runtime.cli.live_options import LiveWishes
+from tinydf_runtime.cli.command import PromptCommand, device_option, stopping_on_interrupt
+from tinydf_runtime.cli.options import (
+    LiveWishes,
+    detector_option,
+    fpr_option,
+    sample_fps_option,
+    typed_command,
+    version_option,
+)
 from tinydf_runtime.cli.outputs import annotation_targets, check_outputs, write_reports
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.engines.engine import AUTO
@@ -23,9 +28,7 @@ from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.input import Input, expand_inputs, parse_input
 from tinydf_runtime.live.reconnect import GIVE_UP_S
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
-from tinydf_runtime.render.html.reproduce import typed_command
-from tinydf_runtime.render.plain_text import printable
-from tinydf_runtime.render.report import EVIDENCE_NOTE, stranger_words
+from tinydf_runtime.render.words import EVIDENCE_NOTE, printable, stranger_words
 from tinydf_runtime.results import InputReport
 from tinydf_runtime.sandbox.client import start_early
 from tinydf_runtime.service.service import Service, ServiceWishes, service_options
@@ -35,57 +38,6 @@ from tinydf_runtime.watch import Limits
 NAME = "tinydf-run"
 PARTLY_READ: frozenset[Reason] = frozenset({"decoding_failed", "damaged_part"})
 """Reasons that tell of a part of an input that should have been read and could not be."""
-
-
-def read_sample_fps(ctx: click.Context, param: click.Parameter, value: str) -> float | None:
-    """Returns a number of frames a second above 0, None for ``all``.
-
-    Raises:
-        click.BadParameter: The text is neither.
-    """
-    if value == "all":
-        return None
-    with suppress(ValueError):
-        if 0 < float(value) < float("inf"):
-            return float(value)
-    raise click.BadParameter(f"found {value}, expected a number above 0, or all.", ctx, param)
-
-
-def print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
-    """Prints the version and ends the command. Looking it up takes longer than much else of a start."""
-    if wanted and not ctx.resilient_parsing:
-        from tinydf_runtime import __version__
-
-        click.echo(f"{ctx.command.name}, version {__version__}")
-        ctx.exit()
-
-
-detector_option = click.option(
-    "--detector", type=click.Path(path_type=Path), metavar="MODEL", help="Face detector; default: embedded."
-)
-sample_fps_option = click.option(
-    "--sample-fps",
-    callback=read_sample_fps,
-    default="5",
-    show_default=True,
-    metavar="N|all",
-    help="Frames a second of video in which faces are scored.",
-)
-fpr_option = click.option(
-    "--fpr",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    metavar="R",
-    help="Takes the threshold that at most this share of real people reached when the model was measured.",
-)
-version_option = click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=print_version,
-    help="Show the version and exit.",
-)
-"""Options that tinydf-run shares with tinydf-scan."""
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from tinydf_runtime.io.file_frames import decode
 from tinydf_runtime.io.files import temporary_file, write_atomically
 from tinydf_runtime.render.draw import (
     Sizes,
+    Zones,
     colour_of,
     draw_face,
     draw_plate,
@@ -25,7 +26,6 @@ from tinydf_runtime.render.draw import (
 )
 from tinydf_runtime.render.trail import Trail
 from tinydf_runtime.render.writer import CODECS, VideoWriter, open_writer
-from tinydf_runtime.render.zones import Zones
 from tinydf_runtime.results import InputReport, TrackReport
 from tinydf_runtime.types import Image
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.render.draw import DrawnFace
-from tinydf_runtime.render.zones import Zones
+from tinydf_runtime.render.draw import DrawnFace, Zones
 from tinydf_runtime.results import TrackReport
 
 LONGEST_GAP_S = 1.0

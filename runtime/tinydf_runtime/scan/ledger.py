@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, fields
 from datetime import datetime, timezone
 
 from tinydf_runtime.errors import ExitCode, UsageError
-from tinydf_runtime.render.plain_text import printable
+from tinydf_runtime.render.words import printable
 from tinydf_runtime.scan.database import transaction
 from tinydf_runtime.scan.listing import Entry
 from tinydf_runtime.scan.result import Result, Scored

@@ -17,8 +17,7 @@ from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.render.html.input import to_facts
 from tinydf_runtime.render.html.page import TEMPLATES
 from tinydf_runtime.render.html.person import pill
-from tinydf_runtime.render.plain_text import printable
-from tinydf_runtime.render.report import EVIDENCE_NOTE, reason_words
+from tinydf_runtime.render.words import EVIDENCE_NOTE, printable, reason_words
 from tinydf_runtime.results import InputVerdict
 from tinydf_runtime.scan.histogram import draw_histogram
 from tinydf_runtime.scan.ledger import Counts, from_cell

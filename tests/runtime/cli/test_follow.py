@@ -20,9 +20,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tinydf_runtime.cli.run import main
-from tinydf_runtime.live.jsonl import MOMENT_SCHEMA_FILE
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.render.report import SCHEMA_FILE
+from tinydf_runtime.render.report import MOMENT_SCHEMA_FILE, SCHEMA_FILE
 from tinydf_runtime.types import Image
 
 Serve = Callable[..., Any]

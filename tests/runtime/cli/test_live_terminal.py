@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tinydf_runtime.cli import live_terminal as live_show
-from tinydf_runtime.cli.live_terminal import LiveShow
+from tinydf_runtime.cli import follow as live_show
+from tinydf_runtime.cli.follow import LiveShow
 from tinydf_runtime.types import Face, Frame, Label, Moment, ScoredFace, Verdict
 
 CROWD: list[Label] = ["real"] * 12

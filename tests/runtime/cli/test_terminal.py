@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from tinydf_runtime.cli.terminal import BARS, MAXIMUM_GAPS, PLAIN_BARS, show_counts, show_input, timeline
-from tinydf_runtime.render.zones import Zones
+from tinydf_runtime.render.draw import Zones
 from tinydf_runtime.results import Gap, InputReport, Timing, TrackReport
 from tinydf_runtime.types import FaceScore, Rarity, Segment
 

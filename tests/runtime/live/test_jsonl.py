@@ -9,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from tinydf_runtime.live.jsonl import MOMENT_SCHEMA_FILE, moment_line
+from tinydf_runtime.render.report import MOMENT_SCHEMA_FILE, moment_line
 from tinydf_runtime.types import Face, Frame, Moment, ScoredFace, Verdict
 
 FACE = Face((1.234567, 2.0, 30.0, 40.0), ((5.0, 6.0),) * 5, np.float64(0.9))

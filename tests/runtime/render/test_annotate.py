@@ -15,8 +15,8 @@ from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.render.annotate import annotate_image, annotate_video
+from tinydf_runtime.render.draw import Zones
 from tinydf_runtime.render.trail import Trail
-from tinydf_runtime.render.zones import Zones
 from tinydf_runtime.results import InputReport, TrackReport
 from tinydf_runtime.types import FaceScore, Image, Label
 

@@ -14,15 +14,8 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.errors import OutputError
-from tinydf_runtime.render.report import (
-    CSV_COLUMNS,
-    REASON_WORDS,
-    SCHEMA_FILE,
-    report_csv,
-    report_json,
-    write_csv,
-    write_json,
-)
+from tinydf_runtime.render.report import CSV_COLUMNS, SCHEMA_FILE, report_csv, report_json, write_csv, write_json
+from tinydf_runtime.render.words import REASON_WORDS
 from tinydf_runtime.results import DetectorInfo, InputReport, ModelInfo, Report, Timing, ToolInfo, TrackReport
 from tinydf_runtime.types import FaceScore, Reason, Segment
 

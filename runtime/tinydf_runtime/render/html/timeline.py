@@ -11,8 +11,8 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.render.clock import clock
-from tinydf_runtime.render.zones import Zones
+from tinydf_runtime.render.draw import Zones
+from tinydf_runtime.render.words import clock
 from tinydf_runtime.results import InputReport, TrackReport
 
 WIDTH, HEIGHT = 1000, 100

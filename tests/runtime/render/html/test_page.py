@@ -16,7 +16,7 @@ from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.render.html.input import ADJUSTMENT_WORDS
 from tinydf_runtime.render.html.page import render_page, write_html
-from tinydf_runtime.render.report import REASON_WORDS
+from tinydf_runtime.render.words import REASON_WORDS
 from tinydf_runtime.results import (
     Adjustment,
     DetectorInfo,
