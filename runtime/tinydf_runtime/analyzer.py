@@ -31,8 +31,7 @@ from tinydf_runtime.live.reconnect import GIVE_UP_S
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.results import InputReport, Report, Status, ToolInfo
-from tinydf_runtime.scoring import score_boxes
-from tinydf_runtime.steps import Detector, FrameStep
+from tinydf_runtime.steps import Detector, FrameStep, score_boxes
 from tinydf_runtime.types import Face, Frame, Image, Scores
 from tinydf_runtime.verdict.summary import summarize, summarize_unreadable
 from tinydf_runtime.watch import Limits, Progress, Watch, watch_image, watch_video

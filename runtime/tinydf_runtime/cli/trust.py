@@ -14,8 +14,8 @@ from tinydf_runtime.models.plan import read_facts
 from tinydf_runtime.models.seal import facts_path
 from tinydf_runtime.render.words import printable
 from tinydf_runtime.trust import record
+from tinydf_runtime.trust.plans import check_key, signature_path, signer_of
 from tinydf_runtime.trust.reading import read_model_file
-from tinydf_runtime.trust.signature import check_key, signature_path, signer_of
 
 NAME = "tinydf-trust"
 FEWEST_DIGITS = 8

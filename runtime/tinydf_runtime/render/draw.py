@@ -1,4 +1,4 @@
-"""Faces, scores and forgery maps -> drawn into a picture, in the colours of the verdicts. Sizes follow the picture's."""
+"""Faces, scores and forgery maps -> drawn into a picture in the verdicts' colours. All sizes follow the picture's."""
 
 from __future__ import annotations
 

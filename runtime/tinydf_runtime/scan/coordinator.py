@@ -20,8 +20,7 @@ from tinydf_runtime.errors import ExitCode, TinyDFError, UnavailableError
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.scan.ledger import Counts, Ledger, Listed, Waiting
 from tinydf_runtime.scan.listing import Entry
-from tinydf_runtime.scan.result import Scored
-from tinydf_runtime.scan.work import Facts, Hashed, Settings, hash_file, score_file
+from tinydf_runtime.scan.work import Facts, Hashed, Scored, Settings, hash_file, score_file
 from tinydf_runtime.scan.workers import Workers
 
 Job: TypeAlias = Listed | Waiting

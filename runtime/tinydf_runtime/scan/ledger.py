@@ -12,7 +12,7 @@ from tinydf_runtime.errors import ExitCode, UsageError
 from tinydf_runtime.render.words import printable
 from tinydf_runtime.scan.database import transaction
 from tinydf_runtime.scan.listing import Entry
-from tinydf_runtime.scan.result import Result, Scored
+from tinydf_runtime.scan.work import Result, Scored
 
 _COLUMNS = tuple(one.name for one in fields(Result))
 

@@ -11,7 +11,7 @@ import pytest
 from tinydf_runtime.faces.crop import CropRecipe, crop_face
 from tinydf_runtime.faces.quality import measure_quality
 from tinydf_runtime.types import Face, Image
-from tinydf_runtime.verdict.caveats import LEAST_QUALITY
+from tinydf_runtime.verdict.judge import LEAST_QUALITY
 
 ASTRONAUT = Face((165, 75, 275, 220), ((198, 125), (245, 123), (222, 150), (203, 178), (243, 177)), 0.95)
 GREY: Image = np.full((224, 224, 3), 128, np.uint8)

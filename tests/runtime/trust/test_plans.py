@@ -21,7 +21,7 @@ from tinydf_runtime.models.plan import PlanFacts, write_plan
 from tinydf_runtime.models.seal import facts_path
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.trust import record
-from tinydf_runtime.trust.signature import signature_path
+from tinydf_runtime.trust.plans import signature_path
 
 SPEC = ModelSpec(name="tiny-green", crop=CropRecipe(side_px=32))
 PlanMaker = Callable[..., Path]
