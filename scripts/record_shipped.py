@@ -2,8 +2,8 @@
 
 python scripts/record_shipped.py
 
-To be run whenever a file below ``tinydf_runtime/models`` or ``tinydf/weights`` was replaced. It changes nothing where
-nothing was.
+To be run whenever a file in ``tinydf_runtime/models/weights`` or ``tinydf/weights`` was replaced. It changes nothing
+where nothing was.
 """
 
 from __future__ import annotations

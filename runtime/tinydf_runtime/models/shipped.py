@@ -13,8 +13,10 @@ from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.io.files import real_path, sha256_of, write_atomically
 from tinydf_runtime.trust.reading import read_model_file
 
-DEFAULT_MODEL = Path(__file__).with_name("tinydf.onnx")
-DEFAULT_DETECTOR = Path(__file__).with_name("facedetector.onnx")
+WEIGHTS = Path(__file__).parent / "weights"
+DEFAULT_MODEL = WEIGHTS / "tinydf.onnx"
+DEFAULT_DETECTOR = WEIGHTS / "facedetector.onnx"
+"""Each lies beside its model card."""
 
 
 RECORD_NAME = "SHA256SUMS"
