@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         UnreadableInputError,
         UsageError,
     )
-    from tinydf_runtime.faces.crop import CropRecipe, crop_face
+    from tinydf_runtime.faces.crop import CropConfig, crop_face
     from tinydf_runtime.faces.detector import FaceDetector
     from tinydf_runtime.faces.tracker import FaceTracker
     from tinydf_runtime.io.image import read_image
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
         FacePicture,
         FaceScore,
         Frame,
+        FrameResult,
         Image,
-        Moment,
         ScoredFace,
         Scores,
         Segment,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Analyzer": "analyzer",
-    "CropRecipe": "faces.crop",
+    "CropConfig": "faces.crop",
     "Detector": "steps",
     "Engine": "engines.engine",
     "Face": "types",
@@ -60,6 +60,7 @@ _HOMES = {
     "FaceScore": "types",
     "FaceTracker": "faces.tracker",
     "Frame": "types",
+    "FrameResult": "types",
     "Gap": "results",
     "Image": "types",
     "InputReport": "results",
@@ -68,7 +69,6 @@ _HOMES = {
     "MissingExtraError": "errors",
     "ModelFileError": "errors",
     "ModelSpec": "models.spec",
-    "Moment": "types",
     "OutputError": "errors",
     "OutsideImageError": "errors",
     "Progress": "watch",
@@ -96,7 +96,7 @@ _HOMES = {
 
 __all__ = [
     "Analyzer",
-    "CropRecipe",
+    "CropConfig",
     "Detector",
     "Engine",
     "Face",
@@ -105,6 +105,7 @@ __all__ = [
     "FaceScore",
     "FaceTracker",
     "Frame",
+    "FrameResult",
     "Gap",
     "Image",
     "InputReport",
@@ -113,7 +114,6 @@ __all__ = [
     "MissingExtraError",
     "ModelFileError",
     "ModelSpec",
-    "Moment",
     "OutputError",
     "OutsideImageError",
     "Progress",

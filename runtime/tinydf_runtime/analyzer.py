@@ -223,7 +223,7 @@ class Analyzer:
         max_latency_s: float | None = None,
         give_up_s: float = GIVE_UP_S,
     ) -> LiveStream:
-        """Yields live moments with bounded latency and memory; its ``report()`` says what was found so far.
+        """Yields one result per sampled frame with bounded latency and memory; ``report()`` sums up what was found so far.
 
         A camera or network stream is read in the background and only its newest frame is looked at, so that results
         never lag behind; of a file every sampled frame is. A stream that breaks off is connected to again.
@@ -231,11 +231,11 @@ class Analyzer:
         Args:
             source: Index of a camera, URL of a stream, or path of a video.
             limits: When to end; also while the source hangs.
-            max_latency_s: Moments whose frame is older than this are thrown away and counted; None for none.
+            max_latency_s: Results whose frame is older than this are dropped and counted; None for none.
             give_up_s: How long after its last frame a stream is tried again before it counts as ended.
 
         Raises:
-            UnreadableInputError: The file cannot be read. This and the next come with the first moment.
+            UnreadableInputError: The file cannot be read. This and the next come with the first result.
             UnavailableError: The camera or stream cannot be opened.
         """
         # Files need none of it.

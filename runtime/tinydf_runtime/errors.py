@@ -88,7 +88,7 @@ class CalibrationFileError(TinyDFError, ValueError):
 
 
 class StaleTableError(TinyDFError, ValueError):
-    """A calibration table was made for other weights, another graph or another crop recipe."""
+    """A calibration table was made for other weights, another graph or another crop config."""
 
     exit_code = ExitCode.UNTRUSTED
 

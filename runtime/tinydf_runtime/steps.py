@@ -187,11 +187,11 @@ def score_boxes(engine: Engine, image: Image, boxes: Sequence[Sequence[float]] |
     Raises:
         OutsideImageError: A box does not touch the picture.
     """
-    recipe = engine.spec.crop
-    crops = np.empty((len(boxes), recipe.side_px, recipe.side_px, 3), np.uint8)
+    config = engine.spec.crop
+    crops = np.empty((len(boxes), config.side_px, config.side_px, 3), np.uint8)
     for i, (left, top, right, bottom) in enumerate(boxes):
         box = (float(left), float(top), float(right), float(bottom))
-        crops[i] = crop_face(image, box, recipe)[..., ::-1]
+        crops[i] = crop_face(image, box, config)[..., ::-1]
     return score_crops(engine, crops)
 
 

@@ -256,7 +256,7 @@ class ScoredFace:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class FrameResult:
     """A live frame and what is known about the faces in it.
 
     Attributes:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.engines.engine import Engine
 from tinydf_runtime.errors import ModelFileError, OutsideImageError, UnavailableError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.input import parse_input
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.render.report import SCHEMA_FILE
@@ -45,7 +45,7 @@ def shaded(height: int, width: int) -> Image:
 class BrightnessEngine:
     """Its fake probability is a crop's mean brightness / 255."""
 
-    spec: ModelSpec = field(default_factory=lambda: ModelSpec("brightness", CropRecipe(side_px=32, margin=0.0)))
+    spec: ModelSpec = field(default_factory=lambda: ModelSpec("brightness", CropConfig(side_px=32, margin=0.0)))
     name: str = "drawn"
     device: str = "cpu"
     golden_text: str | None = None

@@ -13,21 +13,21 @@ from rich.live import Live
 from rich.text import Text
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.cli.options import LiveWishes
+from tinydf_runtime.cli.options import LiveOptions
 from tinydf_runtime.cli.outputs import print_line
 from tinydf_runtime.cli.terminal import BARS, PLAIN_BARS, STYLES
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError
 from tinydf_runtime.io.address import mask_credentials
-from tinydf_runtime.render.report import moment_line
+from tinydf_runtime.render.report import frame_result_line
 from tinydf_runtime.render.window import LiveWindow
 from tinydf_runtime.render.words import REASON_WORDS, clock
 from tinydf_runtime.results import InputReport
-from tinydf_runtime.types import Moment, ScoredFace
+from tinydf_runtime.types import FrameResult, ScoredFace
 from tinydf_runtime.watch import Limits
 
 
-def follow_stream(source: str, analyzer: Analyzer, limits: Limits, wishes: LiveWishes, silent: bool) -> InputReport:
-    """Shows a stream's moments until it ends, a limit is reached or its window is closed; returns what was found.
+def follow_stream(source: str, analyzer: Analyzer, limits: Limits, options: LiveOptions, silent: bool) -> InputReport:
+    """Shows a stream's results until it ends, a limit is reached or its window is closed; returns its report.
 
     Raises:
         MissingExtraError: A window is asked for and there is none.
@@ -37,17 +37,17 @@ def follow_stream(source: str, analyzer: Analyzer, limits: Limits, wishes: LiveW
     threshold = analyzer.threshold
     with ExitStack() as stack:
         window = None
-        if wishes.window:
+        if options.window:
             window = stack.enter_context(LiveWindow(f"TinyDF {name}", analyzer.spec.crop.margin))
         lines = stack.enter_context(LiveShow(name, threshold, Console(quiet=silent)))
-        live = stack.enter_context(analyzer.stream(source, limits, wishes.max_latency_s, wishes.give_up_s))
+        live = stack.enter_context(analyzer.stream(source, limits, options.max_latency_s, options.give_up_s))
         # Its report says what is wrong.
         with suppress(UnavailableError, UnknownFormatError, cv2.error):
-            for moment in live:
-                if wishes.json_lines:
-                    print_line(moment_line(moment, source))
-                lines.show(moment)
-                if window is not None and not window.show(moment):
+            for result in live:
+                if options.json_lines:
+                    print_line(frame_result_line(result, source))
+                lines.show(result)
+                if window is not None and not window.show(result):
                     break
     return live.report()
 
@@ -84,7 +84,7 @@ class LiveShow:
         self._lines: tuple[Text, ...] = (Text(f"{name}  waiting for a picture", style="dim"),)
         self._live = Live(
             console=console,
-            # Drawn anew by rich's own thread, since no moment comes from a stream that broke off.
+            # Drawn anew by rich's own thread, since no result comes from a stream that broke off.
             get_renderable=self._view,
             refresh_per_second=REFRESHES_A_SECOND,
             transient=True,
@@ -105,23 +105,23 @@ class LiveShow:
         if self._in_place:
             self._live.stop()
 
-    def show(self, moment: Moment) -> None:
-        """Shows a moment."""
+    def show(self, result: FrameResult) -> None:
+        """Shows the result of one frame."""
         now_s = time.monotonic()
         self._times.append(now_s)
-        changed = [face for face in moment.faces if self._label(face.track) != face.verdict.label]
-        for face in moment.faces:
+        changed = [face for face in result.faces if self._label(face.track) != face.verdict.label]
+        for face in result.faces:
             self._faces[face.track] = face
-            self._seen_s[face.track] = moment.frame.time_s
+            self._seen_s[face.track] = result.frame.time_s
             self._history.setdefault(face.track, deque(maxlen=HISTORY)).append(face.fake_probability)
-        for track in [track for track, seen_s in self._seen_s.items() if seen_s < moment.frame.time_s - KEEP_S]:
+        for track in [track for track, seen_s in self._seen_s.items() if seen_s < result.frame.time_s - KEEP_S]:
             del self._faces[track], self._seen_s[track], self._history[track]
         if not self._in_place:
             for face in changed:
-                self._console.print(self._line(face, moment.frame.time_s), soft_wrap=True)
+                self._console.print(self._line(face, result.frame.time_s), soft_wrap=True)
         else:
             # One assignment: the thread that draws sees the old lines or the new ones.
-            self._lines = self._lines_of(moment)
+            self._lines = self._lines_of(result)
 
     def _label(self, track: int) -> str | None:
         """Returns the verdict that was shown last for a person."""
@@ -134,14 +134,14 @@ class LiveShow:
             return Group(*self._lines)
         return Group(*self._lines, Text(f"  no picture for {silent_s:.0f} s, trying again", style="yellow"))
 
-    def _lines_of(self, moment: Moment) -> tuple[Text, ...]:
+    def _lines_of(self, result: FrameResult) -> tuple[Text, ...]:
         """Returns head line and persons."""
         head = Text(self._name, style="bold")
         span_s = self._times[-1] - self._times[0]
         rate = f"{(len(self._times) - 1) / span_s:.1f} looks/s" if span_s > 0 else ""
-        delay = "" if moment.latency_s is None else f"{1000 * moment.latency_s:.0f} ms"
-        dropped = f"{moment.frames_dropped} frames passed over" if moment.frames_dropped else ""
-        facts = "  ".join(filter(None, [clock(round(moment.frame.time_s)), rate, delay, dropped, "Ctrl-C ends"]))
+        delay = "" if result.latency_s is None else f"{1000 * result.latency_s:.0f} ms"
+        dropped = f"{result.frames_dropped} frames passed over" if result.frames_dropped else ""
+        facts = "  ".join(filter(None, [clock(round(result.frame.time_s)), rate, delay, dropped, "Ctrl-C ends"]))
         head.append(f"  {facts}", style="default not bold")
         ordered = sorted(self._faces.values(), key=lambda face: -(face.verdict.fake_probability or 0.0))
         lines = [self._line(face) for face in ordered[:MAXIMUM_LINES]]

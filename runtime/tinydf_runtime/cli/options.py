@@ -65,11 +65,11 @@ version_option = click.option(
 
 
 @dataclass(frozen=True, slots=True)
-class LiveWishes:
+class LiveOptions:
     """What is asked for while a stream plays.
 
     Attributes:
-        json_lines: Print a line of JSON a moment.
+        json_lines: Print a line of JSON per frame.
         window: Show a window.
         max_latency_s: Results for older frames are thrown away, None for however late they come.
         give_up_s: How long a stream that broke off is tried again.

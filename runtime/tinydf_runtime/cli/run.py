@@ -13,7 +13,7 @@ import click
 from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.cli.command import PromptCommand, device_option, stopping_on_interrupt
 from tinydf_runtime.cli.options import (
-    LiveWishes,
+    LiveOptions,
     detector_option,
     fpr_option,
     sample_fps_option,
@@ -31,7 +31,7 @@ from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.render.words import EVIDENCE_NOTE, printable, stranger_words
 from tinydf_runtime.results import InputReport
 from tinydf_runtime.sandbox.client import start_early
-from tinydf_runtime.service.service import Service, ServiceWishes, service_options
+from tinydf_runtime.service.service import Service, ServiceOptions, service_options
 from tinydf_runtime.types import Reason
 from tinydf_runtime.watch import Limits
 
@@ -47,7 +47,7 @@ class Run:
     silent: bool
     stop: threading.Event = field(default_factory=threading.Event)
     done: list[InputReport] = field(default_factory=list)
-    service: Service = field(default_factory=lambda: Service(ServiceWishes(), say_error))
+    service: Service = field(default_factory=lambda: Service(ServiceOptions(), say_error))
 
 
 @click.command(
@@ -159,11 +159,11 @@ def main(
     if json_lines and str(json_file) == "-":
         raise UsageError("--json-lines: ends with the report, which --json - would print again. Leave one out.")
     max_latency_s = None if max_latency_ms is None else max_latency_ms / 1000
-    wishes = LiveWishes(json_lines, window, max_latency_s, reconnect_seconds)
+    options = LiveOptions(json_lines, window, max_latency_s, reconnect_seconds)
     if threshold is not None and fpr is not None:
         raise UsageError("--fpr: chooses a threshold, and --threshold gives one. Leave one out.")
-    service_wishes = ServiceWishes(log_json, metrics, drift)
-    outputs = (json_file, csv_file, html_file, *service_wishes.files)
+    service = ServiceOptions(log_json, metrics, drift)
+    outputs = (json_file, csv_file, html_file, *service.files)
     models = [*network_files(engine, detector)]
     check_outputs([path for path in outputs if path is not None and str(path) != "-"], sources, models)
     targets = annotation_targets(annotate, sources, models)
@@ -177,10 +177,10 @@ def main(
     try:
         with (
             stopping_on_interrupt(run.stop),
-            Service(service_wishes, say_error) as run.service,
+            Service(service, say_error) as run.service,
             Task(partial(import_display, run.silent), "tinydf-import"),
         ):
-            judge_all(sources, targets, analyzer, run, max_seconds, wishes, sandbox)
+            judge_all(sources, targets, analyzer, run, max_seconds, options, sandbox)
     except KeyboardInterrupt:
         run.stop.set()
     finally:
@@ -221,7 +221,7 @@ def judge_all(
     analyzer: Analyzer,
     run: Run,
     max_seconds: float | None,
-    wishes: LiveWishes,
+    options: LiveOptions,
     sandbox: bool,
 ) -> None:
     """Judges, draws and shows one input after the other."""
@@ -232,7 +232,7 @@ def judge_all(
         if source.kind == "stream":
             from tinydf_runtime.cli.follow import follow_stream
 
-            item = follow_stream(source.name, analyzer, limits, wishes, run.silent)
+            item = follow_stream(source.name, analyzer, limits, options, run.silent)
         else:
             with Progress(Path(source.name).name or source.name, unit="s", quiet=run.silent) as progress:
                 item = analyzer.analyze_input(source, progress.advance, limits)

@@ -21,7 +21,7 @@ from tinydf_runtime.steps import Detector
 Network = TypeVar("Network")
 
 
-class Loaned:
+class CachedNetwork:
     """A network that is loaded once and stays loaded as long as somebody holds this object."""
 
     def __init__(self) -> None:
@@ -38,13 +38,13 @@ class Loaned:
             return cast(Network, self._loaded[0])
 
 
-_in_use: WeakValueDictionary[tuple[object, ...], Loaned] = WeakValueDictionary()
+_in_use: WeakValueDictionary[tuple[object, ...], CachedNetwork] = WeakValueDictionary()
 _looking_up = threading.Lock()
-_inherited: list[Loaned] = []
+_inherited: list[CachedNetwork] = []
 """Networks of the parent process. Their threads stayed there, and to free them would wait for those for ever."""
 
 
-def borrow(network: str, path: Path, *settings: object) -> Loaned:
+def borrow(network: str, path: Path, *settings: object) -> CachedNetwork:
     """Returns the one object of this process for a model file that is opened in this way.
 
     Args:
@@ -54,10 +54,10 @@ def borrow(network: str, path: Path, *settings: object) -> Loaned:
     """
     key = (network, os.path.realpath(path), _stamps(path), *settings)
     with _looking_up:
-        loaned = _in_use.get(key)
-        if loaned is None:
-            loaned = _in_use[key] = Loaned()
-        return loaned
+        cached = _in_use.get(key)
+        if cached is None:
+            cached = _in_use[key] = CachedNetwork()
+        return cached
 
 
 def _stamps(path: Path) -> tuple[tuple[str, int, int, int], ...]:
@@ -107,7 +107,7 @@ class Networks:
     detector: Detector
     model_sha256: str | None
     process: int
-    held: tuple[Loaned, ...]
+    held: tuple[CachedNetwork, ...]
 
     def detector_info(self) -> DetectorInfo:
         """Returns what a report says about the face detector."""
@@ -166,7 +166,7 @@ def open_networks(
 
 def _open_classifier(
     model: ModelPath | Engine, device: str, threads: int | None, allow_fallback: bool, sandbox: bool
-) -> tuple[Engine, str | None, tuple[Loaned, ...]]:
+) -> tuple[Engine, str | None, tuple[CachedNetwork, ...]]:
     """Returns the classifier, the hash of its file and what keeps it."""
     if not isinstance(model, str | os.PathLike):
         return model, None, ()
@@ -194,7 +194,7 @@ def _threads_beside_decoding() -> int:
 
 def _open_detector(
     detector: ModelPath | Detector, threads: int | None, sandbox: bool
-) -> tuple[Detector, tuple[Loaned, ...]]:
+) -> tuple[Detector, tuple[CachedNetwork, ...]]:
     """Returns the face detector and what keeps it."""
     if not isinstance(detector, str | os.PathLike):
         return detector, ()

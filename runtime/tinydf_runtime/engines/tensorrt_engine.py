@@ -144,8 +144,8 @@ def open_model(path: Path, device: str, threads: int | None, sandbox: bool = Tru
         "fake_probability": DeviceMemory(batches.largest * 4),
         "forgery_map": DeviceMemory(batches.largest * map_shape[0] * map_shape[1] * 4),
     }
-    for name, stretch in memory.items():
-        context.set_tensor_address(name, stretch.address)
+    for name, buffer in memory.items():
+        context.set_tensor_address(name, buffer.address)
     return TensorRTEngine(
         facts.spec, device, context, Stream(), memory, batches, map_shape, facts.golden, (log, runtime, engine),
         path.name,

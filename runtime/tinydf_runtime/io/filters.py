@@ -24,7 +24,7 @@ _LEAST_SHARE = 0.002
 _COLUMNS = 160
 
 
-def is_combed(image: Image) -> bool:
+def is_interlaced(image: Image) -> bool:
     """Returns whether rows belong to two moments: somewhere each row differs from the rows next to it, in turns.
 
     What decides is the pixels, since many a file of interlaced pictures says that they are not, and the reverse.

@@ -2,8 +2,8 @@
 
 A source with an end keeps them all. For one without, what is kept does not grow with time. Of a person are kept: the
 last ``MEMORY_S`` for the running verdict; up to ``MAXIMUM_SPREAD`` scores spread evenly over the whole time, every
-second one being let go of whenever they are full; and, whole, the stretch that looked worst if it looked forged. Of
-persons who left, the ``MAXIMUM_TRACKS`` most suspicious are kept and the others counted.
+second one being dropped whenever they are full; and, whole, the last seconds that looked worst, if they looked forged.
+Of persons who left, the ``MAXIMUM_TRACKS`` most suspicious are kept and the others counted.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.errors import OutputError, TinyDFError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.file_frames import decode
 from tinydf_runtime.io.files import temporary_file, write_atomically
 from tinydf_runtime.render.draw import (
@@ -38,7 +38,7 @@ def annotate_image(
     item: InputReport,
     out: Path,
     threshold: float = 0.5,
-    margin: float = CropRecipe().margin,
+    margin: float = CropConfig().margin,
     sandbox: bool = True,
 ) -> None:
     """Draws a picture's faces and writes it; of several pages the first.
@@ -73,7 +73,7 @@ def annotate_video(
     item: InputReport,
     out: Path,
     threshold: float = 0.5,
-    margin: float = CropRecipe().margin,
+    margin: float = CropConfig().margin,
     progress: Callable[[float, float | None], None] | None = None,
     stop: threading.Event | None = None,
     sandbox: bool = True,

@@ -12,7 +12,7 @@ from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.render.words import as_cell
 from tinydf_runtime.results import Report
-from tinydf_runtime.types import Moment, Rarity, ScoredFace
+from tinydf_runtime.types import FrameResult, Rarity, ScoredFace
 
 SCHEMA_FILE = Path(__file__).parents[1] / "schema" / "report.schema.json"
 """JSON Schema of ``tinydf.report/1``."""
@@ -112,29 +112,29 @@ def write_csv(report: Report, path: Path) -> None:
     write_atomically(path, report_csv(report).encode("utf-8", "surrogateescape"))
 
 
-MOMENT_SCHEMA = "tinydf.moment/1"
-MOMENT_SCHEMA_FILE = Path(__file__).parents[1] / "schema" / "moment.schema.json"
+FRAME_RESULT_SCHEMA = "tinydf.moment/1"
+FRAME_RESULT_SCHEMA_FILE = Path(__file__).parents[1] / "schema" / "moment.schema.json"
 """JSON Schema of ``tinydf.moment/1``."""
 
 
-def moment_line(moment: Moment, source: str | int) -> str:
-    """Returns a moment as one line of JSON that follows ``MOMENT_SCHEMA_FILE``, with its line end.
+def frame_result_line(result: FrameResult, source: str | int) -> str:
+    """Returns the result of one frame as one line of JSON that follows ``FRAME_RESULT_SCHEMA_FILE``, with its line end.
 
     Args:
-        moment: What to tell; its picture and forgery maps are left out.
+        result: What to tell; its picture and forgery maps are left out.
         source: Where it comes from; passwords are masked.
     """
-    latency_s = moment.latency_s
+    latency_s = result.latency_s
     values = {
-        "schema": MOMENT_SCHEMA,
+        "schema": FRAME_RESULT_SCHEMA,
         "source": mask_credentials(source),
-        "time_s": round(moment.frame.time_s, 3),
-        "frame": moment.frame.index,
-        "width": moment.frame.image.shape[1],
-        "height": moment.frame.image.shape[0],
+        "time_s": round(result.frame.time_s, 3),
+        "frame": result.frame.index,
+        "width": result.frame.image.shape[1],
+        "height": result.frame.image.shape[0],
         "latency_ms": None if latency_s is None else round(1000 * latency_s, 1),
-        "frames_dropped": moment.frames_dropped,
-        "faces": [_face(face) for face in moment.faces],
+        "frames_dropped": result.frames_dropped,
+        "faces": [_face(face) for face in result.faces],
     }
     return json.dumps(values, allow_nan=False) + "\n"
 

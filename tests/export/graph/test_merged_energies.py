@@ -7,12 +7,12 @@ from torch import Tensor
 from tinydf.forgery.residual import ResidualEnergy
 from tinydf_export.graph.merged_energies import MergedEnergies
 from tinydf_export.proof.golden import draw_golden_crops
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 
 
 @pytest.fixture(scope="module")
 def pictures() -> Tensor:
-    crops = torch.from_numpy(draw_golden_crops(CropRecipe())).permute(0, 3, 1, 2).float()
+    crops = torch.from_numpy(draw_golden_crops(CropConfig())).permute(0, 3, 1, 2).float()
     noise = torch.randint(0, 256, (1, 3, 224, 224), generator=torch.manual_seed(0)).float()
     return torch.cat((crops[:2], noise, torch.full((1, 3, 224, 224), 255.0)))
 

@@ -17,7 +17,7 @@ import pytest
 
 from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.engines.engine import FileEngine, open_engine
-from tinydf_runtime.engines.networks import Loaned, borrow
+from tinydf_runtime.engines.networks import CachedNetwork, borrow
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.models.spec import ModelSpec
 
@@ -81,10 +81,10 @@ def test_memory_is_given_back_when_nobody_uses_a_network(tmp_path: Path) -> None
     class Network:
         pass
 
-    loaned = borrow("classifier", tmp_path / "m.onnx", "cpu")
-    network = weakref.ref(loaned.get(Network))
-    assert borrow("classifier", tmp_path / "m.onnx", "cpu") is loaned
-    del loaned
+    cached = borrow("classifier", tmp_path / "m.onnx", "cpu")
+    network = weakref.ref(cached.get(Network))
+    assert borrow("classifier", tmp_path / "m.onnx", "cpu") is cached
+    del cached
     gc.collect()
     assert network() is None
 
@@ -155,14 +155,14 @@ def test_two_names_of_one_file_are_one_model(tiny_classifier: Path, monkeypatch:
 
 
 def test_a_load_that_failed_can_be_tried_again() -> None:
-    loaned = Loaned()
+    cached = CachedNetwork()
 
     def fail() -> str:
         raise ModelFileError("m.onnx: is missing.")
 
     with pytest.raises(ModelFileError):
-        loaned.get(fail)
-    assert loaned.get(lambda: "loaded") == "loaded"
+        cached.get(fail)
+    assert cached.get(lambda: "loaded") == "loaded"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

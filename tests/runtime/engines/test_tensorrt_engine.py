@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from tinydf_runtime import Analyzer
 from tinydf_runtime.engines.engine import Engine, open_engine
 from tinydf_runtime.errors import MissingExtraError, ModelFileError, UnavailableError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.plan import PlanFacts, read_facts, write_plan
 from tinydf_runtime.models.seal import facts_path
 from tinydf_runtime.models.spec import ModelSpec
@@ -27,7 +27,7 @@ from tinydf_runtime.trust.record import trust_engine
 from tinydf_runtime.types import Image
 
 SIDE = 32
-SPEC = ModelSpec(name="tiny-green", crop=CropRecipe(side_px=SIDE))
+SPEC = ModelSpec(name="tiny-green", crop=CropConfig(side_px=SIDE))
 PlanMaker = Callable[..., Path]
 ImageDrawer = Callable[..., Image]
 
