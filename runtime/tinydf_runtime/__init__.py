@@ -31,20 +31,20 @@ if TYPE_CHECKING:
     from tinydf_runtime.render.annotate import annotate_image, annotate_video
     from tinydf_runtime.render.html.page import write_html
     from tinydf_runtime.render.report import write_csv, write_json
-    from tinydf_runtime.results import Gap, InputReport, Report, TrackReport
-    from tinydf_runtime.steps import Detector
-    from tinydf_runtime.types import (
-        Face,
+    from tinydf_runtime.results import (
         FacePicture,
         FaceScore,
-        Frame,
         FrameResult,
-        Image,
+        Gap,
+        InputReport,
+        Report,
         ScoredFace,
-        Scores,
         Segment,
+        TrackReport,
         Verdict,
     )
+    from tinydf_runtime.steps import Detector
+    from tinydf_runtime.types import Face, Frame, Image, Scores
     from tinydf_runtime.watch import Limits, Progress
 
     __version__: str
@@ -56,11 +56,11 @@ _HOMES = {
     "Engine": "engines.engine",
     "Face": "types",
     "FaceDetector": "faces.detector",
-    "FacePicture": "types",
-    "FaceScore": "types",
+    "FacePicture": "results",
+    "FaceScore": "results",
     "FaceTracker": "faces.tracker",
     "Frame": "types",
-    "FrameResult": "types",
+    "FrameResult": "results",
     "Gap": "results",
     "Image": "types",
     "InputReport": "results",
@@ -73,15 +73,15 @@ _HOMES = {
     "OutsideImageError": "errors",
     "Progress": "watch",
     "Report": "results",
-    "ScoredFace": "types",
+    "ScoredFace": "results",
     "Scores": "types",
-    "Segment": "types",
+    "Segment": "results",
     "TinyDFError": "errors",
     "TrackReport": "results",
     "UnavailableError": "errors",
     "UnreadableInputError": "errors",
     "UsageError": "errors",
-    "Verdict": "types",
+    "Verdict": "results",
     "VideoReader": "io.video",
     "annotate_image": "render.annotate",
     "annotate_video": "render.annotate",

@@ -223,7 +223,7 @@ class Analyzer:
         max_latency_s: float | None = None,
         give_up_s: float = GIVE_UP_S,
     ) -> LiveStream:
-        """Yields one result per sampled frame with bounded latency and memory; ``report()`` sums up what was found so far.
+        """Yields one result per sampled frame with bounded latency and memory; ``report()`` sums them up.
 
         A camera or network stream is read in the background and only its newest frame is looked at, so that results
         never lag behind; of a file every sampled frame is. A stream that breaks off is connected to again.

@@ -21,8 +21,7 @@ from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.render.report import frame_result_line
 from tinydf_runtime.render.window import LiveWindow
 from tinydf_runtime.render.words import REASON_WORDS, clock
-from tinydf_runtime.results import InputReport
-from tinydf_runtime.types import FrameResult, ScoredFace
+from tinydf_runtime.results import FrameResult, InputReport, ScoredFace
 from tinydf_runtime.watch import Limits
 
 

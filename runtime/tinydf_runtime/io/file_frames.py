@@ -10,10 +10,10 @@ from tinydf_runtime.errors import TinyDFError, UnreadableInputError
 from tinydf_runtime.io.ahead import Ahead
 from tinydf_runtime.io.open import FrameReader, open_reader
 from tinydf_runtime.io.video import VideoInfo
-from tinydf_runtime.results import Adjustment, Kind
+from tinydf_runtime.results import Adjustment, Kind, Reason
 from tinydf_runtime.sandbox.client import ChildFrames
 from tinydf_runtime.sandbox.start import AVAILABLE
-from tinydf_runtime.types import Frame, Reason
+from tinydf_runtime.types import Frame
 
 LEAST_AHEAD, MOST_AHEAD = 2, 16
 """Decoded frames that wait: enough that neither side stands still; more are those of the time that networks load."""

@@ -13,8 +13,8 @@ from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.filters import has_few_colours
 from tinydf_runtime.io.image import read_more_pages, read_shown
 from tinydf_runtime.io.video import VideoInfo, VideoReader
-from tinydf_runtime.results import Adjustment
-from tinydf_runtime.types import Frame, Reason
+from tinydf_runtime.results import Adjustment, Reason
+from tinydf_runtime.types import Frame
 
 
 class PictureReader:

@@ -30,8 +30,8 @@ from tinydf_runtime.io.filters import (
     tone_map,
 )
 from tinydf_runtime.io.opencv import quiet
-from tinydf_runtime.results import Adjustment
-from tinydf_runtime.types import Frame, Image, Reason
+from tinydf_runtime.results import Adjustment, Reason
+from tinydf_runtime.types import Frame, Image
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"}

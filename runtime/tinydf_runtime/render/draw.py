@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.faces.crop import crop_square_xyxy
-from tinydf_runtime.results import InputReport
-from tinydf_runtime.types import BoxXYXY, Image, Label
+from tinydf_runtime.results import InputReport, Label
+from tinydf_runtime.types import BoxXYXY, Image
 
 COLOURS: dict[Label, str] = {"real": "#1f78c8", "inconclusive": "#c08a00", "fake": "#d9480f"}
 """Blue, amber and vermilion, as sRGB: told apart with every common kind of colour blindness, on light and on dark."""

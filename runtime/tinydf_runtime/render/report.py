@@ -11,8 +11,7 @@ from typing import Any
 from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.render.words import as_cell
-from tinydf_runtime.results import Report
-from tinydf_runtime.types import FrameResult, Rarity, ScoredFace
+from tinydf_runtime.results import FrameResult, Rarity, Report, ScoredFace
 
 SCHEMA_FILE = Path(__file__).parents[1] / "schema" / "report.schema.json"
 """JSON Schema of ``tinydf.report/1``."""

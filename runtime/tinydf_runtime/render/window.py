@@ -9,7 +9,8 @@ import cv2
 
 from tinydf_runtime.errors import MissingExtraError
 from tinydf_runtime.render.draw import NO_COLOUR, DrawnFace, Sizes, colour_of, draw_face, draw_plate
-from tinydf_runtime.types import FrameResult, Image
+from tinydf_runtime.results import FrameResult
+from tinydf_runtime.types import Image
 
 CLOSING_KEYS = frozenset({27, ord("q")})
 """Escape and q."""

@@ -6,8 +6,7 @@ import math
 import unicodedata
 from dataclasses import dataclass
 
-from tinydf_runtime.results import DetectorInfo, InputReport, InputVerdict, ModelInfo
-from tinydf_runtime.types import Rarity, Reason
+from tinydf_runtime.results import DetectorInfo, InputReport, InputVerdict, ModelInfo, Rarity, Reason
 
 
 @dataclass(frozen=True, slots=True)

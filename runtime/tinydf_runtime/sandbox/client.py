@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 from tinydf_runtime.errors import InputTimeoutError, UnavailableError, UnreadableInputError
 from tinydf_runtime.io.video import VideoInfo
-from tinydf_runtime.results import Adjustment
+from tinydf_runtime.results import Adjustment, Reason
 from tinydf_runtime.sandbox.ring import Ring, make_memory
 from tinydf_runtime.sandbox.start import AVAILABLE, ask_server, running
-from tinydf_runtime.types import Frame, Reason
+from tinydf_runtime.types import Frame
 
 STALLED_S = 60.0
 """Wall clock without one more frame decoded, after which a decoder counts as hanging."""

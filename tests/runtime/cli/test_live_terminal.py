@@ -10,7 +10,8 @@ from rich.console import Console
 
 from tinydf_runtime.cli import follow as live_show
 from tinydf_runtime.cli.follow import LiveShow
-from tinydf_runtime.types import Face, Frame, FrameResult, Label, ScoredFace, Verdict
+from tinydf_runtime.results import FrameResult, Label, ScoredFace, Verdict
+from tinydf_runtime.types import Face, Frame
 
 CROWD: list[Label] = ["real"] * 12
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.render.report import FRAME_RESULT_SCHEMA_FILE, frame_result_line
-from tinydf_runtime.types import Face, Frame, FrameResult, ScoredFace, Verdict
+from tinydf_runtime.results import FrameResult, ScoredFace, Verdict
+from tinydf_runtime.types import Face, Frame
 
 FACE = Face((1.234567, 2.0, 30.0, 40.0), ((5.0, 6.0),) * 5, np.float64(0.9))
 VERDICT = Verdict(3, "inconclusive", None, ("too_few_faces",), 2)

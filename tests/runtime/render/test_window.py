@@ -10,7 +10,8 @@ import pytest
 
 from tinydf_runtime.errors import MissingExtraError
 from tinydf_runtime.render.window import LiveWindow, draw_result
-from tinydf_runtime.types import Face, Frame, FrameResult, Image, ScoredFace, Verdict
+from tinydf_runtime.results import FrameResult, ScoredFace, Verdict
+from tinydf_runtime.types import Face, Frame, Image
 
 FACE = Face((60.0, 60.0, 180.0, 180.0), ((100.0, 100.0),) * 5, 0.9)
 

@@ -14,8 +14,8 @@ import numpy as np
 from tinydf_runtime.render.draw import CLEAR_HEAT, Zones, draw_heat
 from tinydf_runtime.render.html.timeline import timeline_of
 from tinydf_runtime.render.words import clock, rarity_words, reason_words
-from tinydf_runtime.results import InputReport, TrackReport
-from tinydf_runtime.types import FacePicture, Image, Label
+from tinydf_runtime.results import FacePicture, InputReport, Label, TrackReport
+from tinydf_runtime.types import Image
 from tinydf_runtime.verdict.exemplars import JPEG_QUALITY
 
 MOST_CARDS = 12

@@ -20,15 +20,18 @@ from tinydf_runtime.render.words import REASON_WORDS
 from tinydf_runtime.results import (
     Adjustment,
     DetectorInfo,
+    FaceQuality,
+    FaceScore,
     Gap,
     InputReport,
     ModelInfo,
+    Rarity,
     Report,
+    Segment,
     Timing,
     ToolInfo,
     TrackReport,
 )
-from tinydf_runtime.types import FaceQuality, FaceScore, Rarity, Segment
 from tinydf_runtime.verdict.exemplars import Exemplars, shrink_frame
 
 VOID = {"meta", "img", "br", "hr", "path", "circle", "rect", "stop", "link", "input"}
