@@ -51,6 +51,7 @@ class Analyzer:
     def __init__(
         self,
         model: str | os.PathLike[str] | Engine | None = None,
+        *,
         detector: str | os.PathLike[str] | Detector | None = None,
         device: str = AUTO,
         threads: int | None = None,
@@ -136,6 +137,10 @@ class Analyzer:
     def analyze(self, source: Source) -> Report:
         """Returns the report on one video, picture or stream. What cannot be read is a status, not an exception."""
         return self.report([self.analyze_input(source)])
+
+    def analyze_all(self, sources: Iterable[Source]) -> Report:
+        """Returns one report on several videos, pictures or streams; what cannot be read is a status in it."""
+        return self.report(self.analyze_many(sources))
 
     def analyze_many(self, sources: Iterable[Source]) -> Iterator[InputReport]:
         """Yields one report per input as it finishes; unreadable inputs do not stop the rest."""

@@ -233,7 +233,7 @@ def test_a_file_that_goes_or_shrinks_while_it_is_read_costs_its_own_result(
     from tinydf_runtime.analyzer import Analyzer
 
     paths = [write_video([np.full((240, 320, 3), n % 250, np.uint8) for n in range(60)], f"{i}.avi") for i in "ab"]
-    analyzer = Analyzer(tiny_classifier, tiny_detector, threads=1, sample_fps=None, sandbox=sandbox)
+    analyzer = Analyzer(tiny_classifier, detector=tiny_detector, threads=1, sample_fps=None, sandbox=sandbox)
     for path, fault in ((paths[0], Path.unlink), (paths[1], lambda path: os.truncate(path, 1000))):
         once = threading.Event()
 

@@ -167,7 +167,16 @@ def main(
     check_outputs([path for path in outputs if path is not None and str(path) != "-"], sources, models)
     targets = annotation_targets(annotate, sources, models)
     analyzer = Analyzer(
-        engine, detector, device, threads, sample_fps, threshold, allow_fallback, annotate is not None, fpr, sandbox
+        engine,
+        detector=detector,
+        device=device,
+        threads=threads,
+        sample_fps=sample_fps,
+        threshold=threshold,
+        allow_fallback=allow_fallback,
+        keep_maps=annotate is not None,
+        fpr=fpr,
+        sandbox=sandbox,
     )
     # Everywhere else the networks load while the first input is opened.
     if device not in (AUTO, "cpu") and analyzer.device != device and not quiet:

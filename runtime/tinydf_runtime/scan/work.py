@@ -190,12 +190,12 @@ def _analyzer(settings: Settings) -> Analyzer:
     """Returns this process's analyzer. Threads within one file would only take the cores of other workers."""
     analyzer = Analyzer(
         settings.model,
-        settings.detector,
-        settings.device,
-        1,
-        settings.sample_fps,
-        settings.threshold,
-        settings.allow_fallback,
+        detector=settings.detector,
+        device=settings.device,
+        threads=1,
+        sample_fps=settings.sample_fps,
+        threshold=settings.threshold,
+        allow_fallback=settings.allow_fallback,
         fpr=settings.fpr,
         sandbox=settings.sandbox,
     )

@@ -158,7 +158,7 @@ def test_plan_runs_where_nobody_names_a_device(
     assert result.exit_code == 0, result.output
     assert json.loads(out.read_text())["model"]["device"] == "cuda"
     assert open_engine(plan).device == "cuda"
-    with Analyzer(plan, tiny_detector) as analyzer:
+    with Analyzer(plan, detector=tiny_detector) as analyzer:
         assert analyzer.device == "cuda"
 
 

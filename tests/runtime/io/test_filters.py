@@ -87,7 +87,7 @@ def test_the_report_says_what_was_done(
     tmp_path: Path, photo: Image, tiny_classifier: Path, tiny_detector: Path
 ) -> None:
     path = write_interlaced(tmp_path / "woven.mp4", photo)
-    item = Analyzer(tiny_classifier, tiny_detector, threads=1).analyze_input(path)
+    item = Analyzer(tiny_classifier, detector=tiny_detector, threads=1).analyze_input(path)
     assert item.adjustments == ("deinterlaced",)
 
 

@@ -75,7 +75,7 @@ def larger(number: int) -> Image:
 
 
 def open_analyzer(engine: BrightnessEngine | None = None, sample_fps: float | None = 10.0) -> Analyzer:
-    return Analyzer(engine or BrightnessEngine(), TwoFaces(), sample_fps=sample_fps)
+    return Analyzer(engine or BrightnessEngine(), detector=TwoFaces(), sample_fps=sample_fps)
 
 
 def take(live: LiveStream, count: int) -> list[Any]:
@@ -173,7 +173,7 @@ def test_a_stream_without_faces_says_so(serve: Serve) -> None:
         def detect(self, image: Image) -> list[Face]:
             return []
 
-    analyzer = Analyzer(BrightnessEngine(), NoFaces())
+    analyzer = Analyzer(BrightnessEngine(), detector=NoFaces())
     server = serve("MjpegServer", picture)
     with analyzer.stream(server.url(), Limits(PATIENCE_S)) as live:
         assert next(live).faces == ()

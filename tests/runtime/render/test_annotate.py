@@ -24,7 +24,7 @@ Fixture = Callable[..., Path]
 
 
 def analyze(path: Path, classifier: Path, detector: Path) -> InputReport:
-    return Analyzer(classifier, detector, keep_maps=True, threads=1).analyze_input(path)
+    return Analyzer(classifier, detector=detector, keep_maps=True, threads=1).analyze_input(path)
 
 
 def frames_in(path: Path) -> list[Image]:

@@ -35,7 +35,7 @@ def write_png(path: Path, side: int) -> Path:
 
 @pytest.fixture
 def analyzer(tiny_classifier: Path, tiny_detector: Path) -> Analyzer:
-    opened = Analyzer(tiny_classifier, tiny_detector, threads=1)
+    opened = Analyzer(tiny_classifier, detector=tiny_detector, threads=1)
     opened.load()
     return opened
 

@@ -41,7 +41,7 @@ def run(tiny_classifier: Path, tiny_detector: Path) -> Callable[..., Result]:
 
 @pytest.fixture
 def report(clip: Path, tiny_classifier: Path, tiny_detector: Path) -> InputReport:
-    return Analyzer(tiny_classifier, tiny_detector, threads=1, sandbox=False).analyze_input(clip)
+    return Analyzer(tiny_classifier, detector=tiny_detector, threads=1, sandbox=False).analyze_input(clip)
 
 
 def test_the_same_input_gives_the_same_bytes(clip: Path, run: Callable[..., Result], tmp_path: Path) -> None:
