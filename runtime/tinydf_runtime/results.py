@@ -247,7 +247,7 @@ class InputReport:
         message: Why the input could not be read; None where it could.
         gaps: Times in which a stream delivered nothing.
         frames_dropped: Frames of a stream that were passed over or thrown away so that results do not lag behind.
-        tracks_forgotten: Tracks of an endless stream that were judged and let go of, the least suspicious first.
+        tracks_forgotten: Tracks of an endless stream that were judged and evicted, the least suspicious first.
         pictures: The most suspicious and the best seen faces of each person, small enough to keep. Not part of the
             report's JSON.
         adjustments: What was done to the pictures before they were looked at, beside turning them upright.

@@ -206,7 +206,7 @@ class PromptCommand(OneLineCommand):
 
 
 def leave_interrupts_to_parent() -> None:
-    """Makes a worker process deaf to Ctrl-C, which a terminal sends to all: its parent saves first, then ends it."""
+    """Makes a worker process ignore Ctrl-C, which a terminal sends to all: its parent saves first, then ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -83,7 +83,7 @@ def timeline(track: TrackReport, duration_s: float, zones: Zones, width: int, pl
     Args:
         track: The person.
         duration_s: Time at the right end.
-        zones: Where a score gets which colour.
+        zones: The zones of the scores.
         width: Columns that it takes.
         plain: Use ASCII alone.
     """

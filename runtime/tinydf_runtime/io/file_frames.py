@@ -16,13 +16,13 @@ from tinydf_runtime.sandbox.start import AVAILABLE
 from tinydf_runtime.types import Frame
 
 LEAST_AHEAD, MOST_AHEAD = 2, 16
-"""Decoded frames that wait: enough that neither side stands still; more are those of the time that networks load."""
+"""Bounds on buffered frames: enough that neither side stalls; the higher one is reached while networks load."""
 AHEAD_BYTES = 24 << 20
-"""Memory for them, where it is enough for the least: 3 frames of 1920 x 1080."""
+"""Memory for them, exceeded only for the least number: 3 frames of 1920 x 1080."""
 
 
 class FileFrames:
-    """Reads a file's frames once, in order, ahead of whoever takes them. Like ``VideoReader`` in what it offers.
+    """Decodes a file's frames once, in order, ahead of their consumer. Same interface as ``VideoReader``.
 
     The file is opened in the thread, so that networks can load meanwhile; its errors are raised with the first frame.
     """
@@ -91,7 +91,7 @@ class FileFrames:
 
     @property
     def caveats(self) -> tuple[Reason, ...]:
-        """What speaks against relying on the pictures."""
+        """Reasons not to rely on the pictures."""
         return self._opened().caveats
 
     def _opened(self) -> FrameReader:
@@ -109,7 +109,7 @@ class FileFrames:
             yield from self._decode()
         except (TinyDFError, OSError, GeneratorExit):
             raise
-        # Whatever it is, it means that this input cannot be read.
+        # Any error of a decoder means that this input cannot be read.
         except Exception as error:
             text = " ".join(str(error).split()) or type(error).__name__
             raise UnreadableInputError(f"{self._source}: cannot be decoded ({text}). Check that it opens.") from error

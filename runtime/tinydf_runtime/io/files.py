@@ -68,7 +68,7 @@ def temporary_folder(target: Path) -> Iterator[Path]:
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Removes what killed processes left in a folder; looks through each folder once a process, and never raises."""
+    """Removes temporary files that killed processes left in a folder; once per process and folder, never raises."""
     key = (os.getpid(), folder)
     if key in _looked_through:
         return
@@ -97,7 +97,7 @@ def _new_name(ending: str) -> str:
 
 
 def _lock(descriptor: int | None) -> None:
-    """Locks a file for as long as it is open here; where the file system has no locks it counts as in use for ever."""
+    """Locks a file for as long as it is open here; on file systems without locks it counts as in use for ever."""
     if sys.platform != "win32" and descriptor is not None:
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -213,12 +213,12 @@ def is_regular(path: Path) -> bool:
 
 
 def exists(path: Path) -> bool:
-    """Returns whether there is something at a path; False, and no error, for a name that no file can have."""
+    """Returns whether a path exists; False, not an error, for an impossible name."""
     return os.path.exists(path)  # noqa: PTH110
 
 
 def real_path(path: Path) -> Path:
-    """Returns where a path leads to, links followed; one that leads in a circle stays as it is."""
+    """Returns a path with links resolved; a circular one is returned unchanged."""
     return Path(os.path.realpath(path))
 
 

@@ -17,7 +17,7 @@ from tinydf_runtime.io.containers.container import PQ
 from tinydf_runtime.types import Image
 
 HEIGHTS = frozenset({480, 486, 576, 1080})
-"""Heights of the picture formats that were ever interlaced; no other is looked at."""
+"""Heights of interlaced formats; other heights are not checked."""
 
 _LEAST_STEP = 24
 _LEAST_SHARE = 0.002
@@ -25,9 +25,9 @@ _COLUMNS = 160
 
 
 def is_interlaced(image: Image) -> bool:
-    """Returns whether rows belong to two moments: somewhere each row differs from the rows next to it, in turns.
+    """Returns whether a frame shows combing: neighbouring rows that alternate because they were taken at two times.
 
-    What decides is the pixels, since many a file of interlaced pictures says that they are not, and the reverse.
+    The pixels decide, not the file's flag, which is often wrong.
 
     Args:
         image: H x W x 3, BGR, uint8, as stored.
@@ -39,19 +39,19 @@ def is_interlaced(image: Image) -> bool:
     rows = np.asarray(cv2.resize(green, size, interpolation=cv2.INTER_AREA), np.int16)
     step = 2 * rows[1:-1] - rows[:-2] - rows[2:]
     up, down = step > _LEAST_STEP, step < -_LEAST_STEP
-    # A line in the picture does this once or twice; only woven rows go on like that.
+    # An edge in the picture alternates once or twice; only interlaced rows go on alternating.
     woven = (up[:-3] & down[1:-2] & up[2:-1] & down[3:]) | (down[:-3] & up[1:-2] & down[2:-1] & up[3:])
     return bool(np.count_nonzero(woven) > _LEAST_SHARE * woven.size)
 
 
 def keep_one_field(image: Image) -> Image:
-    """Returns the picture of the upper field alone, its missing rows filled from those around them."""
+    """Returns the upper field alone, its missing rows interpolated from those around them."""
     height, width = image.shape[:2]
     return np.asarray(cv2.resize(image[::2], (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 _WIDEST = 4.0
-"""Anamorphic film and the oddest recordings stay below three; what is further from square is no true word of a file."""
+"""Anamorphic film and the oddest recordings stay below three; larger ratios are errors in the file."""
 _NEXT_TO_SQUARE = 0.01
 
 

@@ -84,20 +84,20 @@ _PADDING_BYTES = 64
 _MOST_SEGMENTS = 4096
 """Before a picture's coded data. Photos have some dozens; colour profiles are split into at most 255."""
 _SEARCHED_BYTES = 64 << 20
-"""In which a film shows its first pictures."""
+"""Bytes in which a video must show its first pictures."""
 _LEAST_PICTURES = 3
-"""Phones put a second picture, a preview or a map of brightness, behind a photo."""
+"""Phones append a second picture to a photo: a preview or a gain map."""
 
 
 class JpegCapture:
-    """Reads such a file as ``cv2.VideoCapture`` reads a film."""
+    """Reads Motion JPEG with the interface of ``cv2.VideoCapture``."""
 
     def __init__(self, path: Path, pictures: PrivateJpegs | None = None) -> None:
         """Opens the file.
 
         Args:
             path: The file.
-            pictures: Those in it, where it is more than pictures.
+            pictures: Those found inside another container; None if the file holds nothing but JPEGs.
         """
         self._fps = FPS if pictures is None or pictures.fps is None else pictures.fps
         self._content: bytes | mmap.mmap

@@ -18,14 +18,14 @@ from tinydf_runtime.types import Frame
 
 
 class PictureReader:
-    """Reads the pictures of an image file; like ``VideoReader`` in what it offers.
+    """Reads the pictures of an image file. Same interface as ``VideoReader``.
 
     Attributes:
         info: Size of the first picture.
         frames_decoded: Pictures read so far.
         truncated: False: an image that is cut off is not read at all.
         adjustments: What was done to the pictures, beside turning them upright.
-        caveats: What speaks against relying on them.
+        caveats: Reasons not to rely on them.
     """
 
     def __init__(self, path: Path) -> None:

@@ -52,7 +52,7 @@ def user_settings() -> Path | None:
 
 
 def is_remembered(what: str, facts: Mapping[str, str]) -> bool:
-    """Returns whether these facts were found right before; False without a cache, or where that is damaged."""
+    """Returns whether a check of these facts passed before; False without a cache, or if its entry is damaged."""
     path = _path(what, facts)
     if path is None:
         return False
@@ -63,7 +63,7 @@ def is_remembered(what: str, facts: Mapping[str, str]) -> bool:
 
 
 def remember(what: str, facts: Mapping[str, str]) -> None:
-    """Notes that these facts were found right, where there is a cache that can be written."""
+    """Records that a check of these facts passed, if the cache can be written."""
     path = _path(what, facts)
     if path is not None:
         with suppress(OSError, OutputError):

@@ -82,7 +82,7 @@ class VideoReader:
         last_s: Time stamp of the last decoded frame.
         adjustments: What was done to the pictures seen so far, beside turning them upright.
         truncated: True when all frames were read and the file had promised clearly more.
-        caveats: What speaks against relying on the pictures seen so far.
+        caveats: Reasons not to rely on the pictures seen so far.
     """
 
     def __init__(self, source: Path | int | str, sample_fps: float | None = None) -> None:
@@ -204,7 +204,7 @@ class VideoReader:
         return False
 
     def _note(self, caveat: Reason) -> None:
-        """Notes what speaks against relying on the pictures."""
+        """Notes a reason not to rely on the pictures."""
         if caveat not in self.caveats:
             self.caveats += (caveat,)
 

@@ -71,7 +71,7 @@ class StreamMemory:
     Attributes:
         rule: What scores are held against.
         endless: Whether the source has no end.
-        forgotten: Tracks that were let go of.
+        forgotten: Tracks that were evicted.
     """
 
     rule: DecisionRule

@@ -49,7 +49,7 @@ class LiveStream(Iterator[FrameResult]):
     """
 
     def __init__(self, source: Input, watch: Watch, settings: LiveSettings) -> None:
-        """Takes what to look at.
+        """Prepares the stream; opens nothing yet.
 
         Args:
             source: A video, camera or stream.

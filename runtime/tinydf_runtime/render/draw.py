@@ -19,7 +19,7 @@ COLOURS: dict[Label, str] = {"real": "#1f78c8", "inconclusive": "#c08a00", "fake
 
 @dataclass(frozen=True, slots=True)
 class Zones:
-    """Where a score counts as what.
+    """Thresholds that divide scores into real, inconclusive and fake.
 
     Attributes:
         threshold: Probability below which a person is real.
@@ -190,7 +190,7 @@ def paint_timeline(
         rows: For each track its times in seconds and probabilities, both N, in order of time.
         duration_s: Time at the right end.
         hold_s: How long a score is shown before and after its time.
-        zones: Where a score gets which colour.
+        zones: The zones of the scores.
         size: Width and height in pixels.
     """
     width, height = size

@@ -152,7 +152,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def printable(text: str) -> str:
-    """Returns a text in which what moves a cursor, changes colours or turns the order round is written as its code."""
+    """Returns a text with control characters, escape sequences and bidirectional overrides written as codes."""
     return "".join(_written_out(letter) if _acts(letter) else letter for letter in text)
 
 

@@ -1,4 +1,4 @@
-"""What a worker does with one file, in any process on any machine: hash it, or score it and return the ledger's row."""
+"""One file -> its hash, or its scores as rows of the ledger; run by a worker process on any machine."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def scored(item: InputReport, worker: str, page: bytes | None = None) -> Scored:
 
 
 Facts = tuple[tuple[str, str], ...]
-"""Names and values of all that results depend on."""
+"""Names and values of everything that results depend on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class Workers(Protocol):
 
 
 class LocalWorkers:
-    """Processes of this machine. Each has a pool of its own, so that it is known which file its death is due to."""
+    """Processes of this machine, one pool each, so that a crash can be traced to its file."""
 
     tries = False
 
@@ -105,7 +105,7 @@ def _cores() -> list[int]:
 
 
 def _begin(core: int) -> None:
-    """Prepares a worker: to one core, deaf to Ctrl-C, and gone when its parent is."""
+    """Prepares a worker: pinned to one core, ignoring Ctrl-C, ending with its parent."""
     # A terminal sends Ctrl-C to all processes: the parent keeps what is done, then ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "sched_setaffinity"):

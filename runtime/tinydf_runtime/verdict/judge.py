@@ -120,7 +120,7 @@ def judge(
         exemplars: Crops of the tracks, which are encoded and scored once more.
         engine: The classifier.
         coverage: Share of the input that was read, 0..1.
-        caveats: What speaks against relying on its pictures; see ``VideoReader``.
+        caveats: Reasons not to rely on its pictures; see ``VideoReader``.
     """
     judged = recheck(judge_tracks(scores, rule), exemplars, rule.threshold, engine)
     seen = (doubt_quality(verdict, scores[verdict.track]) for verdict, _ in judged)

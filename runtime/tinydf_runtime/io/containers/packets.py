@@ -99,7 +99,7 @@ def program_tracks(content: bytes) -> Tracks:
 
 
 LEAST_BYTES = 4096
-"""Shorter holes are padding, or what a recorder appends to a film."""
+"""Shorter gaps are padding, or trailers that recorders append."""
 _HEAD_BYTES = 27 + 255
 _SYNC, _PACKETS_IN_A_ROW = 0x47, 4
 _BLOCK_PACKETS = 1 << 16
@@ -110,7 +110,7 @@ Step = Callable[[bytes], int]
 
 
 def has_hole(path: Path, cut_off: bool = False) -> bool:
-    """Returns whether a stretch of an AVI, FLV, Matroska, MPEG or Ogg file holds nothing that belongs there.
+    """Returns whether packets are missing or overwritten in an AVI, FLV, Matroska, MPEG or Ogg file.
 
     Args:
         path: The file.

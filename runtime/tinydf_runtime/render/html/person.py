@@ -40,7 +40,7 @@ def people_of(item: InputReport, zones: Zones, anchor: str) -> str:
 
     Args:
         item: What was found in it.
-        zones: Where a score counts as what.
+        zones: The zones of the scores.
         anchor: Id of the input in the page.
     """
     judged = sorted(
@@ -151,7 +151,7 @@ def faces_of(pictures: Sequence[FacePicture], person: str, verdict: Label, zones
         pictures: Those of the person, the most suspicious first.
         person: How the person is called in the page.
         verdict: Of the person. Who is judged real has nothing to be marked.
-        zones: Where a score counts as what.
+        zones: The zones of the scores.
         timed: Say when each face was seen; a picture has no time.
     """
     words = ["As it was scored"] if len(pictures) == 1 else [_words(p, place) for place, p in enumerate(pictures)]
