@@ -49,7 +49,7 @@ def on_progress(done_s: float, total_s: float | None) -> None:
 
 
 def use(mine: Detector, engine: Engine, limits: Limits) -> None:
-    with Analyzer(engine, mine, device="cpu", threads=2, sample_fps=None) as analyzer:
+    with Analyzer(engine, detector=mine, device="cpu", threads=2, sample_fps=None) as analyzer:
         report = analyzer.analyze(Path("clip.mp4"))
         item = analyzer.analyze_input("clip.mp4", on_progress, limits)
         own = analyzer.analyze_frames(pictures(), fps=25, limits=limits)

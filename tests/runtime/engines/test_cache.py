@@ -174,7 +174,7 @@ def test_a_forked_child_loads_networks_of_its_own(tiny_classifier: Path, tiny_de
     code = f"""
 import os, numpy
 from tinydf_runtime import Analyzer
-analyzer = Analyzer({str(tiny_classifier)!r}, {str(tiny_detector)!r}, threads=2)
+analyzer = Analyzer({str(tiny_classifier)!r}, detector={str(tiny_detector)!r}, threads=2)
 picture = numpy.zeros((64, 64, 3), numpy.uint8)
 analyzer.score_faces(picture, [[0, 0, 60, 60]])
 child = os.fork()
