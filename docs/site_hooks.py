@@ -17,8 +17,8 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 ELSEWHERE = {
-    "cards/classifier.md": "runtime/tinydf_runtime/models/tinydf.md",
-    "cards/facedetector.md": "runtime/tinydf_runtime/models/facedetector.md",
+    "cards/classifier.md": "runtime/tinydf_runtime/models/weights/tinydf.md",
+    "cards/facedetector.md": "runtime/tinydf_runtime/models/weights/facedetector.md",
     "contributing.md": "CONTRIBUTING.md",
     "security.md": "SECURITY.md",
     "changelog.md": "CHANGELOG.md",

@@ -7,7 +7,7 @@ from collections import deque
 
 import cv2
 
-from tinydf_runtime import Analyzer, Image, Limits, Moment, TinyDFError
+from tinydf_runtime import Analyzer, FrameResult, Image, Limits, TinyDFError
 
 COLOURS = {"real": (200, 120, 31), "inconclusive": (0, 138, 192), "fake": (15, 72, 217)}
 """Blue, amber and vermilion, BGR: those of the report page and of drawn videos."""
@@ -15,7 +15,7 @@ REFRESH_MS = 30
 WIDTH_PX = 960
 
 
-def watch(source: str | int, news: "deque[Moment | str]", stop: threading.Event) -> None:
+def watch(source: str | int, news: "deque[FrameResult | str]", stop: threading.Event) -> None:
     """Leaves the newest moment, and at last why it ended, where the window finds it."""
     try:
         with Analyzer() as analyzer:
@@ -26,7 +26,7 @@ def watch(source: str | int, news: "deque[Moment | str]", stop: threading.Event)
         news.append(str(error))
 
 
-def draw(moment: Moment) -> Image:
+def draw(moment: FrameResult) -> Image:
     """Returns the frame, at the window's width, with a box and a verdict for each face."""
     scale = WIDTH_PX / moment.frame.image.shape[1]
     image = cv2.resize(moment.frame.image, None, fx=scale, fy=scale)
@@ -44,7 +44,7 @@ def show(root: tkinter.Tk, source: str | int) -> None:
     line = tkinter.Label(root, name="line", text="opening ...")
     picture.pack()
     line.pack()
-    news: deque[Moment | str] = deque(maxlen=1)
+    news: deque[FrameResult | str] = deque(maxlen=1)
     stop = threading.Event()
     worker = threading.Thread(target=watch, args=(source, news, stop))
     # Tk does not hold its own pictures.

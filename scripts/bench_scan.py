@@ -28,9 +28,8 @@ from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.scan.database import open_database
 from tinydf_runtime.scan.ledger import Ledger
 from tinydf_runtime.scan.listing import Entry, list_media
-from tinydf_runtime.scan.result import Result, Scored
 from tinydf_runtime.scan.run import Request, run_scan
-from tinydf_runtime.scan.work import Settings
+from tinydf_runtime.scan.work import Result, Scored, Settings
 from tinydf_runtime.scan.workers import core_count
 
 PAGE = Path(__file__).with_name("scale.md.in")

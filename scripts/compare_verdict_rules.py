@@ -20,9 +20,9 @@ from tinydf.evaluation.scored_clips import Clip, certain_score, read_clips
 from tinydf.intervals import wilson
 from tinydf.metrics import auc
 from tinydf_runtime.engines.engine import open_engine
-from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.types import FaceScore
+from tinydf_runtime.results import FaceScore
 from tinydf_runtime.verdict.aggregate import judge_input, judge_track, judge_tracks
 from tinydf_runtime.verdict.evidence import collect_evidence, interval, to_logit, to_probability, trimmed_mean
 from tinydf_runtime.verdict.recheck import REACH

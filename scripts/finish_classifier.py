@@ -38,7 +38,7 @@ from tinydf.train import MODEL_NAME
 from tinydf.train_state import STATE_NAME
 from tinydf.train_validation import score_pairs
 from tinydf_runtime.io.files import sha256_of, write_atomically
-from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
 from write_real_clips import card_section
 

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf.data.face_mesh import MESH_POINTS, REFUSED, UNITS_PER_PX, Mesh, five_of
-from tinydf_runtime.faces.crop import CropRecipe, crop_face
+from tinydf_runtime.faces.crop import CropConfig, crop_face
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.types import Image
 
@@ -94,7 +94,7 @@ def _fit(fitter: Any, path: Path, face: Sequence[float]) -> tuple[float, NDArray
 def _mesh_at(fitter: Any, image: Image, face: Sequence[float], margin: float) -> Mesh | None:
     """Returns the mesh of the face in a window around its box, in pixels of the photo."""
     left, top, width, height = face[:4]
-    window = crop_face(image, (left, top, left + width, top + height), CropRecipe(WINDOW_PX, margin))
+    window = crop_face(image, (left, top, left + width, top + height), CropConfig(WINDOW_PX, margin))
     found = fitter.process(np.ascontiguousarray(window[..., ::-1])).multi_face_landmarks
     if not found:
         return None

@@ -29,7 +29,7 @@ from tinydf.data.validation_set import VERSION, validation_set
 from tinydf.forgery import TinyDF
 from tinydf.forgery.model import RGBBranch
 from tinydf.metrics import Estimate, auc, auc_with_interval
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.files import write_atomically
 
 Logits = NDArray[np.float64]
@@ -47,7 +47,7 @@ def main(data: Path, networks: Path, count: int, out: Path | None) -> None:
     rows = json.loads(networks.read_text(encoding="utf-8"))
     scorers = [open_scorer(Path(row["file"])) for row in rows]
     margins = sorted({float(row["margin"]) for row in rows})
-    sets = {margin: validation_set(photos, count, CropRecipe(margin=margin)) for margin in margins}
+    sets = {margin: validation_set(photos, count, CropConfig(margin=margin)) for margin in margins}
     scores: dict[str, list[tuple[Logits, Logits]]] = {}
     for name in sets[margins[0]]:
         scores[name] = _score(name, sets, rows, scorers)

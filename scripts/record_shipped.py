@@ -2,8 +2,8 @@
 
 python scripts/record_shipped.py
 
-To be run whenever a file below ``tinydf_runtime/models`` or ``tinydf/weights`` was replaced. It changes nothing where
-nothing was.
+To be run whenever a file in ``tinydf_runtime/models/weights`` or ``tinydf/weights`` was replaced. It changes nothing
+where nothing was.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from skimage.data import astronaut
 from tinydf.checkpoint import DEFAULT_PATH
 from tinydf_runtime import Analyzer, VideoReader
 from tinydf_runtime.io.files import write_atomically
-from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
-from tinydf_runtime.models.recorded import RECORD_NAME, write_record
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, check_seal, seal
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL, RECORD_NAME, write_record
 from tinydf_runtime.types import Image
 
 ROOT = Path(__file__).resolve().parents[1]

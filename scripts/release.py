@@ -19,7 +19,7 @@ from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.doctor.licences import NOT_STATED, Package, used_packages
 from tinydf_runtime.errors import MissingExtraError, OutputError, install_line
 from tinydf_runtime.io.files import sha256_of, write_atomically
-from tinydf_runtime.models.recorded import write_record
+from tinydf_runtime.models.shipped import write_record
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTALLS: dict[str, frozenset[str] | None] = {"": frozenset(), "-all": frozenset({"all"})}

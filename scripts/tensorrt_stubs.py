@@ -42,7 +42,6 @@ ROOT = Path(__file__).parents[1]
 OURS = (
     "export/tinydf_export/targets/tensorrt/builder.py",
     "runtime/tinydf_runtime/engines/tensorrt_engine.py",
-    "runtime/tinydf_runtime/engines/tensorrt_log.py",
 )
 """The modules that call the library."""
 

@@ -33,7 +33,7 @@ from tinydf.data.series import validation_photos
 from tinydf.data.shards import PLAN_NAME, pair_dtype, read_plan, shard_path
 from tinydf.history import read_history
 from tinydf.train import BEST_NAME
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.files import write_atomically
 
 PART_BYTES = 60 * 2**20
@@ -132,10 +132,10 @@ def _encode(rows: NDArray[Any]) -> bytes:
 
 
 def _decode(content: bytes) -> NDArray[Any]:
-    dtype = pair_dtype(CropRecipe().side_px)
+    dtype = pair_dtype(CropConfig().side_px)
     with zipfile.ZipFile(io.BytesIO(content)) as pictures:
         values = [_picture(pictures.read(f"{name}.png")) for name in FIELDS]
-    rows = np.empty(len(values[0]) // CropRecipe().side_px, dtype)
+    rows = np.empty(len(values[0]) // CropConfig().side_px, dtype)
     for name, picture in zip(FIELDS, values, strict=True):
         rows[name] = picture.reshape(rows[name].shape)
     rows["forged"] += rows["real"]

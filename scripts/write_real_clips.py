@@ -15,7 +15,7 @@ import click
 from tinydf.checkpoint import DEFAULT_PATH
 from tinydf.evaluation.real_clips import describe, read_real_clips
 from tinydf_runtime.io.files import sha256_of, write_atomically
-from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.render.html.model_card import REAL_DEEPFAKES
 
 ROOT = Path(__file__).parent.parent

@@ -215,7 +215,7 @@ def tensorrt_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
         "cuda.bindings": bindings,
         "cuda.bindings.runtime": bindings.runtime,
     }
-    ours = ("engines.tensorrt_engine", "engines.tensorrt_log", "engines.cuda_memory", "tensorrt.builder")
+    ours = ("engines.tensorrt_engine", "engines.cuda_memory", "tensorrt.builder")
     loaded = [name for name in sys.modules if name.endswith(ours)]
     for name in loaded:
         monkeypatch.delitem(sys.modules, name)

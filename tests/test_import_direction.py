@@ -31,7 +31,7 @@ MAY_IMPORT = {
 
 NEVER_IN_RUNTIME = {"torch", "torchvision", "onnx", "onnxscript", "lightning_fabric", "skimage", "sklearn"}
 
-MAY_IMPORT_PYAV = {"av_capture.py", "av_sound.py", "av_writer.py", "codecs.py", "image.py"}
+MAY_IMPORT_PYAV = {"av_capture.py", "av_sound.py", "codecs.py", "image.py", "writer.py"}
 """PyAV is the extra ``video``: what imports one of these files does so only where it is needed."""
 
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tinydf_runtime.io.temporary import clear_leftovers
+from tinydf_runtime.io.files import clear_leftovers
 from tinydf_runtime.types import Image
 
 pytest.importorskip("torch")

@@ -65,9 +65,9 @@ def test_wheel_holds_the_four_packages_their_types_and_the_networks(wheel: Path)
     for package in ("tinydf", "tinydf_export", "tinydf_runtime", "tinydf_calibration"):
         assert {f"{package}/__init__.py", f"{package}/py.typed"} <= names
     for model in ("tinydf", "facedetector"):
-        assert {f"tinydf_runtime/models/{model}.onnx", f"tinydf_runtime/models/{model}.md"} <= names
+        assert {f"tinydf_runtime/models/weights/{model}.onnx", f"tinydf_runtime/models/weights/{model}.md"} <= names
     assert "tinydf/weights/tinydf.safetensors" in names
-    assert {"tinydf_runtime/models/SHA256SUMS", "tinydf/weights/SHA256SUMS"} <= names
+    assert {"tinydf_runtime/models/weights/SHA256SUMS", "tinydf/weights/SHA256SUMS"} <= names
     assert {f"tinydf_runtime/scan/{name}" for name in ("schema.sql", "overview.html", "overview.js")} <= names
     assert {f"tinydf/evaluation/{name}" for name in ("page.html.jinja", "evaluation.schema.json")} <= names
 
@@ -94,9 +94,7 @@ def test_wheel_alone_judges_the_example_video(environment: Path, tmp_path: Path)
 
 
 def test_wheel_alone_verifies_its_network(environment: Path, tmp_path: Path) -> None:
-    code = (
-        "import tinydf_runtime, pathlib; print(pathlib.Path(tinydf_runtime.__file__).parent / 'models' / 'tinydf.onnx')"
-    )
+    code = "from tinydf_runtime.models.shipped import DEFAULT_MODEL; print(DEFAULT_MODEL)"
     model = run(environment / "python", "-c", code, cwd=tmp_path).stdout.strip()
     assert json.loads(run(environment / "tinydf-verify", model, "--json", cwd=tmp_path).stdout)["passed"] is True
 

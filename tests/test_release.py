@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from tinydf_runtime.cli.doctor import main as doctor
 from tinydf_runtime.doctor.licences import NOT_STATED, used_packages
 from tinydf_runtime.errors import OutputError
-from tinydf_runtime.models.recorded import write_record
+from tinydf_runtime.models.shipped import write_record
 
 
 def load_script() -> ModuleType:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 
 Method: TypeAlias = Literal["selfblend", "supervised", "both"]
 Part: TypeAlias = Literal["whole", "deep", "residual"]
@@ -68,7 +68,7 @@ class TrainConfig:
 
     def side_px(self, step: int) -> int:
         """Returns the largest side of an image at a step, counted from 1."""
-        return self.image_px if step <= self.small_share * self.steps else CropRecipe().side_px
+        return self.image_px if step <= self.small_share * self.steps else CropConfig().side_px
 
     def __post_init__(self) -> None:
         for what, side_px in (("patches", self.patch_px), ("images", self.image_px)):

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from tinydf.data.shards import PairPlan
 from tinydf.train_config import TrainConfig
 from tinydf_runtime.errors import ModelFileError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.models.spec import ModelSpec
 
@@ -40,7 +40,7 @@ def run_record(config: TrainConfig, step: int, origin: Origin, pairs: PairPlan |
 def uncalibrated_spec(name: str = "tinydf") -> ModelSpec:
     """Returns the spec of a network whose temperature and threshold have not been fitted."""
     versions = {"torch": torch.__version__, "lightning-fabric": version("lightning-fabric")}
-    return ModelSpec(name=name, crop=CropRecipe(), versions=versions)
+    return ModelSpec(name=name, crop=CropConfig(), versions=versions)
 
 
 def save_state(

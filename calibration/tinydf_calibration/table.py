@@ -36,7 +36,7 @@ class CalibrationTable:
     Attributes:
         checkpoint_sha256: Of the checkpoint file, as ``ModelSpec.checkpoint_sha256``.
         graph_sha256: ``graph_hash`` of the float graph that the names below are from: of its structure.
-        crop_sha256: ``CropRecipe.sha256()`` of the recipe that cut the crops.
+        crop_sha256: ``CropConfig.sha256()`` of the recipe that cut the crops.
         sample_sha256: Hash of the calibration crops' bytes, in order.
         samples: How many crops gave the ranges.
         method: Which of ``METHODS`` made the ranges.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         UnreadableInputError,
         UsageError,
     )
-    from tinydf_runtime.faces.crop import CropRecipe, crop_face
+    from tinydf_runtime.faces.crop import CropConfig, crop_face
     from tinydf_runtime.faces.detector import FaceDetector
     from tinydf_runtime.faces.tracker import FaceTracker
     from tinydf_runtime.io.image import read_image
@@ -31,35 +31,36 @@ if TYPE_CHECKING:
     from tinydf_runtime.render.annotate import annotate_image, annotate_video
     from tinydf_runtime.render.html.page import write_html
     from tinydf_runtime.render.report import write_csv, write_json
-    from tinydf_runtime.results import Gap, InputReport, Report, TrackReport
-    from tinydf_runtime.steps import Detector
-    from tinydf_runtime.types import (
-        Face,
+    from tinydf_runtime.results import (
         FacePicture,
         FaceScore,
-        Frame,
-        Image,
-        Moment,
+        FrameResult,
+        Gap,
+        InputReport,
+        Report,
         ScoredFace,
-        Scores,
         Segment,
+        TrackReport,
         Verdict,
     )
+    from tinydf_runtime.steps import Detector
+    from tinydf_runtime.types import Face, Frame, Image, Scores
     from tinydf_runtime.watch import Limits, Progress
 
     __version__: str
 
 _HOMES = {
     "Analyzer": "analyzer",
-    "CropRecipe": "faces.crop",
+    "CropConfig": "faces.crop",
     "Detector": "steps",
     "Engine": "engines.engine",
     "Face": "types",
     "FaceDetector": "faces.detector",
-    "FacePicture": "types",
-    "FaceScore": "types",
+    "FacePicture": "results",
+    "FaceScore": "results",
     "FaceTracker": "faces.tracker",
     "Frame": "types",
+    "FrameResult": "results",
     "Gap": "results",
     "Image": "types",
     "InputReport": "results",
@@ -68,20 +69,19 @@ _HOMES = {
     "MissingExtraError": "errors",
     "ModelFileError": "errors",
     "ModelSpec": "models.spec",
-    "Moment": "types",
     "OutputError": "errors",
     "OutsideImageError": "errors",
     "Progress": "watch",
     "Report": "results",
-    "ScoredFace": "types",
+    "ScoredFace": "results",
     "Scores": "types",
-    "Segment": "types",
+    "Segment": "results",
     "TinyDFError": "errors",
     "TrackReport": "results",
     "UnavailableError": "errors",
     "UnreadableInputError": "errors",
     "UsageError": "errors",
-    "Verdict": "types",
+    "Verdict": "results",
     "VideoReader": "io.video",
     "annotate_image": "render.annotate",
     "annotate_video": "render.annotate",
@@ -96,7 +96,7 @@ _HOMES = {
 
 __all__ = [
     "Analyzer",
-    "CropRecipe",
+    "CropConfig",
     "Detector",
     "Engine",
     "Face",
@@ -105,6 +105,7 @@ __all__ = [
     "FaceScore",
     "FaceTracker",
     "Frame",
+    "FrameResult",
     "Gap",
     "Image",
     "InputReport",
@@ -113,7 +114,6 @@ __all__ = [
     "MissingExtraError",
     "ModelFileError",
     "ModelSpec",
-    "Moment",
     "OutputError",
     "OutsideImageError",
     "Progress",

@@ -24,15 +24,14 @@ from tinydf_runtime.errors import (
     UsageError,
 )
 from tinydf_runtime.io.ahead import Task
-from tinydf_runtime.io.decoding import decode
+from tinydf_runtime.io.file_frames import decode
 from tinydf_runtime.io.input import Source, parse_input
 from tinydf_runtime.io.own_frames import OwnFrames, checked_image
 from tinydf_runtime.live.reconnect import GIVE_UP_S
-from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.results import InputReport, Report, Status, ToolInfo
-from tinydf_runtime.scoring import score_boxes
-from tinydf_runtime.steps import Detector, FrameStep
+from tinydf_runtime.steps import Detector, FrameStep, score_boxes
 from tinydf_runtime.types import Face, Frame, Image, Scores
 from tinydf_runtime.verdict.summary import summarize, summarize_unreadable
 from tinydf_runtime.watch import Limits, Progress, Watch, watch_image, watch_video
@@ -52,6 +51,7 @@ class Analyzer:
     def __init__(
         self,
         model: str | os.PathLike[str] | Engine | None = None,
+        *,
         detector: str | os.PathLike[str] | Detector | None = None,
         device: str = AUTO,
         threads: int | None = None,
@@ -137,6 +137,10 @@ class Analyzer:
     def analyze(self, source: Source) -> Report:
         """Returns the report on one video, picture or stream. What cannot be read is a status, not an exception."""
         return self.report([self.analyze_input(source)])
+
+    def analyze_all(self, sources: Iterable[Source]) -> Report:
+        """Returns one report on several videos, pictures or streams; what cannot be read is a status in it."""
+        return self.report(self.analyze_many(sources))
 
     def analyze_many(self, sources: Iterable[Source]) -> Iterator[InputReport]:
         """Yields one report per input as it finishes; unreadable inputs do not stop the rest."""
@@ -224,7 +228,7 @@ class Analyzer:
         max_latency_s: float | None = None,
         give_up_s: float = GIVE_UP_S,
     ) -> LiveStream:
-        """Yields live moments with bounded latency and memory; its ``report()`` says what was found so far.
+        """Yields one result per sampled frame with bounded latency and memory; ``report()`` sums them up.
 
         A camera or network stream is read in the background and only its newest frame is looked at, so that results
         never lag behind; of a file every sampled frame is. A stream that breaks off is connected to again.
@@ -232,11 +236,11 @@ class Analyzer:
         Args:
             source: Index of a camera, URL of a stream, or path of a video.
             limits: When to end; also while the source hangs.
-            max_latency_s: Moments whose frame is older than this are thrown away and counted; None for none.
+            max_latency_s: Results whose frame is older than this are dropped and counted; None for none.
             give_up_s: How long after its last frame a stream is tried again before it counts as ended.
 
         Raises:
-            UnreadableInputError: The file cannot be read. This and the next come with the first moment.
+            UnreadableInputError: The file cannot be read. This and the next come with the first result.
             UnavailableError: The camera or stream cannot be opened.
         """
         # Files need none of it.

@@ -88,7 +88,7 @@ class CalibrationFileError(TinyDFError, ValueError):
 
 
 class StaleTableError(TinyDFError, ValueError):
-    """A calibration table was made for other weights, another graph or another crop recipe."""
+    """A calibration table was made for other weights, another graph or another crop config."""
 
     exit_code = ExitCode.UNTRUSTED
 
@@ -117,3 +117,20 @@ def needs(extra: str) -> Iterator[None]:
         raise MissingExtraError(
             f"{error.name or error}: is not installed. In the clone of TinyDF: {install_line(extra)}"
         ) from error
+
+
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "bad_alloc",
+    "bad allocation",
+    "failed to allocate",
+    "insufficient memory",
+    "alloc_failed",
+)
+"""How ONNX Runtime, OpenCV, CUDA, cuBLAS and PyTorch say it."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether an error of any library says that memory ran out."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(word in text for word in _OUT_OF_MEMORY)

@@ -1,4 +1,4 @@
-"""What a report holds: findings of inputs and people, and what made them."""
+"""What a caller receives: results of frames, tracks and inputs, and the report with the networks that made them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,35 @@ from datetime import datetime, timezone
 from html import escape
 from typing import Any, Literal, TypeAlias
 
-from tinydf_runtime.types import FacePicture, FaceScore, Label, Rarity, Reason, Segment, WholeFrame
+import numpy as np
+from numpy.typing import NDArray
 
+from tinydf_runtime.types import BoxXYXY, Face, Frame
+
+Label: TypeAlias = Literal["real", "fake", "inconclusive"]
+Reason: TypeAlias = Literal[
+    "forged_segment",
+    "too_few_faces",
+    "faces_too_small",
+    "uncertain_face",
+    "side_person",
+    "near_threshold",
+    "frames_disagree",
+    "many_people",
+    "unstable_under_compression",
+    "no_face_found",
+    "mostly_unseen",
+    "interrupted",
+    "unreadable",
+    "decoding_failed",
+    "damaged_part",
+    "more_tracks",
+    "size_changes",
+    "few_colours",
+    "over_exposed",
+    "smoothed",
+    "screen_pattern",
+]
 Kind: TypeAlias = Literal["video", "image", "stream"]
 GapReason: TypeAlias = Literal["ended", "stalled"]
 Adjustment: TypeAlias = Literal["tone_mapped", "deinterlaced", "square_pixels", "resized_midway", "on_white"]
@@ -20,6 +47,147 @@ InputVerdict: TypeAlias = Literal["real", "fake", "inconclusive", "no_face", "er
 
 REPORT_SCHEMA = "tinydf.report/1"
 NOTEBOOK_HEIGHT_PX = 720
+
+
+@dataclass(frozen=True, slots=True)
+class FaceQuality:
+    """What a face's crop is worth as evidence: 0 (nothing) to 1 (ideal) each, three digits.
+
+    Named as in ISO/IEC 29794-5:2025.
+
+    Attributes:
+        sharpness: Fine detail in the face's middle.
+        under_exposure_prevention: Share of it that is not all but black.
+        over_exposure_prevention: Share of it that is not all but white.
+        head_pose_yaw: Squared cosine of the turn to a side.
+        head_pose_pitch: Of the nod.
+        head_pose_roll: Of the tilt.
+        inter_eye_distance: Distance of the eyes, against that at which the network sees all it can.
+        fine_steps: Share of the middle in which the next pixels differ: paint and few colours leave even patches. Not
+            in the standard, as the next.
+        pattern_prevention: How far the strongest regular pattern stays below that of a photo of a screen.
+    """
+
+    sharpness: float = 1.0
+    under_exposure_prevention: float = 1.0
+    over_exposure_prevention: float = 1.0
+    head_pose_yaw: float = 1.0
+    head_pose_pitch: float = 1.0
+    head_pose_roll: float = 1.0
+    inter_eye_distance: float = 1.0
+    fine_steps: float = 1.0
+    pattern_prevention: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class FaceScore:
+    """One scored face: the compact record that stays in memory while its frame and crop do not.
+
+    Attributes:
+        time_s: Presentation time of the frame in seconds.
+        frame: Index of the frame.
+        box_xyxy: The face in pixels of the upright frame.
+        detection_score: 0..1.
+        fake_probability: 0..1.
+        forgery_map: h x w, uint8, 255 = 1.0, over the crop; None unless asked for. Not part of the report's JSON.
+        quality: What the crop is worth as evidence; None where it was not measured. Not part of the report's JSON.
+    """
+
+    time_s: float
+    frame: int
+    box_xyxy: BoxXYXY
+    detection_score: float
+    fake_probability: float
+    forgery_map: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False, metadata={"json": False})
+    quality: FaceQuality | None = field(default=None, metadata={"json": False})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FacePicture:
+    """A face that is worth showing beside a verdict.
+
+    Attributes:
+        track: Whose face it is.
+        record: When and where it was, and its score.
+        jpeg: The crop as the network saw it, as a JPEG file.
+        forgery_map: h x w, uint8, 255 = 1.0, over the crop.
+        best: Whether it is the one that was seen best; else it is among the most suspicious.
+    """
+
+    track: int
+    record: FaceScore
+    jpeg: bytes = field(repr=False)
+    forgery_map: NDArray[np.uint8] = field(repr=False)
+    best: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WholeFrame:
+    """The picture in which a person's most suspicious face was seen, small enough to keep.
+
+    Attributes:
+        track: Whose face it is.
+        record: The face, with its box in pixels of the picture as it was.
+        width: Of the picture as it was, in pixels.
+        height: Likewise.
+        jpeg: The picture, shrunk, as a JPEG file.
+    """
+
+    track: int
+    record: FaceScore
+    width: int
+    height: int
+    jpeg: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rarity:
+    """How many real people score as high, as measured when the model was made.
+
+    Attributes:
+        share: 0..1; 0 where none of those measured did.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        people: How many were measured.
+    """
+
+    share: float
+    low: float
+    high: float
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the scores of one track say.
+
+    Attributes:
+        track: Id of the track.
+        label: The answer.
+        fake_probability: 0..1; None where the evidence is too thin for a number.
+        reasons: Codes that say why, empty for a plain real or fake.
+        faces_used: Scores that the probability rests on.
+        interval: Lowest and highest probability that as many independent looks may give, nine times in ten.
+        rarity: How many real people score as high; None where the model does not carry what was measured.
+    """
+
+    track: int
+    label: Label
+    fake_probability: float | None
+    reasons: tuple[Reason, ...]
+    faces_used: int
+    interval: tuple[float, float] | None = None
+    rarity: Rarity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A time span in which one track looks forged."""
+
+    track: int
+    start_s: float
+    end_s: float
+    fake_probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +247,7 @@ class InputReport:
         message: Why the input could not be read; None where it could.
         gaps: Times in which a stream delivered nothing.
         frames_dropped: Frames of a stream that were passed over or thrown away so that results do not lag behind.
-        tracks_forgotten: Tracks of an endless stream that were judged and let go of, the least suspicious first.
+        tracks_forgotten: Tracks of an endless stream that were judged and evicted, the least suspicious first.
         pictures: The most suspicious and the best seen faces of each person, small enough to keep. Not part of the
             report's JSON.
         adjustments: What was done to the pictures before they were looked at, beside turning them upright.
@@ -121,6 +289,42 @@ class InputReport:
     deciding_track: int | None = None
     fake_threshold: float | None = None
     whole_frame: WholeFrame | None = field(default=None, repr=False, compare=False, metadata={"json": False})
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredFace:
+    """A face of a live frame.
+
+    Attributes:
+        track: Id of its track.
+        face: Where it is.
+        fake_probability: Of this frame alone, 0..1.
+        forgery_map: h x w, float32, 0..1, over the crop.
+        verdict: Over the last seconds of its track.
+    """
+
+    track: int
+    face: Face
+    fake_probability: float
+    forgery_map: NDArray[np.float32]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    """A live frame and what is known about the faces in it.
+
+    Attributes:
+        frame: The picture, with its time in seconds since the start.
+        faces: Those of tracked persons.
+        latency_s: From the decoding of the frame to this result; None for a file, which cannot be late.
+        frames_dropped: Frames passed over or thrown away so far, so that results do not lag behind.
+    """
+
+    frame: Frame
+    faces: tuple[ScoredFace, ...]
+    latency_s: float | None = None
+    frames_dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

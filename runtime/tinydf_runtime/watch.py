@@ -16,10 +16,10 @@ from tinydf_runtime.faces.scores import FaceScores
 from tinydf_runtime.io.ahead import Ahead
 from tinydf_runtime.io.file_frames import FileFrames
 from tinydf_runtime.io.video import VideoInfo
-from tinydf_runtime.results import Adjustment, Status
+from tinydf_runtime.results import Adjustment, FaceScore, Reason, Status
 from tinydf_runtime.sandbox.client import ChildFrames
 from tinydf_runtime.steps import FoundFaces, FrameStep
-from tinydf_runtime.types import FaceScore, Frame, Image, Reason, SmallFrame
+from tinydf_runtime.types import Frame, Image, SmallFrame
 from tinydf_runtime.verdict.exemplars import Exemplars
 
 BATCH = 4

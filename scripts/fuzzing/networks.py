@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 
 SPEC_KEY, GOLDEN_KEY, DETECTOR_KEY = "tinydf", "tinydf.golden", "tinydf.detector"
 Change = Callable[[onnx.ModelProto], None]

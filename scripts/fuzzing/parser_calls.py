@@ -15,14 +15,14 @@ from fuzzing import bases
 from tinydf_runtime.errors import TinyDFError
 from tinydf_runtime.io import jpeg_film, sizes
 from tinydf_runtime.io.address import mask_credentials, stream_address
-from tinydf_runtime.io.containers import h264, matroska, mp4, tracks
+from tinydf_runtime.io.containers import h264, matroska, mp4, packets
 from tinydf_runtime.io.containers.container import playlist_kind, read_container
 from tinydf_runtime.io.containers.stills import count_pictures, gif_is_whole, turn_avif
-from tinydf_runtime.io.expand import expand_inputs
 from tinydf_runtime.io.formats import ends_as_picture, picture_format
 from tinydf_runtime.io.image import is_image
+from tinydf_runtime.io.input import expand_inputs
 from tinydf_runtime.render.html.content_credentials import has_manifest
-from tinydf_runtime.render.plain_text import as_cell, printable
+from tinydf_runtime.render.words import as_cell, printable
 
 DAMAGED = (LookupError, ValueError, ArithmeticError, TypeError, MemoryError)
 """What readers of headers may raise: ``read_container`` knows nothing then."""
@@ -78,13 +78,13 @@ def h264_headers(content: bytes) -> None:
 
 def track_tables(content: bytes) -> None:
     """Looks for tracks."""
-    for read in (tracks.ogg_tracks, tracks.avi_tracks, tracks.transport_tracks, tracks.program_tracks):
+    for read in (packets.ogg_tracks, packets.avi_tracks, packets.transport_tracks, packets.program_tracks):
         try:
             found = read(content)
         except DAMAGED:
             continue
         assert found.videos is None or found.videos > 0 or found.sounds
-    tracks.ogg_is_cut_off(content)
+    packets.ogg_is_cut_off(content)
 
 
 def key_frames(content: bytes) -> None:

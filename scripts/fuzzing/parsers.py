@@ -10,8 +10,8 @@ from fuzzing import bases, networks, plans, tables
 from fuzzing import model_parser_calls as model_call
 from fuzzing import parser_calls as call
 from fuzzing.media_headers import gif, png, tiff, webp
-from tinydf_runtime.models.embedded import DEFAULT_MODEL
 from tinydf_runtime.models.seal import seal
+from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
 
 

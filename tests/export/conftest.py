@@ -26,7 +26,7 @@ from tinydf_export import (  # noqa: E402
 )
 from tinydf_export.graph import float_graph  # noqa: E402
 from tinydf_export.parity.golden import draw_golden_crops  # noqa: E402
-from tinydf_runtime.faces.crop import CropRecipe  # noqa: E402
+from tinydf_runtime.faces.crop import CropConfig  # noqa: E402
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal  # noqa: E402
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec  # noqa: E402
 
@@ -51,7 +51,7 @@ def checkpoint_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(5)
     network = TinyDF()
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    crops = torch.from_numpy(draw_golden_crops(CropRecipe())).permute(0, 3, 1, 2).float()
+    crops = torch.from_numpy(draw_golden_crops(CropConfig())).permute(0, 3, 1, 2).float()
     # Statistics of few and similar crops would divide by little, and stretch what float32 rounds.
     varied = torch.cat([crops, crops.flip(3), crops.mT, 255 - crops, (crops + crops.roll(1, 0)) / 2])
     for norm in norms:

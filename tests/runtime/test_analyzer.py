@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.engines.engine import Engine
 from tinydf_runtime.errors import ModelFileError, OutsideImageError, UnavailableError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.input import parse_input
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.render.report import SCHEMA_FILE
@@ -45,7 +45,7 @@ def shaded(height: int, width: int) -> Image:
 class BrightnessEngine:
     """Its fake probability is a crop's mean brightness / 255."""
 
-    spec: ModelSpec = field(default_factory=lambda: ModelSpec("brightness", CropRecipe(side_px=32, margin=0.0)))
+    spec: ModelSpec = field(default_factory=lambda: ModelSpec("brightness", CropConfig(side_px=32, margin=0.0)))
     name: str = "drawn"
     device: str = "cpu"
     golden_text: str | None = None
@@ -81,7 +81,7 @@ def frame_of(brightness: int) -> Image:
 
 
 def analyzer_of(**options: object) -> Analyzer:
-    return Analyzer(BrightnessEngine(), FixedDetector(), **options)  # type: ignore[arg-type]
+    return Analyzer(BrightnessEngine(), detector=FixedDetector(), **options)  # type: ignore[arg-type]
 
 
 def check(report: Report) -> Report:
@@ -115,7 +115,7 @@ def test_half_real_and_half_forged_is_fake_with_a_segment_in_the_right_half(writ
 
 def test_crops_are_scored_in_batches_across_frames(write_video: VideoWriter) -> None:
     engine = BrightnessEngine()
-    Analyzer(engine, FixedDetector(), sample_fps=None).analyze(write_video([frame_of(DARK)] * (4 * BATCH + 2)))
+    Analyzer(engine, detector=FixedDetector(), sample_fps=None).analyze(write_video([frame_of(DARK)] * (4 * BATCH + 2)))
     assert engine.batches == [BATCH] * 4 + [2]
 
 
@@ -124,7 +124,7 @@ def test_two_faces_are_two_tracks_and_the_worse_decides(write_video: VideoWriter
     image[20:100, 20:100] = DARK
     image[20:100, 160:240] = LIGHT
     detector = FixedDetector(boxes=((20.0, 20.0, 100.0, 100.0), (160.0, 20.0, 240.0, 100.0)))
-    (item,) = check(Analyzer(BrightnessEngine(), detector).analyze(write_video([image] * 75))).inputs
+    (item,) = check(Analyzer(BrightnessEngine(), detector=detector).analyze(write_video([image] * 75))).inputs
     assert sorted(track.verdict for track in item.tracks) == ["fake", "real"]
     assert (item.verdict, item.fake_probability) == (
         "fake",
@@ -156,13 +156,13 @@ def test_a_picture_without_a_face_has_no_probability(tmp_path: Path) -> None:
 
 def test_tiny_faces_are_inconclusive(write_video: VideoWriter) -> None:
     detector = FixedDetector(boxes=((20.0, 20.0, 40.0, 40.0),))
-    (item,) = check(Analyzer(BrightnessEngine(), detector).analyze(write_video([frame_of(LIGHT)] * 50))).inputs
+    (item,) = check(Analyzer(BrightnessEngine(), detector=detector).analyze(write_video([frame_of(LIGHT)] * 50))).inputs
     assert (item.verdict, item.fake_probability, item.reasons) == ("inconclusive", None, ("faces_too_small",))
 
 
 def test_a_box_beyond_the_picture_is_left_out(write_video: VideoWriter) -> None:
     detector = FixedDetector(boxes=((20.0, 20.0, 100.0, 100.0), (900.0, 900.0, 980.0, 980.0)))
-    (item,) = check(Analyzer(BrightnessEngine(), detector).analyze(write_video([frame_of(DARK)] * 50))).inputs
+    (item,) = check(Analyzer(BrightnessEngine(), detector=detector).analyze(write_video([frame_of(DARK)] * 50))).inputs
     assert len(item.tracks) == 1
 
 
@@ -179,7 +179,7 @@ def test_what_cannot_be_read_is_an_error_without_a_number(tmp_path: Path, name: 
 def test_a_missing_file_does_not_stop_the_others(tmp_path: Path, write_video: VideoWriter) -> None:
     good = write_video([frame_of(DARK)] * 30)
     analyzer = analyzer_of()
-    report = check(analyzer.report(analyzer.analyze_many([tmp_path / "none.mp4", good, tmp_path])))
+    report = check(analyzer.analyze_all([tmp_path / "none.mp4", good, tmp_path]))
     assert [item.status for item in report.inputs] == ["unreadable", "ok", "unreadable"]
 
 
@@ -222,7 +222,7 @@ def test_several_threads_get_what_one_gets(
     for i, image in enumerate(frames):
         image[30:90, 30 + i // 2 : 90 + i // 2] = (0, 2 * i, 255)
     path = write_video(frames)
-    with Analyzer(tiny_classifier, tiny_detector, threads=1) as analyzer, ThreadPoolExecutor(4) as pool:
+    with Analyzer(tiny_classifier, detector=tiny_detector, threads=1) as analyzer, ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda _: analyzer.analyze_input(path), range(8)))
         alone = analyzer.analyze_input(path)
     assert alone.status == "ok"
@@ -231,7 +231,7 @@ def test_several_threads_get_what_one_gets(
 
 
 def test_networks_are_loaded_at_first_use_and_their_errors_are_raised(tmp_path: Path) -> None:
-    analyzer = Analyzer(tmp_path / "none.onnx", FixedDetector())
+    analyzer = Analyzer(tmp_path / "none.onnx", detector=FixedDetector())
     with pytest.raises(ModelFileError):
         analyzer.analyze(tmp_path / "clip.mp4")
 
@@ -246,8 +246,8 @@ def test_a_missing_device_is_an_error_unless_a_fallback_is_allowed(
 
     monkeypatch.setattr("tinydf_runtime.engines.onnxruntime_engine.open_model", open_on_cpu_alone)
     with pytest.raises(UnavailableError):
-        Analyzer(tiny_classifier, FixedDetector(), device="cuda").load()
-    analyzer = Analyzer(tiny_classifier, FixedDetector(), device="cuda", allow_fallback=True)
+        Analyzer(tiny_classifier, detector=FixedDetector(), device="cuda").load()
+    analyzer = Analyzer(tiny_classifier, detector=FixedDetector(), device="cuda", allow_fallback=True)
     assert analyzer.device == "cpu"
     assert "cuda" in caplog.text
 
@@ -258,7 +258,7 @@ def test_a_score_that_is_no_number_is_the_models_fault(write_video: VideoWriter)
             return Scores(np.full(len(crops), np.nan, np.float32), np.zeros((len(crops), 14, 14), np.float32))
 
     with pytest.raises(ModelFileError):
-        Analyzer(BrokenEngine(), FixedDetector()).analyze(write_video([frame_of(DARK)] * 5))
+        Analyzer(BrokenEngine(), detector=FixedDetector()).analyze(write_video([frame_of(DARK)] * 5))
 
 
 def test_own_boxes_are_scored_in_order() -> None:
@@ -279,7 +279,7 @@ def test_crops_reach_the_engine_as_rgb() -> None:
 
     blue_green_red = np.zeros((100, 100, 3), np.uint8)
     blue_green_red[..., 2] = 255
-    assert Analyzer(RednessEngine(), FixedDetector()).score_faces(
+    assert Analyzer(RednessEngine(), detector=FixedDetector()).score_faces(
         blue_green_red, [[0, 0, 99, 99]]
     ).fake_probability == [1.0]
 

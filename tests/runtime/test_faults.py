@@ -21,10 +21,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tinydf_runtime.engines.out_of_memory import score_in_halves
+from tinydf_runtime.engines.engine import score_in_halves
 from tinydf_runtime.errors import OutOfMemoryError, OutputError
-from tinydf_runtime.io.files import write_atomically
-from tinydf_runtime.io.temporary import clear_leftovers, temporary_file
+from tinydf_runtime.io.files import clear_leftovers, temporary_file, write_atomically
 from tinydf_runtime.types import Scores
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="faults are made by Linux's own means")
@@ -163,9 +162,7 @@ def test_leftovers_go_and_what_is_in_use_or_another_s_stays(tmp_path: Path) -> N
     (tmp_path / ".fedcba9876543210.tmp").mkdir()
     (tmp_path / ".fedcba9876543210.tmp" / "file").touch()
     (tmp_path / ".aaaaaaaaaaaaaaaa.tmp").symlink_to(tmp_path / ".mine.tmp")
-    program = (
-        f"import pathlib; from tinydf_runtime.io.temporary import *; clear_leftovers(pathlib.Path({str(tmp_path)!r}))"
-    )
+    program = f"import pathlib; from tinydf_runtime.io.files import *; clear_leftovers(pathlib.Path({str(tmp_path)!r}))"
     with temporary_file(tmp_path / "report.json", ".mp4") as used:
         subprocess.run([sys.executable, "-c", program], check=True)
         names = {path.name for path in tmp_path.iterdir()}
@@ -236,7 +233,7 @@ def test_a_file_that_goes_or_shrinks_while_it_is_read_costs_its_own_result(
     from tinydf_runtime.analyzer import Analyzer
 
     paths = [write_video([np.full((240, 320, 3), n % 250, np.uint8) for n in range(60)], f"{i}.avi") for i in "ab"]
-    analyzer = Analyzer(tiny_classifier, tiny_detector, threads=1, sample_fps=None, sandbox=sandbox)
+    analyzer = Analyzer(tiny_classifier, detector=tiny_detector, threads=1, sample_fps=None, sandbox=sandbox)
     for path, fault in ((paths[0], Path.unlink), (paths[1], lambda path: os.truncate(path, 1000))):
         once = threading.Event()
 

@@ -15,14 +15,14 @@ from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.cli.outputs import check_outputs
 from tinydf_runtime.cli.run import main, network_files
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.io.expand import expand_inputs
+from tinydf_runtime.io.input import expand_inputs
 
 VideoWriter = Callable[..., Path]
 
 
 @pytest.fixture
 def analyzer(tiny_classifier: Path, tiny_detector: Path) -> Analyzer:
-    return Analyzer(tiny_classifier, tiny_detector, threads=1)
+    return Analyzer(tiny_classifier, detector=tiny_detector, threads=1)
 
 
 def test_no_input_ends_a_batch(tmp_path: Path, write_video: VideoWriter, analyzer: Analyzer) -> None:
@@ -65,7 +65,7 @@ def test_both_ways_of_decoding_judge_alike(
     image = np.full((240, 320, 3), 90, np.uint8)
     image[60:180, 60:180] = (0, 0, 255)
     path = write_video([image] * 50)
-    item = Analyzer(tiny_classifier, tiny_detector, threads=1, sandbox=sandbox).analyze_input(path)
+    item = Analyzer(tiny_classifier, detector=tiny_detector, threads=1, sandbox=sandbox).analyze_input(path)
     assert (item.status, len(item.tracks), item.frames_scored) == ("ok", 1, 10)
 
 

@@ -37,7 +37,7 @@ def test_a_file_own_frames_and_a_live_run_of_the_same_frames_give_equal_scores(
     height, width = size
     pictures = [np.pad(p, ((0, height - p.shape[0]), (0, width - p.shape[1]), (0, 0)), "edge") for p in pictures]
     path = write_video(pictures)
-    with Analyzer(tiny_classifier, tiny_detector, sample_fps=None) as analyzer:
+    with Analyzer(tiny_classifier, detector=tiny_detector, sample_fps=None) as analyzer:
         of_file = analyzer.analyze_input(path)
         with VideoReader(str(path), None) as reader:
             frames = [Frame(frame.index, frame.time_s, frame.image.copy()) for frame in reader]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,31 +49,31 @@ def work(analyzer: Analyzer, clips: list[Path], pictures: list[Image]) -> list[C
 
 
 @pytest.fixture
-def networks(tiny_classifier: Path, tiny_detector: Path) -> tuple[Path, Path]:
-    return tiny_classifier, tiny_detector
+def networks(tiny_classifier: Path, tiny_detector: Path) -> dict[str, Any]:
+    return {"model": tiny_classifier, "detector": tiny_detector}
 
 
 @pytest.fixture
-def alone(networks: tuple[Path, Path], clips: list[Path], pictures: list[Image]) -> list[object]:
+def alone(networks: dict[str, Any], clips: list[Path], pictures: list[Image]) -> list[object]:
     """What a single thread gets."""
-    with Analyzer(*networks, threads=1) as analyzer:
+    with Analyzer(**networks, threads=1) as analyzer:
         return [call() for call in work(analyzer, clips, pictures)]
 
 
 def test_all_calls_at_once_give_what_they_give_alone(
-    networks: tuple[Path, Path], clips: list[Path], pictures: list[Image], alone: list[object]
+    networks: dict[str, Any], clips: list[Path], pictures: list[Image], alone: list[object]
 ) -> None:
-    with Analyzer(*networks, threads=1) as analyzer, ThreadPoolExecutor(THREADS) as pool:
+    with Analyzer(**networks, threads=1) as analyzer, ThreadPoolExecutor(THREADS) as pool:
         rounds = [[pool.submit(call) for call in work(analyzer, clips, pictures)] for _ in range(4)]
         for futures in rounds:
             assert [future.result(60) for future in futures] == alone
 
 
 def test_several_analyzers_at_once_do_not_meet(
-    networks: tuple[Path, Path], clips: list[Path], pictures: list[Image], alone: list[object]
+    networks: dict[str, Any], clips: list[Path], pictures: list[Image], alone: list[object]
 ) -> None:
     def use_one(threads: int) -> list[object]:
-        with Analyzer(*networks, threads=threads) as analyzer:
+        with Analyzer(**networks, threads=threads) as analyzer:
             return [call() for call in work(analyzer, clips, pictures)]
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -96,10 +97,10 @@ def repeat_until_closed(
 
 
 def test_closing_meanwhile_loses_no_result_and_spoils_none(
-    networks: tuple[Path, Path], clips: list[Path], pictures: list[Image], alone: list[object]
+    networks: dict[str, Any], clips: list[Path], pictures: list[Image], alone: list[object]
 ) -> None:
     for _ in range(3):
-        analyzer = Analyzer(*networks, threads=1)
+        analyzer = Analyzer(**networks, threads=1)
         calls, begin = work(analyzer, clips, pictures), threading.Barrier(THREADS + 1)
         with ThreadPoolExecutor(THREADS) as pool:
             futures = [pool.submit(repeat_until_closed, first, calls, begin) for first in range(THREADS)]
@@ -110,7 +111,7 @@ def test_closing_meanwhile_loses_no_result_and_spoils_none(
         assert [result for _, result in results] == [alone[number] for number, _ in results]
 
 
-def test_one_event_ends_the_work_of_all_threads(networks: tuple[Path, Path], pictures: list[Image]) -> None:
+def test_one_event_ends_the_work_of_all_threads(networks: dict[str, Any], pictures: list[Image]) -> None:
     stop, started = threading.Event(), threading.Barrier(THREADS + 1)
 
     def frames_without_end() -> Iterator[Image]:
@@ -118,7 +119,7 @@ def test_one_event_ends_the_work_of_all_threads(networks: tuple[Path, Path], pic
         while True:
             yield from pictures
 
-    with Analyzer(*networks, threads=1) as analyzer, ThreadPoolExecutor(THREADS) as pool:
+    with Analyzer(**networks, threads=1) as analyzer, ThreadPoolExecutor(THREADS) as pool:
         futures = [
             pool.submit(analyzer.analyze_frames, frames_without_end(), fps=25.0, limits=Limits(stop=stop))
             for _ in range(THREADS)
@@ -129,17 +130,17 @@ def test_one_event_ends_the_work_of_all_threads(networks: tuple[Path, Path], pic
     assert all("interrupted" in item.reasons for item in items)
 
 
-def test_a_stream_ends_at_its_event(networks: tuple[Path, Path], clips: list[Path]) -> None:
+def test_a_stream_ends_at_its_event(networks: dict[str, Any], clips: list[Path]) -> None:
     stop = threading.Event()
-    with Analyzer(*networks, threads=1, sample_fps=None) as analyzer:
+    with Analyzer(**networks, threads=1, sample_fps=None) as analyzer:
         moments = analyzer.stream(clips[0], limits=Limits(stop=stop))
         next(moments)
         stop.set()
         assert len(list(moments)) <= 1
 
 
-def test_a_stream_that_has_begun_outlives_its_analyzer(networks: tuple[Path, Path], clips: list[Path]) -> None:
-    with Analyzer(*networks, threads=1) as analyzer:
+def test_a_stream_that_has_begun_outlives_its_analyzer(networks: dict[str, Any], clips: list[Path]) -> None:
+    with Analyzer(**networks, threads=1) as analyzer:
         whole = [moment.frame.index for moment in analyzer.stream(clips[0])]
         moments = analyzer.stream(clips[0])
         begun = [next(moments).frame.index]

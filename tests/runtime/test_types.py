@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from tinydf_runtime import (
-    Analyzer, CropRecipe, Detector, Engine, Face, FaceDetector, Frame, Image, Limits, ModelFileError, Moment,
+    Analyzer, CropConfig, Detector, Engine, Face, FaceDetector, Frame, Image, Limits, ModelFileError, FrameResult,
     TinyDFError, VideoReader, __version__, annotate_image, annotate_video, crop_face, open_engine, read_image,
     write_csv, write_html, write_json,
 )
@@ -49,14 +49,14 @@ def on_progress(done_s: float, total_s: float | None) -> None:
 
 
 def use(mine: Detector, engine: Engine, limits: Limits) -> None:
-    with Analyzer(engine, mine, device="cpu", threads=2, sample_fps=None) as analyzer:
+    with Analyzer(engine, detector=mine, device="cpu", threads=2, sample_fps=None) as analyzer:
         report = analyzer.analyze(Path("clip.mp4"))
         item = analyzer.analyze_input("clip.mp4", on_progress, limits)
         own = analyzer.analyze_frames(pictures(), fps=25, limits=limits)
         timed = analyzer.analyze_frames([Frame(0, 0.0, picture) for picture in pictures()])
         many = analyzer.report(analyzer.analyze_many(["a.mp4", 0, Path("b.mp4")]))
         for moment in analyzer.stream(0, limits):
-            seen: Moment = moment
+            seen: FrameResult = moment
             for face in seen.faces:
                 reveal_type(face.verdict.label)
         faces = analyzer.detect_faces(next(pictures()))
@@ -72,7 +72,7 @@ def use(mine: Detector, engine: Engine, limits: Limits) -> None:
     write_csv(many, Path("report.csv"))
     annotate_image(item, Path("out.png"))
     annotate_video(own, Path("out.mp4"))
-    crop = crop_face(read_image(Path("face.png")), box, CropRecipe())
+    crop = crop_face(read_image(Path("face.png")), box, CropConfig())
     reveal_type(report)
     reveal_type(item.verdict)
     reveal_type(faces)

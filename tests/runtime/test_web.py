@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinydf_runtime.faces.crop import CropRecipe, crop_face, crop_square_xyxy
+from tinydf_runtime.faces.crop import CropConfig, crop_face, crop_square_xyxy
 from tinydf_runtime.faces.detector import _fit
 from tinydf_runtime.types import BoxXYXY, Image
 
@@ -39,7 +39,7 @@ def write_picture(image: Image, path: Path) -> None:
 
 
 def test_the_page_cuts_faces_as_the_runtime_does(astronaut: Image, tmp_path: Path) -> None:
-    recipe = CropRecipe()
+    recipe = CropConfig()
     height, width = astronaut.shape[:2]
     write_picture(astronaut, tmp_path / "picture")
     code = f"""

@@ -16,7 +16,7 @@ import click
 import cv2
 import pytest
 
-from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.types import Image
 
 ROOT = Path(__file__).resolve().parents[2]

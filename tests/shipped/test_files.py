@@ -16,9 +16,8 @@ pytest.importorskip("skimage")
 from tinydf_export.cli.verify import main as verify_main
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.io.files import sha256_of
-from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
-from tinydf_runtime.models.recorded import RECORD_NAME, check_recorded, read_record
 from tinydf_runtime.models.seal import check_seal
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL, RECORD_NAME, check_recorded, read_record
 
 Runner = Callable[[list[str], Path], "subprocess.CompletedProcess[str]"]
 NETWORKS = (DEFAULT_MODEL, DEFAULT_DETECTOR)

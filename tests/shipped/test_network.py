@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = ROOT / "examples" / "clip.mp4"
@@ -152,7 +152,7 @@ def test_no_python_code_connects_to_anything(
 def test_pytorch_keeps_what_an_export_caches_in_our_folder(environment: dict[str, str], tmp_path: Path) -> None:
     pytest.importorskip("torch")
     code = (
-        "from tinydf_runtime.io.user_cache import keep_caches_together; keep_caches_together()\n"
+        "from tinydf_runtime.io.user_folders import keep_caches_together; keep_caches_together()\n"
         "from torch._inductor.runtime.cache_dir_utils import cache_dir; cache_dir()"
     )
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -16,8 +16,8 @@ pytest.importorskip("skimage")
 
 from tinydf_runtime import Analyzer, VideoReader
 from tinydf_runtime.engines.engine import load_engine
-from tinydf_runtime.models.embedded import DEFAULT_MODEL
 from tinydf_runtime.models.golden import TOLERANCE, replay_golden
+from tinydf_runtime.models.shipped import DEFAULT_MODEL
 
 CLIP = Path(__file__).resolve().parents[2] / "examples" / "clip.mp4"
 FORGED_FROM_S = 6.0

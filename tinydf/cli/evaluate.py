@@ -15,7 +15,7 @@ from tinydf_runtime.cli.command import OneLineCommand, device_option, json_optio
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.engines.engine import ENGINES
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError, needs
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.files import write_atomically
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def main(
     console = Console(quiet=quiet or str(json_path) == "-")
     scorers: list[Scorer] = [open_scorer(path, device, threads) for path in models]
     # Where the models disagree about the crop, a function gets the first one's.
-    recipe = scorers[0].spec.crop if scorers else CropRecipe()
+    recipe = scorers[0].spec.crop if scorers else CropConfig()
     scorers += [open_function(address, recipe) for address in functions]
     if fpr is not None and fit is not None:
         _fit(scorers[0], folders, fpr, fit, limit, seed, workers, quiet)

@@ -10,7 +10,7 @@ import click
 
 from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
 from tinydf_runtime.errors import ExitCode, UsageError, needs
-from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_MODEL
 
 
 @click.command(

@@ -10,7 +10,7 @@ import click
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.errors import ExitCode, UsageError, needs
-from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from tinydf.data.manifest import Split

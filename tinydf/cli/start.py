@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 from tinydf_runtime.errors import MissingExtraError
-from tinydf_runtime.io.user_cache import keep_caches_together
+from tinydf_runtime.io.user_folders import keep_caches_together
 
 
 def prepare() -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from tinydf.facedetector.config import DetectorConfig
-from tinydf_runtime.cli.command import OneLineCommand
-from tinydf_runtime.cli.interrupt import stopping_on_interrupt
+from tinydf_runtime.cli.command import OneLineCommand, stopping_on_interrupt
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.errors import ExitCode, UnavailableError, needs
 

@@ -18,7 +18,7 @@ from tinydf.data.forgery_types.self_blend import self_blend
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair, cut_patch, make_pair
 from tinydf.data.skipped import Skipped, until_readable
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 
 MAP_CELL_PX = 16
 Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
@@ -64,7 +64,7 @@ class PairSeries(Dataset[Pair]):
         source = self._sources[rng.choice(len(self._sources), p=self.shares)]
         photo = source[rng.integers(len(source))]
         coarseness = max(0.0, 1 - index / self._curriculum) if self._curriculum else 0.0
-        return cut_patch(make_pair(photo, CropRecipe(), rng, self._forge, coarseness), self._patch_px, rng)
+        return cut_patch(make_pair(photo, CropConfig(), rng, self._forge, coarseness), self._patch_px, rng)
 
 
 class AlternatingPairs(Dataset[Pair]):
@@ -94,7 +94,7 @@ class FixedPairs(Dataset[Pair]):
         """Makes the pair of photo ``index``; beyond the last photo it is the first one's turn again."""
         cv2.setNumThreads(1)
         photo = self._photos[index % len(self._photos)]
-        return make_pair(photo, CropRecipe(), np.random.default_rng((self._seed, index)), self._forge)
+        return make_pair(photo, CropConfig(), np.random.default_rng((self._seed, index)), self._forge)
 
 
 class ReadablePairs(Dataset[Pair]):
@@ -139,7 +139,7 @@ def group_sources(photos: Sequence[Photo]) -> tuple[list[list[Photo]], NDArray[n
 def sharpness_worth(photo: Photo) -> float:
     """Returns the share of a crop's pixels that the photo itself provides; the others are made by enlarging."""
     left, top, right, bottom = photo.faces[0].box_xyxy
-    return min(1.0, max(right - left, bottom - top) / CropRecipe().side_px) ** 2
+    return min(1.0, max(right - left, bottom - top) / CropConfig().side_px) ** 2
 
 
 def collate(pairs: Sequence[Pair]) -> Batch:

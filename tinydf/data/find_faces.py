@@ -17,7 +17,7 @@ from tinydf.data.parts import PartStatus, StoredFace, write_file
 from tinydf.data.sequences import read_sequence
 from tinydf.data.windows import Window, cut_window
 from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.faces.tracker import FaceTracker
 from tinydf_runtime.io.files import sha256_of
@@ -29,7 +29,7 @@ from tinydf_runtime.verdict.rules import MINIMUM_FACES
 
 SAMPLE_FPS = 5.0
 """Frames a second that are looked at, as in ``Analyzer``; more of a video too short to give enough."""
-RECIPE = CropRecipe()
+RECIPE = CropConfig()
 """The crops that the windows must give."""
 _FASTEST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair, cut_patch, make_labelled_pair
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 
 Videos = list[list[Photo]]
 
@@ -64,7 +64,7 @@ class LabelledPairs(Dataset[Pair]):
         rng = np.random.default_rng((self._seed, index))
         method = self._methods[rng.integers(len(self._methods))]
         fake = _draw(self._videos[method], rng)
-        return cut_patch(make_labelled_pair(self._real_for(fake, rng), fake, CropRecipe(), rng), self._patch_px, rng)
+        return cut_patch(make_labelled_pair(self._real_for(fake, rng), fake, CropConfig(), rng), self._patch_px, rng)
 
     def _real_for(self, fake: Photo, rng: Generator) -> Photo:
         """Draws a real picture of a person who is in the forged one, where the set has one."""

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tinydf.data.dataset import Batch, collate
 from tinydf.data.samples import Pair
-from tinydf_runtime.cli.interrupt import leave_interrupts_to_parent
+from tinydf_runtime.cli.command import leave_interrupts_to_parent
 from tinydf_runtime.errors import TinyDFError
 
 

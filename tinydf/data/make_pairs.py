@@ -29,9 +29,8 @@ from tinydf.data.shards import (
 )
 from tinydf.train_config import TrainConfig
 from tinydf_runtime.errors import OutputError, UnreadableInputError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
-from tinydf_runtime.io.files import sha256_of, write_atomically
-from tinydf_runtime.io.temporary import clear_leftovers
+from tinydf_runtime.faces.crop import CropConfig
+from tinydf_runtime.io.files import clear_leftovers, sha256_of, write_atomically
 
 PAIRS_A_SHARD = 128
 """39 MB: what a process holds at once, and what a run that is stopped loses at most."""
@@ -75,7 +74,7 @@ def plan_pairs(
     photos = colour_reals(read_photos(data, split))
     forgeries = shares_without(without)
     return PairPlan(
-        crop_sha256=CropRecipe().sha256(),
+        crop_sha256=CropConfig().sha256(),
         table_sha256=sha256_of(find_table(data)),
         split=split,
         photos=len(photos),
@@ -142,7 +141,7 @@ def _begin(out: Path, plan: PairPlan) -> list[str]:
                 "--out."
             )
     there = sum(1 for shard in range(plan.shards) if shard_path(out, shard).exists())
-    needed = (plan.shards - there) * plan.pairs_a_shard * pair_dtype(CropRecipe().side_px).itemsize
+    needed = (plan.shards - there) * plan.pairs_a_shard * pair_dtype(CropConfig().side_px).itemsize
     free = shutil.disk_usage(out).free
     if needed > free:
         raise OutputError(
@@ -158,7 +157,7 @@ def _make_shard(task: _Task) -> list[str]:
     series = _series(task.data, task.plan)
     indices = task.plan.indices(task.shard)
     skipped: list[str] = []
-    rows = np.zeros(len(indices), pair_dtype(CropRecipe().side_px))
+    rows = np.zeros(len(indices), pair_dtype(CropConfig().side_px))
     for row, index in zip(rows, indices, strict=True):
         pair = _first_that_can_be_made(series, index, task, skipped)
         row["real"], row["forged"], row["mask"] = pair.real, pair.forged, _shrunk(pair)
@@ -192,5 +191,5 @@ def _opened(
     data: Path, split: Split, seed: int, pairs: int, curriculum: int, without: tuple[str, ...]
 ) -> Dataset[Pair]:
     """Opens the series once in each process: reading the table takes seconds."""
-    config = TrainConfig(seed=seed, patch_px=CropRecipe().side_px, without=list(without))
+    config = TrainConfig(seed=seed, patch_px=CropConfig().side_px, without=list(without))
     return training_pairs(config, read_photos(data, split), pairs, seed, curriculum)

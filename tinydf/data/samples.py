@@ -16,7 +16,7 @@ from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask
 from tinydf.data.photometry import as_image
 from tinydf.data.photos import Photo, read_image
-from tinydf_runtime.faces.crop import CropRecipe, crop_face
+from tinydf_runtime.faces.crop import CropConfig, crop_face
 from tinydf_runtime.types import BoxXYXY, Image
 
 WINDOW_MARGIN = 0.45
@@ -42,7 +42,7 @@ class Pair:
 
 def make_pair(
     photo: Photo,
-    recipe: CropRecipe,
+    recipe: CropConfig,
     rng: Generator,
     forge: Forger = self_blend,
     coarseness: float = 0.0,
@@ -78,7 +78,7 @@ def make_pair(
     )
 
 
-def make_labelled_pair(real: Photo, fake: Photo, recipe: CropRecipe, rng: Generator) -> Pair:
+def make_labelled_pair(real: Photo, fake: Photo, recipe: CropConfig, rng: Generator) -> Pair:
     """Degrades a real and a forged picture alike and crops them; where the forgery was forged is not known.
 
     Args:
@@ -128,7 +128,7 @@ def _cut_window(photo: Photo) -> tuple[Image, BoxXYXY, FaceGeometry]:
     left, top, right, bottom = box_xyxy = photo.faces[0].box_xyxy
     side = max(right - left, bottom - top) * (1 + 2 * WINDOW_MARGIN)
     side_px = min(MAX_WINDOW_PX, round(side))
-    window = crop_face(read_image(photo), box_xyxy, CropRecipe(side_px, WINDOW_MARGIN))
+    window = crop_face(read_image(photo), box_xyxy, CropConfig(side_px, WINDOW_MARGIN))
     scale, x0, y0 = side_px / side, (left + right - side) / 2, (top + bottom - side) / 2
     box = ((left - x0) * scale, (top - y0) * scale, (right - x0) * scale, (bottom - y0) * scale)
     return window, box, photo.geometry().moved((x0, y0), scale)
@@ -149,7 +149,7 @@ def _jitter(box_xyxy: BoxXYXY, rng: Generator) -> BoxXYXY:
     return float(x - half_width), float(y - half_height), float(x + half_width), float(y + half_height)
 
 
-def _crop(image: Image, window: Image, box_xyxy: BoxXYXY, recipe: CropRecipe) -> Image:
+def _crop(image: Image, window: Image, box_xyxy: BoxXYXY, recipe: CropConfig) -> Image:
     """Crops a degraded version of the window, whose scale may have changed."""
     scale = image.shape[1] / window.shape[1]
     left, top, right, bottom = (value * scale for value in box_xyxy)

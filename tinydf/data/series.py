@@ -16,7 +16,7 @@ from tinydf.data.shards import ShardPairs
 from tinydf.data.skipped import Skipped
 from tinydf.train_config import TrainConfig
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 
 VALIDATION_PAIRS = 400
 
@@ -95,7 +95,7 @@ def validation_pairs(config: TrainConfig, pictures: Sequence[Photo], skipped: Sk
     """
     if config.method == "supervised":
         length = min(VALIDATION_PAIRS, len(pictures))
-        labelled = LabelledPairs(pictures, CropRecipe().side_px, length, config.seed)
+        labelled = LabelledPairs(pictures, CropConfig().side_px, length, config.seed)
         return ReadablePairs(labelled, length, skipped)
     chosen = validation_photos(pictures)
     return ReadablePairs(FixedPairs(chosen, config.seed, Mixture(chosen)), len(chosen), skipped)

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from tinydf.data.manifest import Split
 from tinydf.data.samples import Pair, cut_patch
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.files import write_atomically
 
 PLAN_NAME = "pairs.json"
@@ -146,10 +146,10 @@ class ShardPairs(Dataset[Pair]):
             UsageError: Its crops are not those of this version.
         """
         self.plan, _ = read_plan(folder)
-        if self.plan.crop_sha256 != CropRecipe().sha256():
+        if self.plan.crop_sha256 != CropConfig().sha256():
             raise UsageError(
                 f"{folder}: its crops follow recipe {self.plan.crop_sha256[:8]}, expected "
-                f"{CropRecipe().sha256()[:8]}. Make the pairs again with this version."
+                f"{CropConfig().sha256()[:8]}. Make the pairs again with this version."
             )
         self._folder, self._patch_px, self._length, self._seed = folder, patch_px, length, seed
         self._patience_s, self._poll_s = patience_s, poll_s
@@ -211,6 +211,6 @@ def _open(path: Path, pairs: int) -> NDArray[np.void]:
         rows = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise UnreadableInputError(f"{path}: is damaged ({error}). Remove it and start tinydf-make-pairs.") from error
-    if rows.dtype != pair_dtype(CropRecipe().side_px) or rows.shape != (pairs,):
+    if rows.dtype != pair_dtype(CropConfig().side_px) or rows.shape != (pairs,):
         raise UnreadableInputError(f"{path}: does not hold {pairs} pairs. Remove it and start tinydf-make-pairs.")
     return np.asanyarray(rows)

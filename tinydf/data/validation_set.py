@@ -19,7 +19,7 @@ from tinydf.data.forgery_types.table import forgers_by_type
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair, make_pair
 from tinydf.data.series import colour_reals
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 
 VERSION = 1
 """Raised whenever the set's pairs change: figures of two versions do not compare."""
@@ -31,7 +31,7 @@ TYPES = ("mesh-swap", "mesh-reenact", "cross-identity", "decoder", "self-blend")
 class ClipPairs(Dataset[Pair]):
     """One pair of each photo, a frame of a clip, the same at every call."""
 
-    def __init__(self, photos: Sequence[Photo], seed: int, forge: Forger, recipe: CropRecipe | None = None) -> None:
+    def __init__(self, photos: Sequence[Photo], seed: int, forge: Forger, recipe: CropConfig | None = None) -> None:
         """Sets the series up.
 
         Args:
@@ -40,7 +40,7 @@ class ClipPairs(Dataset[Pair]):
             forge: Forgery type.
             recipe: The crop, that of this version if not given.
         """
-        self._photos, self._seed, self._forge, self._recipe = photos, seed, forge, recipe or CropRecipe()
+        self._photos, self._seed, self._forge, self._recipe = photos, seed, forge, recipe or CropConfig()
 
     def __len__(self) -> int:
         return len(self._photos)
@@ -53,7 +53,7 @@ class ClipPairs(Dataset[Pair]):
 
 
 def validation_set(
-    photos: Sequence[Photo], count: int = 200, recipe: CropRecipe | None = None
+    photos: Sequence[Photo], count: int = 200, recipe: CropConfig | None = None
 ) -> Mapping[str, ClipPairs]:
     """Returns the set's pairs by forgery type.
 

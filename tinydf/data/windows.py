@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.errors import OutsideImageError
-from tinydf_runtime.faces.crop import CropRecipe, crop_face, crop_square_xyxy
+from tinydf_runtime.faces.crop import CropConfig, crop_face, crop_square_xyxy
 from tinydf_runtime.types import BoxXYXY, Face, Image
 
 ROOM = 0.35
@@ -34,7 +34,7 @@ class Window:
     sharpness: float
 
 
-def cut_window(frame: Image, face: Face, recipe: CropRecipe) -> Window | None:
+def cut_window(frame: Image, face: Face, recipe: CropConfig) -> Window | None:
     """Cuts a face with room around it out of a frame, without resampling; None where its square misses the frame.
 
     ``crop_face`` mirrors at the border of a picture what it lacks. A window ends there only where the frame does, so

@@ -21,7 +21,7 @@ from tinydf.data.samples import make_pair
 from tinydf.data.windows import measure_sharpness
 from tinydf.evaluation.perturbations import Perturbation
 from tinydf_runtime.errors import UnreadableInputError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe, crop_face
+from tinydf_runtime.faces.crop import CropConfig, crop_face
 from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.types import BoxXYXY, Image
 
@@ -130,7 +130,7 @@ class StoredFaces:
 
     folder: Path
     rows: Sequence[FaceRow]
-    recipe: CropRecipe
+    recipe: CropConfig
     seed: int
 
     def __len__(self) -> int:
@@ -165,7 +165,7 @@ class SyntheticPairs:
 
     photos: Sequence[Photo]
     forgers: Sequence[tuple[str, Forger]]
-    recipe: CropRecipe
+    recipe: CropConfig
     seed: int
 
     def __len__(self) -> int:
@@ -197,7 +197,7 @@ class SyntheticPairs:
         return Cut(as_image(np.array(crops)), measure_sharpness(as_image(cv2.cvtColor(pair.real, cv2.COLOR_RGB2BGR))))
 
 
-def open_faces(folder: Path, split: Split, recipe: CropRecipe, limit: int | None = None, seed: int = 0) -> FaceSet:
+def open_faces(folder: Path, split: Split, recipe: CropConfig, limit: int | None = None, seed: int = 0) -> FaceSet:
     """Lists the faces of a split; pictures are read later, one at a time.
 
     A split without a single fake is a set of real photos: each is forged once by each forgery type.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tinydf.evaluation.scoring import logit_of
 from tinydf_runtime.errors import UnreadableInputError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.models.spec import ModelSpec
 
@@ -61,7 +61,7 @@ class FunctionScorer:
         return logit_of(found)
 
 
-def open_function(address: str, recipe: CropRecipe) -> FunctionScorer:
+def open_function(address: str, recipe: CropConfig) -> FunctionScorer:
     """Imports a function and gives it the threshold .5.
 
     Args:

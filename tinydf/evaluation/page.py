@@ -18,7 +18,7 @@ from tinydf.evaluation.tables import METRIC_WORDS
 from tinydf.evaluation.videos import RULE
 from tinydf.metrics import ECE_BINS, FEW_CLUSTERS, METRICS, RESAMPLINGS
 from tinydf_runtime import __version__
-from tinydf_runtime.render.report import EVIDENCE_NOTE
+from tinydf_runtime.render.words import EVIDENCE_NOTE
 
 TEMPLATE = "page.html.jinja"
 LOWEST_AUC = 0.4

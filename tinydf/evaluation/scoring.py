@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tinydf.checkpoint import load_checkpoint
-from tinydf_runtime.engines.choices import check_choice
-from tinydf_runtime.engines.engine import AUTO, ENGINES, Engine, open_engine
-from tinydf_runtime.engines.out_of_memory import score_in_halves
+from tinydf_runtime.engines.engine import AUTO, ENGINES, Engine, check_choice, open_engine, score_in_halves
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError
 from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.models.spec import ModelSpec

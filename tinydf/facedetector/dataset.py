@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from tinydf.facedetector.config import Draw
 from tinydf.facedetector.mosaic import Composer, Sample
 from tinydf.facedetector.world import WorldComposer
-from tinydf_runtime.cli.interrupt import leave_interrupts_to_parent
+from tinydf_runtime.cli.command import leave_interrupts_to_parent
 
 
 class Batch(NamedTuple):

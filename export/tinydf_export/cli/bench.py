@@ -15,11 +15,17 @@ from rich.console import Console
 from rich.table import Table
 
 from tinydf_runtime import __version__
-from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, device_option, json_option, write_figures
-from tinydf_runtime.cli.interrupt import stopping_on_interrupt
+from tinydf_runtime.cli.command import (
+    STANDARD_OUTPUT,
+    OneLineCommand,
+    device_option,
+    json_option,
+    stopping_on_interrupt,
+    write_figures,
+)
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.errors import ExitCode, UsageError, needs
-from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from tinydf_calibration.sampler import LabelledCrops

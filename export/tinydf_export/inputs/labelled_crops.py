@@ -14,7 +14,7 @@ from tinydf.evaluation.faces import Entries, ListedFace, open_faces
 from tinydf.evaluation.perturbations import UNCHANGED
 from tinydf_calibration.sampler import LabelledCrops, stratified_sample
 from tinydf_runtime.errors import TinyDFError, UnreadableInputError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.types import Image
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ Skip = Callable[[str], None]
 def read_labelled_crops(
     folder: Path,
     split: Split,
-    recipe: CropRecipe,
+    recipe: CropConfig,
     count: int,
     seed: int = 0,
     report: Report = lambda done, total: None,

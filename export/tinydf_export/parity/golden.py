@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.faces.crop import CropRecipe, crop_face
+from tinydf_runtime.faces.crop import CropConfig, crop_face
 from tinydf_runtime.models.golden import decode_crops as decode_crops
 from tinydf_runtime.models.golden import hash_pictures
 from tinydf_runtime.types import BoxXYXY, Image
@@ -21,7 +21,7 @@ SUIT_XYXY: BoxXYXY = (10, 390, 120, 500)
 SEED = 3
 
 
-def draw_golden_crops(recipe: CropRecipe) -> NDArray[np.uint8]:
+def draw_golden_crops(recipe: CropConfig) -> NDArray[np.uint8]:
     """Draws the crops: a face, the same mirrored and dim, forged from itself, from a tiny picture, and no face at all.
 
     Args:

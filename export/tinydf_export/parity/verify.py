@@ -14,8 +14,8 @@ from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.models.golden import TOLERANCE as TOLERANCE
 from tinydf_runtime.models.golden import replay_golden
-from tinydf_runtime.models.recorded import check_recorded
 from tinydf_runtime.models.seal import check_seal
+from tinydf_runtime.models.shipped import check_recorded
 from tinydf_runtime.models.spec import Precision
 from tinydf_runtime.trust.reading import read_model_file
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinydf_runtime.engines.choices import check_choice
+from tinydf_runtime.engines.engine import check_choice
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.models.spec import Precision
 

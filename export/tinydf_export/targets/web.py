@@ -14,8 +14,7 @@ from tinydf_export.targets import onnx
 from tinydf_export.targets.protocol import Trial
 from tinydf_runtime.errors import OutputError
 from tinydf_runtime.faces.detector import DEFAULT_DETECTOR, FaceDetector
-from tinydf_runtime.io.files import write_atomically
-from tinydf_runtime.io.temporary import temporary_folder
+from tinydf_runtime.io.files import temporary_folder, write_atomically
 from tinydf_runtime.models.spec import ModelSpec
 
 SCHEMA = "tinydf.web/1"

@@ -1,4 +1,4 @@
-"""What every ``tinydf-`` command does alike: errors become one line and an exit code, figures go to a file or out."""
+"""What every ``tinydf-`` command does alike: one line and an exit code for errors, Ctrl-C, figures to a file or out."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from typing import Any
 import click
 
 from tinydf_runtime.engines.engine import AUTO
-from tinydf_runtime.engines.out_of_memory import is_out_of_memory
-from tinydf_runtime.errors import ExitCode, OutputError, TinyDFError, UsageError
+from tinydf_runtime.errors import ExitCode, OutputError, TinyDFError, UsageError, is_out_of_memory
 from tinydf_runtime.io.files import is_regular, write_atomically
-from tinydf_runtime.io.user_cache import keep_caches_together
-from tinydf_runtime.render.plain_text import printable
+from tinydf_runtime.io.user_folders import keep_caches_together
+from tinydf_runtime.render.words import printable
 
 STANDARD_OUTPUT = Path("-")
 
@@ -182,3 +181,51 @@ def _drop_output() -> None:
     """Sends what is printed from here on nowhere: Python would complain once more when it flushes at its end."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class PromptCommand(OneLineCommand):
+    """A command whose process ends at once when it is done.
+
+    A camera or server may not let go of a thread for seconds, and to take the networks' libraries down piece by piece
+    takes as long as judging some ten frames. Nothing is left to be written by then.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the command and ends the process. With arguments, given from Python, that is left to the caller."""
+        try:
+            return self.main(*args, **kwargs)
+        except SystemExit as end:
+            if args or kwargs:
+                raise
+            # What cannot be written is reported where the process ends the usual way.
+            with suppress(OSError):
+                for stream in (sys.stdout, sys.stderr):
+                    stream.flush()
+                os._exit(end.code if isinstance(end.code, int) else 1)
+            raise
+
+
+def leave_interrupts_to_parent() -> None:
+    """Makes a worker process ignore Ctrl-C, which a terminal sends to all: its parent saves first, then ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def stopping_on_interrupt(stop: threading.Event) -> Iterator[None]:
+    """Makes the first Ctrl-C end the work at the next frame, and the second one at once."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    # Only the main thread may set handlers; elsewhere there is no Ctrl-C to handle.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        # None stands for a handler that was not set from Python, and cannot be put back from here.
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,11 +12,9 @@ import click
 from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.io.address import mask_credentials
-from tinydf_runtime.io.files import exists, real_path
+from tinydf_runtime.io.files import exists, real_path, temporary_file
 from tinydf_runtime.io.input import Source, parse_input
-from tinydf_runtime.io.temporary import temporary_file
-from tinydf_runtime.live.jsonl import print_line, report_line
-from tinydf_runtime.render.report import report_json, write_csv, write_json
+from tinydf_runtime.render.report import report_json, report_line, write_csv, write_json
 from tinydf_runtime.results import InputReport
 
 
@@ -145,3 +145,17 @@ def write_reports(
         click.echo(report_json(report, timing), nl=False)
     elif json_file is not None:
         write_json(report, json_file, timing)
+
+
+def print_line(line: str) -> None:
+    """Prints a line at once.
+
+    Raises:
+        OutputError: The pipe was closed.
+    """
+    try:
+        click.echo(line, nl=False)
+    except BrokenPipeError as error:
+        # Else Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError("standard output: was closed by its reader.") from error

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TextIO
 
-from tinydf_runtime.render.clock import clock
+from tinydf_runtime.render.words import clock
 
 EVERY_S = 20.0
 """Between two lines. 30 s at most are promised, on a busy machine too."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,81 +11,32 @@ from pathlib import Path
 import click
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.cli.command import device_option
-from tinydf_runtime.cli.interrupt import PromptCommand, stopping_on_interrupt
-from tinydf_runtime.cli.live_options import LiveWishes
+from tinydf_runtime.cli.command import PromptCommand, device_option, stopping_on_interrupt
+from tinydf_runtime.cli.options import (
+    LiveOptions,
+    detector_option,
+    fpr_option,
+    sample_fps_option,
+    typed_command,
+    version_option,
+)
 from tinydf_runtime.cli.outputs import annotation_targets, check_outputs, write_reports
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.engines.engine import AUTO
 from tinydf_runtime.errors import ExitCode, UsageError
 from tinydf_runtime.io.ahead import Task
-from tinydf_runtime.io.expand import expand_inputs
-from tinydf_runtime.io.input import Input, parse_input
+from tinydf_runtime.io.input import Input, expand_inputs, parse_input
 from tinydf_runtime.live.reconnect import GIVE_UP_S
-from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
-from tinydf_runtime.render.html.reproduce import typed_command
-from tinydf_runtime.render.plain_text import printable
-from tinydf_runtime.render.report import EVIDENCE_NOTE, stranger_words
-from tinydf_runtime.results import InputReport
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
+from tinydf_runtime.render.words import EVIDENCE_NOTE, printable, stranger_words
+from tinydf_runtime.results import InputReport, Reason
 from tinydf_runtime.sandbox.client import start_early
-from tinydf_runtime.service.service import Service, ServiceWishes, service_options
-from tinydf_runtime.types import Reason
+from tinydf_runtime.service.service import Service, ServiceOptions, service_options
 from tinydf_runtime.watch import Limits
 
 NAME = "tinydf-run"
 PARTLY_READ: frozenset[Reason] = frozenset({"decoding_failed", "damaged_part"})
 """Reasons that tell of a part of an input that should have been read and could not be."""
-
-
-def read_sample_fps(ctx: click.Context, param: click.Parameter, value: str) -> float | None:
-    """Returns a number of frames a second above 0, None for ``all``.
-
-    Raises:
-        click.BadParameter: The text is neither.
-    """
-    if value == "all":
-        return None
-    with suppress(ValueError):
-        if 0 < float(value) < float("inf"):
-            return float(value)
-    raise click.BadParameter(f"found {value}, expected a number above 0, or all.", ctx, param)
-
-
-def print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
-    """Prints the version and ends the command. Looking it up takes longer than much else of a start."""
-    if wanted and not ctx.resilient_parsing:
-        from tinydf_runtime import __version__
-
-        click.echo(f"{ctx.command.name}, version {__version__}")
-        ctx.exit()
-
-
-detector_option = click.option(
-    "--detector", type=click.Path(path_type=Path), metavar="MODEL", help="Face detector; default: embedded."
-)
-sample_fps_option = click.option(
-    "--sample-fps",
-    callback=read_sample_fps,
-    default="5",
-    show_default=True,
-    metavar="N|all",
-    help="Frames a second of video in which faces are scored.",
-)
-fpr_option = click.option(
-    "--fpr",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    metavar="R",
-    help="Takes the threshold that at most this share of real people reached when the model was measured.",
-)
-version_option = click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=print_version,
-    help="Show the version and exit.",
-)
-"""Options that tinydf-run shares with tinydf-scan."""
 
 
 @dataclass(slots=True)
@@ -96,7 +46,7 @@ class Run:
     silent: bool
     stop: threading.Event = field(default_factory=threading.Event)
     done: list[InputReport] = field(default_factory=list)
-    service: Service = field(default_factory=lambda: Service(ServiceWishes(), say_error))
+    service: Service = field(default_factory=lambda: Service(ServiceOptions(), say_error))
 
 
 @click.command(
@@ -208,16 +158,25 @@ def main(
     if json_lines and str(json_file) == "-":
         raise UsageError("--json-lines: ends with the report, which --json - would print again. Leave one out.")
     max_latency_s = None if max_latency_ms is None else max_latency_ms / 1000
-    wishes = LiveWishes(json_lines, window, max_latency_s, reconnect_seconds)
+    options = LiveOptions(json_lines, window, max_latency_s, reconnect_seconds)
     if threshold is not None and fpr is not None:
         raise UsageError("--fpr: chooses a threshold, and --threshold gives one. Leave one out.")
-    service_wishes = ServiceWishes(log_json, metrics, drift)
-    outputs = (json_file, csv_file, html_file, *service_wishes.files)
+    service = ServiceOptions(log_json, metrics, drift)
+    outputs = (json_file, csv_file, html_file, *service.files)
     models = [*network_files(engine, detector)]
     check_outputs([path for path in outputs if path is not None and str(path) != "-"], sources, models)
     targets = annotation_targets(annotate, sources, models)
     analyzer = Analyzer(
-        engine, detector, device, threads, sample_fps, threshold, allow_fallback, annotate is not None, fpr, sandbox
+        engine,
+        detector=detector,
+        device=device,
+        threads=threads,
+        sample_fps=sample_fps,
+        threshold=threshold,
+        allow_fallback=allow_fallback,
+        keep_maps=annotate is not None,
+        fpr=fpr,
+        sandbox=sandbox,
     )
     # Everywhere else the networks load while the first input is opened.
     if device not in (AUTO, "cpu") and analyzer.device != device and not quiet:
@@ -226,10 +185,10 @@ def main(
     try:
         with (
             stopping_on_interrupt(run.stop),
-            Service(service_wishes, say_error) as run.service,
+            Service(service, say_error) as run.service,
             Task(partial(import_display, run.silent), "tinydf-import"),
         ):
-            judge_all(sources, targets, analyzer, run, max_seconds, wishes, sandbox)
+            judge_all(sources, targets, analyzer, run, max_seconds, options, sandbox)
     except KeyboardInterrupt:
         run.stop.set()
     finally:
@@ -270,7 +229,7 @@ def judge_all(
     analyzer: Analyzer,
     run: Run,
     max_seconds: float | None,
-    wishes: LiveWishes,
+    options: LiveOptions,
     sandbox: bool,
 ) -> None:
     """Judges, draws and shows one input after the other."""
@@ -281,7 +240,7 @@ def judge_all(
         if source.kind == "stream":
             from tinydf_runtime.cli.follow import follow_stream
 
-            item = follow_stream(source.name, analyzer, limits, wishes, run.silent)
+            item = follow_stream(source.name, analyzer, limits, options, run.silent)
         else:
             with Progress(Path(source.name).name or source.name, unit="s", quiet=run.silent) as progress:
                 item = analyzer.analyze_input(source, progress.advance, limits)

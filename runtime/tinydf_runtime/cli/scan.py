@@ -7,18 +7,16 @@ from pathlib import Path
 
 import click
 
-from tinydf_runtime.cli.command import OneLineCommand, device_option, json_option, write_figures
-from tinydf_runtime.cli.interrupt import stopping_on_interrupt
+from tinydf_runtime.cli.command import OneLineCommand, device_option, json_option, stopping_on_interrupt, write_figures
+from tinydf_runtime.cli.options import detector_option, fpr_option, sample_fps_option, version_option
 from tinydf_runtime.cli.outputs import check_folder, check_outputs
 from tinydf_runtime.cli.progress import Progress
-from tinydf_runtime.cli.run import detector_option, fpr_option, network_files, sample_fps_option, version_option
+from tinydf_runtime.cli.run import network_files
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError
-from tinydf_runtime.io.expand import MEDIA_SUFFIXES
-from tinydf_runtime.render.plain_text import printable
-from tinydf_runtime.render.report import EVIDENCE_NOTE
-from tinydf_runtime.scan.listing import check_folder_exists
+from tinydf_runtime.io.input import MEDIA_SUFFIXES
+from tinydf_runtime.render.words import EVIDENCE_NOTE, printable
+from tinydf_runtime.scan.listing import check_folder_exists, is_address
 from tinydf_runtime.scan.parquet import check_parquet
-from tinydf_runtime.scan.store import is_address
 from tinydf_runtime.scan.work import Settings
 
 NAME = "tinydf-scan"
@@ -125,8 +123,7 @@ def main(
     pages = None if pages is None else _make_folder(pages)
     # What they import is not needed by --help.
     from tinydf_runtime.scan.ledger import Counts
-    from tinydf_runtime.scan.run import Request, run_scan
-    from tinydf_runtime.scan.summary import summary_json, summary_lines
+    from tinydf_runtime.scan.run import Request, run_scan, summary_json, summary_lines
 
     request = Request(folders, out, settings, workers, scheduler, retries, again, pages, html, parquet)
     stop = threading.Event()

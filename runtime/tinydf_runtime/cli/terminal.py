@@ -10,10 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tinydf_runtime.render.clock import clock
-from tinydf_runtime.render.plain_text import printable
-from tinydf_runtime.render.report import rarity_words, reason_words
-from tinydf_runtime.render.zones import Zones
+from tinydf_runtime.render.draw import Zones
+from tinydf_runtime.render.words import clock, printable, rarity_words, reason_words
 from tinydf_runtime.results import InputReport, TrackReport
 
 STYLES = {"real": "cyan", "fake": "bold red", "inconclusive": "yellow", "no_face": "dim", "error": "red"}
@@ -85,7 +83,7 @@ def timeline(track: TrackReport, duration_s: float, zones: Zones, width: int, pl
     Args:
         track: The person.
         duration_s: Time at the right end.
-        zones: Where a score gets which colour.
+        zones: The zones of the scores.
         width: Columns that it takes.
         plain: Use ASCII alone.
     """

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.io.capture import SAMPLES, open_source, opencv_converts_interlaced
-from tinydf_runtime.io.quiet import quiet
+from tinydf_runtime.io.opencv import quiet
 
 _SAMPLES = {
     "H.264": "h264.mp4",

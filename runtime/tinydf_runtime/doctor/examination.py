@@ -21,9 +21,9 @@ from tinydf_runtime.doctor.machine import Machine, read_machine
 from tinydf_runtime.engines.engine import load_engine
 from tinydf_runtime.errors import TinyDFError, install_line
 from tinydf_runtime.faces.detector import FaceDetector
-from tinydf_runtime.io.quiet import quiet
-from tinydf_runtime.models.embedded import DEFAULT_DETECTOR, DEFAULT_MODEL
+from tinydf_runtime.io.opencv import quiet
 from tinydf_runtime.models.golden import TOLERANCE, replay_golden
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 
 DOCTOR_SCHEMA = "tinydf.doctor/1"
 

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tinydf_runtime.engines.choices import check_choice
 from tinydf_runtime.engines.coreml_package import check_signature, coremltools, read_description
-from tinydf_runtime.engines.engine import Engine, check_crops
+from tinydf_runtime.engines.engine import Engine, check_choice, check_crops
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.trust.outputs import checked_scores
 from tinydf_runtime.types import Scores

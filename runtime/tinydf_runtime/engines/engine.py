@@ -1,8 +1,10 @@
-"""The Engine protocol, the table of engines and open_engine()."""
+"""The Engine protocol, the table of engines, open_engine(), and what all engines check alike."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Collection
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
@@ -10,7 +12,14 @@ from typing import NamedTuple, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.errors import UnavailableError, UnknownFormatError, UsageError, needs
+from tinydf_runtime.errors import (
+    OutOfMemoryError,
+    UnavailableError,
+    UnknownFormatError,
+    UsageError,
+    is_out_of_memory,
+    needs,
+)
 from tinydf_runtime.models.seal import check_seal
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.types import Scores
@@ -118,7 +127,7 @@ def open_engine(
         QualityError: At its first use on this machine the device did not give what the checkpoint gives.
     """
     # Only those that open a model need what it is made of.
-    from tinydf_runtime.engines.first_use import check_first_use
+    from tinydf_runtime.models.golden import check_first_use
 
     engine = load_engine(path, device, threads, allow_fallback=allow_fallback, sandbox=sandbox)
     check_first_use(engine, Path(path))
@@ -192,3 +201,60 @@ def check_crops(crops: NDArray[np.uint8], side_px: int) -> None:
         raise UsageError(f"crops: found {found}, expected a NumPy array of uint8.")
     if crops.ndim != 4 or crops.shape[1:] != (side_px, side_px, 3):
         raise UsageError(f"crops: found shape {crops.shape}, expected (N, {side_px}, {side_px}, 3) in RGB.")
+
+
+def score_in_halves(score: Callable[[NDArray[np.uint8]], Scores], crops: NDArray[np.uint8]) -> Scores:
+    """Returns the scores of a batch; where memory does not do for it, of its halves, one after the other.
+
+    Args:
+        score: Scores N crops at once, N above 0.
+        crops: N x side x side x 3.
+
+    Raises:
+        OutOfMemoryError: There is not enough for one crop.
+    """
+    try:
+        return score(crops)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(crops) <= 1:
+            raise OutOfMemoryError(
+                "out of memory: one face cannot be scored. Close other programs, or use fewer --threads or a smaller "
+                "model."
+            ) from error
+    # Outside the handler, which would keep the larger batch's memory alive.
+    middle = len(crops) // 2
+    first, second = score_in_halves(score, crops[:middle]), score_in_halves(score, crops[middle:])
+    return Scores(
+        np.concatenate([first.fake_probability, second.fake_probability]),
+        np.concatenate([first.forgery_map, second.forgery_map]),
+    )
+
+
+_ALSO_CALLED = {"gpu": "cuda", "ane": "npu", "trt": "tensorrt"}
+"""What others call it -> the name here. The nearest spelling of gpu would be cpu."""
+
+
+def check_choice(what: str, found: str, names: Collection[str], reason: str = "") -> None:
+    """Accepts a name that is there.
+
+    Args:
+        what: Is chosen, for the message.
+        found: The given name.
+        names: Those there are.
+        reason: Why there are no others.
+
+    Raises:
+        UsageError: It is not; the message lists the names and the nearest of them.
+    """
+    if found in names:
+        return
+    expected = f"one of {', '.join(names)}" if len(names) > 1 else ", ".join(names)
+    raise UsageError(f"{what}: found {found}, expected {expected}{reason}.{_meant(found.lower(), names)}")
+
+
+def _meant(found: str, names: Collection[str]) -> str:
+    other = _ALSO_CALLED.get(found)
+    near = [other] if other in names else get_close_matches(found, names, n=1)
+    return f" Did you mean {near[0]}?" if near else ""

@@ -1,20 +1,92 @@
-"""Model files or the user's own objects -> the two networks that an analyzer works with."""
+"""Model files or the user's own objects -> the two networks of an analyzer, shared within the process."""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar, cast
+from weakref import WeakValueDictionary
 
-from tinydf_runtime.engines.cache import Loaned, borrow
 from tinydf_runtime.engines.engine import Engine, open_engine, resolve_device
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.files import sha256_of
+from tinydf_runtime.models.shipped import is_known
 from tinydf_runtime.results import DetectorInfo, ModelInfo
 from tinydf_runtime.steps import Detector
-from tinydf_runtime.trust.known import is_known
+
+Network = TypeVar("Network")
+
+
+class CachedNetwork:
+    """A network that is loaded once and stays loaded as long as somebody holds this object."""
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._loading = threading.Lock()
+        self._loaded: list[object] = []
+
+    def get(self, load: Callable[[], Network]) -> Network:
+        """Returns the network, loaded by the first caller while the others wait; a failed load can be tried again."""
+        with self._loading:
+            if not self._loaded:
+                self._loaded.append(load())
+            # The key that leads here names the network's type.
+            return cast(Network, self._loaded[0])
+
+
+_in_use: WeakValueDictionary[tuple[object, ...], CachedNetwork] = WeakValueDictionary()
+_looking_up = threading.Lock()
+_inherited: list[CachedNetwork] = []
+"""Networks of the parent process. Their threads stayed there, and to free them would wait for those for ever."""
+
+
+def borrow(network: str, path: Path, *settings: object) -> CachedNetwork:
+    """Returns the one object of this process for a model file that is opened in this way.
+
+    Args:
+        network: What it is loaded as.
+        path: Model file or folder. Once its content is replaced it counts as another.
+        settings: What else decides how it is loaded.
+    """
+    key = (network, os.path.realpath(path), _stamps(path), *settings)
+    with _looking_up:
+        cached = _in_use.get(key)
+        if cached is None:
+            cached = _in_use[key] = CachedNetwork()
+        return cached
+
+
+def _stamps(path: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Returns what changes with a model's content.
+
+    That is of all files in its folder, where it is one, else of the file and of those beside it that belong to it, such
+    as the .bin of an .xml.
+    """
+    try:
+        near = path.rglob("*") if path.is_dir() else path.parent.iterdir()
+        files = [file for file in near if path.is_dir() or file.name.startswith(f"{path.stem}.")]
+        facts = [(file.relative_to(path.parent).as_posix(), file.stat()) for file in files if file.is_file()]
+    except OSError:
+        # Whoever opens the file says what is wrong with it.
+        return ()
+    # Relative to the model, so that it does not matter under which name that was asked for.
+    return tuple(sorted((name, fact.st_ino, fact.st_mtime_ns, fact.st_size) for name, fact in facts))
+
+
+def _start_child() -> None:
+    """Keeps a forked child from using or freeing its parent's networks."""
+    _inherited.extend(_in_use.values())
+    _in_use.clear()
+    _looking_up.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_looking_up.acquire, after_in_parent=_looking_up.release, after_in_child=_start_child)
+
 
 ModelPath: TypeAlias = str | os.PathLike[str]
 
@@ -35,7 +107,7 @@ class Networks:
     detector: Detector
     model_sha256: str | None
     process: int
-    held: tuple[Loaned, ...]
+    held: tuple[CachedNetwork, ...]
 
     def detector_info(self) -> DetectorInfo:
         """Returns what a report says about the face detector."""
@@ -94,7 +166,7 @@ def open_networks(
 
 def _open_classifier(
     model: ModelPath | Engine, device: str, threads: int | None, allow_fallback: bool, sandbox: bool
-) -> tuple[Engine, str | None, tuple[Loaned, ...]]:
+) -> tuple[Engine, str | None, tuple[CachedNetwork, ...]]:
     """Returns the classifier, the hash of its file and what keeps it."""
     if not isinstance(model, str | os.PathLike):
         return model, None, ()
@@ -122,7 +194,7 @@ def _threads_beside_decoding() -> int:
 
 def _open_detector(
     detector: ModelPath | Detector, threads: int | None, sandbox: bool
-) -> tuple[Detector, tuple[Loaned, ...]]:
+) -> tuple[Detector, tuple[CachedNetwork, ...]]:
     """Returns the face detector and what keeps it."""
     if not isinstance(detector, str | os.PathLike):
         return detector, ()

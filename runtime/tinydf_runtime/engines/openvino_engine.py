@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.engines.choices import check_choice
-from tinydf_runtime.engines.engine import Engine, check_crops
+from tinydf_runtime.engines.engine import Engine, check_choice, check_crops
 from tinydf_runtime.engines.quiet_openvino import core, openvino
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec

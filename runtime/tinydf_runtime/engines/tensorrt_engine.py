@@ -10,16 +10,35 @@ import numpy as np
 import tensorrt
 from numpy.typing import NDArray
 
-from tinydf_runtime.engines.choices import check_choice
 from tinydf_runtime.engines.cuda_memory import DeviceMemory, Stream, device_name, empty_rows
-from tinydf_runtime.engines.engine import Engine, check_crops
-from tinydf_runtime.engines.tensorrt_log import TensorRTLog
+from tinydf_runtime.engines.engine import Engine, check_choice, check_crops
 from tinydf_runtime.errors import ModelFileError, UnavailableError
 from tinydf_runtime.models.plan import PlanFacts, read_plan
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.trust.outputs import checked_scores
 from tinydf_runtime.trust.plans import check_fits, check_trusted, rebuild_line
 from tinydf_runtime.types import Scores
+
+
+class TensorRTLog(tensorrt.ILogger):  # type: ignore[misc]  # TensorRT has no types of its own
+    """Keeps errors for the exception that follows them; warnings and notes go nowhere."""
+
+    def __init__(self) -> None:
+        """Starts with nothing said."""
+        super().__init__()
+        self.errors: list[str] = []
+
+    def log(self, severity: tensorrt.ILogger.Severity, msg: str) -> None:
+        """Takes one message from the library, from any of its threads."""
+        if severity in (tensorrt.ILogger.Severity.ERROR, tensorrt.ILogger.Severity.INTERNAL_ERROR):
+            self.errors.append(msg)
+
+    def reason(self) -> str:
+        """Returns the first error as one line: what follows it is about the way out of the library."""
+        if not self.errors:
+            return "TensorRT gave no reason"
+        return " ".join(self.errors[0].split())[:300]
+
 
 INPUT = "image"
 OUTPUTS = ("fake_probability", "forgery_map")
@@ -125,8 +144,8 @@ def open_model(path: Path, device: str, threads: int | None, sandbox: bool = Tru
         "fake_probability": DeviceMemory(batches.largest * 4),
         "forgery_map": DeviceMemory(batches.largest * map_shape[0] * map_shape[1] * 4),
     }
-    for name, stretch in memory.items():
-        context.set_tensor_address(name, stretch.address)
+    for name, buffer in memory.items():
+        context.set_tensor_address(name, buffer.address)
     return TensorRTEngine(
         facts.spec, device, context, Stream(), memory, batches, map_shape, facts.golden, (log, runtime, engine),
         path.name,

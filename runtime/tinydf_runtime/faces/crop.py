@@ -14,7 +14,7 @@ from tinydf_runtime.types import BoxXYXY, Image
 
 
 @dataclass(frozen=True, slots=True)
-class CropRecipe:
+class CropConfig:
     """How a face becomes the network's input. Its hash travels in every model file.
 
     Attributes:
@@ -41,7 +41,7 @@ def crop_square_xyxy(box_xyxy: BoxXYXY, margin: float) -> tuple[int, int, int, i
     return x, y, x + side, y + side
 
 
-def crop_face(image: Image, box_xyxy: BoxXYXY, recipe: CropRecipe) -> Image:
+def crop_face(image: Image, box_xyxy: BoxXYXY, config: CropConfig) -> Image:
     """Cuts a face out as a square, without turning it.
 
     Where the square reaches beyond the image the border is mirrored. Shrinking averages areas, so that no pixel is
@@ -50,7 +50,7 @@ def crop_face(image: Image, box_xyxy: BoxXYXY, recipe: CropRecipe) -> Image:
     Args:
         image: H x W x 3, uint8, any colour order.
         box_xyxy: The face in pixels.
-        recipe: Side and margin.
+        config: Side and margin.
 
     Returns:
         side_px x side_px x 3, uint8, colour order of ``image``.
@@ -58,7 +58,7 @@ def crop_face(image: Image, box_xyxy: BoxXYXY, recipe: CropRecipe) -> Image:
     Raises:
         OutsideImageError: The square does not touch the image.
     """
-    x0, y0, x1, y1 = crop_square_xyxy(box_xyxy, recipe.margin)
+    x0, y0, x1, y1 = crop_square_xyxy(box_xyxy, config.margin)
     height, width = image.shape[:2]
     if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
         raise OutsideImageError(
@@ -76,6 +76,6 @@ def crop_face(image: Image, box_xyxy: BoxXYXY, recipe: CropRecipe) -> Image:
             cv2.BORDER_REFLECT_101 if min(inside.shape[:2]) > 1 else cv2.BORDER_REPLICATE,
         )
         inside = np.asarray(padded, dtype=np.uint8)
-    interpolation = cv2.INTER_AREA if x1 - x0 > recipe.side_px else cv2.INTER_LINEAR
-    side = (recipe.side_px, recipe.side_px)
+    interpolation = cv2.INTER_AREA if x1 - x0 > config.side_px else cv2.INTER_LINEAR
+    side = (config.side_px, config.side_px)
     return np.asarray(cv2.resize(inside, side, interpolation=interpolation), dtype=np.uint8)

@@ -12,8 +12,8 @@ from tinydf_runtime.engines.onnxruntime_engine import open_session, run_session
 from tinydf_runtime.errors import ModelFileError, UsageError
 from tinydf_runtime.faces.matching import keep_best
 from tinydf_runtime.io.files import sha256_of
-from tinydf_runtime.models.embedded import DEFAULT_DETECTOR
 from tinydf_runtime.models.seal import check_seal
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
 from tinydf_runtime.models.spec import MOST_LETTERS
 from tinydf_runtime.trust import strict
 from tinydf_runtime.trust.outputs import checked_faces

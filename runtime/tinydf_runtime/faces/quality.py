@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.types import Face, FaceQuality, Image
+from tinydf_runtime.results import FaceQuality
+from tinydf_runtime.types import Face, Image
 
 __all__ = ["FaceQuality", "measure_quality"]
 

@@ -24,8 +24,8 @@ _HUE_BIN = np.array([hue * 8 // 180 * 16 for hue in range(256)], np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
-class SceneSketch:
-    """The little of a picture that a cut is told by.
+class FrameSignature:
+    """Low-resolution frame signature for cut detection.
 
     Attributes:
         layout: 16 x 24 x 3, float64, mean of each colour removed, of unit length; zeros for a flat picture.
@@ -36,7 +36,7 @@ class SceneSketch:
     colours: NDArray[np.float64]
 
 
-def sketch_scene(image: Image) -> SceneSketch:
+def frame_signature(image: Image) -> FrameSignature:
     """Reduces a picture to what ``is_other_scene`` compares.
 
     Args:
@@ -52,15 +52,15 @@ def sketch_scene(image: Image) -> SceneSketch:
     bins[saturation < _COLOURLESS_SATURATION] = 0
     bins += (saturation >> 6 << 2) + (value >> 6)
     colours = np.bincount(bins.ravel(), minlength=128) / bins.size
-    return SceneSketch(layout / length if length > 1 else np.zeros_like(layout), colours)
+    return FrameSignature(layout / length if length > 1 else np.zeros_like(layout), colours)
 
 
-def is_other_scene(previous: SceneSketch, current: SceneSketch) -> bool:
-    """Returns whether two sketches share too little layout and colour to be of one scene."""
+def is_other_scene(previous: FrameSignature, current: FrameSignature) -> bool:
+    """Returns whether two signatures share too little layout and colour to be of one scene."""
     return _shared(previous, current) < _LEAST_SHARED
 
 
-def find_view(known: Sequence[SceneSketch], current: SceneSketch) -> int | None:
+def find_view(known: Sequence[FrameSignature], current: FrameSignature) -> int | None:
     """Returns which of the known views a picture shows again, None for a new one."""
     shared = [_shared(view, current) for view in known]
     best = int(np.argmax(shared)) if shared else -1
@@ -74,7 +74,7 @@ def is_scene_cut(previous: Image, current: Image) -> bool:
         previous: H x W x 3, BGR, uint8.
         current: The same, of any size.
     """
-    return is_other_scene(sketch_scene(previous), sketch_scene(current))
+    return is_other_scene(frame_signature(previous), frame_signature(current))
 
 
 def _shrink(image: Image) -> Image:
@@ -86,7 +86,7 @@ def _shrink(image: Image) -> Image:
     return np.asarray(cv2.resize(image, _SMALL, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _shared(first: SceneSketch, second: SceneSketch) -> float:
-    """Returns how much of layout and colours two sketches share, -1..2."""
+def _shared(first: FrameSignature, second: FrameSignature) -> float:
+    """Returns how much of layout and colours two signatures share, -1..2."""
     layout = float((first.layout * second.layout).sum())
     return layout + float(np.minimum(first.colours, second.colours).sum())

@@ -17,7 +17,7 @@ from tinydf_runtime.errors import UsageError
 from tinydf_runtime.faces.appearance import embed_face
 from tinydf_runtime.faces.matching import match_pairs, overlap_iou
 from tinydf_runtime.faces.reid import Gallery, Sighting, best_similarities
-from tinydf_runtime.faces.scene import SceneSketch, find_view, is_other_scene, is_scene_cut, sketch_scene
+from tinydf_runtime.faces.scene import FrameSignature, find_view, frame_signature, is_other_scene, is_scene_cut
 from tinydf_runtime.types import Face, Frame
 
 __all__ = ["FaceTracker", "is_scene_cut"]
@@ -86,8 +86,8 @@ class FaceTracker:
         self._open: list[_OpenTrack] = []
         self._next_track = 1
         self._gallery = Gallery()
-        self._scene: SceneSketch | None = None
-        self._views: list[SceneSketch] = []
+        self._scene: FrameSignature | None = None
+        self._views: list[FrameSignature] = []
         self._view = 0
 
     def update(self, frame: Frame, faces: list[Face]) -> list[tuple[int, Face]]:
@@ -100,7 +100,7 @@ class FaceTracker:
         Returns:
             Track number, from 1, and face, in the order of ``faces``; weak faces that continue no track are left out.
         """
-        self._enter(sketch_scene(frame.image))
+        self._enter(frame_signature(frame.image))
         self._open = [
             track for track in self._open if not track.missed or frame.time_s - track.seen_s <= self._max_gap_s
         ]
@@ -130,7 +130,7 @@ class FaceTracker:
             self._gallery.remember(track, sightings[row], bool(alone[row]) and faces[row].score >= self._strong_score)
         return [(matched[row], face) for row, face in enumerate(faces) if row in matched]
 
-    def _enter(self, scene: SceneSketch) -> None:
+    def _enter(self, scene: FrameSignature) -> None:
         """Closes the tracks at a cut, and finds out whether the camera was here before."""
         if self._scene is None or is_other_scene(self._scene, scene):
             if self._scene is not None:

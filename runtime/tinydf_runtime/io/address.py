@@ -1,4 +1,4 @@
-"""Cameras and addresses: what counts as one, and how it is shown without its password."""
+"""Source -> camera number or stream address, and its printable form without credentials."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from tinydf_runtime.io.files import exists
 
 STREAM_STARTS = ("rtsp://", "rtsps://", "http://", "https://")
-"""How an address starts that is opened as a stream."""
+"""Prefixes of addresses that are opened as streams."""
 
 _ADDRESS = re.compile(r"\s*([a-z][a-z0-9+.-]*:/+)(.*)", re.IGNORECASE | re.DOTALL)
 _HOST = re.compile(r"(?:[^:]*|\[[^\]]*\])(?::\d*)?")

@@ -1,4 +1,4 @@
-"""Work that goes on in a thread of its own while its taker does something else; bounded, and never left behind."""
+"""Generator or function -> run in a thread ahead of its consumer; bounded, errors raised to the consumer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Result = TypeVar("Result")
 
 
 class Ahead(Generic[Item]):
-    """Runs a generator in a thread, a bounded number of items ahead of whoever iterates over this object.
+    """Runs a generator in a thread, a bounded number of items ahead of its consumer.
 
-    Items come in their order. An error of the generator is raised to the taker after the items before it. Leaving the
+    Items keep their order. An error of the generator is raised to the consumer after the items before it. Leaving the
     ``with`` block stops the generator at its next item, closes it and waits until its thread has ended.
 
     Attributes:
-        depth: Most items that wait to be taken; one more may be in the making. The generator may change it.
+        depth: Items buffered at most; one more may be in progress. The generator may change it.
     """
 
     def __init__(self, items: Generator[Item, None, None], depth: int, name: str) -> None:

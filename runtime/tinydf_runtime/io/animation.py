@@ -9,12 +9,11 @@ import numpy as np
 
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.io.containers.stills import count_pictures
-from tinydf_runtime.io.names import readable_name
-from tinydf_runtime.io.quiet import quiet
+from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.types import Image
 
 _CHUNK_BYTES = 64 << 20
-"""Pictures decoded at once; each further chunk costs decoding all before it again."""
+"""Size of the pictures decoded at once; each further chunk decodes all before it again."""
 _LONGEST_CHUNK = 64
 _USUAL_MS = 100
 """Browsers show a picture without a duration this long."""
@@ -22,7 +21,7 @@ _SEARCHED_BYTES = 1 << 16
 
 
 class AnimationCapture:
-    """Reads an animated image file as ``cv2.VideoCapture`` reads a film; memory does not grow with its length."""
+    """Reads an animated image with the interface of ``cv2.VideoCapture``; memory does not grow with its length."""
 
     def __init__(self, path: Path) -> None:
         """Decodes the first picture.

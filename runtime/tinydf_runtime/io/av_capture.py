@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.errors import UnreadableInputError, needs
-from tinydf_runtime.io.names import readable_name
+from tinydf_runtime.io.opencv import readable_name
 from tinydf_runtime.types import Image
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ _MOST_FAILURES = 100_000
 
 
 class AvCapture:
-    """Reads a file as ``cv2.VideoCapture`` does; what the headers say, it lets OpenCV say.
+    """Decodes with PyAV behind the interface of ``cv2.VideoCapture``; header properties still come from OpenCV.
 
     Attributes:
-        damaged: Whether something could not be decoded and was passed over.
+        damaged: Whether packets that could not be decoded were skipped.
     """
 
     def __init__(self, path: Path, headers: cv2.VideoCapture) -> None:

@@ -16,12 +16,10 @@ from tinydf_runtime.io.address import stream_address
 from tinydf_runtime.io.animation import AnimationCapture, is_animated
 from tinydf_runtime.io.av_capture import AvCapture
 from tinydf_runtime.io.containers.container import Container, playlist_kind, read_container
-from tinydf_runtime.io.containers.private_jpegs import read_private_jpegs
 from tinydf_runtime.io.files import check_file
-from tinydf_runtime.io.hdr import opencv_tone_maps
-from tinydf_runtime.io.jpeg_film import JpegCapture, is_jpeg_film
-from tinydf_runtime.io.names import readable_name
-from tinydf_runtime.io.quiet import quiet
+from tinydf_runtime.io.filters import opencv_tone_maps
+from tinydf_runtime.io.jpeg_film import JpegCapture, is_jpeg_film, read_private_jpegs
+from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.io.sizes import size_changes
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -45,7 +43,7 @@ _COMPARED_FRAMES = 12
 
 
 class Capture(Protocol):
-    """What ``cv2.VideoCapture`` and its stand-ins offer."""
+    """The part of ``cv2.VideoCapture`` that is used, and that its substitutes implement."""
 
     def isOpened(self) -> bool:  # noqa: N802
         """Returns whether there is something to read."""
@@ -67,7 +65,7 @@ class Capture(Protocol):
 
 
 def open_file(path: Path) -> tuple[Capture, Container]:
-    """Opens a video file and decodes its first frame, so that what cannot be read is said at once.
+    """Opens a video file and decodes its first frame, so that an unreadable file is reported at once.
 
     Returns:
         The reader, whose first frame waits for ``retrieve``, and what the file's headers say.
@@ -186,7 +184,7 @@ def _open_film(path: Path, container: Container) -> Capture:
 
 
 def _pictures_differ(path: Path) -> bool:
-    """Returns whether different frames give different pictures: what is left in memory is always the same."""
+    """Returns whether different frames decode to different pictures; stale memory always gives the same one."""
     capture = open_named(path)
     with quiet():
         _, first = capture.read()

@@ -1,4 +1,4 @@
-"""A video file -> its sampled frames, opened and decoded in a thread of their own."""
+"""An input -> its sampled frames, decoded ahead of their taker: in a child process, or in a thread of this one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from tinydf_runtime.errors import TinyDFError, UnreadableInputError
 from tinydf_runtime.io.ahead import Ahead
 from tinydf_runtime.io.open import FrameReader, open_reader
 from tinydf_runtime.io.video import VideoInfo
-from tinydf_runtime.results import Adjustment, Kind
-from tinydf_runtime.types import Frame, Reason
+from tinydf_runtime.results import Adjustment, Kind, Reason
+from tinydf_runtime.sandbox.client import ChildFrames
+from tinydf_runtime.sandbox.start import AVAILABLE
+from tinydf_runtime.types import Frame
 
 LEAST_AHEAD, MOST_AHEAD = 2, 16
-"""Decoded frames that wait: enough that neither side stands still; more are those of the time that networks load."""
+"""Bounds on buffered frames: enough that neither side stalls; the higher one is reached while networks load."""
 AHEAD_BYTES = 24 << 20
-"""Memory for them, where it is enough for the least: 3 frames of 1920 x 1080."""
+"""Memory for them, exceeded only for the least number: 3 frames of 1920 x 1080."""
 
 
 class FileFrames:
-    """Reads a file's frames once, in order, ahead of whoever takes them. Like ``VideoReader`` in what it offers.
+    """Decodes a file's frames once, in order, ahead of their consumer. Same interface as ``VideoReader``.
 
     The file is opened in the thread, so that networks can load meanwhile; its errors are raised with the first frame.
     """
@@ -89,7 +91,7 @@ class FileFrames:
 
     @property
     def caveats(self) -> tuple[Reason, ...]:
-        """What speaks against relying on the pictures."""
+        """Reasons not to rely on the pictures."""
         return self._opened().caveats
 
     def _opened(self) -> FrameReader:
@@ -107,7 +109,7 @@ class FileFrames:
             yield from self._decode()
         except (TinyDFError, OSError, GeneratorExit):
             raise
-        # Whatever it is, it means that this input cannot be read.
+        # Any error of a decoder means that this input cannot be read.
         except Exception as error:
             text = " ".join(str(error).split()) or type(error).__name__
             raise UnreadableInputError(f"{self._source}: cannot be decoded ({text}). Check that it opens.") from error
@@ -126,3 +128,24 @@ class FileFrames:
                 del frame
                 started = time.perf_counter()
         self.decode_s += time.perf_counter() - started
+
+
+def decode(
+    source: str | int,
+    kind: Kind,
+    sample_fps: float | None = None,
+    sandbox: bool = True,
+    max_pixels: int | None = None,
+) -> ChildFrames | FileFrames:
+    """Returns what reads an input, not yet started: enter it, then iterate.
+
+    Args:
+        source: Path or address.
+        kind: What it is, see ``kind_of``. Addresses are read in this process: their servers are the user's choice.
+        sample_fps: Frames wanted a second, None for all.
+        sandbox: Use a child process where the system allows.
+        max_pixels: See ``Limits``.
+    """
+    if sandbox and AVAILABLE and kind != "stream":
+        return ChildFrames(str(source), sample_fps, "image" if kind == "image" else "video", max_pixels)
+    return FileFrames(source, sample_fps, kind, max_pixels)

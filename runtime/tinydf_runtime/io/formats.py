@@ -1,4 +1,4 @@
-"""The first bytes of a file -> which kind of picture it is, and what decodes that here."""
+"""First bytes and ending of a file -> its picture format, and what decodes it."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ _ENDINGS: dict[str, PictureFormat] = {
     ".svg": PictureFormat("SVG", "none"),
     ".svgz": PictureFormat("SVG", "none"),
 }
-"""Those that begin with nothing to tell them by."""
+"""Formats without a signature, recognised by their ending."""
 _RAW_ENDINGS = frozenset({".dng", ".nef", ".cr2", ".arw", ".orf", ".pef", ".srw", ".rw2", ".3fr", ".iiq"})
-"""Photos as the sensor saw them. Most begin as TIFF does, and what OpenCV finds in them is a small preview."""
+"""Camera raw files. Most begin like TIFF, and OpenCV would find only their small preview."""
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".apng", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".avif", ".heic"}
@@ -117,10 +117,10 @@ def iso_brand(start: bytes) -> bytes:
 
 
 def _is_film(start: bytes) -> bool:
-    """Returns whether a file begins as films do, whatever its name ends in."""
+    """Returns whether a file starts like a video, whatever its ending."""
     return start[4:8] == b"moov" or start.startswith(b"\x1a\x45\xdf\xa3") or start[8:12] == b"AVI "
 
 
 def ends_as_picture(start: bytes, ending: str) -> bool:
-    """Returns whether a file of no known kind is to be taken for a picture: by its ending."""
+    """Returns whether a file of unknown format counts as a picture, by its ending."""
     return not _is_film(start) and not iso_brand(start) and ending.lower() in IMAGE_SUFFIXES

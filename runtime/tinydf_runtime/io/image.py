@@ -22,8 +22,7 @@ from tinydf_runtime.io.formats import (
     read_start,
 )
 from tinydf_runtime.io.jpeg_film import is_jpeg_film, jpeg_end
-from tinydf_runtime.io.names import readable_name
-from tinydf_runtime.io.quiet import quiet
+from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.types import Image
 
 __all__ = ["IMAGE_SUFFIXES", "is_image", "read_image", "read_more_pages", "read_shown"]
@@ -128,7 +127,7 @@ def is_image(path: Path) -> bool:
 
 
 def _check_whole(path: Path, content: bytes) -> None:
-    """Refuses a picture whose end is missing: decoders fill the rest with grey.
+    """Refuses a truncated picture: decoders would fill the rest with grey.
 
     Raises:
         UnreadableInputError: It is cut off.
@@ -154,7 +153,7 @@ def _decode(path: Path, content: bytes, flags: int) -> np.ndarray | None:
 
 
 def _read_from_disk(path: Path, form: PictureFormat) -> Image:
-    """Reads a file of a kind for which OpenCV would write a temporary file where it is given the content.
+    """Reads a format for which OpenCV would write a temporary file if it were given the content.
 
     Raises:
         UnreadableInputError: It cannot be decoded.
@@ -171,7 +170,7 @@ def _read_from_disk(path: Path, form: PictureFormat) -> Image:
 
 
 def _of_numbers(stored: np.ndarray | None) -> Image | None:
-    """Returns a picture of floating-point numbers, 0 to 1, which OpenCV reads as they are alone."""
+    """Converts a floating-point picture, 0..1, which OpenCV decodes unchanged only, to uint8; None for any other."""
     if stored is None or stored.dtype.kind != "f":
         return None
     picture = np.asarray(np.rint(255 * np.clip(np.nan_to_num(stored), 0, 1)), np.uint8)
@@ -179,7 +178,7 @@ def _of_numbers(stored: np.ndarray | None) -> Image | None:
 
 
 def _encode_light(light: np.ndarray) -> Image:
-    """Returns light, 1 being white, as sRGB code values (IEC 61966-2-1): OpenCV would take the one for the other."""
+    """Encodes linear light, 1 = white, as sRGB (IEC 61966-2-1); OpenCV would not."""
     linear = np.clip(light[..., :3].astype(np.float32), 0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.asarray(np.rint(255 * encoded), np.uint8)

@@ -1,18 +1,64 @@
-"""Path -> a reader of its frames, whichever kind of file it is."""
+"""Path or address -> an open reader of its frames: ``VideoReader``, or ``PictureReader`` for an image file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import TracebackType
 from typing import Literal, Protocol
 
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.io.address import mask_credentials
-from tinydf_runtime.io.image_reader import PictureReader
+from tinydf_runtime.io.filters import has_few_colours
+from tinydf_runtime.io.image import read_more_pages, read_shown
 from tinydf_runtime.io.video import VideoInfo, VideoReader
-from tinydf_runtime.results import Adjustment
-from tinydf_runtime.types import Frame, Reason
+from tinydf_runtime.results import Adjustment, Reason
+from tinydf_runtime.types import Frame
+
+
+class PictureReader:
+    """Reads the pictures of an image file. Same interface as ``VideoReader``.
+
+    Attributes:
+        info: Size of the first picture.
+        frames_decoded: Pictures read so far.
+        truncated: False: an image that is cut off is not read at all.
+        adjustments: What was done to the pictures, beside turning them upright.
+        caveats: Reasons not to rely on them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Reads the first picture.
+
+        Raises:
+            UnreadableInputError: See ``read_image``.
+            MissingExtraError: See ``read_image``.
+        """
+        self._path = path
+        self._image, transparent = read_shown(path)
+        height, width = self._image.shape[:2]
+        self.info: VideoInfo = VideoInfo(width, height, None, None, 0, 1)
+        self.frames_decoded: int = 1
+        self.truncated: bool = False
+        self.adjustments: tuple[Adjustment, ...] = ("on_white",) if transparent else ()
+        self.caveats: tuple[Reason, ...] = ("few_colours",) if has_few_colours(self._image) else ()
+
+    def __enter__(self) -> PictureReader:
+        """Returns itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Does nothing: no file stays open."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yields the pictures; the time between two is a second."""
+        yield Frame(0, 0.0, self._image)
+        for image in read_more_pages(self._path):
+            yield Frame(self.frames_decoded, float(self.frames_decoded), image)
+            self.frames_decoded += 1
 
 
 class FrameReader(AbstractContextManager["FrameReader"], Protocol):

@@ -19,7 +19,7 @@ _TIME_ROUNDING_S = 0.001
 
 
 class OwnFrames:
-    """Reads the user's pictures once, in order; like ``VideoReader`` in what it offers.
+    """Reads the user's pictures once, in order. Same interface as ``VideoReader``.
 
     Attributes:
         kind: "video".
@@ -68,7 +68,7 @@ class OwnFrames:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Does nothing: whoever made the frames closes what they come from."""
+        """Does nothing: the caller closes the source of the frames."""
 
     def __iter__(self) -> Iterator[Frame]:
         """Yields copies of the wanted frames.

@@ -12,8 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tinydf_runtime.io.names import readable_name
-from tinydf_runtime.io.quiet import quiet
+from tinydf_runtime.io.opencv import quiet, readable_name
 
 _NAL_START = b"\x00\x00\x01"
 _H264_SPS, _HEVC_SPS = 7, 33

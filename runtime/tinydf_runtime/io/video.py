@@ -18,13 +18,20 @@ from tinydf_runtime.io.address import mask_credentials, stream_address
 from tinydf_runtime.io.av_capture import AvCapture
 from tinydf_runtime.io.capture import Capture, open_file, open_source
 from tinydf_runtime.io.containers.container import Container
-from tinydf_runtime.io.containers.holes import has_hole
-from tinydf_runtime.io.filters import is_combed, keep_one_field, make_square, pixel_aspect, square_size
-from tinydf_runtime.io.hdr import opencv_tone_maps, tone_map
-from tinydf_runtime.io.palette import has_few_colours
-from tinydf_runtime.io.quiet import quiet
-from tinydf_runtime.results import Adjustment
-from tinydf_runtime.types import Frame, Image, Reason
+from tinydf_runtime.io.containers.packets import has_hole
+from tinydf_runtime.io.filters import (
+    has_few_colours,
+    is_interlaced,
+    keep_one_field,
+    make_square,
+    opencv_tone_maps,
+    pixel_aspect,
+    square_size,
+    tone_map,
+)
+from tinydf_runtime.io.opencv import quiet
+from tinydf_runtime.results import Adjustment, Reason
+from tinydf_runtime.types import Frame, Image
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"}
@@ -39,9 +46,8 @@ _FEW_FAILURES, _MOST_FAILURES = 8, 4096
 # Matroska rounds time stamps to a millisecond, so a frame may seem to come that much before its place.
 _TIME_ROUNDING_S = 0.001
 
-# Combs show in motion alone, and looking for them takes longer than finding faces. A row of pictures without any is a
-# sign that there are none, and one in a few tells soon enough that it was only still.
-_UNCOMBED_ROW, _UNCOMBED_STEP = 8, 4
+# Combing is visible only in motion and costs more to detect than faces; after 8 clean frames every 4th is checked.
+_CLEAN_ROW, _CLEAN_STEP = 8, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class VideoReader:
         last_s: Time stamp of the last decoded frame.
         adjustments: What was done to the pictures seen so far, beside turning them upright.
         truncated: True when all frames were read and the file had promised clearly more.
-        caveats: What speaks against relying on the pictures seen so far.
+        caveats: Reasons not to rely on the pictures seen so far.
     """
 
     def __init__(self, source: Path | int | str, sample_fps: float | None = None) -> None:
@@ -127,7 +133,7 @@ class VideoReader:
         self._size: tuple[int, ...] = ()
         self._of_palette = not self.live
         self._last_slot = -1
-        self._uncombed = 0
+        self._clean_frames = 0
         self._start_s = 0.0
         as_opencv = isinstance(self._capture, cv2.VideoCapture)
         self._tone_maps = self._container.hdr and not (as_opencv and opencv_tone_maps())
@@ -198,7 +204,7 @@ class VideoReader:
         return False
 
     def _note(self, caveat: Reason) -> None:
-        """Notes what speaks against relying on the pictures."""
+        """Notes a reason not to rely on the pictures."""
         if caveat not in self.caveats:
             self.caveats += (caveat,)
 
@@ -238,9 +244,9 @@ class VideoReader:
         if self._size not in ((), picture.shape):
             self._adjust("resized_midway")
         self._size = picture.shape
-        if not self._of_palette and self._may_be_combed() and is_combed(picture):
+        if not self._of_palette and self._checks_interlacing() and is_interlaced(picture):
             picture = keep_one_field(picture)
-            self._uncombed = 0
+            self._clean_frames = 0
             self._adjust("deinterlaced")
         if self._tone_maps:
             picture = tone_map(picture, self._container.transfer or 0, self._as_bt601)
@@ -255,10 +261,10 @@ class VideoReader:
         """Returns the width of a stored pixel as a share of its height."""
         return pixel_aspect(self._capture.get(cv2.CAP_PROP_SAR_NUM), self._capture.get(cv2.CAP_PROP_SAR_DEN))
 
-    def _may_be_combed(self) -> bool:
+    def _checks_interlacing(self) -> bool:
         """Returns whether to check for interlacing: in files only, and less often after a run of clean frames."""
-        self._uncombed += 1
-        return not self.live and (self._uncombed <= _UNCOMBED_ROW or self._uncombed % _UNCOMBED_STEP == 0)
+        self._clean_frames += 1
+        return not self.live and (self._clean_frames <= _CLEAN_ROW or self._clean_frames % _CLEAN_STEP == 0)
 
     def _time_s(self, index: int) -> float:
         """Returns when the decoded frame is shown, always later than the one before."""

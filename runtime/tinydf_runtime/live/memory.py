@@ -2,8 +2,8 @@
 
 A source with an end keeps them all. For one without, what is kept does not grow with time. Of a person are kept: the
 last ``MEMORY_S`` for the running verdict; up to ``MAXIMUM_SPREAD`` scores spread evenly over the whole time, every
-second one being let go of whenever they are full; and, whole, the stretch that looked worst if it looked forged. Of
-persons who left, the ``MAXIMUM_TRACKS`` most suspicious are kept and the others counted.
+second one being dropped whenever they are full; and, whole, the last seconds that looked worst, if they looked forged.
+Of persons who left, the ``MAXIMUM_TRACKS`` most suspicious are kept and the others counted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from tinydf_runtime.types import FaceScore, Verdict
+from tinydf_runtime.results import FaceScore, Verdict
 from tinydf_runtime.verdict.aggregate import judge_track, severity
 from tinydf_runtime.verdict.rules import DecisionRule
 
@@ -71,7 +71,7 @@ class StreamMemory:
     Attributes:
         rule: What scores are held against.
         endless: Whether the source has no end.
-        forgotten: Tracks that were let go of.
+        forgotten: Tracks that were evicted.
     """
 
     rule: DecisionRule

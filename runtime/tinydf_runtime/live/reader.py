@@ -30,8 +30,8 @@ _THREAD_NAME = "tinydf-stream"
 class StreamReader:
     """Reads a live source in a thread and hands out the newest frame. It is iterated once, like a ``VideoReader``.
 
-    Frames lie in a single place, where a newer one takes an older one's: neither memory nor delay can grow, however
-    slow the user is. Only a file on a web server is read frame by frame, since none of its frames is late.
+    One frame is buffered and a newer one replaces it: neither memory nor delay can grow, however
+    slow the consumer is. Only a file on a web server is read frame by frame, since none of its frames is late.
     Within one connection OpenCV scales pictures whose size changes to the first one's.
 
     Attributes:
@@ -87,7 +87,7 @@ class StreamReader:
         self.close()
 
     def close(self) -> None:
-        """Ends the reading. A thread that hangs in the source is left behind and closes it when that lets go."""
+        """Ends the reading. A thread that hangs in a read is left behind and closes the source when that returns."""
         with self._ready:
             self._leave.set()
             self._over_s = self._now_s() if self._over_s is None else self._over_s

@@ -1,4 +1,4 @@
-"""A camera, stream or file as it plays -> moments: faces with scores and running verdicts, and a report at any time."""
+"""Camera, stream or file as it plays -> a result per frame, with scores and running verdicts; a report at any time."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.live.memory import StreamMemory
 from tinydf_runtime.live.reader import StreamReader
 from tinydf_runtime.live.reconnect import GIVE_UP_S
-from tinydf_runtime.results import InputReport, Kind
-from tinydf_runtime.types import Frame, Moment, ScoredFace
+from tinydf_runtime.results import FrameResult, InputReport, Kind, ScoredFace
+from tinydf_runtime.types import Frame
 from tinydf_runtime.verdict.summary import rule_of, summarize, summarize_unreadable
 from tinydf_runtime.watch import Limits, Watch
 
@@ -42,14 +42,14 @@ class LiveSettings:
     give_up_s: float = GIVE_UP_S
 
 
-class LiveStream(Iterator[Moment]):
+class LiveStream(Iterator[FrameResult]):
     """Yields one result per sampled frame. It opens its source when the first one is asked for, and is used once.
 
     Memory does not grow with time: ``memory.py`` says what is kept for the report.
     """
 
     def __init__(self, source: Input, watch: Watch, settings: LiveSettings) -> None:
-        """Takes what to look at.
+        """Prepares the stream; opens nothing yet.
 
         Args:
             source: A video, camera or stream.
@@ -63,7 +63,7 @@ class LiveStream(Iterator[Moment]):
         self._message: str | None = None
         self._began_s = time.monotonic()
         self._ended_s: float | None = None
-        self._moments = self._look()
+        self._results = self._look()
 
     def __enter__(self) -> LiveStream:
         """Returns itself."""
@@ -75,19 +75,19 @@ class LiveStream(Iterator[Moment]):
         """Closes the source."""
         self.close()
 
-    def __next__(self) -> Moment:
-        """Returns the next moment.
+    def __next__(self) -> FrameResult:
+        """Returns the next result.
 
         Raises:
             StopIteration: The source ended, or a limit ended it.
             UnreadableInputError: The file cannot be read.
             UnavailableError: The camera or address cannot be opened, or delivers nothing.
         """
-        return next(self._moments)
+        return next(self._results)
 
     def close(self) -> None:
         """Closes the source. A hanging one does not hold this up."""
-        self._moments.close()
+        self._results.close()
 
     def report(self) -> InputReport:
         """Returns what was found so far, or until the end."""
@@ -113,7 +113,7 @@ class LiveStream(Iterator[Moment]):
             tracks_forgotten=self._memory.forgotten,
         )
 
-    def _look(self) -> Generator[Moment, None, None]:
+    def _look(self) -> Generator[FrameResult, None, None]:
         """Reads, looks and judges."""
         self._began_s = time.monotonic()
         try:
@@ -123,11 +123,11 @@ class LiveStream(Iterator[Moment]):
                 for frame in reader:
                     if self._is_over():
                         return
-                    moment = self._moment(frame)
-                    if self._is_late(moment):
+                    result = self._result(frame)
+                    if self._is_late(result):
                         self._late += 1
                         continue
-                    yield moment
+                    yield result
                 self._is_over()
         except (UnavailableError, UnknownFormatError, OSError, cv2.error) as error:
             self._message = " ".join(str(error).split()) or type(error).__name__
@@ -150,7 +150,7 @@ class LiveStream(Iterator[Moment]):
             return VideoReader(self._source.source, settings.sample_fps)
         return StreamReader(self._source.source, settings.sample_fps, settings.limits, settings.give_up_s)
 
-    def _moment(self, frame: Frame) -> Moment:
+    def _result(self, frame: Frame) -> FrameResult:
         """Takes one frame through the same steps as a file's, its faces scored in one batch."""
         found = self._watch.step.find(frame)
         self._watch.count(found)
@@ -163,11 +163,11 @@ class LiveStream(Iterator[Moment]):
         self._memory.tidy(frame.time_s)
         reader = self._reader
         if not isinstance(reader, StreamReader) or not reader.live:
-            return Moment(frame, tuple(scored))
+            return FrameResult(frame, tuple(scored))
         latency_s = time.monotonic() - reader.started_s - frame.time_s
-        return Moment(frame, tuple(scored), latency_s, reader.frames_dropped + self._late)
+        return FrameResult(frame, tuple(scored), latency_s, reader.frames_dropped + self._late)
 
-    def _is_late(self, moment: Moment) -> bool:
+    def _is_late(self, result: FrameResult) -> bool:
         """Returns whether a result comes too late to be shown. Its scores count as evidence all the same."""
         bound_s = self._settings.max_latency_s
-        return bound_s is not None and moment.latency_s is not None and moment.latency_s > bound_s
+        return bound_s is not None and result.latency_s is not None and result.latency_s > bound_s

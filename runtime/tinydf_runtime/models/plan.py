@@ -9,8 +9,7 @@ from pathlib import Path
 
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.io.files import write_atomically
-from tinydf_runtime.models.files import facts_path
-from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
+from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, facts_path, seal
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, MOST_GOLDEN, ModelSpec
 from tinydf_runtime.trust import strict
 from tinydf_runtime.trust.reading import MOST_TEXT_BYTES, read_model_file

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, Literal, cast, get_args
 
 from tinydf_runtime.errors import ModelFileError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.trust import strict
 from tinydf_runtime.verdict.rules import RealScores
 
@@ -34,7 +34,7 @@ class ModelSpec:
 
     Attributes:
         name: Name of the network, for reports.
-        crop: The recipe that its crops were cut with.
+        crop: How its crops were cut.
         threshold: Probability from which a face counts as fake.
         temperature: The logit was divided by this before the sigmoid inside the graph.
         precision: Number format of the weights that the engine computes with.
@@ -51,7 +51,7 @@ class ModelSpec:
     """
 
     name: str
-    crop: CropRecipe = field(default_factory=CropRecipe)
+    crop: CropConfig = field(default_factory=CropConfig)
     threshold: float = 0.5
     temperature: float = 1.0
     precision: Precision = "fp32"
@@ -94,7 +94,7 @@ class ModelSpec:
             source: The model's file name, for the error message.
 
         Raises:
-            ModelFileError: The text is no spec, of another schema, or of a crop recipe that this version cuts
+            ModelFileError: The text is no spec, of another schema, or of a crop config that this version cuts
                 differently.
         """
         try:
@@ -103,7 +103,7 @@ class ModelSpec:
             if schema != SCHEMA:
                 raise ModelFileError(f"{source}: schema {schema}, expected {SCHEMA}. Export it again.")
             crop, crop_sha256 = fields.take("crop", _crop), fields.take("crop_sha256", strict.sha256)
-            current = CropRecipe(side_px=crop.side_px, margin=crop.margin)
+            current = CropConfig(side_px=crop.side_px, margin=crop.margin)
             if crop_sha256 != current.sha256():
                 raise ModelFileError(
                     f"{source}: its faces were cropped by another recipe ({crop_sha256[:12]}) than this version "
@@ -116,8 +116,8 @@ class ModelSpec:
             ) from error
 
 
-def _read(fields: strict.Fields, crop: CropRecipe) -> ModelSpec:
-    """Returns a spec from what stands beside its schema and crop recipe."""
+def _read(fields: strict.Fields, crop: CropConfig) -> ModelSpec:
+    """Returns a spec from what stands beside its schema and crop config."""
     spec = ModelSpec(
         name=fields.take("name", strict.text),
         crop=crop,
@@ -138,13 +138,13 @@ def _read(fields: strict.Fields, crop: CropRecipe) -> ModelSpec:
     return spec
 
 
-def _crop(value: object) -> CropRecipe:
+def _crop(value: object) -> CropConfig:
     fields = strict.Fields(value)
     side_px = fields.take("side_px", strict.whole, 16, 1024)
     margin = fields.take("margin", strict.finite, 0, 2)
     version = fields.take("version", strict.whole, 1, 1000)
     fields.end()
-    return CropRecipe(side_px, margin, version)
+    return CropConfig(side_px, margin, version)
 
 
 def _versions(value: object) -> dict[str, str]:

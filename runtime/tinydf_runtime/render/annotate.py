@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.errors import OutputError, TinyDFError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
-from tinydf_runtime.io.decoding import decode
-from tinydf_runtime.io.files import write_atomically
-from tinydf_runtime.io.temporary import temporary_file
+from tinydf_runtime.faces.crop import CropConfig
+from tinydf_runtime.io.file_frames import decode
+from tinydf_runtime.io.files import temporary_file, write_atomically
 from tinydf_runtime.render.draw import (
     Sizes,
+    Zones,
     colour_of,
     draw_face,
     draw_plate,
@@ -26,7 +26,6 @@ from tinydf_runtime.render.draw import (
 )
 from tinydf_runtime.render.trail import Trail
 from tinydf_runtime.render.writer import CODECS, VideoWriter, open_writer
-from tinydf_runtime.render.zones import Zones
 from tinydf_runtime.results import InputReport, TrackReport
 from tinydf_runtime.types import Image
 
@@ -39,7 +38,7 @@ def annotate_image(
     item: InputReport,
     out: Path,
     threshold: float = 0.5,
-    margin: float = CropRecipe().margin,
+    margin: float = CropConfig().margin,
     sandbox: bool = True,
 ) -> None:
     """Draws a picture's faces and writes it; of several pages the first.
@@ -74,7 +73,7 @@ def annotate_video(
     item: InputReport,
     out: Path,
     threshold: float = 0.5,
-    margin: float = CropRecipe().margin,
+    margin: float = CropConfig().margin,
     progress: Callable[[float, float | None], None] | None = None,
     stop: threading.Event | None = None,
     sandbox: bool = True,

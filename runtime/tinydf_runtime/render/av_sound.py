@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tinydf_runtime.errors import needs
-from tinydf_runtime.io.names import readable_name
+from tinydf_runtime.io.opencv import readable_name
 
 if TYPE_CHECKING:
     import av

@@ -1,4 +1,4 @@
-"""Boxes, labels, forgery maps and a timeline, drawn into a picture. All sizes follow the picture's."""
+"""Faces, scores and forgery maps -> drawn into a picture in the verdicts' colours. All sizes follow the picture's."""
 
 from __future__ import annotations
 
@@ -10,8 +10,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.faces.crop import crop_square_xyxy
-from tinydf_runtime.render.zones import COLOURS, Zones
-from tinydf_runtime.types import BoxXYXY, Image, Label
+from tinydf_runtime.results import InputReport, Label
+from tinydf_runtime.types import BoxXYXY, Image
+
+COLOURS: dict[Label, str] = {"real": "#1f78c8", "inconclusive": "#c08a00", "fake": "#d9480f"}
+"""Blue, amber and vermilion, as sRGB: told apart with every common kind of colour blindness, on light and on dark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zones:
+    """Thresholds that divide scores into real, inconclusive and fake.
+
+    Attributes:
+        threshold: Probability below which a person is real.
+        fake_threshold: Probability from which the worst of so many people is called fake.
+    """
+
+    threshold: float
+    fake_threshold: float
+
+    @classmethod
+    def of(cls, item: InputReport, threshold: float) -> Zones:
+        """Returns the zones of an input that was judged at a threshold."""
+        return cls(threshold, max(threshold, item.fake_threshold or threshold))
+
+    def side(self, probability: float) -> Label:
+        """Returns the zone of a score."""
+        if probability < self.threshold:
+            return "real"
+        return "fake" if probability >= self.fake_threshold else "inconclusive"
+
 
 Colour = tuple[int, int, int]
 
@@ -162,7 +190,7 @@ def paint_timeline(
         rows: For each track its times in seconds and probabilities, both N, in order of time.
         duration_s: Time at the right end.
         hold_s: How long a score is shown before and after its time.
-        zones: Where a score gets which colour.
+        zones: The zones of the scores.
         size: Width and height in pixels.
     """
     width, height = size

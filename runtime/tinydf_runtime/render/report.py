@@ -1,17 +1,17 @@
-"""Report -> JSON and CSV files, and its codes in plain words."""
+"""Report -> JSON and CSV files; a stream's results -> JSON, one line each, for programs that read along."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import math
 from pathlib import Path
+from typing import Any
 
+from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.files import write_atomically
-from tinydf_runtime.render.plain_text import as_cell
-from tinydf_runtime.results import DetectorInfo, ModelInfo, Report
-from tinydf_runtime.types import Rarity, Reason
+from tinydf_runtime.render.words import as_cell
+from tinydf_runtime.results import FrameResult, Rarity, Report, ScoredFace
 
 SCHEMA_FILE = Path(__file__).parents[1] / "schema" / "report.schema.json"
 """JSON Schema of ``tinydf.report/1``."""
@@ -39,66 +39,6 @@ CSV_COLUMNS = (
     "input_rarity",
     "input_fake_threshold",
 )
-
-REASON_WORDS: dict[Reason, str] = {
-    "forged_segment": "one stretch looks forged, the rest less so",
-    "too_few_faces": "the face was seen too few times to judge",
-    "faces_too_small": "the faces are too small to judge",
-    "uncertain_face": "it may not be a face at all",
-    "side_person": "the face is too small or seen too briefly beside the others",
-    "near_threshold": "the score lies between what is called real and what is called fake",
-    "frames_disagree": "the frames agree too little to be sure",
-    "many_people": "among so many people, one real face may score this high",
-    "unstable_under_compression": "encoding the faces once more turns the verdict round",
-    "no_face_found": "no face was found",
-    "mostly_unseen": "less than half of it was seen, and the rest may differ",
-    "interrupted": "stopped before its end",
-    "unreadable": "it could not be read",
-    "decoding_failed": "decoding failed before its end, and the rest may differ",
-    "damaged_part": "a part of it is damaged and could not be looked at",
-    "more_tracks": "it holds more pictures or video tracks than were looked at",
-    "size_changes": "its pictures change size midway, and the rest was not looked at",
-    "few_colours": "so few colours are left that dither and steps hide what a forgery leaves, and look like it",
-    "over_exposed": "the face is too bright to show detail",
-    "smoothed": "the face has no fine detail: painted, smoothed or enlarged",
-    "screen_pattern": "a pattern lies over the face, as in a photo of a screen or of print",
-}
-"""Reason code -> words for people."""
-
-MOST = 0.5
-"""From this share of real people on, "1 in so many" says less than a percentage."""
-
-EVIDENCE_NOTE = "A verdict is statistical evidence, not proof."
-
-
-def reason_words(reasons: tuple[Reason, ...]) -> str:
-    """Returns reasons as one phrase."""
-    return "; ".join(REASON_WORDS[reason] for reason in reasons)
-
-
-def stranger_words(network: ModelInfo | DetectorInfo) -> str:
-    """Returns which network of somebody else's was used, as one phrase; nothing for one that comes with TinyDF."""
-    if network.known:
-        return ""
-    what = "classifier" if isinstance(network, ModelInfo) else "face detector"
-    return f"{what} {network.name}: none that comes with TinyDF, SHA-256 {network.sha256 or 'not a file'}"
-
-
-def rarity_words(rarity: Rarity) -> str:
-    """Returns how rare a score is among real people, with its interval, as one phrase."""
-    if rarity.share >= MOST:
-        return f"most real people score this high ({rarity.low:.0%} to {rarity.high:.0%})"
-    if rarity.share == 0:
-        return f"none of {rarity.people} real people scored this high (fewer than {_one_in(rarity.high)})"
-    ends = f"{_one_in(rarity.high)} to {_one_in(rarity.low)}"
-    return f"about {_one_in(rarity.share)} real people scores this high ({ends})"
-
-
-def _one_in(share: float) -> str:
-    """Returns a share as "1 in 70", to two digits."""
-    count = 1 / share
-    digits = max(0, math.floor(math.log10(count)) - 1)
-    return f"1 in {round(count, -digits):.0f}" if count >= 10 else f"1 in {count:.1f}".removesuffix(".0")
 
 
 def _certainty(interval: tuple[float, float] | None, rarity: Rarity | None) -> tuple[float | None, ...]:
@@ -169,3 +109,51 @@ def write_csv(report: Report, path: Path) -> None:
     """
     # File names need not be valid Unicode; their bytes are kept.
     write_atomically(path, report_csv(report).encode("utf-8", "surrogateescape"))
+
+
+FRAME_RESULT_SCHEMA = "tinydf.moment/1"
+FRAME_RESULT_SCHEMA_FILE = Path(__file__).parents[1] / "schema" / "moment.schema.json"
+"""JSON Schema of ``tinydf.moment/1``."""
+
+
+def frame_result_line(result: FrameResult, source: str | int) -> str:
+    """Returns the result of one frame as one line of JSON that follows ``FRAME_RESULT_SCHEMA_FILE``, with its line end.
+
+    Args:
+        result: What to tell; its picture and forgery maps are left out.
+        source: Where it comes from; passwords are masked.
+    """
+    latency_s = result.latency_s
+    values = {
+        "schema": FRAME_RESULT_SCHEMA,
+        "source": mask_credentials(source),
+        "time_s": round(result.frame.time_s, 3),
+        "frame": result.frame.index,
+        "width": result.frame.image.shape[1],
+        "height": result.frame.image.shape[0],
+        "latency_ms": None if latency_s is None else round(1000 * latency_s, 1),
+        "frames_dropped": result.frames_dropped,
+        "faces": [_face(face) for face in result.faces],
+    }
+    return json.dumps(values, allow_nan=False) + "\n"
+
+
+def report_line(report: Report) -> str:
+    """Returns a report as one line of JSON, with its line end."""
+    return json.dumps(report.to_dict(), allow_nan=False) + "\n"
+
+
+def _face(scored: ScoredFace) -> dict[str, Any]:
+    """Returns what is told of a face."""
+    verdict = scored.verdict
+    return {
+        "track": scored.track,
+        "box_xyxy": [round(float(value), 2) for value in scored.face.box_xyxy],
+        "landmarks": [[round(float(x), 2), round(float(y), 2)] for x, y in scored.face.landmarks],
+        "detection_score": round(min(max(float(scored.face.score), 0.0), 1.0), 6),
+        "fake_probability": scored.fake_probability,
+        "track_verdict": verdict.label,
+        "track_fake_probability": verdict.fake_probability,
+        "reasons": list(verdict.reasons),
+        "faces_used": verdict.faces_used,
+    }

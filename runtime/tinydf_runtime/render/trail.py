@@ -1,4 +1,4 @@
-"""Scores of a track -> where its face is between two looks."""
+"""Scores of a track -> its interpolated box, score and forgery map at any time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.render.draw import DrawnFace
-from tinydf_runtime.render.zones import Zones
+from tinydf_runtime.render.draw import DrawnFace, Zones
 from tinydf_runtime.results import TrackReport
 
 LONGEST_GAP_S = 1.0
@@ -24,7 +23,7 @@ class Trail:
         time_s: N, in seconds, rising.
         boxes: N x 4, xyxy in pixels.
         probability: N, 0..1.
-        zones: Where a score gets which colour.
+        zones: The zones of the scores.
         maps: N x h x w, 0..1, or None where they were not kept, or the person was judged real.
     """
 

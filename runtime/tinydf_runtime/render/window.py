@@ -1,4 +1,4 @@
-"""Live moments -> a window, where the installed OpenCV has one."""
+"""Results of a stream -> a window, where the installed OpenCV has one."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import cv2
 
 from tinydf_runtime.errors import MissingExtraError
 from tinydf_runtime.render.draw import NO_COLOUR, DrawnFace, Sizes, colour_of, draw_face, draw_plate
-from tinydf_runtime.types import Image, Moment
+from tinydf_runtime.results import FrameResult
+from tinydf_runtime.types import Image
 
 CLOSING_KEYS = frozenset({27, ord("q")})
 """Escape and q."""
 
 
 class LiveWindow:
-    """Shows moments with faces, forgery maps and running verdicts drawn in. Used from the main thread."""
+    """Shows frames with faces, forgery maps and running verdicts drawn in. Used from the main thread."""
 
     def __init__(self, title: str, margin: float) -> None:
         """Opens a window.
@@ -51,21 +52,21 @@ class LiveWindow:
         """Closes the window."""
         cv2.destroyAllWindows()
 
-    def show(self, moment: Moment) -> bool:
-        """Draws a moment. Returns False once the user has closed the window or pressed Escape or q."""
+    def show(self, result: FrameResult) -> bool:
+        """Draws the result of one frame. Returns False once the window was closed, or Escape or q pressed."""
         if not self._fitted:
-            cv2.resizeWindow(self._title, moment.frame.image.shape[1], moment.frame.image.shape[0])
+            cv2.resizeWindow(self._title, result.frame.image.shape[1], result.frame.image.shape[0])
             self._fitted = True
-        cv2.imshow(self._title, draw_moment(moment, self._margin))
+        cv2.imshow(self._title, draw_result(result, self._margin))
         pressed = cv2.waitKey(1) & 0xFF
         return pressed not in CLOSING_KEYS and cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) > 0
 
 
-def draw_moment(moment: Moment, margin: float) -> Image:
-    """Returns a copy of a moment's picture, H x W x 3, BGR, uint8, with what is known of its faces drawn in."""
-    image = moment.frame.image.copy()
+def draw_result(result: FrameResult, margin: float) -> Image:
+    """Returns a copy of a result's frame, H x W x 3, BGR, uint8, with faces, scores and forgery maps drawn in."""
+    image = result.frame.image.copy()
     sizes = Sizes.for_picture(*image.shape[:2])
-    for scored in moment.faces:
+    for scored in result.faces:
         verdict = scored.verdict
         # The running verdict is what to trust; the single frame's score stands in until there is one.
         probability = verdict.fake_probability
@@ -76,7 +77,7 @@ def draw_moment(moment: Moment, margin: float) -> Image:
         colour = colour_of(verdict.label)
         left, _, _, bottom = (round(value) for value in scored.face.box_xyxy)
         draw_plate(image, verdict.label.upper(), (left, bottom + sizes.line_px), colour, sizes)
-    if moment.latency_s is not None:
-        text = f"{1000 * moment.latency_s:.0f} ms"
+    if result.latency_s is not None:
+        text = f"{1000 * result.latency_s:.0f} ms"
         draw_plate(image, text, (sizes.pad_px, sizes.pad_px), NO_COLOUR, sizes)
     return image

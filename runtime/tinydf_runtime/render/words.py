@@ -1,10 +1,12 @@
-"""Verdict -> what it is called, what it means and what it does not mean, for people who did not make the tool."""
+"""Verdicts, reason codes, shares, times and names -> text that people read, on the terminal and on the page."""
 
 from __future__ import annotations
 
+import math
+import unicodedata
 from dataclasses import dataclass
 
-from tinydf_runtime.results import InputReport, InputVerdict
+from tinydf_runtime.results import DetectorInfo, InputReport, InputVerdict, ModelInfo, Rarity, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +76,101 @@ def summary_of(item: InputReport) -> str:
         who = f"{fake} of {len(judged)} people score" + ("s" if fake == 1 else "")
         words = {"fake": who, "people": f"{everybody} score"}
     return VERDICT_WORDS[item.verdict].summary.format(**words)
+
+
+REASON_WORDS: dict[Reason, str] = {
+    "forged_segment": "one stretch looks forged, the rest less so",
+    "too_few_faces": "the face was seen too few times to judge",
+    "faces_too_small": "the faces are too small to judge",
+    "uncertain_face": "it may not be a face at all",
+    "side_person": "the face is too small or seen too briefly beside the others",
+    "near_threshold": "the score lies between what is called real and what is called fake",
+    "frames_disagree": "the frames agree too little to be sure",
+    "many_people": "among so many people, one real face may score this high",
+    "unstable_under_compression": "encoding the faces once more turns the verdict round",
+    "no_face_found": "no face was found",
+    "mostly_unseen": "less than half of it was seen, and the rest may differ",
+    "interrupted": "stopped before its end",
+    "unreadable": "it could not be read",
+    "decoding_failed": "decoding failed before its end, and the rest may differ",
+    "damaged_part": "a part of it is damaged and could not be looked at",
+    "more_tracks": "it holds more pictures or video tracks than were looked at",
+    "size_changes": "its pictures change size midway, and the rest was not looked at",
+    "few_colours": "so few colours are left that dither and steps hide what a forgery leaves, and look like it",
+    "over_exposed": "the face is too bright to show detail",
+    "smoothed": "the face has no fine detail: painted, smoothed or enlarged",
+    "screen_pattern": "a pattern lies over the face, as in a photo of a screen or of print",
+}
+"""Reason code -> words for people."""
+
+MOST = 0.5
+"""From this share of real people on, "1 in so many" says less than a percentage."""
+
+EVIDENCE_NOTE = "A verdict is statistical evidence, not proof."
+
+
+def reason_words(reasons: tuple[Reason, ...]) -> str:
+    """Returns reasons as one phrase."""
+    return "; ".join(REASON_WORDS[reason] for reason in reasons)
+
+
+def stranger_words(network: ModelInfo | DetectorInfo) -> str:
+    """Returns which network of somebody else's was used, as one phrase; nothing for one that comes with TinyDF."""
+    if network.known:
+        return ""
+    what = "classifier" if isinstance(network, ModelInfo) else "face detector"
+    return f"{what} {network.name}: none that comes with TinyDF, SHA-256 {network.sha256 or 'not a file'}"
+
+
+def rarity_words(rarity: Rarity) -> str:
+    """Returns how rare a score is among real people, with its interval, as one phrase."""
+    if rarity.share >= MOST:
+        return f"most real people score this high ({rarity.low:.0%} to {rarity.high:.0%})"
+    if rarity.share == 0:
+        return f"none of {rarity.people} real people scored this high (fewer than {_one_in(rarity.high)})"
+    ends = f"{_one_in(rarity.high)} to {_one_in(rarity.low)}"
+    return f"about {_one_in(rarity.share)} real people scores this high ({ends})"
+
+
+def _one_in(share: float) -> str:
+    """Returns a share as "1 in 70", to two digits."""
+    count = 1 / share
+    digits = max(0, math.floor(math.log10(count)) - 1)
+    return f"1 in {round(count, -digits):.0f}" if count >= 10 else f"1 in {count:.1f}".removesuffix(".0")
+
+
+def clock(time_s: float) -> str:
+    """Returns a time as minutes and seconds, hours only where there are some, tenths only where they are not 0."""
+    tenths = round(max(0.0, time_s) * 10)
+    hours, minutes, seconds = tenths // 36000, tenths // 600 % 60, tenths // 10 % 60
+    tail = f".{tenths % 10}" if tenths % 10 else ""
+    return f"{hours}:{minutes:02d}:{seconds:02d}{tail}" if hours else f"{minutes}:{seconds:02d}{tail}"
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the start of a formula (OWASP, CSV injection)."""
+
+
+def printable(text: str) -> str:
+    """Returns a text with control characters, escape sequences and bidirectional overrides written as codes."""
+    return "".join(_written_out(letter) if _acts(letter) else letter for letter in text)
+
+
+def as_cell(text: str) -> str:
+    """Returns a text as a cell of a table, with an apostrophe before what would be a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _acts(letter: str) -> bool:
+    """Returns whether a letter is a control, a separator of lines, half a letter or one that turns the order round."""
+    kind = unicodedata.category(letter)
+    # Emoji are joined by a format letter that does no harm.
+    return kind in ("Cc", "Cs", "Zl", "Zp") or (kind == "Cf" and unicodedata.bidirectional(letter) not in ("BN", "L"))
+
+
+def _written_out(letter: str) -> str:
+    number = ord(letter)
+    if 0xDC80 <= number <= 0xDCFF:
+        # A byte of a name that is not UTF-8, as Python carries it.
+        return f"\\x{number - 0xDC00:02x}"
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"

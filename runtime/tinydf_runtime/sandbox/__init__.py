@@ -1,1 +1,1 @@
-"""Files of strangers are decoded in a process of their own: a crash, a hang or growth costs one input."""
+"""Untrusted files are decoded in a child process: a crash, a hang or excessive memory costs one input."""

@@ -1,4 +1,4 @@
-"""A file -> its frames, decoded in a process of their own that may crash, hang or grow without harm."""
+"""File -> its frames, decoded in a child process that may crash, hang or run out of memory without harm."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 from tinydf_runtime.errors import InputTimeoutError, UnavailableError, UnreadableInputError
 from tinydf_runtime.io.video import VideoInfo
-from tinydf_runtime.results import Adjustment
+from tinydf_runtime.results import Adjustment, Reason
 from tinydf_runtime.sandbox.ring import Ring, make_memory
 from tinydf_runtime.sandbox.start import AVAILABLE, ask_server, running
-from tinydf_runtime.types import Frame, Reason
+from tinydf_runtime.types import Frame
 
 STALLED_S = 60.0
 """Wall clock without one more frame decoded, after which a decoder counts as hanging."""
@@ -27,9 +27,9 @@ _LONGEST_LINE = 1 << 16
 
 
 class ChildFrames:
-    """Reads a file's frames once, in order, in a child process. Like ``VideoReader`` in what it offers.
+    """Reads a file's frames once, in order, in a child process. Same interface as ``VideoReader``.
 
-    A picture is good until the next one is asked for: then its memory is used again. Decoding starts on entering, and
+    A picture is valid until the next one is requested; then its memory is reused. Decoding starts on entering, and
     errors are raised with the first frame; what goes wrong after that ends the frames, and ``caveats`` says so.
 
     Attributes:
@@ -37,7 +37,7 @@ class ChildFrames:
         truncated: True when the file ended too early, or its decoding did.
         timed_out: Whether the time ran out.
         adjustments: What was done to the pictures, beside turning them upright.
-        caveats: What speaks against relying on them.
+        caveats: Reasons not to rely on them.
         decode_s: Time that decoding took.
     """
 
@@ -93,7 +93,7 @@ class ChildFrames:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Lets go of the child, which ends."""
+        """Closes the channel; the child then exits."""
         if self._channel is not None:
             self._channel.close()
         self._ring = None
@@ -145,7 +145,7 @@ class ChildFrames:
                 image = self._ring.view(int(at), int(height), int(width))
                 self._lent = self._some = True
                 return Frame(int(index), float(time_s), image)
-        # What a captured child may say must not do more than end this input.
+        # A compromised child must not be able to do more than end this input.
         except (TypeError, ValueError, AttributeError, LookupError) as error:
             self._fail(f"{self._path}: its decoder gave no sense ({error!r}). Check the file; it may be hostile.")
         if "error" in message:
@@ -177,7 +177,7 @@ class ChildFrames:
         self.caveats = (*self.caveats, "decoding_failed")
 
     def _give_back(self) -> None:
-        """Lets the child use the memory of the picture before."""
+        """Returns the previous picture's memory to the child."""
         self._lent = False
         if self._channel is not None:
             try:
@@ -255,7 +255,7 @@ def _ending(code: object) -> str:
 
 
 def start_early() -> None:
-    """Starts the process that children come from, so that it is ready when the first file is to be read."""
+    """Starts the fork server early, so that it is ready when the first file is read."""
     if not AVAILABLE:
         return
     try:

@@ -1,4 +1,4 @@
-"""Memory that two processes share: one writes pictures into it, the other looks at them and gives their place back."""
+"""Shared memory of two processes: the child writes frames into slots, the parent reads them and frees the slots."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.types import Image
 
 LEAST_AHEAD, MOST_AHEAD = 2, 16
-"""Pictures that wait: enough that neither side stands still; more are those of the time that networks load."""
+"""Bounds on buffered pictures: enough that neither side stalls; the higher one is reached while networks load."""
 AHEAD_BYTES = 24 << 20
-"""Memory for them, where it is enough for the least: 3 frames of 1920 x 1080."""
+"""Memory for them, exceeded only for the least number: 3 frames of 1920 x 1080."""
 CAPACITY_BYTES = (1 << 30) if sys.maxsize > 1 << 32 else (1 << 28)
-"""Address space. Memory is taken for what is written alone."""
+"""Address space; only written pages take memory."""
 _HEAD_BYTES = mmap.PAGESIZE
 _HEAD = struct.Struct("<q")
 
 
 def make_memory() -> int:
-    """Returns a descriptor of empty memory that nobody can shrink, so that looking at it can never fail."""
+    """Returns a descriptor of empty memory that cannot be shrunk, so that reading it can never fault."""
     memory = os.memfd_create("tinydf", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(memory, _HEAD_BYTES + CAPACITY_BYTES)
     fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
@@ -32,7 +32,7 @@ def make_memory() -> int:
 
 
 class Ring:
-    """Both sides' view of the memory: a head with a number, then places for pictures."""
+    """Either side's view of the memory: a header with a counter, then slots for pictures, H x W x 3, uint8."""
 
     def __init__(self, memory: int) -> None:
         """Takes the memory.
@@ -59,7 +59,7 @@ class Ring:
         return bool(self.places) and image.nbytes <= self._place_bytes
 
     def lay_out(self, image: Image) -> None:
-        """Makes places for pictures as large as this one. Nobody may look at one meanwhile.
+        """Lays out slots for pictures as large as this one. No picture may be in use meanwhile.
 
         Raises:
             UnreadableInputError: Not one fits.

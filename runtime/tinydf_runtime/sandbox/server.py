@@ -1,6 +1,6 @@
-"""A small process that has loaded what decodes, and makes a copy of itself for each input.
+"""Fork server: has the decoders loaded and forks one worker for each input.
 
-It starts no thread and reads no input, so that the copies are clean. It ends when the process that started it does.
+It starts no thread and reads no input, so that the forks are clean. It ends when the process that started it does.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(descriptor: int) -> None:
 
 
 class Server:
-    """Starts workers, ends those that nobody listens to any more, and tells how each ended."""
+    """Forks workers, kills those whose client is gone, and reports how each ended."""
 
     def __init__(self, control: socket.socket) -> None:
         """Takes the socket on which requests come."""
@@ -89,12 +89,12 @@ class Server:
             os._exit(code)
 
     def _kill(self, descriptor: int) -> None:
-        """Kills a worker whose taker is gone."""
+        """Kills a worker whose client is gone."""
         self._poll.unregister(descriptor)
         os.kill(self._workers[descriptor][0], signal.SIGKILL)
 
     def _reap(self) -> None:
-        """Tells the takers of workers that ended how they did."""
+        """Reports to each client how its worker ended."""
         os.read(self._ended, 1 << 10)
         for descriptor, (pid, channel) in list(self._workers.items()):
             found, status = os.waitpid(pid, os.WNOHANG)

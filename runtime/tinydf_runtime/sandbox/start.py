@@ -1,4 +1,4 @@
-"""Starts the server that children come from, once a process, and hands requests to it."""
+"""Starts the fork server once per process, and sends it requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import suppress
 from tinydf_runtime.errors import UnavailableError
 
 AVAILABLE = sys.platform == "linux"
-"""Elsewhere the system cannot do what the sandbox rests on; files are decoded in the process itself."""
+"""Only Linux has what the sandbox needs; elsewhere files are decoded in the calling process."""
 
 MOST_PIXELS = 1 << 28
 """Pixels of a picture that is decoded: 16384 x 16384. Larger ones are refused by their headers."""

@@ -54,13 +54,13 @@ def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
             _tell(channel, opened=asdict(reader.info), end=True, **_facts(reader))
     except (OSError, MissingExtraError) as error:
         _tell(channel, error=_one_line(error, request["path"]))
-    # Whatever a library raises, it means that this input cannot be read.
+    # Any error of a decoder means that this input cannot be read.
     except Exception as error:
         _tell(channel, error=f"{request['path']}: cannot be decoded ({_one_line(error, '')}). Check that it opens.")
 
 
 def _send_frames(reader: FrameReader, channel: socket.socket, ring: Ring) -> None:
-    """Writes the pictures into the memory, as far ahead as there are places."""
+    """Writes the pictures into the shared memory, as far ahead as there are slots."""
     taken = 0
     started, decode_s = time.perf_counter(), 0.0
     for sent, frame in enumerate(reader):
@@ -126,7 +126,7 @@ def _pixel_bytes(max_pixels: int | None) -> tuple[int, ...]:
 
 
 def _allow_step() -> None:
-    """Gives the process some more computing time, after which the system ends it."""
+    """Extends the limit on CPU time, at which the system ends the process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + STEP_CPU_S, most))
@@ -134,7 +134,7 @@ def _allow_step() -> None:
 
 @contextmanager
 def _heart(reader: FrameReader, ring: Ring) -> Iterator[None]:
-    """Notes in the memory how far reading is, and gives more computing time while it gets on."""
+    """Publishes progress in the shared memory, and extends the CPU limit while there is some."""
     done = threading.Event()
 
     def beat() -> None:

@@ -1,6 +1,6 @@
-"""Listing, hashing and scoring at once, each content once, until nothing is left to do.
+"""Files -> ledger: lists, hashes and scores concurrently, each content once, until nothing is left to do.
 
-The ledger alone remembers: all that is kept here is which tasks are running and what comes next.
+All state is in the ledger; kept here are only the running tasks and what comes next.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from tinydf_runtime.errors import ExitCode, TinyDFError, UnavailableError
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.scan.ledger import Counts, Ledger, Listed, Waiting
 from tinydf_runtime.scan.listing import Entry
-from tinydf_runtime.scan.result import Scored
-from tinydf_runtime.scan.work import Facts, Hashed, Settings, hash_file, score_file
+from tinydf_runtime.scan.work import Facts, Hashed, Scored, Settings, hash_file, score_file
 from tinydf_runtime.scan.workers import Workers
 
 Job: TypeAlias = Listed | Waiting
@@ -56,12 +55,12 @@ class Coordinator:
     """Hands files to workers and their results to the ledger."""
 
     def __init__(self, ledger: Ledger, workers: Workers, plan: Plan, tell: Tell) -> None:
-        """Takes what a scan consists of.
+        """Prepares a scan; nothing runs yet.
 
         Args:
-            ledger: What is to be done, and what was.
-            workers: Who does it.
-            plan: How.
+            ledger: State of every file and content.
+            workers: Where tasks run.
+            plan: Settings of the scan.
             tell: Called after each change.
         """
         self._ledger, self._workers, self._plan, self._tell = ledger, workers, plan, tell

@@ -62,7 +62,7 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keeps a second scan from the same ledger until the block ends; the system lets go of it when a scan is killed.
+    """Keeps a second scan from the same ledger until the block ends; the lock is released when a scan is killed.
 
     Raises:
         UsageError: Another scan has it.

@@ -1,4 +1,4 @@
-"""What is to be done, what was done, and how far it is: the questions and changes that a scan makes to its database."""
+"""The ledger's queries and updates: files and contents to do, their results, and progress."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import astuple, dataclass, fields
 from datetime import datetime, timezone
 
 from tinydf_runtime.errors import ExitCode, UsageError
-from tinydf_runtime.render.plain_text import printable
+from tinydf_runtime.render.words import printable
 from tinydf_runtime.scan.database import transaction
 from tinydf_runtime.scan.listing import Entry
-from tinydf_runtime.scan.result import Result, Scored
+from tinydf_runtime.scan.work import Result, Scored
 
 _COLUMNS = tuple(one.name for one in fields(Result))
 
@@ -178,7 +178,7 @@ class Ledger:
         self._count(self._files_of(content), found.result.exit_code)
 
     def failed(self, content: int, message: str, exit_code: int) -> None:
-        """Gives a content up: it is never tried again unless that is asked for."""
+        """Marks a content as failed: it is tried again only on request."""
         with transaction(self._database):
             self._database.execute(
                 "UPDATE contents SET state = 'failed', verdict = 'error', status = 'unreadable', message = ?, "

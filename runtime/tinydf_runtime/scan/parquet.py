@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from tinydf_runtime.errors import needs
 from tinydf_runtime.io.files import write_atomically
-from tinydf_runtime.render.plain_text import printable
+from tinydf_runtime.render.words import printable
 from tinydf_runtime.scan.ledger import from_cell
 
 _TEXT = "string"

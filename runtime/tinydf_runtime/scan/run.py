@@ -1,7 +1,9 @@
-"""A whole scan: ledger, workers, listing, scoring, and the files that are written from the ledger at its end."""
+"""A whole scan: ledger, workers, listing, scoring, the files written from the ledger at its end, and its summary."""
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
@@ -15,13 +17,12 @@ from typing import Any
 from tinydf_runtime.errors import TinyDFError, UnavailableError, UsageError
 from tinydf_runtime.scan.coordinator import Coordinator, Plan, Tell
 from tinydf_runtime.scan.database import locked, open_database, reported
-from tinydf_runtime.scan.ledger import Ledger
+from tinydf_runtime.scan.ledger import Counts, Ledger
 from tinydf_runtime.scan.listing import Entry, list_media
 from tinydf_runtime.scan.overview import write_overview
 from tinydf_runtime.scan.parquet import write_parquet
-from tinydf_runtime.scan.summary import summarize_scan
 from tinydf_runtime.scan.work import Facts, Settings, describe
-from tinydf_runtime.scan.workers import LocalWorkers, Workers, core_count
+from tinydf_runtime.scan.workers import LocalWorkers, Workers, connected, core_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,45 @@ def _workers(request: Request) -> AbstractContextManager[Workers]:
     """Returns what runs the tasks."""
     if request.scheduler is None:
         return LocalWorkers(request.workers or core_count())
-    # distributed is an extra, and takes a second to import.
-    from tinydf_runtime.scan.cluster import connected
-
     return connected(request.scheduler, request.retries)
+
+
+SCHEMA = "tinydf.scan/1"
+
+
+def summarize_scan(database: sqlite3.Connection, counts: Counts, ledger: Path) -> dict[str, Any]:
+    """Returns how many files and contents got which verdict."""
+    facts = dict(database.execute("SELECT name, value FROM facts"))
+    verdicts = list(database.execute("SELECT * FROM verdicts"))
+    duplicates = database.execute("SELECT coalesce(sum(files - 1), 0) FROM duplicates").fetchone()[0]
+    return {
+        "schema": SCHEMA,
+        "ledger": str(ledger),
+        "facts": facts,
+        "files": counts.files,
+        "files_to_do": counts.files - counts.settled,
+        "files_not_or_partly_read": counts.failed,
+        "duplicates": duplicates,
+        "contents": sum(contents for _, _, contents in verdicts),
+        "verdicts": {verdict: files for verdict, files, _ in verdicts},
+    }
+
+
+def summary_json(summary: dict[str, Any]) -> str:
+    """Returns the summary as JSON."""
+    return json.dumps(summary, indent=1) + "\n"
+
+
+def summary_lines(summary: dict[str, Any]) -> list[str]:
+    """Returns the summary as lines for people."""
+    parts = [f"{count} {verdict.replace('_', ' ')}" for verdict, count in summary["verdicts"].items()]
+    to_do, duplicates = summary["files_to_do"], summary["duplicates"]
+    parts += [f"{to_do} still to do"] if to_do else []
+    files = f"{summary['files']} {'file' if summary['files'] == 1 else 'files'}"
+    same = f" ({duplicates} of them the same as another)" if duplicates else ""
+    partly = summary["files_not_or_partly_read"]
+    return [
+        f"{files}{same}: {', '.join(parts) or 'nothing done'}",
+        *([f"{partly} could not be read, or only in part: SELECT * FROM errors"] if partly else []),
+        f"{summary['ledger']}: SELECT * FROM results",
+    ]

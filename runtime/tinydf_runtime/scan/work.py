@@ -1,4 +1,4 @@
-"""What a worker does with one file, in any process on any machine: hash it, or score it and return the ledger's row."""
+"""One file -> its hash, or its scores as rows of the ledger; run by a worker process on any machine."""
 
 from __future__ import annotations
 
@@ -12,15 +12,97 @@ from functools import lru_cache
 from pathlib import Path
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.errors import ModelFileError, UnreadableInputError
+from tinydf_runtime.errors import ExitCode, ModelFileError, UnreadableInputError
 from tinydf_runtime.io.files import check_file, sha256_of
 from tinydf_runtime.results import InputReport
-from tinydf_runtime.scan.result import Scored, scored
-from tinydf_runtime.scan.store import fetched, is_address
+from tinydf_runtime.scan.listing import fetched, is_address
 from tinydf_runtime.watch import Limits
 
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was found in one content; the fields are columns of the table ``contents``.
+
+    Attributes:
+        exit_code: What ``tinydf-run`` would have ended with.
+        people_judged: Tracks with a probability.
+        total_s: Seconds of wall clock that scoring took.
+        worker: Machine and process that did it.
+    """
+
+    exit_code: int
+    kind: str
+    status: str
+    verdict: str
+    fake_probability: float | None
+    interval_low: float | None
+    interval_high: float | None
+    fake_threshold: float | None
+    reasons: str
+    message: str | None
+    width: int | None
+    height: int | None
+    fps: float | None
+    duration_s: float | None
+    frames_scored: int
+    people_judged: int
+    total_s: float
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a worker hands back of one file.
+
+    Attributes:
+        sha256: Hash of the bytes that were really scored; None where the file could not be opened.
+        result: Its row.
+        people: Rows of the table ``people``, without the content.
+        segments: Rows of the table ``segments``, likewise.
+        page: The HTML page with all evidence, where it was asked for.
+    """
+
+    sha256: str | None
+    result: Result
+    people: tuple[tuple[object, ...], ...]
+    segments: tuple[tuple[object, ...], ...]
+    page: bytes | None = None
+
+
+def scored(item: InputReport, worker: str, page: bytes | None = None) -> Scored:
+    """Returns what the ledger keeps of a report."""
+    low, high = item.interval or (None, None)
+    partly = item.status in ("unreadable", "truncated", "timeout")
+    result = Result(
+        int(ExitCode.INPUT if partly else ExitCode.DONE),
+        item.kind,
+        item.status,
+        item.verdict,
+        item.fake_probability,
+        low,
+        high,
+        item.fake_threshold,
+        " ".join(item.reasons),
+        item.message,
+        item.width,
+        item.height,
+        item.fps,
+        item.duration_s,
+        item.frames_scored,
+        sum(track.fake_probability is not None for track in item.tracks),
+        item.timing.total_s,
+        worker,
+    )
+    people = tuple(
+        (one.id, one.first_s, one.last_s, one.verdict, one.fake_probability, one.faces_used, " ".join(one.reasons))
+        for one in item.tracks
+    )
+    segments = tuple((one.track, one.start_s, one.end_s, one.fake_probability) for one in item.segments)
+    return Scored(item.sha256, result, people, segments, page)
+
+
 Facts = tuple[tuple[str, str], ...]
-"""Names and values of all that results depend on."""
+"""Names and values of everything that results depend on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +190,12 @@ def _analyzer(settings: Settings) -> Analyzer:
     """Returns this process's analyzer. Threads within one file would only take the cores of other workers."""
     analyzer = Analyzer(
         settings.model,
-        settings.detector,
-        settings.device,
-        1,
-        settings.sample_fps,
-        settings.threshold,
-        settings.allow_fallback,
+        detector=settings.detector,
+        device=settings.device,
+        threads=1,
+        sample_fps=settings.sample_fps,
+        threshold=settings.threshold,
+        allow_fallback=settings.allow_fallback,
         fpr=settings.fpr,
         sandbox=settings.sandbox,
     )

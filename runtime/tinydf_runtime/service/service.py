@@ -21,7 +21,7 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 
 def service_options(command: Command) -> Command:
-    """Adds ``--log-json``, ``--metrics`` and ``--drift``, whose values go to ``ServiceWishes``."""
+    """Adds ``--log-json``, ``--metrics`` and ``--drift``, whose values go to ``ServiceOptions``."""
     file = click.Path(path_type=Path)
     for option in (
         click.option("--drift", type=file, metavar="FILE", help="Watch scores for drift from run to run."),
@@ -33,7 +33,7 @@ def service_options(command: Command) -> Command:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceWishes:
+class ServiceOptions:
     """What to keep beside the report.
 
     Attributes:
@@ -54,13 +54,13 @@ class ServiceWishes:
 
 
 class Service:
-    """Takes each report as it is done. Without wishes it does nothing, and loads nothing."""
+    """Takes each report as it is done. Without options it does nothing, and loads nothing."""
 
-    def __init__(self, wishes: ServiceWishes, warn: Callable[[str], None]) -> None:
-        """Opens what is wished for.
+    def __init__(self, options: ServiceOptions, warn: Callable[[str], None]) -> None:
+        """Opens what the options ask for.
 
         Args:
-            wishes: What.
+            options: What to keep.
             warn: Called with a line for people where something has drifted.
 
         Raises:
@@ -69,27 +69,27 @@ class Service:
             UnavailableError: The port cannot be opened.
             UsageError: The drift record is damaged.
         """
-        self._wishes, self._warn = wishes, warn
+        self._options, self._warn = options, warn
         self._log: EventLog | None = None
         self._metrics: Metrics | None = None
         self._drift: DriftWatch | None = None
         self._closing = ExitStack()
         self._inputs = self._errors = 0
-        if wishes.drift is not None:
+        if options.drift is not None:
             from tinydf_runtime.service.drift import DriftWatch
 
-            self._drift = DriftWatch(wishes.drift)
-        if wishes.metrics is not None:
+            self._drift = DriftWatch(options.drift)
+        if options.metrics is not None:
             from tinydf_runtime.service.metrics import Metrics
 
             self._metrics = Metrics()
-            if wishes.metrics.isdecimal():
-                self._closing.callback(self._metrics.serve(int(wishes.metrics)))
-        if wishes.log is not None:
+            if options.metrics.isdecimal():
+                self._closing.callback(self._metrics.serve(int(options.metrics)))
+        if options.log is not None:
             from tinydf_runtime import __version__
             from tinydf_runtime.service.event_log import EventLog
 
-            self._log = self._closing.enter_context(EventLog(wishes.log))
+            self._log = self._closing.enter_context(EventLog(options.log))
             self._log.write("start", version=__version__)
 
     def __enter__(self) -> Service:
@@ -128,5 +128,5 @@ class Service:
             self._metrics.note(item)
             if self._drift is not None:
                 self._metrics.note_drift(self._drift.indices())
-            if self._wishes.metrics is not None and not self._wishes.metrics.isdecimal():
-                self._metrics.write(Path(self._wishes.metrics))
+            if self._options.metrics is not None and not self._options.metrics.isdecimal():
+                self._metrics.write(Path(self._options.metrics))

@@ -1,6 +1,6 @@
-"""A network that is not known here is loaded and run once in a child process, before this one does so.
+"""Unknown network -> accepted after one run in a child process, before this process loads it.
 
-A graph can be small and still take all memory or for ever, and its engine may crash on it. That costs the child alone.
+A small graph can take all memory, run for ever or crash its engine. That costs the child only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from tinydf_runtime.errors import ModelFileError, UnavailableError
-from tinydf_runtime.io.remembered import is_remembered, remember
+from tinydf_runtime.io.user_folders import is_remembered, remember
 
 SCHEMA = "tinydf.first-run/1"
 LIMIT_S = 60.0

@@ -60,7 +60,7 @@ def read_onnx(model: bytes, source: str) -> dict[str, str]:
 
 
 class _RefusedError(ValueError):
-    """A well-formed model has what we do not take."""
+    """A well-formed model has something that is not accepted."""
 
 
 @dataclass(slots=True)

@@ -49,11 +49,11 @@ def check_openvino(graph: bytes, weights: bytes, source: str) -> None:
 
 
 class _RefusedError(ValueError):
-    """Well-formed XML has what we do not take."""
+    """Well-formed XML has something that is not accepted."""
 
 
 class _Reader:
-    """Looks at each element as it comes."""
+    """Checks each element as it is parsed."""
 
     def __init__(self, weights: bytes) -> None:
         self._weights = memoryview(weights)

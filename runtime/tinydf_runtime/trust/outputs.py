@@ -1,4 +1,4 @@
-"""What a network gave -> accepted, or refused: a wrong shape, a number that is none or no probability judges nobody."""
+"""Network outputs -> ``Scores`` or faces; ModelFileError for a wrong shape, NaN or a value outside 0..1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.types import Scores
 
 SLACK = 1e-5
-"""By which an engine's sigmoid may miss 0..1, in floats that round."""
+"""Rounding by which an engine's sigmoid may leave 0..1."""
 
 
 def checked_scores(found: Sequence[Any], count: int, map_shape: tuple[int, int] | None, source: str) -> Scores:
@@ -47,7 +47,7 @@ def checked_faces(outputs: Sequence[Any], source: str) -> tuple[NDArray[Any], ND
     """
     places = np.shape(outputs[0])[-1:]
     scores = _probabilities(outputs[0], (1, *places), "scores", source)
-    # What a cell without a face says of its box is nobody's concern.
+    # Boxes of cells without a face are not checked.
     boxes = _floats(outputs[1], (1, *places, 4), "boxes_xyxy", source)
     landmarks = _floats(outputs[2], (1, *places, 5, 2), "landmarks", source)
     return scores[0], boxes[0], landmarks[0]

@@ -1,4 +1,4 @@
-"""Protocol buffers' wire format -> fields of a message, without the library and without trust in a single length.
+"""Protocol buffers' wire format -> fields of a message, without the protobuf library; every length is checked.
 
 https://protobuf.dev/programming-guides/encoding. Groups, which no file of ours has, count as damage.
 """

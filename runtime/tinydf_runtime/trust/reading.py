@@ -1,4 +1,4 @@
-"""A model's file -> its bytes, as many as a model may have and no more."""
+"""Model file -> its bytes, up to a size limit; ModelFileError for a device, a pipe or a larger file."""
 
 from __future__ import annotations
 

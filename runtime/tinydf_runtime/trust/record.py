@@ -19,7 +19,7 @@ from typing import Literal, cast
 
 from tinydf_runtime.errors import ModelFileError, OutputError
 from tinydf_runtime.io.files import write_atomically
-from tinydf_runtime.io.user_settings import user_settings
+from tinydf_runtime.io.user_folders import user_settings
 from tinydf_runtime.trust import strict
 from tinydf_runtime.trust.reading import read_model_file
 

@@ -1,4 +1,4 @@
-"""JSON from strangers -> values of the types and ranges that were asked for, and nothing else."""
+"""Untrusted JSON -> values of the types, ranges and sizes that were asked for; anything else is a StrictError."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def flag(value: object) -> bool:
 
 
 def text(value: object, at_most: int = MOST_NAME) -> str:
-    """Returns a text without controls and halves of letters, which no file of ours has.
+    """Returns a text without control characters and surrogates.
 
     Raises:
         StrictError: It is anything else.
@@ -159,7 +159,7 @@ def brief(value: object) -> str:
 
 
 class Fields:
-    """An object whose entries are taken out one by one; what is left at the end is unknown."""
+    """A JSON object whose entries are taken out one by one; what is left at the end is refused as unknown."""
 
     def __init__(self, value: object, what: str = "") -> None:
         """Takes an object.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.types import FaceQuality, FaceScore
+from tinydf_runtime.results import FaceQuality, FaceScore
 
 LOGIT_LIMIT = 5.0
 """Networks saturate: beyond 99.3 % a score says no more, and one frame must not outweigh all others."""

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.types import FacePicture, FaceScore, Image, SmallFrame, WholeFrame
+from tinydf_runtime.results import FacePicture, FaceScore, WholeFrame
+from tinydf_runtime.types import Image, SmallFrame
 
 WhyKept: TypeAlias = Literal["suspicious", "best", "spread"]
 _Key: TypeAlias = Callable[[FaceScore], float]

@@ -12,9 +12,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from tinydf_runtime.engines.engine import Engine
-from tinydf_runtime.engines.out_of_memory import score_in_halves
-from tinydf_runtime.types import Image, Reason, Segment, Verdict
+from tinydf_runtime.engines.engine import Engine, score_in_halves
+from tinydf_runtime.results import Reason, Segment, Verdict
+from tinydf_runtime.types import Image
 from tinydf_runtime.verdict.aggregate import severity
 from tinydf_runtime.verdict.evidence import to_logit, to_logits
 from tinydf_runtime.verdict.exemplars import Exemplar, Exemplars

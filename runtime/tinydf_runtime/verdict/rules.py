@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinydf_runtime.types import Rarity
+from tinydf_runtime.results import Rarity
 from tinydf_runtime.verdict.evidence import to_logit, to_probability
 
 RANK_STEP = 1.1

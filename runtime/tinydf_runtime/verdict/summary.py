@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tinydf_runtime.results import InputReport, Kind, Status, Timing, TrackReport
-from tinydf_runtime.types import FaceScore, Verdict
+from tinydf_runtime.results import FaceScore, InputReport, Kind, Status, Timing, TrackReport, Verdict
 from tinydf_runtime.verdict.judge import judge
 from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule
 from tinydf_runtime.watch import Watch

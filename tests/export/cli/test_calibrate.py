@@ -17,11 +17,11 @@ from tinydf_calibration.table import CalibrationTable, check_fits, read_table
 from tinydf_export.cli import calibrate as calibrate_cli
 from tinydf_export.inputs import calibrate
 from tinydf_export.inputs.labelled_crops import read_labelled_crops
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.spec import ModelSpec
 
 SIDE = 16
-CHECKPOINT = Checkpoint({}, {}, ModelSpec("small", CropRecipe(side_px=SIDE), checkpoint_sha256="c" * 64))
+CHECKPOINT = Checkpoint({}, {}, ModelSpec("small", CropConfig(side_px=SIDE), checkpoint_sha256="c" * 64))
 
 
 def small_graph() -> ModelProto:

@@ -15,7 +15,7 @@ from tinydf_calibration.table import CalibrationTable
 from tinydf_export.graph.typed import OPSET, type_strongly
 from tinydf_export.targets.onnx import OnnxDraft
 from tinydf_runtime.engines.onnxruntime_engine import open_content
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.spec import ModelSpec
 
 SIDE = 32
@@ -114,7 +114,7 @@ def test_typing_gives_equal_bytes_twice(quantized: ModelProto) -> None:
 
 def opened(typed: ModelProto, *, as_written: bool) -> np.ndarray:
     """Returns the forgery maps that the runtime's engine computes."""
-    spec = ModelSpec(name="small", crop=CropRecipe(side_px=SIDE))
+    spec = ModelSpec(name="small", crop=CropConfig(side_px=SIDE))
     content = OnnxDraft(typed, "[]", as_written=as_written).pack(spec)
     return open_content(content, "m.onnx").score(crops()).forgery_map
 

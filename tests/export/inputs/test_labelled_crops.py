@@ -12,10 +12,10 @@ from tinydf.data.manifest import FaceRow, write_table
 from tinydf_export.inputs.labelled_crops import read_labelled_crops
 from tinydf_export.parity.golden import FACE_XYXY, LANDMARKS
 from tinydf_runtime.errors import UnreadableInputError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.types import Image
 
-RECIPE = CropRecipe(side_px=64)
+RECIPE = CropConfig(side_px=64)
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tinydf_runtime.cli.run import main
-from tinydf_runtime.live.jsonl import MOMENT_SCHEMA_FILE
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.render.report import SCHEMA_FILE
+from tinydf_runtime.render.report import FRAME_RESULT_SCHEMA_FILE, SCHEMA_FILE
 from tinydf_runtime.types import Image
 
 Serve = Callable[..., Any]
@@ -63,7 +62,7 @@ def test_json_lines_are_moments_and_the_report_comes_last(tool: Tool, serve: Ser
     result = tool(server.url("bob:secret@"), *arguments)
     assert result.exit_code == 5
     *lines, last = result.stdout.splitlines()
-    schema = json.loads(MOMENT_SCHEMA_FILE.read_text())
+    schema = json.loads(FRAME_RESULT_SCHEMA_FILE.read_text())
     for line in lines:
         jsonschema.validate(json.loads(line), schema)
     times = [json.loads(line)["time_s"] for line in lines]

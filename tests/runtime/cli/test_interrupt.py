@@ -8,11 +8,11 @@ import sys
 import click
 import pytest
 
-from tinydf_runtime.cli.interrupt import PromptCommand
+from tinydf_runtime.cli.command import PromptCommand
 
 PROGRAM = """
 import threading, click
-from tinydf_runtime.cli.interrupt import PromptCommand
+from tinydf_runtime.cli.command import PromptCommand
 
 @click.command("probe", cls=PromptCommand)
 def probe() -> int:

@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tinydf_runtime.cli import live_terminal as live_show
-from tinydf_runtime.cli.live_terminal import LiveShow
-from tinydf_runtime.types import Face, Frame, Label, Moment, ScoredFace, Verdict
+from tinydf_runtime.cli import follow as live_show
+from tinydf_runtime.cli.follow import LiveShow
+from tinydf_runtime.results import FrameResult, Label, ScoredFace, Verdict
+from tinydf_runtime.types import Face, Frame
 
 CROWD: list[Label] = ["real"] * 12
 
 
-def moment(time_s: float, *labels: Label) -> Moment:
+def moment(time_s: float, *labels: Label) -> FrameResult:
     face = Face((0.0, 0.0, 50.0, 50.0), ((1.0, 1.0),) * 5, 0.9)
     faces = tuple(
         ScoredFace(track, face, 0.9, np.zeros((14, 14), np.float32), Verdict(track, label, 0.9, (), 9))
         for track, label in enumerate(labels, 1)
     )
-    return Moment(Frame(round(25 * time_s), time_s, np.zeros((48, 64, 3), np.uint8)), faces, 0.04, 3)
+    return FrameResult(Frame(round(25 * time_s), time_s, np.zeros((48, 64, 3), np.uint8)), faces, 0.04, 3)
 
 
 def console_of(terminal: bool, **options: bool) -> Console:

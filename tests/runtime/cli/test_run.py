@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tinydf_runtime.cli.run import main
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.input import Input
 from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.models.spec import ModelSpec
@@ -42,7 +42,7 @@ def face(green: int) -> Image:
 
 @pytest.fixture
 def tool(make_classifier: Callable[..., Path], tiny_detector: Path) -> Tool:
-    engine = make_classifier(ModelSpec("tiny-green", CropRecipe(margin=0.05), threshold=0.12))
+    engine = make_classifier(ModelSpec("tiny-green", CropConfig(margin=0.05), threshold=0.12))
 
     def run(*arguments: object) -> Result:
         fixed = ["--model", str(engine), "--detector", str(tiny_detector), "--threads", "1"]

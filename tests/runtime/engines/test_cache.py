@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.engines.cache import Loaned, borrow
 from tinydf_runtime.engines.engine import FileEngine, open_engine
+from tinydf_runtime.engines.networks import CachedNetwork, borrow
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.models.spec import ModelSpec
 
@@ -38,7 +38,10 @@ def openings(monkeypatch: pytest.MonkeyPatch) -> list[FileEngine]:
 def test_analyzers_of_one_model_load_it_once(
     openings: list[FileEngine], tiny_classifier: Path, tiny_detector: Path
 ) -> None:
-    with Analyzer(tiny_classifier, tiny_detector) as first, Analyzer(tiny_classifier, tiny_detector) as second:
+    with (
+        Analyzer(tiny_classifier, detector=tiny_detector) as first,
+        Analyzer(tiny_classifier, detector=tiny_detector) as second,
+    ):
         first.load()
         second.load()
         assert first.report([]).model == second.report([]).model
@@ -52,7 +55,7 @@ def test_many_threads_that_start_at_once_load_it_once(
 
     def make() -> Analyzer:
         start.wait(10)
-        analyzer = Analyzer(tiny_classifier, tiny_detector)
+        analyzer = Analyzer(tiny_classifier, detector=tiny_detector)
         analyzer.load()
         return analyzer
 
@@ -64,15 +67,15 @@ def test_many_threads_that_start_at_once_load_it_once(
 def test_a_model_stays_loaded_until_the_last_analyzer_is_closed(
     openings: list[FileEngine], tiny_classifier: Path, tiny_detector: Path
 ) -> None:
-    first, second = (Analyzer(tiny_classifier, tiny_detector) for _ in range(2))
+    first, second = (Analyzer(tiny_classifier, detector=tiny_detector) for _ in range(2))
     first.load()
     second.load()
     first.close()
-    with Analyzer(tiny_classifier, tiny_detector) as third:
+    with Analyzer(tiny_classifier, detector=tiny_detector) as third:
         third.load()
     assert len(openings) == 1
     second.close()
-    with Analyzer(tiny_classifier, tiny_detector) as fourth:
+    with Analyzer(tiny_classifier, detector=tiny_detector) as fourth:
         fourth.load()
     assert len(openings) == 2
 
@@ -81,10 +84,10 @@ def test_memory_is_given_back_when_nobody_uses_a_network(tmp_path: Path) -> None
     class Network:
         pass
 
-    loaned = borrow("classifier", tmp_path / "m.onnx", "cpu")
-    network = weakref.ref(loaned.get(Network))
-    assert borrow("classifier", tmp_path / "m.onnx", "cpu") is loaned
-    del loaned
+    cached = borrow("classifier", tmp_path / "m.onnx", "cpu")
+    network = weakref.ref(cached.get(Network))
+    assert borrow("classifier", tmp_path / "m.onnx", "cpu") is cached
+    del cached
     gc.collect()
     assert network() is None
 
@@ -93,9 +96,9 @@ def test_threads_device_and_fallback_are_not_shared_across(
     openings: list[FileEngine], tiny_classifier: Path, tiny_detector: Path
 ) -> None:
     with (
-        Analyzer(tiny_classifier, tiny_detector, threads=1) as one,
-        Analyzer(tiny_classifier, tiny_detector, threads=2) as two,
-        Analyzer(tiny_classifier, tiny_detector, threads=2, allow_fallback=True) as three,
+        Analyzer(tiny_classifier, detector=tiny_detector, threads=1) as one,
+        Analyzer(tiny_classifier, detector=tiny_detector, threads=2) as two,
+        Analyzer(tiny_classifier, detector=tiny_detector, threads=2, allow_fallback=True) as three,
     ):
         for analyzer in (one, two, three):
             analyzer.load()
@@ -106,10 +109,10 @@ def test_a_fallback_of_one_analyzer_is_none_of_another(
     monkeypatch: pytest.MonkeyPatch, tiny_classifier: Path, tiny_detector: Path
 ) -> None:
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
-    with Analyzer(tiny_classifier, tiny_detector, device="cuda", allow_fallback=True) as lenient:
+    with Analyzer(tiny_classifier, detector=tiny_detector, device="cuda", allow_fallback=True) as lenient:
         assert lenient.device == "cpu"
         with pytest.raises(UnavailableError):
-            Analyzer(tiny_classifier, tiny_detector, device="cuda").load()
+            Analyzer(tiny_classifier, detector=tiny_detector, device="cuda").load()
 
 
 def test_a_replaced_file_is_another_model(
@@ -117,12 +120,12 @@ def test_a_replaced_file_is_another_model(
 ) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(make_classifier(ModelSpec("old")).read_bytes())
-    with Analyzer(path, tiny_detector) as before:
+    with Analyzer(path, detector=tiny_detector) as before:
         assert before.spec.name == "old"
         replacement = tmp_path / "new.tmp"
         replacement.write_bytes(make_classifier(ModelSpec("new")).read_bytes())
         replacement.replace(path)
-        with Analyzer(path, tiny_detector) as after:
+        with Analyzer(path, detector=tiny_detector) as after:
             assert after.spec.name == "new"
         assert before.spec.name == "old"
 
@@ -155,14 +158,14 @@ def test_two_names_of_one_file_are_one_model(tiny_classifier: Path, monkeypatch:
 
 
 def test_a_load_that_failed_can_be_tried_again() -> None:
-    loaned = Loaned()
+    cached = CachedNetwork()
 
     def fail() -> str:
         raise ModelFileError("m.onnx: is missing.")
 
     with pytest.raises(ModelFileError):
-        loaned.get(fail)
-    assert loaned.get(lambda: "loaded") == "loaded"
+        cached.get(fail)
+    assert cached.get(lambda: "loaded") == "loaded"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -171,7 +174,7 @@ def test_a_forked_child_loads_networks_of_its_own(tiny_classifier: Path, tiny_de
     code = f"""
 import os, numpy
 from tinydf_runtime import Analyzer
-analyzer = Analyzer({str(tiny_classifier)!r}, {str(tiny_detector)!r}, threads=2)
+analyzer = Analyzer({str(tiny_classifier)!r}, detector={str(tiny_detector)!r}, threads=2)
 picture = numpy.zeros((64, 64, 3), numpy.uint8)
 analyzer.score_faces(picture, [[0, 0, 60, 60]])
 child = os.fork()
@@ -187,7 +190,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def test_a_closed_analyzer_refuses_every_call(tiny_classifier: Path, tiny_detector: Path) -> None:
     picture = np.zeros((64, 64, 3), np.uint8)
-    analyzer = Analyzer(tiny_classifier, tiny_detector)
+    analyzer = Analyzer(tiny_classifier, detector=tiny_detector)
     waiting = analyzer.analyze_many(["clip.mp4"])
     analyzer.close()
     analyzer.close()

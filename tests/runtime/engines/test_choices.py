@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tinydf_runtime.engines.choices import check_choice
+from tinydf_runtime.engines.engine import check_choice
 from tinydf_runtime.errors import UsageError
 
 TARGETS = ("onnx", "openvino", "coreml", "tensorrt", "web")

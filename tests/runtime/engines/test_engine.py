@@ -15,7 +15,7 @@ import pytest
 
 from tinydf_runtime.engines.engine import ENGINES, open_engine, resolve_device
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UnknownFormatError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec
 
 
@@ -61,7 +61,7 @@ def test_map_lies_over_the_crop(tiny_classifier: Path) -> None:
 
 
 def test_engine_says_what_it_is(make_classifier: Callable[..., Path]) -> None:
-    spec = ModelSpec(name="other", crop=CropRecipe(side_px=96, margin=0.3), threshold=0.7, versions={"a": "1"})
+    spec = ModelSpec(name="other", crop=CropConfig(side_px=96, margin=0.3), threshold=0.7, versions={"a": "1"})
     engine = open_engine(make_classifier(spec))
     assert engine.spec == spec
     assert (engine.name, engine.device) == ("onnxruntime", "cpu")
@@ -116,7 +116,7 @@ def test_files_that_are_no_classifier_are_refused(
         open_engine(tiny_detector)
     with pytest.raises(ModelFileError, match="cannot be read"):
         open_engine(make_classifier(metadata={METADATA_KEY: "{}"}))
-    smaller = ModelSpec(name="other", crop=CropRecipe(side_px=96)).to_json()
+    smaller = ModelSpec(name="other", crop=CropConfig(side_px=96)).to_json()
     with pytest.raises(ModelFileError, match="expected image: uint8 N x 3 x 96 x 96"):
         open_engine(make_classifier(metadata={METADATA_KEY: smaller}))
 

@@ -18,7 +18,7 @@ from tinydf_runtime.engines import openvino_engine  # noqa: E402
 from tinydf_runtime.engines.engine import open_engine  # noqa: E402
 from tinydf_runtime.engines.quiet_openvino import core  # noqa: E402
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError  # noqa: E402
-from tinydf_runtime.faces.crop import CropRecipe  # noqa: E402
+from tinydf_runtime.faces.crop import CropConfig  # noqa: E402
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec  # noqa: E402
 
 SPEC = ModelSpec(name="tiny-green")
@@ -127,7 +127,7 @@ def test_graphs_that_are_no_classifier_are_refused(
         open_engine(tmp_path / "missing.xml")
     with pytest.raises(ModelFileError, match="expected image: uint8"):
         open_engine(write_pair(tiny_detector, tmp_path / "detector.xml"))
-    smaller = ModelSpec(name="other", crop=CropRecipe(side_px=96))
+    smaller = ModelSpec(name="other", crop=CropConfig(side_px=96))
     with pytest.raises(ModelFileError, match="expected image: uint8 N x 3 x 96 x 96"):
         open_engine(write_pair(tiny_classifier, tmp_path / "other.xml", smaller.to_json()))
     with pytest.raises(ModelFileError, match="cannot be read"):

@@ -19,15 +19,15 @@ from click.testing import CliRunner
 from tinydf_runtime import Analyzer
 from tinydf_runtime.engines.engine import Engine, open_engine
 from tinydf_runtime.errors import MissingExtraError, ModelFileError, UnavailableError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
-from tinydf_runtime.models.files import facts_path
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.plan import PlanFacts, read_facts, write_plan
+from tinydf_runtime.models.seal import facts_path
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.trust.record import trust_engine
 from tinydf_runtime.types import Image
 
 SIDE = 32
-SPEC = ModelSpec(name="tiny-green", crop=CropRecipe(side_px=SIDE))
+SPEC = ModelSpec(name="tiny-green", crop=CropConfig(side_px=SIDE))
 PlanMaker = Callable[..., Path]
 ImageDrawer = Callable[..., Image]
 
@@ -158,7 +158,7 @@ def test_plan_runs_where_nobody_names_a_device(
     assert result.exit_code == 0, result.output
     assert json.loads(out.read_text())["model"]["device"] == "cuda"
     assert open_engine(plan).device == "cuda"
-    with Analyzer(plan, tiny_detector) as analyzer:
+    with Analyzer(plan, detector=tiny_detector) as analyzer:
         assert analyzer.device == "cuda"
 
 

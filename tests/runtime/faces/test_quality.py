@@ -8,17 +8,17 @@ import cv2
 import numpy as np
 import pytest
 
-from tinydf_runtime.faces.crop import CropRecipe, crop_face
+from tinydf_runtime.faces.crop import CropConfig, crop_face
 from tinydf_runtime.faces.quality import measure_quality
 from tinydf_runtime.types import Face, Image
-from tinydf_runtime.verdict.caveats import LEAST_QUALITY
+from tinydf_runtime.verdict.judge import LEAST_QUALITY
 
 ASTRONAUT = Face((165, 75, 275, 220), ((198, 125), (245, 123), (222, 150), (203, 178), (243, 177)), 0.95)
 GREY: Image = np.full((224, 224, 3), 128, np.uint8)
 
 
 def crop_of(image: Image) -> Image:
-    return np.ascontiguousarray(crop_face(image, ASTRONAUT.box_xyxy, CropRecipe())[..., ::-1])
+    return np.ascontiguousarray(crop_face(image, ASTRONAUT.box_xyxy, CropConfig())[..., ::-1])
 
 
 def turned(yaw_deg: float = 0.0, pitch_deg: float = 0.0, roll_deg: float = 0.0, eyes_px: float = 50.0) -> Face:

@@ -14,7 +14,7 @@ from tinydf_runtime.io import capture
 from tinydf_runtime.io.av_capture import AvCapture
 from tinydf_runtime.io.capture import SAMPLES, open_file
 from tinydf_runtime.io.containers.container import read_container
-from tinydf_runtime.io.quiet import quiet
+from tinydf_runtime.io.opencv import quiet
 from tinydf_runtime.io.video import VideoReader
 
 

@@ -14,7 +14,7 @@ import pytest
 from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.io import capture, video
-from tinydf_runtime.io.filters import is_combed, keep_one_field
+from tinydf_runtime.io.filters import is_interlaced, keep_one_field
 from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.types import Image
 
@@ -37,9 +37,9 @@ def moved(image: Image, by_px: int) -> Image:
 @pytest.mark.parametrize("by_px", [3, 8, 20])
 def test_moving_woven_pictures_are_combed_and_one_field_is_not(photo: Image, by_px: int) -> None:
     woven = weave(photo, moved(photo, by_px))
-    assert is_combed(woven)
+    assert is_interlaced(woven)
     kept = keep_one_field(woven)
-    assert kept.shape == photo.shape and not is_combed(kept)
+    assert kept.shape == photo.shape and not is_interlaced(kept)
     # It is the first moment, not a mixture of both.
     assert np.abs(kept.astype(int) - photo).mean() < 0.5 * np.abs(woven.astype(int) - photo).mean()
 
@@ -50,8 +50,8 @@ def test_whole_pictures_are_not_combed(photo: Image) -> None:
     noise = np.random.default_rng(0).normal(0, 12, photo.shape)
     noisy = np.rint(photo + noise).clip(0, 255).astype(np.uint8)
     for image in (photo, lines, noisy, weave(photo, photo), np.zeros((480, 640, 3), np.uint8)):
-        assert not is_combed(image)
-    assert not is_combed(np.zeros((720, 1280, 3), np.uint8)) and not is_combed(np.zeros((1, 1, 3), np.uint8))
+        assert not is_interlaced(image)
+    assert not is_interlaced(np.zeros((720, 1280, 3), np.uint8)) and not is_interlaced(np.zeros((1, 1, 3), np.uint8))
 
 
 def write_interlaced(path: Path, photo: Image) -> Path:
@@ -79,7 +79,7 @@ def test_interlaced_video_gives_pictures_of_one_moment(tmp_path: Path, photo: Im
         assert reader.adjustments == ("deinterlaced",)
     assert len(frames) == 3
     for number, frame in enumerate(frames):
-        assert not is_combed(frame.image)
+        assert not is_interlaced(frame.image)
         assert np.abs(frame.image.astype(int) - moved(photo, 12 * number)).mean() < 10
 
 
@@ -87,7 +87,7 @@ def test_the_report_says_what_was_done(
     tmp_path: Path, photo: Image, tiny_classifier: Path, tiny_detector: Path
 ) -> None:
     path = write_interlaced(tmp_path / "woven.mp4", photo)
-    item = Analyzer(tiny_classifier, tiny_detector, threads=1).analyze_input(path)
+    item = Analyzer(tiny_classifier, detector=tiny_detector, threads=1).analyze_input(path)
     assert item.adjustments == ("deinterlaced",)
 
 
@@ -119,7 +119,7 @@ def test_after_a_row_of_whole_pictures_one_in_four_is_looked_at_until_one_is_com
             looked.append(reader.frames_decoded)
             return reader.frames_decoded == 16
 
-        monkeypatch.setattr(video, "is_combed", combed)
+        monkeypatch.setattr(video, "is_interlaced", combed)
         frames = list(reader)
     assert looked == [*range(1, 9), 12, 16, *range(17, 25)]
     assert len(frames) == 24 and reader.adjustments == ("deinterlaced",)

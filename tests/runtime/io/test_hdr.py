@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tinydf_runtime.io import capture, hdr, video
+from tinydf_runtime.io import capture, filters, video
 from tinydf_runtime.io.containers.container import HLG, PQ
-from tinydf_runtime.io.hdr import tone_map
+from tinydf_runtime.io.filters import tone_map
 from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.types import Image
 
@@ -79,8 +79,8 @@ def test_hdr_video_looks_like_the_ordinary_one(tmp_path: Path, astronaut: Image,
 def test_tone_mapping_gives_back_what_was_made_hdr(astronaut: Image, transfer: int, decoded_as_bt601: bool) -> None:
     code = to_hdr(astronaut, transfer)[..., ::-1]
     if decoded_as_bt601:
-        planes = code @ np.linalg.inv(hdr._of_planes(KR, KB)).T
-        code = planes @ hdr._of_planes(0.299, 0.114).T
+        planes = code @ np.linalg.inv(filters._of_planes(KR, KB)).T
+        code = planes @ filters._of_planes(0.299, 0.114).T
     decoded = np.rint(255 * code).clip(0, 255).astype(np.uint8)
     assert np.abs(decoded.astype(int) - astronaut).mean() > 15
     assert np.abs(tone_map(decoded, transfer, decoded_as_bt601).astype(int) - astronaut).mean() < 8
@@ -96,7 +96,7 @@ def test_what_is_brighter_than_white_stays_in_order() -> None:
 def test_opencv_that_maps_tones_is_told_by_its_swscale(monkeypatch: pytest.MonkeyPatch) -> None:
     for line, maps in (("swscale:  YES (9.1.100)", True), ("swscale:  YES (6.7.100)", False), ("", False)):
         monkeypatch.setattr(cv2, "getBuildInformation", lambda line=line: line)
-        assert hdr.opencv_tone_maps() is maps
+        assert filters.opencv_tone_maps() is maps
 
 
 def test_ordinary_video_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.errors import MissingExtraError, UnreadableInputError
-from tinydf_runtime.io.decoding import decode
+from tinydf_runtime.io.file_frames import decode
 from tinydf_runtime.io.image import IMAGE_SUFFIXES, is_image, read_image
 from tinydf_runtime.types import Image
 

@@ -21,7 +21,7 @@ FPS = 25.0
 
 @pytest.fixture
 def analyzer(tiny_classifier: Path, tiny_detector: Path) -> Iterator[Analyzer]:
-    with Analyzer(tiny_classifier, tiny_detector, threads=1) as opened:
+    with Analyzer(tiny_classifier, detector=tiny_detector, threads=1) as opened:
         yield opened
 
 
@@ -103,7 +103,7 @@ class _Picture(np.ndarray):
 def test_every_frame_is_scored_when_asked_for(
     tiny_classifier: Path, tiny_detector: Path, pictures: list[Image]
 ) -> None:
-    with Analyzer(tiny_classifier, tiny_detector, sample_fps=None) as analyzer:
+    with Analyzer(tiny_classifier, detector=tiny_detector, sample_fps=None) as analyzer:
         assert analyzer.analyze_frames(pictures, fps=FPS).frames_scored == len(pictures)
 
 
@@ -194,7 +194,7 @@ class CentreDetector:
 
 def test_boxes_of_ones_own_detector_are_judged(tiny_classifier: Path, pictures: list[Image]) -> None:
     detector: Detector = CentreDetector()
-    with Analyzer(tiny_classifier, detector) as analyzer:
+    with Analyzer(tiny_classifier, detector=detector) as analyzer:
         report = analyzer.report([analyzer.analyze_frames(pictures, fps=FPS)])
         assert analyzer.detect_faces(pictures[0]) == detector.detect(pictures[0])
     (track,) = report.inputs[0].tracks

@@ -8,7 +8,7 @@ import pytest
 
 from tinydf_runtime.live import memory as stream_memory
 from tinydf_runtime.live.memory import MAXIMUM_SPREAD, MAXIMUM_TRACKS, MEMORY_S, StreamMemory, TrackMemory
-from tinydf_runtime.types import FaceScore, Verdict
+from tinydf_runtime.results import FaceScore, Verdict
 from tinydf_runtime.verdict.rules import DecisionRule
 
 REAL, FAKE = 0.05, 0.97

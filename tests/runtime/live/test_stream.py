@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tinydf_runtime import Analyzer, Limits
 from tinydf_runtime.errors import UnavailableError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.live.stream import LiveStream
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.render.report import SCHEMA_FILE
@@ -33,7 +33,7 @@ REAL, FORGED = 20, 235
 class BrightnessEngine:
     """Its fake probability is a crop's mean brightness / 255; it can be told to take its time."""
 
-    spec: ModelSpec = field(default_factory=lambda: ModelSpec("brightness", CropRecipe(side_px=32, margin=0.0)))
+    spec: ModelSpec = field(default_factory=lambda: ModelSpec("brightness", CropConfig(side_px=32, margin=0.0)))
     name: str = "drawn"
     device: str = "cpu"
     batches: list[int] = field(default_factory=list)
@@ -75,7 +75,7 @@ def larger(number: int) -> Image:
 
 
 def open_analyzer(engine: BrightnessEngine | None = None, sample_fps: float | None = 10.0) -> Analyzer:
-    return Analyzer(engine or BrightnessEngine(), TwoFaces(), sample_fps=sample_fps)
+    return Analyzer(engine or BrightnessEngine(), detector=TwoFaces(), sample_fps=sample_fps)
 
 
 def take(live: LiveStream, count: int) -> list[Any]:
@@ -173,7 +173,7 @@ def test_a_stream_without_faces_says_so(serve: Serve) -> None:
         def detect(self, image: Image) -> list[Face]:
             return []
 
-    analyzer = Analyzer(BrightnessEngine(), NoFaces())
+    analyzer = Analyzer(BrightnessEngine(), detector=NoFaces())
     server = serve("MjpegServer", picture)
     with analyzer.stream(server.url(), Limits(PATIENCE_S)) as live:
         assert next(live).faces == ()

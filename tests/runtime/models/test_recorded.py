@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError
-from tinydf_runtime.models.recorded import RECORD_NAME, check_recorded, read_record, write_record
+from tinydf_runtime.models.shipped import RECORD_NAME, check_recorded, read_record, write_record
 
 
 def test_a_recorded_file_that_changed_or_went_is_refused_and_others_are_accepted(tmp_path: Path) -> None:

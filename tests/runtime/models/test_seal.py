@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from tinydf_runtime.errors import ModelFileError
-from tinydf_runtime.models.files import model_files
-from tinydf_runtime.models.seal import BLANK_SEAL, check_seal, seal
+from tinydf_runtime.models.seal import BLANK_SEAL, check_seal, model_files, seal
 
 
 def write(path: Path) -> list[Path]:

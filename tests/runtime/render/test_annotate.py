@@ -15,16 +15,16 @@ from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.render.annotate import annotate_image, annotate_video
+from tinydf_runtime.render.draw import Zones
 from tinydf_runtime.render.trail import Trail
-from tinydf_runtime.render.zones import Zones
-from tinydf_runtime.results import InputReport, TrackReport
-from tinydf_runtime.types import FaceScore, Image, Label
+from tinydf_runtime.results import FaceScore, InputReport, Label, TrackReport
+from tinydf_runtime.types import Image
 
 Fixture = Callable[..., Path]
 
 
 def analyze(path: Path, classifier: Path, detector: Path) -> InputReport:
-    return Analyzer(classifier, detector, keep_maps=True, threads=1).analyze_input(path)
+    return Analyzer(classifier, detector=detector, keep_maps=True, threads=1).analyze_input(path)
 
 
 def frames_in(path: Path) -> list[Image]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tinydf_runtime.render.clock import clock
+from tinydf_runtime.render.words import clock
 
 
 @pytest.mark.parametrize(

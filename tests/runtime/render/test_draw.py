@@ -7,9 +7,11 @@ import pytest
 
 from tinydf_runtime.render.draw import (
     CLEAR_HEAT,
+    COLOURS,
     NO_COLOUR,
     DrawnFace,
     Sizes,
+    Zones,
     clock,
     colour_of,
     draw_face,
@@ -18,7 +20,6 @@ from tinydf_runtime.render.draw import (
     paint_timeline,
     plate_size,
 )
-from tinydf_runtime.render.zones import COLOURS, Zones
 
 
 def test_each_zone_has_the_colour_of_the_page() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tinydf_runtime.render.plain_text import as_cell, printable
+from tinydf_runtime.render.words import as_cell, printable
 
 
 @pytest.mark.parametrize(

@@ -14,17 +14,20 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.errors import OutputError
-from tinydf_runtime.render.report import (
-    CSV_COLUMNS,
-    REASON_WORDS,
-    SCHEMA_FILE,
-    report_csv,
-    report_json,
-    write_csv,
-    write_json,
+from tinydf_runtime.render.report import CSV_COLUMNS, SCHEMA_FILE, report_csv, report_json, write_csv, write_json
+from tinydf_runtime.render.words import REASON_WORDS
+from tinydf_runtime.results import (
+    DetectorInfo,
+    FaceScore,
+    InputReport,
+    ModelInfo,
+    Reason,
+    Report,
+    Segment,
+    Timing,
+    ToolInfo,
+    TrackReport,
 )
-from tinydf_runtime.results import DetectorInfo, InputReport, ModelInfo, Report, Timing, ToolInfo, TrackReport
-from tinydf_runtime.types import FaceScore, Reason, Segment
 
 SCORES = tuple(
     FaceScore(i / 5, i * 5, (1.5, 2.0, 81.5, 92.0), 0.9, 0.8, np.zeros((14, 14), np.uint8)) for i in range(4)

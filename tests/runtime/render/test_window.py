@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.errors import MissingExtraError
-from tinydf_runtime.render.window import LiveWindow, draw_moment
-from tinydf_runtime.types import Face, Frame, Image, Moment, ScoredFace, Verdict
+from tinydf_runtime.render.window import LiveWindow, draw_result
+from tinydf_runtime.results import FrameResult, ScoredFace, Verdict
+from tinydf_runtime.types import Face, Frame, Image
 
 FACE = Face((60.0, 60.0, 180.0, 180.0), ((100.0, 100.0),) * 5, 0.9)
 
 
-def moment(verdict: Verdict | None = None) -> Moment:
+def moment(verdict: Verdict | None = None) -> FrameResult:
     verdict = verdict or Verdict(1, "fake", 0.9, (), 9)
     frame = Frame(0, 0.0, np.full((240, 320, 3), 90, np.uint8))
-    return Moment(frame, (ScoredFace(1, FACE, 0.2, np.zeros((14, 14), np.float32), verdict),), 0.05)
+    return FrameResult(frame, (ScoredFace(1, FACE, 0.2, np.zeros((14, 14), np.float32), verdict),), 0.05)
 
 
 class Screen:
@@ -90,9 +91,9 @@ def test_an_opencv_without_windows_is_told_with_the_line_that_helps(monkeypatch:
 
 def test_drawing_leaves_the_frame_alone_and_shows_the_running_verdict() -> None:
     fake, real = moment(), moment(Verdict(1, "real", 0.1, (), 9))
-    drawn = draw_moment(fake, 0.3)
+    drawn = draw_result(fake, 0.3)
     assert (fake.frame.image == 90).all()
     assert drawn.shape == fake.frame.image.shape and drawn.dtype == np.uint8
     assert (drawn != 90).any()
-    assert (drawn != draw_moment(real, 0.3)).any()
-    assert (draw_moment(replace(fake, faces=(), latency_s=None), 0.3) == 90).all()
+    assert (drawn != draw_result(real, 0.3)).any()
+    assert (draw_result(replace(fake, faces=(), latency_s=None), 0.3) == 90).all()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.io.palette import has_few_colours
+from tinydf_runtime.io.filters import has_few_colours
 from tinydf_runtime.sandbox import start
 from tinydf_runtime.watch import Limits
 
@@ -35,7 +35,7 @@ def write_png(path: Path, side: int) -> Path:
 
 @pytest.fixture
 def analyzer(tiny_classifier: Path, tiny_detector: Path) -> Analyzer:
-    opened = Analyzer(tiny_classifier, tiny_detector, threads=1)
+    opened = Analyzer(tiny_classifier, detector=tiny_detector, threads=1)
     opened.load()
     return opened
 

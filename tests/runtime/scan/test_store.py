@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError
-from tinydf_runtime.scan.listing import list_media
-from tinydf_runtime.scan.store import fetched, is_address, open_store
+from tinydf_runtime.scan.listing import fetched, is_address, list_media, open_store
 
 PROGRAM = """
 import sys

@@ -19,11 +19,10 @@ from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.cli.run import main
 from tinydf_runtime.errors import OutputError, UnavailableError, UsageError
 from tinydf_runtime.render.report import SCHEMA_FILE
-from tinydf_runtime.results import InputReport
+from tinydf_runtime.results import FaceQuality, InputReport
 from tinydf_runtime.service.drift import WATCHED, DriftWatch
 from tinydf_runtime.service.event_log import EventLog
 from tinydf_runtime.service.metrics import LOOPBACK, Metrics
-from tinydf_runtime.types import FaceQuality
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def run(tiny_classifier: Path, tiny_detector: Path) -> Callable[..., Result]:
 
 @pytest.fixture
 def report(clip: Path, tiny_classifier: Path, tiny_detector: Path) -> InputReport:
-    return Analyzer(tiny_classifier, tiny_detector, threads=1, sandbox=False).analyze_input(clip)
+    return Analyzer(tiny_classifier, detector=tiny_detector, threads=1, sandbox=False).analyze_input(clip)
 
 
 def test_the_same_input_gives_the_same_bytes(clip: Path, run: Callable[..., Result], tmp_path: Path) -> None:

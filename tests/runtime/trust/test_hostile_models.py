@@ -361,7 +361,7 @@ def test_a_network_that_runs_is_tried_once_on_a_machine(
 
 
 def test_the_shipped_networks_are_known_and_need_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tinydf_runtime.models.embedded import DEFAULT_MODEL
+    from tinydf_runtime.models.shipped import DEFAULT_MODEL
 
     monkeypatch.setattr("sys.executable", "/nowhere")
     assert load_engine(DEFAULT_MODEL).spec.name == "tinydf"

@@ -16,14 +16,14 @@ from tinydf_runtime.cli.run import main as run
 from tinydf_runtime.cli.trust import main as trust
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import MissingExtraError, ModelFileError, OutputError
-from tinydf_runtime.faces.crop import CropRecipe
-from tinydf_runtime.models.files import facts_path
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.plan import PlanFacts, write_plan
+from tinydf_runtime.models.seal import facts_path
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.trust import record
-from tinydf_runtime.trust.signature import signature_path
+from tinydf_runtime.trust.plans import signature_path
 
-SPEC = ModelSpec(name="tiny-green", crop=CropRecipe(side_px=32))
+SPEC = ModelSpec(name="tiny-green", crop=CropConfig(side_px=32))
 PlanMaker = Callable[..., Path]
 on_one_version = pytest.mark.parametrize("tensorrt_machine", ["10.3.0"], indirect=True)
 """None of the double's versions is reached."""

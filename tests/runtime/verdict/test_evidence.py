@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tinydf_runtime.types import FaceQuality, FaceScore
+from tinydf_runtime.results import FaceQuality, FaceScore
 from tinydf_runtime.verdict.evidence import (
     LEAST_WEIGHT,
     LOGIT_LIMIT,
@@ -42,7 +42,7 @@ def score(time_s: float = 0.0, quality: FaceQuality | None = None, side_px: floa
 
 
 NO_WEIGHTS = ("inter_eye_distance", "fine_steps", "pattern_prevention")
-"""The last two tell faces that cannot be judged at all, see ``caveats.py``."""
+"""The last two tell faces that cannot be judged at all, see ``judge.py``."""
 
 
 @pytest.mark.parametrize("name", [name for name in FaceQuality.__slots__ if name not in NO_WEIGHTS])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinydf_runtime.types import FaceScore
+from tinydf_runtime.results import FaceScore
 from tinydf_runtime.verdict.exemplars import (
     APART_S,
     SPREAD_PLACES,

@@ -6,7 +6,7 @@ import torch
 from tinydf.data.dataset import PairSeries, collate, sharpness_worth
 from tinydf.data.photos import Photo
 from tinydf.data.samples import make_pair
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.types import Face
 
 
@@ -19,7 +19,7 @@ def test_a_pair_is_a_function_of_seed_and_index(drawn_photos: list[Photo]) -> No
 
 def test_real_and_forged_are_alike_but_for_the_mask(drawn_photos: list[Photo]) -> None:
     for seed in range(10):
-        pair = make_pair(drawn_photos[0], CropRecipe(), np.random.default_rng(seed))
+        pair = make_pair(drawn_photos[0], CropConfig(), np.random.default_rng(seed))
         assert pair.real.shape == pair.forged.shape == (224, 224, 3)
         assert pair.mask.shape == (224, 224)
         assert 0.2 < pair.mask.max() <= 1

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from tinydf.data.windows import ROOM, cut_window, measure_sharpness
-from tinydf_runtime.faces.crop import CropRecipe, crop_face
+from tinydf_runtime.faces.crop import CropConfig, crop_face
 from tinydf_runtime.types import BoxXYXY, Face, Image
 
-RECIPE = CropRecipe()
+RECIPE = CropConfig()
 POINTS = tuple((float(x), 50.0) for x in range(5))
 
 

@@ -13,9 +13,9 @@ from tinydf.data.windows import measure_sharpness
 from tinydf.evaluation.faces import FaceSet, open_faces, spread
 from tinydf.evaluation.perturbations import LADDER, UNCHANGED
 from tinydf_runtime.errors import UnreadableInputError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe, crop_face
+from tinydf_runtime.faces.crop import CropConfig, crop_face
 
-RECIPE = CropRecipe()
+RECIPE = CropConfig()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tinydf.cli.evaluate import main
 from tinydf.evaluation.function_scorer import open_function
 from tinydf.evaluation.scoring import Scorer
 from tinydf_runtime.errors import UnreadableInputError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.files import sha256_of
 
 GREEN = """
@@ -39,7 +39,7 @@ def crops(*greens: int) -> Any:
 
 
 def test_a_function_gives_the_logits_that_the_same_network_gives(green: Path, scorer: Scorer) -> None:
-    opened = open_function(f"{green}:score", CropRecipe())
+    opened = open_function(f"{green}:score", CropConfig())
     levels = crops(0, 51, 204, 255)
     assert opened.logits(levels) == pytest.approx(scorer.logits(levels), abs=1e-4)
     assert opened.sha256 == sha256_of(green) and opened.spec.threshold == 0.5
@@ -78,7 +78,7 @@ def test_no_model_is_needed_beside_it(green: Path, two_methods: Path) -> None:
 def test_what_is_no_probability_is_refused(tmp_path: Path, returned: str, complaint: str) -> None:
     (tmp_path / "bad.py").write_text(f"def score(crops):\n    return {returned}\n")
     with pytest.raises(UsageError, match=complaint):
-        open_function(f"{tmp_path / 'bad.py'}:score", CropRecipe()).logits(crops(1, 2))
+        open_function(f"{tmp_path / 'bad.py'}:score", CropConfig()).logits(crops(1, 2))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_is_no_probability_is_refused(tmp_path: Path, returned: str, compla
 def test_a_wrong_address_says_what_is_wrong(green: Path, address: str, error: type[Exception], complaint: str) -> None:
     (green.parent / "broken.py").write_text("import a_library_that_is_not_there\n")
     with pytest.raises(error, match=complaint):
-        open_function(address.format(folder=green.parent), CropRecipe())
+        open_function(address.format(folder=green.parent), CropConfig())
 
 
 def test_nothing_to_measure_is_a_usage_error(two_methods: Path, tmp_path: Path) -> None:

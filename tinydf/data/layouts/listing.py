@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from tinydf.data.manifest import Label, Split
 from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.io.expand import MEDIA_SUFFIXES
+from tinydf_runtime.io.input import MEDIA_SUFFIXES
 from tinydf_runtime.io.video import VIDEO_SUFFIXES
 
 ClipKind: TypeAlias = Literal["video", "photo", "sequence"]

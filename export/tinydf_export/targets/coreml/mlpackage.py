@@ -18,7 +18,7 @@ from typing import Any
 
 from tinydf_runtime.engines.coreml_package import DESCRIPTION, MANIFEST, WEIGHTS, coremltools
 from tinydf_runtime.errors import OutputError
-from tinydf_runtime.io.temporary import temporary_folder
+from tinydf_runtime.io.files import temporary_folder
 from tinydf_runtime.models.seal import SEAL_KEY, seal
 
 _FOLDER = Path("Data")

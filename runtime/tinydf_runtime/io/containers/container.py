@@ -11,8 +11,14 @@ from pathlib import Path
 
 from tinydf_runtime.io.containers import matroska, mp4
 from tinydf_runtime.io.containers.h264 import stream_may_interlace
+from tinydf_runtime.io.containers.packets import (
+    avi_tracks,
+    ogg_is_cut_off,
+    ogg_tracks,
+    program_tracks,
+    transport_tracks,
+)
 from tinydf_runtime.io.containers.stills import gif_is_whole
-from tinydf_runtime.io.containers.tracks import avi_tracks, ogg_is_cut_off, ogg_tracks, program_tracks, transport_tracks
 
 PQ, HLG = 16, 18
 """The two HDR transfer functions, SMPTE ST 2084 and ARIB STD-B67, as ITU-T H.273 numbers them."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from html import escape
-from pathlib import Path
 
+from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.results import ModelInfo
 
-CARD = Path(__file__).parents[2] / "models" / "tinydf.md"
+CARD = DEFAULT_MODEL.with_suffix(".md")
 LIMITS = "What it does not do"
 FIGURES = "Figures"
 REAL_DEEPFAKES = "Real deepfakes"

@@ -8,14 +8,11 @@ from pathlib import Path
 from string import Template
 
 from tinydf_runtime.io.files import write_atomically
-from tinydf_runtime.render.clock import clock
-from tinydf_runtime.render.html.faces import frame_of
-from tinydf_runtime.render.html.input import facts_of, more_facts_of, name_of, to_facts
+from tinydf_runtime.render.draw import COLOURS, Zones
+from tinydf_runtime.render.html.input import facts_of, frame_of, more_facts_of, name_of, to_facts
 from tinydf_runtime.render.html.model_card import FIGURES, LIMITS, REAL_DEEPFAKES, card_sections, tested_words, to_html
 from tinydf_runtime.render.html.person import interval_words, people_of, pill, rarity_of
-from tinydf_runtime.render.report import EVIDENCE_NOTE, reason_words
-from tinydf_runtime.render.words import VERDICT_WORDS, summary_of
-from tinydf_runtime.render.zones import COLOURS, Zones
+from tinydf_runtime.render.words import EVIDENCE_NOTE, VERDICT_WORDS, clock, reason_words, summary_of
 from tinydf_runtime.results import DetectorInfo, InputReport, ModelInfo, Report
 
 TEMPLATES = Path(__file__).parent / "page_templates"

@@ -11,8 +11,8 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.render.clock import clock
-from tinydf_runtime.render.zones import Zones
+from tinydf_runtime.render.draw import Zones
+from tinydf_runtime.render.words import clock
 from tinydf_runtime.results import InputReport, TrackReport
 
 WIDTH, HEIGHT = 1000, 100
@@ -36,7 +36,7 @@ def timeline_of(track: TrackReport, item: InputReport, zones: Zones, name: str) 
     Args:
         track: The person.
         item: What the person was seen in; gives the length, the segments and the gaps.
-        zones: Where a score counts as what.
+        zones: The zones of the scores.
         name: Prefix of the ids in the drawing, unique in the page.
     """
     end_s = length_s(item)
@@ -110,7 +110,7 @@ def _dots(scores: Curve, x: float, end_s: float, name: str) -> str:
 
 
 def _gradient(name: str, zones: Zones) -> str:
-    """Returns a paint that changes its colour where a score begins to count as something else."""
+    """Returns a gradient that changes colour at the thresholds."""
     fake, real = f"{1 - zones.fake_threshold:.4f}", f"{1 - zones.threshold:.4f}"
     return (
         f'<defs><linearGradient id="{name}-ink" gradientUnits="userSpaceOnUse" x1="0" y1="0" x2="0" y2="{HEIGHT}">'

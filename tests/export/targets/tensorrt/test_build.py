@@ -21,7 +21,7 @@ from tinydf_export.parity.verify import verify_model
 from tinydf_export.targets.tensorrt.build import build_from_onnx
 from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.errors import ModelFileError, QualityError, UnavailableError, UsageError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.plan import read_plan
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 
@@ -37,7 +37,7 @@ def ready(make_classifier: Callable[..., Path], tmp_path: Path) -> Path:
 def write_ready(make_classifier: Callable[..., Path], folder: Path, shift: float = 0.0) -> Path:
     golden = np.random.default_rng(3).integers(0, 256, (5, SIDE, SIDE, 3)).astype(np.uint8)
     text, sha256 = encode_crops(golden)
-    spec = ModelSpec(name="tiny-green", crop=CropRecipe(side_px=SIDE), golden_sha256=sha256)
+    spec = ModelSpec(name="tiny-green", crop=CropConfig(side_px=SIDE), golden_sha256=sha256)
     expected = tuple(float(value) + shift for value in golden[..., 1].mean(axis=(1, 2)) / 255)
     spec = replace(spec, golden_probability=expected)
     path = folder / "ready.onnx"

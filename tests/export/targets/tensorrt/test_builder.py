@@ -123,7 +123,7 @@ def test_a_call_that_a_version_does_not_take_fails_here_as_it_would_on_the_devic
 def test_the_log_takes_what_each_version_tells_it(tensorrt_machine: Any) -> None:
     import tensorrt
 
-    from tinydf_runtime.engines.tensorrt_log import TensorRTLog
+    from tinydf_runtime.engines.tensorrt_engine import TensorRTLog
 
     recorded = sys.modules["tensorrt_double"].NAMES[tensorrt_machine.version]["ILogger"]["calls"]["log"]
     names = [part.split(":")[0] for part in recorded[0].removeprefix("(").split(")")[0].split(", ")]

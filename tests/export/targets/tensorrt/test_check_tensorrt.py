@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from tinydf_export.parity.golden import encode_crops
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 
 SIDE = 32
@@ -37,7 +37,7 @@ def ready(make_classifier: Callable[..., Path], tmp_path: Path) -> Path:
     golden = np.random.default_rng(3).integers(0, 256, (5, SIDE, SIDE, 3)).astype(np.uint8)
     text, sha256 = encode_crops(golden)
     expected = tuple(float(value) for value in golden[..., 1].mean(axis=(1, 2)) / 255)
-    spec = ModelSpec(name="tiny", crop=CropRecipe(side_px=SIDE), golden_sha256=sha256, golden_probability=expected)
+    spec = ModelSpec(name="tiny", crop=CropConfig(side_px=SIDE), golden_sha256=sha256, golden_probability=expected)
     path = tmp_path / "fp32.onnx"
     path.write_bytes(make_classifier(spec, {METADATA_KEY: spec.to_json(), GOLDEN_KEY: text}).read_bytes())
     return path

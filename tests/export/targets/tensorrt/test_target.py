@@ -19,13 +19,13 @@ from tinydf_export.parity import differences
 from tinydf_export.targets.tensorrt import target as to_tensorrt
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import QualityError, UnavailableError
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.plan import read_plan
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec, Precision
 from tinydf_runtime.types import Scores
 
 SIDE = 32
-CHECKPOINT = Checkpoint({}, {}, ModelSpec(name="small", crop=CropRecipe(side_px=SIDE)))
+CHECKPOINT = Checkpoint({}, {}, ModelSpec(name="small", crop=CropConfig(side_px=SIDE)))
 
 
 @pytest.fixture(autouse=True)

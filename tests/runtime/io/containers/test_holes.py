@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinydf_runtime.io.containers.holes import LEAST_BYTES, has_hole
+from tinydf_runtime.io.containers.packets import LEAST_BYTES, has_hole
 from tinydf_runtime.io.video import VideoReader
 
 av = pytest.importorskip("av")

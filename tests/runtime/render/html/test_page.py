@@ -13,22 +13,25 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.engines.engine import open_engine
-from tinydf_runtime.models.embedded import DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.render.html.input import ADJUSTMENT_WORDS
 from tinydf_runtime.render.html.page import render_page, write_html
-from tinydf_runtime.render.report import REASON_WORDS
+from tinydf_runtime.render.words import REASON_WORDS
 from tinydf_runtime.results import (
     Adjustment,
     DetectorInfo,
+    FaceQuality,
+    FaceScore,
     Gap,
     InputReport,
     ModelInfo,
+    Rarity,
     Report,
+    Segment,
     Timing,
     ToolInfo,
     TrackReport,
 )
-from tinydf_runtime.types import FaceQuality, FaceScore, Rarity, Segment
 from tinydf_runtime.verdict.exemplars import Exemplars, shrink_frame
 
 VOID = {"meta", "img", "br", "hr", "path", "circle", "rect", "stop", "link", "input"}

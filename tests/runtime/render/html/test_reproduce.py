@@ -7,7 +7,7 @@ import shlex
 import click
 from click.testing import CliRunner
 
-from tinydf_runtime.render.html.reproduce import typed_command
+from tinydf_runtime.cli.options import typed_command
 
 
 def command_of(*arguments: str) -> str:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from tinydf_runtime.render.draw import Zones
 from tinydf_runtime.render.html.timeline import MOST_POINTS, timeline_of
-from tinydf_runtime.render.zones import Zones
-from tinydf_runtime.results import Gap, InputReport, Timing, TrackReport
-from tinydf_runtime.types import FaceScore, Segment
+from tinydf_runtime.results import FaceScore, Gap, InputReport, Segment, Timing, TrackReport
 
 
 def item_of(

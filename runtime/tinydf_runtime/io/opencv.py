@@ -1,4 +1,4 @@
-"""Any file name -> one that every decoder takes for what it is: the name of one file, and nothing else."""
+"""For calls into OpenCV and FFmpeg: a name that stands for one file and nothing else, and a silent stderr."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import cv2
 
 _PLAIN = re.compile(r"[\w ./\\,()+=~@#&'!-]*", re.ASCII)
 """FFmpeg takes what stands before a colon for a protocol and ``%03d`` for numbered pictures; OpenCV's bindings crash on
@@ -40,3 +43,32 @@ def readable_name(path: Path) -> Iterator[str]:
             link = Path(folder, f"input{ending}")
             link.symlink_to(absolute)
             yield str(link)
+
+
+# OpenCV 5 moved these two functions.
+_logging = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+_lock = threading.Lock()
+_users = 0
+_level_before = 0
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silences both while any thread is inside; then OpenCV's level is what it was.
+
+    FFmpeg reads its variable once, when OpenCV first uses it; a value that the user has set stays.
+    """
+    global _users, _level_before
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    with _lock:
+        if not _users:
+            _level_before = _logging.getLogLevel()
+            _logging.setLogLevel(0)
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if not _users:
+                _logging.setLogLevel(_level_before)

@@ -1,12 +1,23 @@
-"""Hashes of files, recorded beside them in the form that ``sha256sum --check`` reads."""
+"""The networks that come with TinyDF: where they lie, their recorded hashes, and whether a file is one of them.
+
+The record has the form that ``sha256sum --check`` reads.
+"""
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from pathlib import Path
 
 from tinydf_runtime.errors import ModelFileError
-from tinydf_runtime.io.files import sha256_of, write_atomically
+from tinydf_runtime.io.files import real_path, sha256_of, write_atomically
 from tinydf_runtime.trust.reading import read_model_file
+
+WEIGHTS = Path(__file__).parent / "weights"
+DEFAULT_MODEL = WEIGHTS / "tinydf.onnx"
+DEFAULT_DETECTOR = WEIGHTS / "facedetector.onnx"
+"""Each lies beside its model card."""
+
 
 RECORD_NAME = "SHA256SUMS"
 MOST_RECORD_BYTES = 1 << 20
@@ -52,3 +63,29 @@ def check_recorded(path: Path) -> None:
         raise ModelFileError(
             f"{path}: is not the file that {RECORD_NAME} beside it records. Install TinyDF or copy the file again."
         )
+
+
+@functools.cache
+def _record() -> dict[str, str]:
+    return read_record(DEFAULT_MODEL.parent)
+
+
+def is_known(sha256: str | None) -> bool:
+    """Returns whether a file of this hash comes with TinyDF."""
+    return sha256 is not None and sha256 in _record().values()
+
+
+def check_known(content: bytes, path: Path) -> bool:
+    """Returns whether a network's file comes with TinyDF.
+
+    Args:
+        content: What was read from the file.
+        path: The file.
+
+    Raises:
+        ModelFileError: It lies where one that comes with TinyDF should lie, and is another.
+    """
+    known = is_known(hashlib.sha256(content).hexdigest())
+    if not known and real_path(path).parent == real_path(DEFAULT_MODEL.parent) and path.name in _record():
+        raise ModelFileError(f"{path}: is not the file that {RECORD_NAME} beside it records. Install TinyDF again.")
+    return known
