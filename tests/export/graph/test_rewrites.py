@@ -11,7 +11,7 @@ from tinydf.forgery.noise import NoiseBranch
 from tinydf_export.graph.merged_noise import MergedNoiseBranch
 from tinydf_export.graph.rewrites import exact_product, rewrite
 from tinydf_export.parity.golden import draw_golden_crops
-from tinydf_runtime.faces.crop import CropRecipe
+from tinydf_runtime.faces.crop import CropConfig
 
 
 def images(checkpoint: Checkpoint) -> Tensor:
@@ -88,7 +88,7 @@ def test_products_are_rounded_once_whatever_the_order_of_their_sums() -> None:
 
 @pytest.fixture(scope="module")
 def pictures() -> Tensor:
-    crops = torch.from_numpy(draw_golden_crops(CropRecipe())).permute(0, 3, 1, 2).float()
+    crops = torch.from_numpy(draw_golden_crops(CropConfig())).permute(0, 3, 1, 2).float()
     noise = torch.randint(0, 256, (1, 3, 224, 224), generator=torch.manual_seed(0)).float()
     return torch.cat((crops[:2], noise, torch.full((1, 3, 224, 224), 255.0)))
 
