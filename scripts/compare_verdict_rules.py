@@ -1,8 +1,9 @@
 """Judges the same scored clips by several rules, and writes which rule errs how often: docs/verdicts.md.
 
-Run: python scripts/compare_verdict_rules.py SCORES.npz (made by tinydf-score-clips). What the runtime knows of real
-people is measured on every second person, and tried on the others, so that what is promised is what came out. Rules are
-compared on whole clips, on clips spliced from a real and a forged version of one person, and on crowds of real people.
+Run: python scripts/compare_verdict_rules.py SCORES.npz --test-scores TEST.npz (both made by tinydf-score-clips, the
+second with --split test). What the runtime knows of real people is measured on every second person of the first, and
+tried on the others. Rules are compared on whole clips, on clips spliced from a real and a forged version of one person,
+and on crowds of real people. The test people are judged with the thresholds of the shipped file.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from tinydf.evaluation.real_people import measured_spec
 from tinydf.evaluation.scored_clips import Clip, certain_score, read_clips
 from tinydf.intervals import wilson
-from tinydf.metrics import auc
+from tinydf.metrics import auc, auc_with_interval
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
@@ -220,15 +221,40 @@ def compare(clips: Sequence[Clip], spec: ModelSpec) -> list[str]:
     return [head, *(line for table in tables if table for line in ("", *table))]
 
 
+def compare_shipped(clips: Sequence[Clip], spec: ModelSpec) -> list[str]:
+    """Returns what the shipped thresholds give on people whom nothing was chosen on."""
+    rule = DecisionRule(spec.threshold, spec.threshold, spec.real_people, certain_score())
+    assert spec.real_people is not None
+    text = (
+        f"The shipped model rests on {spec.real_people.people} validation people: threshold {spec.threshold:g}, fake "
+        f"from {rule.fake_threshold(1):.3f} for one person. Clips of test people, whom nothing was chosen on, scored "
+        "once:"
+    )
+    lines = ["", "## Test people, shipped thresholds", "", text, ""]
+    lines += ["| as shipped | called real | inconclusive | called fake |", "| --- | --- | --- | --- |"]
+    for kind in ("real", "forged"):
+        part = [clip for clip in clips if clip.kind == kind]
+        lines.append(labels_row(f"{len(part)} {kind} clips", [rescored(clip, rule) for clip in part]))
+    real, forged = (
+        np.array([logit for clip in clips if clip.kind == kind for logit in (clip.logit(rule),) if logit is not None])
+        for kind in ("real", "forged")
+    )
+    return [*lines, "", f"AUC over these clips: {auc_with_interval(real, forged)}."]
+
+
 @click.command()
 @click.argument("scores", type=click.Path(path_type=Path, exists=True))
+@click.option("--test-scores", type=click.Path(path_type=Path, exists=True), help="Scores of split test.")
 @click.option("--model", type=click.Path(path_type=Path), default=DEFAULT_MODEL, help="What scored them.")
 @click.option("--out", type=click.Path(path_type=Path), default=OUT)
 @click.option("--test-data", type=click.Path(path_type=Path), help="Also keep the real clips' scores for the tests.")
-def main(scores: Path, model: Path, out: Path, test_data: Path | None) -> None:
+def main(scores: Path, test_scores: Path | None, model: Path, out: Path, test_data: Path | None) -> None:
     """Writes the page."""
     text = [Path(__file__).with_suffix(".md.in").read_text(encoding="utf-8").strip(), "", "## What came out", ""]
-    text += compare(read_clips(scores), open_engine(model, threads=1).spec)
+    spec = open_engine(model, threads=1).spec
+    text += compare(read_clips(scores), spec)
+    if test_scores is not None:
+        text += compare_shipped(read_clips(test_scores), spec)
     out.write_text("\n".join(text) + "\n", encoding="utf-8")
     click.echo("\n".join(text))
     if test_data is not None:

@@ -72,7 +72,7 @@ def figures() -> list[tuple[str, str, str]]:
     aucs = next(table for table in tables(CARD) if "AUC" in table[0])
     ordered = sorted(aucs, key=lambda row: float(row["AUC"]))
     low, high = (f"{row['AUC']} ({next(iter(row.values()))})" for row in (ordered[0], ordered[-1]))
-    real, fake = (row_of(VERDICTS, f"and encoded again: \\d+ {kind} clips") for kind in ("real", "(?:forged|fake)"))
+    real, fake = (row_of(VERDICTS, f"\\d+ {kind} clips") for kind in ("real", "(?:forged|fake)"))
     counts = [re.findall(r"\d+", next(iter(row.values())))[0] for row in (real, fake)]
     embedded = next(row for table in tables(EXPORTS) for row in table if list(row.values())[:2] == ["onnx", "INT8"])
     clip = row_of(SPEED, re.escape(SHOWN_CLIP))
