@@ -22,6 +22,7 @@ from tinydf_runtime.errors import (
     UnknownFormatError,
     UnreadableInputError,
     UsageError,
+    is_no_resources,
 )
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.decoding import decode
@@ -33,7 +34,7 @@ from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.results import InputReport, Report, Status, ToolInfo
 from tinydf_runtime.scoring import score_boxes
 from tinydf_runtime.steps import Detector, FrameStep
-from tinydf_runtime.types import Face, Frame, Image, Scores
+from tinydf_runtime.types import Face, Frame, Image, Reason, Scores
 from tinydf_runtime.verdict.summary import summarize, summarize_unreadable
 from tinydf_runtime.watch import Limits, Progress, Watch, watch_image, watch_video
 
@@ -165,6 +166,7 @@ class Analyzer:
             watch = self._new_watch(networks, tracks=kind != "image")
             message: str | None = None
             status: Status = "unreadable"
+            reasons: tuple[Reason, ...] = ("unreadable",)
             try:
                 if kind == "image":
                     watch_image(frames, watch, limits)
@@ -181,9 +183,10 @@ class Analyzer:
                 message = " ".join(str(error).split()) or "out of memory"
                 message = f"{path}: {message}" if isinstance(error, MemoryError) else message
                 status = "timeout" if isinstance(error, InputTimeoutError) else "unreadable"
+                reasons = ("unreadable", "no_resources") if is_no_resources(error) else reasons
             sha256 = hashing.result() if hashing else None
         if message is not None:
-            return summarize_unreadable(path, sha256, kind, message, time.perf_counter() - started, status)
+            return summarize_unreadable(path, sha256, kind, message, time.perf_counter() - started, status, reasons)
         return summarize(path, sha256, kind, watch, self._threshold_of(networks), time.perf_counter() - started)
 
     def analyze_frames(

@@ -26,6 +26,7 @@ Reason: TypeAlias = Literal[
     "mostly_unseen",
     "interrupted",
     "unreadable",
+    "no_resources",
     "decoding_failed",
     "damaged_part",
     "more_tracks",

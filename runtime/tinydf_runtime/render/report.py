@@ -54,6 +54,7 @@ REASON_WORDS: dict[Reason, str] = {
     "mostly_unseen": "less than half of it was seen, and the rest may differ",
     "interrupted": "stopped before its end",
     "unreadable": "it could not be read",
+    "no_resources": "this machine had no memory, process or open file left for it, and it may be good",
     "decoding_failed": "decoding failed before its end, and the rest may differ",
     "damaged_part": "a part of it is damaged and could not be looked at",
     "more_tracks": "it holds more pictures or video tracks than were looked at",
