@@ -50,8 +50,7 @@ def has_hole(path: Path, cut_off: bool = False) -> bool:
         }
         if start[:4] not in steps or (start[:4] == b"RIFF" and start[8:12] != b"AVI "):
             return False
-        # A program stream does not tell whether its end is missing; nor does FLV.
-        return _chain_breaks(file, size, 0, steps[start[:4]], cut_off or start.startswith(b"\0"))
+        return _chain_breaks(file, size, 0, steps[start[:4]], cut_off)
 
 
 def _chain_breaks(file: BinaryIO, size: int, first: int, step: Step, cut_off: bool) -> bool:
