@@ -155,7 +155,7 @@ class Analyzer:
         """
         item = parse_input(source)
         kind, path = item.kind, item.name
-        started = time.perf_counter()
+        started, before = time.perf_counter(), item.state()
         with ExitStack() as stack:
             # The file is opened, hashed and decoded while the networks load.
             hashing = stack.enter_context(Task(item.sha256, "tinydf-hash")) if kind != "stream" else None
@@ -185,6 +185,9 @@ class Analyzer:
                 status = "timeout" if isinstance(error, InputTimeoutError) else "unreadable"
                 reasons = ("unreadable", "no_resources") if is_no_resources(error) else reasons
             sha256 = hashing.result() if hashing else None
+        if item.state() != before:
+            # Nobody knows of which state the hash is.
+            sha256, watch.caveats = None, (*watch.caveats, "file_changed")
         if message is not None:
             return summarize_unreadable(path, sha256, kind, message, time.perf_counter() - started, status, reasons)
         return summarize(path, sha256, kind, watch, self._threshold_of(networks), time.perf_counter() - started)

@@ -29,6 +29,7 @@ Reason: TypeAlias = Literal[
     "no_resources",
     "decoding_failed",
     "damaged_part",
+    "file_changed",
     "more_tracks",
     "size_changes",
     "few_colours",

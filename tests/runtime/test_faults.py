@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import ctypes
+import itertools
 import json
 import os
 import resource
@@ -21,11 +22,15 @@ import cv2
 import numpy as np
 import pytest
 
+from tinydf_runtime.analyzer import Analyzer
+from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.run import is_partly_read
 from tinydf_runtime.engines.out_of_memory import score_in_halves
 from tinydf_runtime.errors import OutOfMemoryError, OutputError
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.io.temporary import clear_leftovers, temporary_file
 from tinydf_runtime.types import Scores
+from tinydf_runtime.watch import Limits
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="faults are made by Linux's own means")
 KILL_POINTS = Path(__file__).parents[1] / "kill_points.py"
@@ -233,8 +238,6 @@ def test_where_memory_is_short_a_batch_is_scored_in_halves() -> None:
 def test_a_file_that_goes_or_shrinks_while_it_is_read_costs_its_own_result(
     write_video: Callable[..., Path], tiny_classifier: Path, tiny_detector: Path, sandbox: bool
 ) -> None:
-    from tinydf_runtime.analyzer import Analyzer
-
     paths = [write_video([np.full((240, 320, 3), n % 250, np.uint8) for n in range(60)], f"{i}.avi") for i in "ab"]
     analyzer = Analyzer(tiny_classifier, tiny_detector, threads=1, sample_fps=None, sandbox=sandbox)
     for path, fault in ((paths[0], Path.unlink), (paths[1], lambda path: os.truncate(path, 1000))):
@@ -248,6 +251,46 @@ def test_a_file_that_goes_or_shrinks_while_it_is_read_costs_its_own_result(
         item = analyzer.analyze_input(path, strike)
         assert once.is_set() and item.verdict in ("no_face", "error", "inconclusive")
         assert item.message is None or "\n" not in item.message
+
+
+@pytest.mark.parametrize("fault", ["grows", "is replaced"])
+def test_a_file_that_grows_or_is_replaced_while_it_is_read_gets_no_hash_and_is_not_real(
+    write_video: Callable[..., Path], tiny_classifier: Path, tiny_detector: Path, fault: str
+) -> None:
+    image = np.full((240, 320, 3), 90, np.uint8)
+    # More colours than a palette holds; green, which the classifier reads, stays as it is.
+    image[..., 0] = np.arange(320) // 5 + 60
+    image[..., 2] = np.arange(240)[:, None] // 4 + 60
+    image[60:160, 100:200] = (0, 10, 255)
+    clip = write_video([image] * 50)
+    analyzer = Analyzer(tiny_classifier, tiny_detector, threads=1)
+    still = analyzer.analyze_input(clip)
+    assert (still.verdict, "file_changed" in still.reasons) == ("real", False) and still.sha256
+
+    def strike(done_s: float, of_s: float | None) -> None:
+        if fault == "grows":
+            with clip.open("ab") as file:
+                file.write(b"more")
+        else:
+            write_atomically(clip, b"another file")
+
+    item = analyzer.analyze_input(clip, strike)
+    assert (item.verdict, item.sha256) == ("inconclusive", None) and "file_changed" in item.reasons
+    assert is_partly_read(item)
+
+
+def test_a_wall_clock_that_jumps_changes_no_duration_and_ends_nothing_early(
+    clip: Path, tiny_classifier: Path, tiny_detector: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jumps = itertools.cycle([0.0, 4e9, -1e6, 1e9])
+    monkeypatch.setattr(time, "time", lambda: next(jumps))
+    monkeypatch.setattr(time, "time_ns", lambda: int(next(jumps) * 1e9))
+    began_s = time.monotonic()
+    with Progress("clip", quiet=True) as progress:
+        analyzer = Analyzer(tiny_classifier, tiny_detector, threads=1)
+        item = analyzer.analyze_input(clip, progress.advance, Limits(max_seconds=300))
+    assert item.status == "ok" and item.frames_scored > 0
+    assert 0 <= item.timing.total_s <= time.monotonic() - began_s + 1e-3
 
 
 def _has(module: str) -> bool:

@@ -77,6 +77,15 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def state_of(path: Path) -> tuple[int, ...] | None:
+    """Returns what changes when a file is written or replaced: its number, size and time; None where there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError, RuntimeError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def check_file(path: Path) -> None:
     """Refuses what is no file with something in it.
 

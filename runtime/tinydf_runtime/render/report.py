@@ -57,6 +57,7 @@ REASON_WORDS: dict[Reason, str] = {
     "no_resources": "this machine had no memory, process or open file left for it, and it may be good",
     "decoding_failed": "decoding failed before its end, and the rest may differ",
     "damaged_part": "a part of it is damaged and could not be looked at",
+    "file_changed": "the file changed while it was read, and what is there now was not looked at",
     "more_tracks": "it holds more pictures or video tracks than were looked at",
     "size_changes": "its pictures change size midway, and the rest was not looked at",
     "few_colours": "so few colours are left that dither and steps hide what a forgery leaves, and look like it",

@@ -73,7 +73,8 @@ def _check_manifest(path: Path) -> None:
 def _check_program(model: Any, path: Path) -> None:
     kind = model.WhichOneof("Type")
     if kind != "mlProgram" or model.isUpdatable:
-        raise _RefusedError(f"is a {'model that learns' if model.isUpdatable else kind}, expected an ML program.")
+        found = "an updatable model" if model.isUpdatable else kind or "no model"
+        raise _RefusedError(f"is {found}, expected an ML program.")
     functions = model.mlProgram.functions
     if list(functions) != ["main"]:
         raise _RefusedError(f"has the functions {brief(list(functions))}, expected main alone.")
