@@ -28,7 +28,9 @@ from tinydf_runtime.cli.run import is_partly_read
 from tinydf_runtime.engines.out_of_memory import score_in_halves
 from tinydf_runtime.errors import OutOfMemoryError, OutputError
 from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.io.remembered import is_remembered
 from tinydf_runtime.io.temporary import clear_leftovers, temporary_file
+from tinydf_runtime.trust.record import entries
 from tinydf_runtime.types import Scores
 from tinydf_runtime.watch import Limits
 
@@ -197,6 +199,30 @@ def test_many_writers_of_one_file_leave_one_whole_file(tmp_path: Path) -> None:
         time.sleep(0.01)
     assert [writer.returncode for writer in writers] == [0, 0]
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+
+
+def test_two_processes_with_one_cache_and_one_trust_record_lose_nothing_and_never_see_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = (
+        "import os, sys\n"
+        "from tinydf_runtime.io.remembered import is_remembered, remember\n"
+        "from tinydf_runtime.trust.record import entries, trust_engine\n"
+        "os.umask(0o002)\n"
+        "for number in range(30):\n"
+        "    remember('first-use', facts := {'both': str(number)})\n"
+        "    assert is_remembered('first-use', facts)\n"
+        "    trust_engine(b'both %d' % number, 'm.plan', 'confirmed', host_code=False)\n"
+        "    trust_engine(sys.argv[1].encode() + b' %d' % number, 'm.plan', 'confirmed', host_code=False)\n"
+        "    assert len(list(entries())) > number\n"
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    users = [subprocess.Popen([sys.executable, "-c", program, word]) for word in "ab"]
+    assert [user.wait(120) for user in users] == [0, 0]
+    assert len(list(entries())) == 90
+    assert all(is_remembered("first-use", {"both": str(number)}) for number in range(30))
+    assert len(list((tmp_path / "cache" / "tinydf" / "first-use").iterdir())) == 30
 
 
 def test_threads_of_one_process_write_into_one_folder(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tinydf_runtime.io.temporary import temporary_file
 _CHUNK_BYTES = 1 << 20
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None] | bytes) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], None] | bytes, mode: int | None = None) -> None:
     """Writes a file under a temporary name in the same folder, syncs it and renames it.
 
     Readers see the old file or the whole new one. Whatever fails, Ctrl-C included, no temporary file stays;
@@ -25,6 +25,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None] | bytes) -> N
     Args:
         path: Target; a link is followed. Its folder must exist.
         write: The content, or a function that writes it to the open binary file.
+        mode: Permissions that the file has from the start, None for the usual ones; POSIX systems alone know them.
 
     Raises:
         OutputError: The system refused, for example because the disk is full or the folder is missing.
@@ -38,6 +39,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None] | bytes) -> N
         with temporary_file(target) as temporary:
             with temporary.open("wb") as file:
                 _fill(file, write)
+                if mode is not None and os.name == "posix":
+                    os.fchmod(file.fileno(), mode)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
