@@ -50,7 +50,7 @@ def work(analyzer: Analyzer, clips: list[Path], pictures: list[Image]) -> list[C
 
 @pytest.fixture
 def networks(tiny_classifier: Path, tiny_detector: Path) -> dict[str, Any]:
-    return tiny_classifier, tiny_detector
+    return {"model": tiny_classifier, "detector": tiny_detector}
 
 
 @pytest.fixture

@@ -53,7 +53,6 @@ class Container:
 
     Attributes:
         cut_off: The file holds fewer bytes than its headers say, or ends within a packet.
-        tells_length: Its headers say how long the whole is; else what is counted is what is left.
         lists_frames: Its index lists every picture and all are shown, so that a count taken from it is exact.
         duration_s: How long its pictures are shown, None where the headers do not say so for the pictures alone.
         mirrored: Left and right are to be swapped after turning by ``rotation_deg``, which OpenCV does not know.
@@ -64,10 +63,10 @@ class Container:
         videos: Number of video tracks, None where the headers do not say.
         may_resize: The size of its pictures may change midway.
         resizes: It does, and what reads it stretches the rest to the first size.
+        tells_length: Its headers say how long the whole is; else what is counted is what is left.
     """
 
     cut_off: bool = False
-    tells_length: bool = True
     lists_frames: bool = False
     duration_s: float | None = None
     mirrored: bool = False
@@ -78,6 +77,7 @@ class Container:
     videos: int | None = None
     may_resize: bool = True
     resizes: bool = False
+    tells_length: bool = True
 
     @property
     def only_sound(self) -> bool:
@@ -121,7 +121,9 @@ def read_container(path: Path) -> Container:
             if start[:4] == b"OggS":
                 file.seek(max(0, size - _LAST_BYTES))
                 tracks = ogg_tracks(content)
-                return Container(ogg_is_cut_off(file.read()), False, sounds=tracks.sounds, videos=tracks.videos)
+                return Container(
+                    ogg_is_cut_off(file.read()), tells_length=False, sounds=tracks.sounds, videos=tracks.videos
+                )
             if start[:4] == b"GIF8":
                 return Container(not gif_is_whole(file), may_resize=False)
             if start[:8] == PNG_START:
