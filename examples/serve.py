@@ -16,10 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request, UploadFile
+from fastapi import FastAPI, HTTPException, Request, Response, UploadFile
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from tinydf_runtime import Analyzer, Limits
+from tinydf_runtime import Analyzer, InputReport, Limits, UnavailableError
 from tinydf_runtime.render.report import SCHEMA_FILE
 
 MAXIMUM_BYTES = 200 << 20
@@ -41,6 +43,11 @@ analyzer = Analyzer(threads=1)
 free = asyncio.Semaphore(AT_ONCE)
 
 
+def busy(retry_s: int) -> HTTPException:
+    """Returns the answer of a server that has too much to do: it says nothing about the file."""
+    return HTTPException(503, "All places are taken. Try again soon.", headers={"Retry-After": str(retry_s)})
+
+
 class Gate:
     """Lets requests in, as many as there is room for, and ends an upload as soon as it is too large or too slow."""
 
@@ -56,7 +63,7 @@ class Gate:
         async def bounded() -> Message:
             nonlocal taken
             if Gate.inside > MOST_INSIDE or Gate.held > HELD_BYTES:
-                raise HTTPException(503, "All places are taken. Try again soon.", headers={"Retry-After": "10"})
+                raise busy(10)
             try:
                 message = await asyncio.wait_for(receive(), UPLOAD_S - (time.monotonic() - began_s))
             except asyncio.TimeoutError:
@@ -78,9 +85,30 @@ class Gate:
 app.add_middleware(Gate)
 
 
+@app.exception_handler(StarletteHTTPException)
+async def answer(request: Request, error: StarletteHTTPException) -> Response:
+    """Returns an error's answer. Of a form that found no room on the disk the framework says that it is a bad one."""
+    return await http_exception_handler(request, busy(10) if isinstance(error.__cause__, OSError) else error)
+
+
 @app.post("/judge", response_model=None, responses={200: REPORT}, openapi_extra=BODY)
 async def judge(request: Request, file: UploadFile | None = None) -> dict[str, Any]:
     """Returns the report on one video or picture: the form's file, or the request's body as it is."""
+    try:
+        item = await judged(request, file)
+    except (OSError, MemoryError, UnavailableError):
+        # What is wrong with a file is in its report: this is a full disk, or no memory, process or open file left.
+        raise busy(10) from None
+    # Not one picture in the time given, or no decoder for it: on a machine with more time it may be a good one.
+    if "no_resources" in item.reasons or (item.status == "timeout" and item.verdict == "error"):
+        raise busy(10)
+    if item.status == "unreadable":
+        raise HTTPException(422, "No video or picture that can be decoded, or too large a one.")
+    return analyzer.report([item]).to_dict()
+
+
+async def judged(request: Request, file: UploadFile | None) -> InputReport:
+    """Returns what is found in an upload, which lies on disk meanwhile."""
     is_media_type = request.headers.get("content-type", "").startswith(("video/", "image/"))
     if file is None and not is_media_type:
         raise HTTPException(415, "Send a form with the file, or a video or picture as the body, with its Content-Type.")
@@ -94,10 +122,8 @@ async def judge(request: Request, file: UploadFile | None = None) -> dict[str, A
         async with place():
             # The event loop goes on serving while a thread does the work.
             item = await asyncio.to_thread(analyzer.analyze_input, upload, limits=LIMITS)
-    if item.status == "unreadable":
-        raise HTTPException(422, "No video or picture that can be decoded, or too large a one.")
     message = None if item.message is None else item.message.replace(str(upload), "upload")
-    return analyzer.report([replace(item, path="upload", message=message)]).to_dict()
+    return replace(item, path="upload", message=message)
 
 
 @asynccontextmanager
@@ -106,7 +132,7 @@ async def place() -> AsyncIterator[None]:
     try:
         await asyncio.wait_for(free.acquire(), WAIT_S)
     except asyncio.TimeoutError:
-        raise HTTPException(503, "All places are taken. Try again soon.", headers={"Retry-After": "60"}) from None
+        raise busy(60) from None
     try:
         yield
     finally:

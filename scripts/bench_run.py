@@ -1,4 +1,4 @@
-"""Times tinydf-run on whole videos against decoding them alone, and against the usual pipeline.
+"""Times tinydf-run on whole videos against decoding alone, itself without its decoding child, and the usual pipeline.
 
 Run: python scripts/bench_run.py CLIP... (--yunet FILE: the detector of the usual pipeline; with PyTorch alone is there
 one at all). Each run is a process of its own, from its start to its end; all kinds take turns, so that what else the
@@ -57,7 +57,9 @@ def main(clips: tuple[Path, ...], turns: int, engine: Path | None, yunet: Path |
         commands = {
             "decode": [sys.executable, "-c", DECODE, str(clip)],
             "run": [sys.executable, "-c", RUN, str(clip), *given],
+            "run_open": [sys.executable, "-c", RUN, str(clip), "--no-sandbox", *given],
             "all": [sys.executable, "-c", RUN, str(clip), "--sample-fps", "all", *given],
+            "all_open": [sys.executable, "-c", RUN, str(clip), "--sample-fps", "all", "--no-sandbox", *given],
         }
         if usual and find_spec("torch"):
             commands["usual"] = [sys.executable, str(USUAL), str(clip), *([str(yunet)] if yunet else [])]
@@ -68,11 +70,11 @@ def main(clips: tuple[Path, ...], turns: int, engine: Path | None, yunet: Path |
 
 
 def take_turns(commands: dict[str, list[str]], turns: int) -> dict[str, list[Spent]]:
-    """Returns what each command took in each turn."""
+    """Returns what each command took in each turn; every second turn goes backwards, so that none is always first."""
     spent: dict[str, list[Spent]] = {name: [] for name in commands}
-    for _ in range(turns):
-        for name, command in commands.items():
-            spent[name].append(time_process(command))
+    for turn in range(turns):
+        for name in list(commands)[:: -1 if turn % 2 else 1]:
+            spent[name].append(time_process(commands[name]))
     return spent
 
 
@@ -116,6 +118,8 @@ def row_of(clip: Path, spent: dict[str, list[Spent]]) -> str:
         f"{wall_s['run'] / wall_s['decode']:.2f}",
         f"{length_s / wall_s['all']:.1f}",
         f"{max(one.peak_mb for one in spent['run']):.0f}",
+        f"{wall_s['run'] / wall_s['run_open'] - 1:+.1%}",
+        f"{wall_s['all'] / wall_s['all_open'] - 1:+.1%}",
     ]
     if "usual" in wall_s:
         cells += [f"{wall_s['usual']:.1f}", f"{wall_s['usual'] / wall_s['run']:.1f}"]
@@ -125,6 +129,7 @@ def row_of(clip: Path, spent: dict[str, list[Spent]]) -> str:
 def page_of(rows: list[str], import_cost_ms: float, turns: int) -> str:
     """Returns the page."""
     heads = ["clip", "decoding alone, s", "tinydf-run, s", "times decoding", "every frame, times real time", "peak, MB"]
+    heads += ["its decoding child costs", "with every frame"]
     if rows[0].count("|") > len(heads) + 1:
         heads += ["usual pipeline, s", "times tinydf-run"]
     return "\n".join(
@@ -136,7 +141,8 @@ def page_of(rows: list[str], import_cost_ms: float, turns: int) -> str:
             "",
             "Each figure is a whole process, from the start of Python to the finished report. Decoding alone is "
             "`while capture.read()` with OpenCV. The usual pipeline is OpenCV, a detector like YuNet at 640 pixels, "
-            "and a network as large as EfficientNet-B4 in PyTorch, for 5 frames a second.",
+            "and a network as large as EfficientNet-B4 in PyTorch, for 5 frames a second. What the child costs is the "
+            "time of `tinydf-run` over that of `tinydf-run --no-sandbox`.",
             "",
             f"| {' | '.join(heads)} |",
             f"| {' | '.join(['---'] * len(heads))} |",

@@ -22,6 +22,7 @@ from tinydf_runtime.errors import (
     UnknownFormatError,
     UnreadableInputError,
     UsageError,
+    is_no_resources,
 )
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.file_frames import decode
@@ -30,7 +31,7 @@ from tinydf_runtime.io.own_frames import OwnFrames, checked_image
 from tinydf_runtime.live.reconnect import GIVE_UP_S
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.results import InputReport, Report, Status, ToolInfo
+from tinydf_runtime.results import InputReport, Reason, Report, Status, ToolInfo
 from tinydf_runtime.steps import Detector, FrameStep, score_boxes
 from tinydf_runtime.types import Face, Frame, Image, Scores
 from tinydf_runtime.verdict.summary import summarize, summarize_unreadable
@@ -158,7 +159,7 @@ class Analyzer:
         """
         item = parse_input(source)
         kind, path = item.kind, item.name
-        started = time.perf_counter()
+        started, before = time.perf_counter(), item.state()
         with ExitStack() as stack:
             # The file is opened, hashed and decoded while the networks load.
             hashing = stack.enter_context(Task(item.sha256, "tinydf-hash")) if kind != "stream" else None
@@ -169,6 +170,7 @@ class Analyzer:
             watch = self._new_watch(networks, tracks=kind != "image")
             message: str | None = None
             status: Status = "unreadable"
+            reasons: tuple[Reason, ...] = ("unreadable",)
             try:
                 if kind == "image":
                     watch_image(frames, watch, limits)
@@ -185,9 +187,13 @@ class Analyzer:
                 message = " ".join(str(error).split()) or "out of memory"
                 message = f"{path}: {message}" if isinstance(error, MemoryError) else message
                 status = "timeout" if isinstance(error, InputTimeoutError) else "unreadable"
+                reasons = ("unreadable", "no_resources") if is_no_resources(error) else reasons
             sha256 = hashing.result() if hashing else None
+        if item.state() != before:
+            # Nobody knows of which state the hash is.
+            sha256, watch.caveats = None, (*watch.caveats, "file_changed")
         if message is not None:
-            return summarize_unreadable(path, sha256, kind, message, time.perf_counter() - started, status)
+            return summarize_unreadable(path, sha256, kind, message, time.perf_counter() - started, status, reasons)
         return summarize(path, sha256, kind, watch, self._threshold_of(networks), time.perf_counter() - started)
 
     def analyze_frames(

@@ -5,6 +5,7 @@ A message says what, found, expected, then what to do. Commands print it as one 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -55,6 +56,10 @@ class UnavailableError(TinyDFError, RuntimeError):
     exit_code = ExitCode.MISSING
 
 
+class NoResourcesError(UnavailableError):
+    """This machine has no process, memory or open file left for an input, which may be good: try again later."""
+
+
 class OutOfMemoryError(TinyDFError, MemoryError):
     """There is not enough memory for one face or one step."""
 
@@ -97,6 +102,13 @@ class OutputError(TinyDFError, OSError):
     """A result could not be written."""
 
     exit_code = ExitCode.OUTPUT
+
+
+def is_no_resources(error: BaseException) -> bool:
+    """Returns whether an error says that this machine has no process, memory or open file left for now."""
+    codes = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOBUFS)
+    known = isinstance(error, MemoryError | NoResourcesError)
+    return known or (isinstance(error, OSError) and error.errno in codes)
 
 
 def install_line(extra: str = "") -> str:

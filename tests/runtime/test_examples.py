@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import re
+import resource
 import runpy
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ import numpy as np
 import pytest
 
 from tinydf_runtime import Analyzer, Limits
+from tinydf_runtime.verdict.summary import summarize_unreadable
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FORM = (
@@ -185,6 +187,44 @@ def test_the_web_service_refuses_too_many_pixels(service: Service, write_video: 
     service.module["judge"].__globals__["LIMITS"] = Limits(max_pixels=10_000)
     status, answer = service.post([write_video([np.zeros((120, 160, 3), np.uint8)] * 3).read_bytes()])
     assert status == 422 and "too large" in answer["detail"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
+@pytest.mark.parametrize("lacking", ["open files", "room on the disk", "time"])
+def test_a_web_service_that_is_overloaded_says_so_and_nothing_against_the_file(
+    service: Service, clip: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    content = clip.read_bytes()
+    form = [FORM[0], content.ljust(2 << 20), FORM[2]]
+    assert service.post([content])[0] == 200
+    names, usual = service.module["judge"].__globals__, resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def take_what_is_left() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")), usual[1]))  # noqa: PTH208
+
+    with monkeypatch.context() as patch:
+        if lacking == "open files":
+            patch.setitem(names, "save", _then(names["save"], take_what_is_left))
+        elif lacking == "room on the disk":
+            patch.setattr("tempfile.tempdir", str(clip.parent / "none"))
+            assert service.post(form, "multipart/form-data; boundary=b")[0] == 503
+        else:
+            late = summarize_unreadable("upload", None, "video", "no picture in the time given", 60.0, "timeout")
+            patch.setattr(Analyzer, "analyze_input", lambda self, source, limits: late)
+        status, answer = service.post([content])
+    resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert (status, "Try again" in answer["detail"]) == (503, True)
+    assert service.post([content])[0] == 200
+
+
+def _then(work: Callable[..., Any], after: Callable[[], None]) -> Callable[..., Any]:
+    """Returns what does the one and then the other."""
+
+    async def both(*arguments: Any) -> None:
+        await work(*arguments)
+        after()
+
+    return both
 
 
 def test_the_web_service_answers_two_hundred_at_once(service: Service, draw_squares: Callable[..., Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import ctypes
+import itertools
 import json
 import os
 import resource
@@ -21,10 +22,16 @@ import cv2
 import numpy as np
 import pytest
 
+from tinydf_runtime.analyzer import Analyzer
+from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.run import is_partly_read
 from tinydf_runtime.engines.engine import score_in_halves
 from tinydf_runtime.errors import OutOfMemoryError, OutputError
 from tinydf_runtime.io.files import clear_leftovers, temporary_file, write_atomically
+from tinydf_runtime.io.user_folders import is_remembered
+from tinydf_runtime.trust.record import entries
 from tinydf_runtime.types import Scores
+from tinydf_runtime.watch import Limits
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="faults are made by Linux's own means")
 KILL_POINTS = Path(__file__).parents[1] / "kill_points.py"
@@ -191,6 +198,30 @@ def test_many_writers_of_one_file_leave_one_whole_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
 
 
+def test_two_processes_with_one_cache_and_one_trust_record_lose_nothing_and_never_see_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = (
+        "import os, sys\n"
+        "from tinydf_runtime.io.user_folders import is_remembered, remember\n"
+        "from tinydf_runtime.trust.record import entries, trust_engine\n"
+        "os.umask(0o002)\n"
+        "for number in range(30):\n"
+        "    remember('first-use', facts := {'both': str(number)})\n"
+        "    assert is_remembered('first-use', facts)\n"
+        "    trust_engine(b'both %d' % number, 'm.plan', 'confirmed', host_code=False)\n"
+        "    trust_engine(sys.argv[1].encode() + b' %d' % number, 'm.plan', 'confirmed', host_code=False)\n"
+        "    assert len(list(entries())) > number\n"
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    users = [subprocess.Popen([sys.executable, "-c", program, word]) for word in "ab"]
+    assert [user.wait(120) for user in users] == [0, 0]
+    assert len(list(entries())) == 90
+    assert all(is_remembered("first-use", {"both": str(number)}) for number in range(30))
+    assert len(list((tmp_path / "cache" / "tinydf" / "first-use").iterdir())) == 30
+
+
 def test_threads_of_one_process_write_into_one_folder(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: write_atomically(tmp_path / f"{number % 5}", b"x" * 1000), range(80)))
@@ -230,8 +261,6 @@ def test_where_memory_is_short_a_batch_is_scored_in_halves() -> None:
 def test_a_file_that_goes_or_shrinks_while_it_is_read_costs_its_own_result(
     write_video: Callable[..., Path], tiny_classifier: Path, tiny_detector: Path, sandbox: bool
 ) -> None:
-    from tinydf_runtime.analyzer import Analyzer
-
     paths = [write_video([np.full((240, 320, 3), n % 250, np.uint8) for n in range(60)], f"{i}.avi") for i in "ab"]
     analyzer = Analyzer(tiny_classifier, detector=tiny_detector, threads=1, sample_fps=None, sandbox=sandbox)
     for path, fault in ((paths[0], Path.unlink), (paths[1], lambda path: os.truncate(path, 1000))):
@@ -245,6 +274,46 @@ def test_a_file_that_goes_or_shrinks_while_it_is_read_costs_its_own_result(
         item = analyzer.analyze_input(path, strike)
         assert once.is_set() and item.verdict in ("no_face", "error", "inconclusive")
         assert item.message is None or "\n" not in item.message
+
+
+@pytest.mark.parametrize("fault", ["grows", "is replaced"])
+def test_a_file_that_grows_or_is_replaced_while_it_is_read_gets_no_hash_and_is_not_real(
+    write_video: Callable[..., Path], tiny_classifier: Path, tiny_detector: Path, fault: str
+) -> None:
+    image = np.full((240, 320, 3), 90, np.uint8)
+    # More colours than a palette holds; green, which the classifier reads, stays as it is.
+    image[..., 0] = np.arange(320) // 5 + 60
+    image[..., 2] = np.arange(240)[:, None] // 4 + 60
+    image[60:160, 100:200] = (0, 10, 255)
+    clip = write_video([image] * 50)
+    analyzer = Analyzer(tiny_classifier, detector=tiny_detector, threads=1)
+    still = analyzer.analyze_input(clip)
+    assert (still.verdict, "file_changed" in still.reasons) == ("real", False) and still.sha256
+
+    def strike(done_s: float, of_s: float | None) -> None:
+        if fault == "grows":
+            with clip.open("ab") as file:
+                file.write(b"more")
+        else:
+            write_atomically(clip, b"another file")
+
+    item = analyzer.analyze_input(clip, strike)
+    assert (item.verdict, item.sha256) == ("inconclusive", None) and "file_changed" in item.reasons
+    assert is_partly_read(item)
+
+
+def test_a_wall_clock_that_jumps_changes_no_duration_and_ends_nothing_early(
+    clip: Path, tiny_classifier: Path, tiny_detector: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jumps = itertools.cycle([0.0, 4e9, -1e6, 1e9])
+    monkeypatch.setattr(time, "time", lambda: next(jumps))
+    monkeypatch.setattr(time, "time_ns", lambda: int(next(jumps) * 1e9))
+    began_s = time.monotonic()
+    with Progress("clip", quiet=True) as progress:
+        analyzer = Analyzer(tiny_classifier, detector=tiny_detector, threads=1)
+        item = analyzer.analyze_input(clip, progress.advance, Limits(max_seconds=300))
+    assert item.status == "ok" and item.frames_scored > 0
+    assert 0 <= item.timing.total_s <= time.monotonic() - began_s + 1e-3
 
 
 def _has(module: str) -> bool:

@@ -25,10 +25,11 @@ COMMANDS: dict[str, list[str]] = {
     "bench": ["tinydf-bench", str(DEFAULT_MODEL), "--threads", "1", "--batch", "1", "--plot", "out/a.svg"],
     "openvino": ["tinydf-export", "--target", "openvino", "--out", "out/a.xml"],
     "coreml": ["tinydf-export", "--target", "coreml", "--out", "out/a.mlpackage"],
+    "calibrate": ["tinydf-calibrate", "--data", "nowhere", "--out", "out/a.json"],
     "evaluate": ["tinydf-evaluate", str(DEFAULT_MODEL), "--data", "nowhere"],
     "train": ["tinydf-train", "--data", "nowhere", "--out", "out/run"],
 }
-"""What is started. The last two fail once all their libraries are loaded: work itself would take minutes."""
+"""What is started. The last three fail once all their libraries are loaded: work itself would take minutes."""
 
 IMPORTS = (
     "tinydf_runtime.engines.onnxruntime_engine",
@@ -60,7 +61,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def without_extras(name: str) -> None:
     """Skips where the libraries of a command are not installed."""
     needed = {"openvino": ("torch", "openvino"), "coreml": ("torch", "coremltools"), "bench": ("matplotlib",)}
-    for library in needed.get(name, ("torch",) if name in ("train", "evaluate") else ()):
+    for library in needed.get(name, ("torch",) if name in ("train", "evaluate", "calibrate") else ()):
         pytest.importorskip(library)
 
 

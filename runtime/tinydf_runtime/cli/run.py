@@ -35,7 +35,7 @@ from tinydf_runtime.service.service import Service, ServiceOptions, service_opti
 from tinydf_runtime.watch import Limits
 
 NAME = "tinydf-run"
-PARTLY_READ: frozenset[Reason] = frozenset({"decoding_failed", "damaged_part"})
+PARTLY_READ: frozenset[Reason] = frozenset({"decoding_failed", "damaged_part", "file_changed"})
 """Reasons that tell of a part of an input that should have been read and could not be."""
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from tinydf_runtime.engines.coreml_package import check_signature, coremltools, read_description
 from tinydf_runtime.engines.engine import Engine, check_choice, check_crops
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
+from tinydf_runtime.trust.coreml_file import check_coreml
 from tinydf_runtime.trust.outputs import checked_scores
 from tinydf_runtime.types import Scores
 
@@ -70,12 +71,13 @@ def open_model(path: Path, device: str, threads: int | None, sandbox: bool = Tru
     Raises:
         UsageError: No such device name, or a number of threads.
         UnavailableError: This is no Mac, or its macOS is too old.
-        ModelFileError: The folder is missing, damaged or no TinyDF classifier.
+        ModelFileError: The folder is missing, damaged or no TinyDF classifier, or what a classifier must not be.
     """
     check_choice("device", device, DEVICES, " for Core ML")
     if threads is not None:
         raise UsageError(f"threads: found {threads}, but Core ML chooses their number. Leave it out.")
     description = read_description(path)
+    check_coreml(description, path)
     spec, golden_text, map_shape = check_signature(description, path.name)
     first = FIRST_MACOS.get(description.specificationVersion, 13)
     if sys.platform != "darwin":

@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from tinydf_runtime.errors import NoResourcesError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -42,7 +44,7 @@ class Ahead(Generic[Item]):
 
     def __enter__(self) -> Ahead[Item]:
         """Starts, and returns itself."""
-        self._thread.start()
+        _start(self._thread)
         return self
 
     def __exit__(
@@ -114,6 +116,18 @@ class Ahead(Generic[Item]):
             self._changed.notify_all()
 
 
+def _start(thread: threading.Thread) -> None:
+    """Starts a thread.
+
+    Raises:
+        NoResourcesError: The system has none left.
+    """
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise NoResourcesError(f"{thread.name}: {error}. Try again when less runs on this machine.") from error
+
+
 class Task(Generic[Result]):
     """Calls a function in a thread. Leaving the ``with`` block waits for its end."""
 
@@ -131,7 +145,7 @@ class Task(Generic[Result]):
 
     def __enter__(self) -> Task[Result]:
         """Starts, and returns itself."""
-        self._thread.start()
+        _start(self._thread)
         return self
 
     def __exit__(

@@ -124,7 +124,7 @@ def _remove_unlocked(path: Path) -> None:
 _CHUNK_BYTES = 1 << 20
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None] | bytes) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], None] | bytes, mode: int | None = None) -> None:
     """Writes a file under a temporary name in the same folder, syncs it and renames it.
 
     Readers see the old file or the whole new one. Whatever fails, Ctrl-C included, no temporary file stays;
@@ -134,6 +134,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None] | bytes) -> N
     Args:
         path: Target; a link is followed. Its folder must exist.
         write: The content, or a function that writes it to the open binary file.
+        mode: Permissions that the file has from the start, None for the usual ones; POSIX systems alone know them.
 
     Raises:
         OutputError: The system refused, for example because the disk is full or the folder is missing.
@@ -147,6 +148,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None] | bytes) -> N
         with temporary_file(target) as temporary:
             with temporary.open("wb") as file:
                 _fill(file, write)
+                if mode is not None and os.name == "posix":
+                    os.fchmod(file.fileno(), mode)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
@@ -184,6 +187,15 @@ def sha256_of(path: Path) -> str:
     except OSError as error:
         raise UnreadableInputError(f"{path}: {error.strerror or error}. Check the path and its permissions.") from error
     return digest.hexdigest()
+
+
+def state_of(path: Path) -> tuple[int, ...] | None:
+    """Returns what changes when a file is written or replaced: its number, size and time; None where there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError, RuntimeError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def check_file(path: Path) -> None:

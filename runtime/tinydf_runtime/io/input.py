@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from tinydf_runtime.errors import UnreadableInputError, UsageError
 from tinydf_runtime.io.address import stream_address
-from tinydf_runtime.io.files import is_regular, sha256_of
+from tinydf_runtime.io.files import is_regular, sha256_of, state_of
 from tinydf_runtime.io.image import IMAGE_SUFFIXES, is_image
 from tinydf_runtime.io.video import VIDEO_SUFFIXES
 from tinydf_runtime.results import Kind
@@ -34,6 +34,10 @@ class Input:
     def name(self) -> str:
         """The input as it was given."""
         return str(self.source)
+
+    def state(self) -> tuple[int, ...] | None:
+        """Returns what changes when the file is written or replaced, None for a stream; see ``state_of``."""
+        return None if self.kind == "stream" else state_of(Path(self.name))
 
     def sha256(self) -> str | None:
         """Returns the hash of the file, None for a stream or if unreadable; the decoder reports the error."""

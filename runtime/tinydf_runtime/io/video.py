@@ -231,7 +231,8 @@ class VideoReader:
         count = round(count) if not self.live and math.isfinite(count) and 0 < count < 1 << 40 else 0
         container = self._container
         duration_s = container.duration_s or (count / fps if count and fps else None)
-        expected = count if container.lists_frames or container.cut_off else 0
+        promised = container.cut_off and container.tells_length
+        expected = count if container.lists_frames or promised else 0
         return VideoInfo(width, height, fps, duration_s, rotation_deg, expected or None), count
 
     def _retrieve(self) -> Image | None:

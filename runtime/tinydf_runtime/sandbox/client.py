@@ -13,7 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from tinydf_runtime.errors import InputTimeoutError, UnavailableError, UnreadableInputError
+from tinydf_runtime.errors import (
+    InputTimeoutError,
+    NoResourcesError,
+    UnavailableError,
+    UnreadableInputError,
+    is_no_resources,
+)
 from tinydf_runtime.io.video import VideoInfo
 from tinydf_runtime.results import Adjustment, Reason
 from tinydf_runtime.sandbox.ring import Ring, make_memory
@@ -65,6 +71,7 @@ class ChildFrames:
         self._poll = select.poll()
         self._buffer = b""
         self._lent = self._over = self._some = False
+        self._refused: str | None = None
         self._info: VideoInfo | None = None
         self.frames_decoded: int = 0
         self.truncated: bool = False
@@ -77,8 +84,19 @@ class ChildFrames:
         """Starts to decode, and returns itself.
 
         Raises:
-            UnavailableError: No process can be started.
+            UnavailableError: No process can be started, on a machine that has enough of everything.
         """
+        try:
+            self._start()
+        except (OSError, UnavailableError) as error:
+            if not is_no_resources(error):
+                raise
+            # Like all that costs this input alone, it is said with the first frame.
+            self._refused = str(error)
+        return self
+
+    def _start(self) -> None:
+        """Asks for a child that decodes."""
         memory = make_memory()
         try:
             self._ring = Ring(memory)
@@ -88,7 +106,6 @@ class ChildFrames:
             self._poll.register(self._channel, select.POLLIN)
         finally:
             os.close(memory)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -112,7 +129,10 @@ class ChildFrames:
         Raises:
             UnreadableInputError: The file cannot be opened, or not one frame could be decoded.
             InputTimeoutError: The same, because it took too long.
+            NoResourcesError: The same, because the machine is busy; the file may be good.
         """
+        if self._refused is not None:
+            self._fail(self._refused, busy=True)
         if self._lent:
             self._give_back()
         while not self._over:
@@ -134,6 +154,7 @@ class ChildFrames:
 
         Raises:
             UnreadableInputError: It says that nothing can be read.
+            NoResourcesError: Nothing was, and that is not the file's fault.
         """
         try:
             self._note_facts(message)
@@ -150,6 +171,11 @@ class ChildFrames:
             self._fail(f"{self._path}: its decoder gave no sense ({error!r}). Check the file; it may be hostile.")
         if "error" in message:
             self._fail(str(message["error"]))
+        if "refused" in message:
+            self._fail(str(message["refused"]), busy=True)
+        if message.get("exit", 0) in (None, -signal.SIGKILL):
+            # Only the server says how a child ended, and no limit kills one: both were ended from outside.
+            self._fail("its decoder was ended from outside, as systems do that run out of memory", busy=True)
         if "exit" in message:
             self._fail(f"{self._path}: {_ending(message['exit'])}. The file is damaged or hostile; convert it first.")
         self._over = self._over or "end" in message
@@ -164,13 +190,22 @@ class ChildFrames:
             self.truncated = bool(message["truncated"])
         self.decode_s = float(message.get("decode_s", self.decode_s))
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, busy: bool = False) -> None:
         """Ends the frames.
+
+        Args:
+            reason: In one line; what the machine lacks, where that is it.
+            busy: The machine is to blame.
 
         Raises:
             UnreadableInputError: There was none.
+            NoResourcesError: There was none, and the file may be good.
         """
         self._over = True
+        if not self._some and busy:
+            raise NoResourcesError(
+                f"{self._path}: could not be decoded now ({reason}). It may be good: try again when less runs here."
+            )
         if not self._some:
             raise UnreadableInputError(reason)
         self.truncated = True
@@ -207,8 +242,10 @@ class ChildFrames:
                 # It died with some of ours unread. What it and the server said before is still there.
                 continue
             self._buffer += more
-            if not more or len(self._buffer) > _LONGEST_LINE:
+            if not more:
                 return {"exit": None}
+            if len(self._buffer) > _LONGEST_LINE:
+                break
         line, _, self._buffer = self._buffer.partition(b"\n")
         try:
             message = json.loads(line)

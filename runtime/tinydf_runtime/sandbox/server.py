@@ -53,7 +53,9 @@ class Server:
                 if descriptor == self._ended:
                     self._reap()
                 elif descriptor != self._control.fileno():
-                    self._kill(descriptor)
+                    # One that ended in the same moment is not there any more.
+                    if descriptor in self._workers:
+                        self._kill(descriptor)
                 elif not self._take_request():
                     for pid, _ in self._workers.values():
                         os.kill(pid, signal.SIGKILL)
@@ -64,8 +66,19 @@ class Server:
         message, descriptors, _, _ = socket.recv_fds(self._control, REQUEST_BYTES, 2)
         if not message:
             return False
+        if len(descriptors) < 2:
+            # So many files are open here that they did not arrive. Who asked sees the socket's end.
+            for descriptor in descriptors:
+                os.close(descriptor)
+            return True
         channel, memory = socket.socket(fileno=descriptors[0]), descriptors[1]
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            os.close(memory)
+            with channel, suppress(OSError):
+                channel.sendall(json.dumps({"refused": str(error)}).encode() + b"\n")
+            return True
         if not pid:
             self._become_worker(message, channel, memory)
         os.close(memory)

@@ -10,7 +10,7 @@ import sys
 import threading
 from contextlib import suppress
 
-from tinydf_runtime.errors import UnavailableError
+from tinydf_runtime.errors import NoResourcesError, UnavailableError, is_no_resources
 
 AVAILABLE = sys.platform == "linux"
 """Only Linux has what the sandbox needs; elsewhere files are decoded in the calling process."""
@@ -61,6 +61,7 @@ def running() -> socket.socket:
 
     Raises:
         UnavailableError: No process can be started.
+        NoResourcesError: None can be started now.
     """
     global _running
     with _lock:
@@ -82,7 +83,8 @@ def running() -> socket.socket:
                 )
             except (OSError, ValueError) as error:
                 ours.close()
-                raise UnavailableError(f"decoding process: cannot be started ({error}). {_ADVICE}") from error
+                kind = NoResourcesError if is_no_resources(error) else UnavailableError
+                raise kind(f"decoding process: cannot be started ({error}). {_ADVICE}") from error
         _running = (os.getpid(), process, ours)
         return ours
 

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tinydf_runtime.errors import MissingExtraError
+from tinydf_runtime.errors import MissingExtraError, NoResourcesError
 from tinydf_runtime.io.open import FrameReader, open_reader
 from tinydf_runtime.sandbox.ring import Ring
 
@@ -33,7 +33,8 @@ _LONGEST_MESSAGE = 2000
 def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
     """Reads an input and tells about it on a socket, a line of JSON at a time. Each taken picture is one byte back.
 
-    The lines: ``opened``, a ``frame`` for each picture, then ``end`` or ``error``.
+    The lines: ``opened``, a ``frame`` for each picture, then ``end``, ``error``, or ``refused`` where not the input but
+    the machine is the reason.
 
     Args:
         request: What ``open_reader`` takes, ``path`` (the source), ``kind`` ("video" or "image"), ``sample_fps`` and
@@ -52,6 +53,8 @@ def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
             _send_frames(reader, channel, ring)
             # Some facts, such as the true length, are known at the end alone.
             _tell(channel, opened=asdict(reader.info), end=True, **_facts(reader))
+    except NoResourcesError as error:
+        _tell(channel, refused=str(error))
     except (OSError, MissingExtraError) as error:
         _tell(channel, error=_one_line(error, request["path"]))
     # Any error of a decoder means that this input cannot be read.
@@ -134,7 +137,11 @@ def _allow_step() -> None:
 
 @contextmanager
 def _heart(reader: FrameReader, ring: Ring) -> Iterator[None]:
-    """Publishes progress in the shared memory, and extends the CPU limit while there is some."""
+    """Notes in the memory how far reading is, and gives more computing time while it gets on.
+
+    Raises:
+        NoResourcesError: No thread can be started.
+    """
     done = threading.Event()
 
     def beat() -> None:
@@ -146,7 +153,10 @@ def _heart(reader: FrameReader, ring: Ring) -> Iterator[None]:
                 _allow_step()
 
     thread = threading.Thread(target=beat, name="tinydf-heart", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise NoResourcesError(str(error)) from error
     try:
         yield
     finally:

@@ -149,9 +149,9 @@ def _add(entry: Trusted) -> Trusted:
             f"{folder}: cannot be made ({error.strerror or error}). Set XDG_CONFIG_HOME to a folder of yours."
         ) from error
     path = folder / f"{entry.sha256}.json"
-    write_atomically(path, (json.dumps(asdict(entry) | {"schema": SCHEMA}, indent=1, sort_keys=True) + "\n").encode())
-    if os.name == "posix":
-        path.chmod(0o600)
+    content = json.dumps(asdict(entry) | {"schema": SCHEMA}, indent=1, sort_keys=True) + "\n"
+    # Never writable by others, not even until the next line: a second process that looks would refuse it.
+    write_atomically(path, content.encode(), 0o600)
     return entry
 
 

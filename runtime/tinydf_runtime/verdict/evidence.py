@@ -16,7 +16,11 @@ from numpy.typing import NDArray
 from tinydf_runtime.results import FaceQuality, FaceScore
 
 LOGIT_LIMIT = 5.0
-"""Networks saturate: beyond 99.3 % a score says no more, and one frame must not outweigh all others."""
+"""Networks saturate, and one frame must not outweigh all others: none counts for more than 99.3 %, unless half of its
+track does."""
+HIGHEST_LOGIT = 9.2
+"""99.99 %, the most that a track can say. Crowds need more than ``LOGIT_LIMIT``: the worst of 64 real people in a
+picture may score 99.8 %. Closer to 1 too few digits are left."""
 MINIMUM_SIDE_PX = 40.0
 """Below this the crop is enlarged more than fivefold, and the network looks at interpolation."""
 FULL_SIDE_PX = 112.0
@@ -43,7 +47,7 @@ class Evidence:
 
     Attributes:
         time_s: N, float64.
-        logit: N, float64, within +-LOGIT_LIMIT.
+        logit: N, float64, from -LOGIT_LIMIT to LOGIT_LIMIT, or to their weighted median where that is higher.
         weight: N, float64, above 0.
     """
 
@@ -70,7 +74,17 @@ def collect_evidence(scores: Sequence[FaceScore]) -> Evidence:
     weight = np.minimum(1.0, side_px / FULL_SIDE_PX) * detection * _clarity(scores)
     order = np.argsort(time_s, kind="stable")
     order = order[side_px[order] >= MINIMUM_SIDE_PX]
-    return Evidence(time_s[order], to_logits(probability[order]), np.maximum(weight[order], LEAST_WEIGHT))
+    logit, weight = to_logits(probability[order], HIGHEST_LOGIT), np.maximum(weight[order], LEAST_WEIGHT)
+    return Evidence(time_s[order], np.minimum(logit, max(LOGIT_LIMIT, _weighted_median(logit, weight))), weight)
+
+
+def _weighted_median(values: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
+    """Returns the lowest value that holds half of the weight together with those below it; 0 of none."""
+    if not len(values):
+        return 0.0
+    order = np.argsort(values)
+    held = np.cumsum(weight[order])
+    return float(values[order][np.searchsorted(held, held[-1] / 2)])
 
 
 def clarity(quality: FaceQuality) -> float:
@@ -86,15 +100,15 @@ def _clarity(scores: Sequence[FaceScore]) -> NDArray[np.float64]:
 
 
 def to_logit(probability: float) -> float:
-    """Returns log(p / (1 - p)), kept within +-LOGIT_LIMIT."""
+    """Returns log(p / (1 - p)), of a threshold or what a track says; finite for 0 and 1 too."""
     inside = min(max(probability, 1e-9), 1 - 1e-9)
-    return min(max(math.log(inside / (1 - inside)), -LOGIT_LIMIT), LOGIT_LIMIT)
+    return math.log(inside / (1 - inside))
 
 
-def to_logits(probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns ``to_logit`` of each."""
+def to_logits(probability: NDArray[np.float64], highest: float = LOGIT_LIMIT) -> NDArray[np.float64]:
+    """Returns the logits of frames, from ``-LOGIT_LIMIT`` to ``highest``."""
     inside = probability.clip(1e-9, 1 - 1e-9)
-    return np.asarray(np.log(inside / (1 - inside)).clip(-LOGIT_LIMIT, LOGIT_LIMIT))
+    return np.asarray(np.log(inside / (1 - inside)).clip(-LOGIT_LIMIT, highest))
 
 
 def to_probability(logit: float) -> float:

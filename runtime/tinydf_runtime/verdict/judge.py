@@ -17,7 +17,9 @@ from tinydf_runtime.verdict.exemplars import Exemplars
 from tinydf_runtime.verdict.recheck import recheck
 from tinydf_runtime.verdict.rules import DecisionRule
 
-UNSEEN: frozenset[Reason] = frozenset({"decoding_failed", "damaged_part", "more_tracks", "size_changes"})
+UNSEEN: frozenset[Reason] = frozenset(
+    {"decoding_failed", "damaged_part", "file_changed", "more_tracks", "size_changes"}
+)
 """A part was not looked at: what was found counts, and to have found nothing says little."""
 CERTAIN_FAKE = 0.9
 """Fake probability that faces in few colours must reach. None of 240 photos of real people did, brought to 256 colours

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tinydf_runtime.results import FaceScore, InputReport, Kind, Status, Timing, TrackReport, Verdict
+from tinydf_runtime.results import FaceScore, InputReport, Kind, Reason, Status, Timing, TrackReport, Verdict
 from tinydf_runtime.verdict.judge import judge
 from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule
 from tinydf_runtime.watch import Watch
@@ -78,7 +78,13 @@ def rule_of(watch: Watch, threshold: float, kind: Kind) -> DecisionRule:
 
 
 def summarize_unreadable(
-    path: str, sha256: str | None, kind: Kind, message: str, total_s: float, status: Status = "unreadable"
+    path: str,
+    sha256: str | None,
+    kind: Kind,
+    message: str,
+    total_s: float,
+    status: Status = "unreadable",
+    reasons: tuple[Reason, ...] = ("unreadable",),
 ) -> InputReport:
     """Returns the report of an input that could not be read: no probability, and never real.
 
@@ -89,6 +95,7 @@ def summarize_unreadable(
         message: What is wrong with it and what to do, in one line.
         total_s: Wall clock spent on it.
         status: "timeout" where it may be read in more time.
+        reasons: With "no_resources" where it may be read when less runs on this machine.
     """
     return InputReport(
         path=path,
@@ -105,7 +112,7 @@ def summarize_unreadable(
         frames_scored=0,
         verdict="error",
         fake_probability=None,
-        reasons=("unreadable",),
+        reasons=reasons,
         message=message,
         tracks=(),
         segments=(),

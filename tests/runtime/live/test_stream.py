@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import jsonschema
 import numpy as np
 import pytest
@@ -18,11 +19,12 @@ from numpy.typing import NDArray
 from tinydf_runtime import Analyzer, Limits
 from tinydf_runtime.errors import UnavailableError
 from tinydf_runtime.faces.crop import CropConfig
+from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.live.stream import LiveStream
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.render.report import SCHEMA_FILE
 from tinydf_runtime.results import InputReport
-from tinydf_runtime.types import Face, Image, Scores
+from tinydf_runtime.types import Face, Frame, Image, Scores
 
 Serve = Callable[..., Any]
 PATIENCE_S = 30.0
@@ -152,6 +154,36 @@ def test_a_stream_that_broke_off_for_good_is_truncated_and_keeps_its_verdict(ser
     assert count > 10
     assert (item.status, item.verdict) == ("truncated", "fake")
     assert len(item.gaps) == 1
+
+
+def test_a_camera_that_is_unplugged_and_stays_away_keeps_its_verdict_and_says_so(
+    write_video: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, opened = write_video([picture(0)] * 40), []
+
+    def camera(source: int | str) -> cv2.VideoCapture:
+        opened.append(source)
+        return cv2.VideoCapture(str(clip)) if len(opened) == 1 else cv2.VideoCapture()
+
+    monkeypatch.setattr("tinydf_runtime.io.video.open_source", camera)
+    # As slow as a camera, so that every frame finds its taker.
+    monkeypatch.setattr(VideoReader, "__iter__", slowly(VideoReader.__iter__))
+    analyzer = open_analyzer(sample_fps=None)
+    with analyzer.stream(0, Limits(PATIENCE_S), give_up_s=1.0) as live:
+        moments = list(live)
+    item = checked(analyzer, live.report())
+    assert len(moments) > 10 and len(opened) > 1 and set(opened) == {0}
+    assert (item.path, item.kind, item.status, item.verdict) == ("0", "stream", "truncated", "fake")
+    assert [gap.reason for gap in item.gaps] == ["ended"]
+
+
+def slowly(frames: Callable[[VideoReader], Iterator[Frame]]) -> Callable[[VideoReader], Iterator[Frame]]:
+    def wait(reader: VideoReader) -> Iterator[Frame]:
+        for frame in frames(reader):
+            time.sleep(0.04)
+            yield frame
+
+    return wait
 
 
 def test_what_was_never_there_is_an_error_and_a_report(serve: Serve) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinydf_runtime.errors import InputTimeoutError, UnreadableInputError
+from tinydf_runtime.errors import InputTimeoutError, NoResourcesError, UnreadableInputError
 from tinydf_runtime.io.file_frames import FileFrames
 from tinydf_runtime.sandbox import client, start
 from tinydf_runtime.sandbox.client import ChildFrames
@@ -95,6 +96,50 @@ def test_a_child_that_dies_before_its_first_frame_is_named(write_video: VideoWri
             next(frames)
 
 
+@pytest.mark.parametrize("said", [{"exit": -signal.SIGKILL}, {"refused": "Resource temporarily unavailable"}])
+def test_what_the_machine_lacks_is_not_said_of_the_file(write_video: VideoWriter, said: object) -> None:
+    with ChildFrames(str(write_video(numbered(5))), None) as frames:
+        frames._buffer = json.dumps(said).encode() + b"\n"
+        with pytest.raises(NoResourcesError, match=r"clip\.mp4: could not be decoded now .* may be good"):
+            next(frames)
+
+
+def test_a_child_that_ends_in_the_moment_in_which_its_reader_goes_ends_no_other(write_video: VideoWriter) -> None:
+    path = str(write_video(numbered(5)))
+    start.running()
+    assert start._running is not None
+    server = start._running[1]
+    with ChildFrames(path, None) as first:
+        next(first)
+        child = _child_of_server()
+        # The server learns of both at once, as it does where others take all the time.
+        os.kill(server.pid, signal.SIGSTOP)
+        list(first)
+        _wait_until(lambda: not _lives(child))
+    os.kill(server.pid, signal.SIGCONT)
+    for _ in range(3):
+        with ChildFrames(path, None) as frames:
+            assert len(list(frames)) == 5
+    assert start._running[1] is server and server.poll() is None
+
+
+def test_a_server_without_room_for_one_more_child_says_so_and_goes_on(write_video: VideoWriter) -> None:
+    path = str(write_video(numbered(5)))
+    start.running()
+    assert start._running is not None
+    server = start._running[1].pid
+    usual = resource.prlimit(server, resource.RLIMIT_NOFILE)
+    try:
+        resource.prlimit(server, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{server}/fd")), usual[1]))  # noqa: PTH208
+        with ChildFrames(path, None) as frames, pytest.raises(NoResourcesError, match=r"clip\.mp4"):
+            next(frames)
+    finally:
+        resource.prlimit(server, resource.RLIMIT_NOFILE, usual)
+    with ChildFrames(path, None) as frames:
+        assert len(list(frames)) == 5
+    assert start._running[1].pid == server
+
+
 def test_a_server_that_was_killed_is_started_again(write_video: VideoWriter) -> None:
     path = str(write_video(numbered(5)))
     start.running()
@@ -110,11 +155,7 @@ def test_leaving_early_ends_the_child(write_video: VideoWriter) -> None:
     with ChildFrames(path, None) as frames:
         next(frames)
         child = _child_of_server()
-    for _ in range(100):
-        if not _lives(child):
-            break
-        time.sleep(0.05)
-    assert not _lives(child)
+    _wait_until(lambda: not _lives(child))
 
 
 @pytest.mark.parametrize(
@@ -170,6 +211,14 @@ def _child_of_server() -> int:
             return int(children[-1])
         time.sleep(0.02)
     raise AssertionError("no child")
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came true")
 
 
 def _lives(process: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -200,6 +201,26 @@ def test_the_forged_one_of_a_crowd_is_found() -> None:
     verdicts = [verdict for verdict, _ in judge_tracks(crowd, DecisionRule(0.6))]
     assert [verdict.track for verdict in verdicts if verdict.label == "fake"] == [17]
     assert judge_input(verdicts)[0] == "fake"
+
+
+SHARES = np.linspace(1, 196, 196) / 197
+CROWDED = DecisionRule(0.69, 0.69, RealScores.of_logits((0.9 * np.log(1 / SHARES - 1) - 1).tolist()))
+"""Two hundred people as the shipped network scores them: the highest at a logit of 3.7."""
+
+
+@pytest.mark.parametrize(("minimum_faces", "looks"), [(5, 20), (1, 1)], ids=["video", "picture"])
+def test_one_overwhelmingly_fake_face_among_sixty_four_is_fake(minimum_faces: int, looks: int) -> None:
+    rule = replace(CROWDED, minimum_faces=minimum_faces)
+    assert rule.fake_threshold(64) > 0.9933, "beyond what a single frame counts for"
+    rng = np.random.default_rng(0)
+    real = {track: scores_of(noisy(rng.uniform(0.01, 0.9), looks, seed=track)) for track in range(1, 65)}
+    of_real = [verdict for verdict, _ in judge_tracks(real, rule)]
+    assert "fake" not in {verdict.label for verdict in of_real} and judge_input(of_real)[0] != "fake"
+    crowd = [verdict for verdict, _ in judge_tracks({**real, 17: scores_of([0.9995] * looks)}, rule)]
+    assert [verdict.track for verdict in crowd if verdict.label == "fake"] == [17]
+    assert judge_input(crowd)[0] == "fake"
+    almost = rule.fake_threshold(64) - 1e-4
+    assert judge_tracks({**real, 17: scores_of([almost] * looks)}, rule)[16][0].reasons == ("many_people",)
 
 
 def test_who_is_suspicious_only_for_one_of_many_is_inconclusive() -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tinydf_runtime.results import FaceQuality, FaceScore
 from tinydf_runtime.verdict.evidence import (
+    HIGHEST_LOGIT,
     LEAST_WEIGHT,
     LOGIT_LIMIT,
     MINIMUM_SIDE_PX,
@@ -68,9 +69,24 @@ def test_evidence_is_in_order_of_time_without_small_faces() -> None:
 
 def test_logits_are_bounded_and_come_back() -> None:
     values = np.array([0.0, 0.1, 0.5, 0.9, 1.0])
-    assert to_logits(values).tolist() == pytest.approx([to_logit(value) for value in values])
-    assert abs(to_logits(values)).max() == LOGIT_LIMIT
+    assert to_logits(values)[1:-1].tolist() == pytest.approx([to_logit(value) for value in values[1:-1]])
+    assert to_logits(values)[[0, -1]].tolist() == [-LOGIT_LIMIT, LOGIT_LIMIT]
     assert to_probability(to_logit(0.123456)) == 0.123456
+    assert to_probability(to_logit(0.9987)) == 0.9987, "a threshold means what it says, however high"
+
+
+def scored(*probabilities: float) -> list[FaceScore]:
+    return [FaceScore(i, i * 5, (0, 0, 200, 200), 0.9, p) for i, p in enumerate(probabilities)]
+
+
+def test_one_frame_beyond_the_limit_is_held_back_and_most_of_them_are_not() -> None:
+    one = collect_evidence(scored(0.9, 0.999999, 0.9, 0.9, 0.9))
+    assert one.logit.max() == LOGIT_LIMIT
+    most = collect_evidence(scored(0.9, 0.999999, 0.9985, 0.9985, 0.9985))
+    assert most.logit.max() == pytest.approx(to_logit(0.9985)), "none passes the median"
+    assert most.logit[0] == pytest.approx(to_logit(0.9))
+    assert collect_evidence(scored(1.0)).logit.tolist() == [HIGHEST_LOGIT]
+    assert collect_evidence(scored(0.0)).logit.tolist() == [-LOGIT_LIMIT]
 
 
 def test_the_trimmed_mean_leaves_out_a_tenth_at_either_end() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.verdict.rules import RealScores
+from tinydf_runtime.verdict.evidence import HIGHEST_LOGIT, to_probability
+from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, DecisionRule, RealScores
 
 PEOPLE = np.random.default_rng(0).standard_normal(400)
 MEASURED = RealScores.of_logits(PEOPLE.tolist())
@@ -47,6 +48,18 @@ def test_so_few_other_people_reach_the_score_whatever_they_are_distributed_like(
         reached += people[0] >= RealScores.of_logits(people[1:].tolist()).logit_reached_by(share)
     # Four standard errors of 400 trials above what is promised.
     assert reached / 400 <= share + 4 * (share * (1 - share) / 400) ** 0.5
+
+
+def test_a_crowd_of_real_people_is_rarely_called_fake_though_its_bar_is_a_guess() -> None:
+    rng = np.random.default_rng(2)
+    alarms = 0
+    for _ in range(300):
+        # The tail of a logistic falls as slowly as the bar assumes.
+        people = rng.logistic(size=196 + 64)
+        bar = DecisionRule(0.7, 0.7, RealScores.of_logits(people[64:].tolist())).fake_threshold(64)
+        alarms += to_probability(min(HIGHEST_LOGIT, people[:64].max())) >= bar
+    # Half more than is promised for people among those measured, as for made clips.
+    assert alarms / 300 <= 1.5 * ALLOWED_FALSE_ALARMS
 
 
 def test_beyond_the_highest_of_all_the_score_rises_on() -> None:

@@ -22,6 +22,7 @@ from tinydf_runtime.engines.coreml_package import check_signature, read_descript
 from tinydf_runtime.engines.engine import check_crops
 from tinydf_runtime.errors import ModelFileError, QualityError
 from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.trust.coreml_file import check_coreml
 from tinydf_runtime.types import Scores
 
 _LARGEST_BATCH = 16
@@ -60,7 +61,10 @@ def open_interpreter(path: Path) -> InterpretedEngine:
     Raises:
         ModelFileError: The folder is missing, damaged, no TinyDF classifier, or not typed as Core ML wants it.
     """
-    spec, golden_text, map_shape = check_signature(read_description(path), path.name)
+    description = read_description(path)
+    # What we write, the runtime must take.
+    check_coreml(description, path)
+    spec, golden_text, map_shape = check_signature(description, path.name)
     return InterpretedEngine(spec, read_mlpackage(path), path.name, map_shape, golden_text)
 
 

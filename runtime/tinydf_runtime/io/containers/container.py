@@ -6,7 +6,7 @@ OpenCV gives a frame count alone, and for most containers guesses it from the du
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinydf_runtime.io.containers import matroska, mp4
@@ -16,6 +16,7 @@ from tinydf_runtime.io.containers.packets import (
     ogg_is_cut_off,
     ogg_tracks,
     program_tracks,
+    transport_is_cut_off,
     transport_tracks,
 )
 from tinydf_runtime.io.containers.stills import gif_is_whole
@@ -51,7 +52,7 @@ class Container:
     """What is known of a video file without decoding it.
 
     Attributes:
-        cut_off: The file holds fewer bytes than its headers say.
+        cut_off: The file holds fewer bytes than its headers say, or ends within a packet.
         lists_frames: Its index lists every picture and all are shown, so that a count taken from it is exact.
         duration_s: How long its pictures are shown, None where the headers do not say so for the pictures alone.
         mirrored: Left and right are to be swapped after turning by ``rotation_deg``, which OpenCV does not know.
@@ -62,6 +63,7 @@ class Container:
         videos: Number of video tracks, None where the headers do not say.
         may_resize: The size of its pictures may change midway.
         resizes: It does, and what reads it stretches the rest to the first size.
+        tells_length: Its headers say how long the whole is; else what is counted is what is left.
     """
 
     cut_off: bool = False
@@ -75,6 +77,7 @@ class Container:
     videos: int | None = None
     may_resize: bool = True
     resizes: bool = False
+    tells_length: bool = True
 
     @property
     def only_sound(self) -> bool:
@@ -118,7 +121,9 @@ def read_container(path: Path) -> Container:
             if start[:4] == b"OggS":
                 file.seek(max(0, size - _LAST_BYTES))
                 tracks = ogg_tracks(content)
-                return Container(ogg_is_cut_off(file.read()), sounds=tracks.sounds, videos=tracks.videos)
+                return Container(
+                    ogg_is_cut_off(file.read()), tells_length=False, sounds=tracks.sounds, videos=tracks.videos
+                )
             if start[:4] == b"GIF8":
                 return Container(not gif_is_whole(file), may_resize=False)
             if start[:8] == PNG_START:
@@ -127,7 +132,10 @@ def read_container(path: Path) -> Container:
             if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
                 return Container(8 + int.from_bytes(start[4:8], "little") > size)
             if start[:4] == b"\x00\x00\x01\xba" or (b"G" in (start[:1], start[4:5]) and _is_transport(content)):
-                return _of_mpeg_stream(content)
+                head, length = packet_layout(content) or (0, size)
+                file.seek(max(0, size - _LAST_BYTES))
+                cut_off = size % length != 0 and transport_is_cut_off(file.read(), head, length)
+                return replace(_of_mpeg_stream(content), cut_off=cut_off)
         # Whatever a damaged header makes a reader stumble over: nothing is known then.
         except (struct.error, ArithmeticError, LookupError, ValueError, MemoryError):
             return Container()
@@ -154,7 +162,7 @@ def _of_mpeg_stream(content: bytes) -> Container:
     transport = _is_transport(content)
     tracks = transport_tracks(plain_packets(content)) if transport else program_tracks(content)
     may_interlace = _MPEG2_START in joined or stream_may_interlace(joined)
-    return Container(may_interlace=may_interlace, videos=tracks.videos)
+    return Container(tells_length=False, may_interlace=may_interlace, videos=tracks.videos)
 
 
 def _of_mp4(found: mp4.Headers) -> Container:
@@ -181,12 +189,20 @@ def _is_transport(content: bytes) -> bool:
     return bool(plain_packets(content))
 
 
-def plain_packets(content: bytes) -> bytes:
-    """Returns a transport stream's packets of 188 bytes, without what recorders put before each; else nothing."""
+def packet_layout(content: bytes) -> tuple[int, int] | None:
+    """Returns what recorders put before each packet of a transport stream, and how far packets are apart, in bytes."""
     for head, length in ((0, 188), (4, 192), (0, 204)):
         if len(content) > length + head and content[head] == content[head + length] == 0x47:
-            return b"".join(content[at + head : at + head + 188] for at in range(0, len(content), length))
-    return b""
+            return head, length
+    return None
+
+
+def plain_packets(content: bytes) -> bytes:
+    """Returns a transport stream's packets of 188 bytes, without what recorders put before each; else nothing."""
+    if (layout := packet_layout(content)) is None:
+        return b""
+    head, length = layout
+    return b"".join(content[at + head : at + head + 188] for at in range(0, len(content), length))
 
 
 def _join_packets(content: bytes) -> bytes:

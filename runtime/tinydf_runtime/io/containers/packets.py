@@ -19,6 +19,8 @@ from tinydf_runtime.io.containers import matroska
 _OGG_VIDEO = (b"\x80theora", b"BBCD", b"OVP80", b"\x01video\0\0\0")
 _OGG_SOUND = {b"\x01vorbis": "Vorbis", b"OpusHead": "Opus", b"\x7fFLAC": "FLAC", b"Speex   ": "Speex"}
 _OGG_HEAD_BYTES = 27
+_SYNCS = 8
+"""First bytes in a row that tell packets from what happens to look like one."""
 _TS_VIDEO_TYPES = frozenset({0x01, 0x02, 0x10, 0x1B, 0x20, 0x21, 0x24, 0x33, 0xD1, 0xEA})
 """Stream types of ISO/IEC 13818-1, table 2-34, and those registered for AVS and VC-1, that are video."""
 
@@ -56,6 +58,21 @@ def ogg_is_cut_off(tail: bytes) -> bool:
         return at >= 0
     start = at + _OGG_HEAD_BYTES + tail[at + 26]
     return len(tail) < start + sum(tail[at + _OGG_HEAD_BYTES : start])
+
+
+def transport_is_cut_off(tail: bytes, head: int, length: int) -> bool:
+    """Returns whether a transport stream ends within a packet. Recorders and FFmpeg write whole ones, also at the end.
+
+    Args:
+        tail: Last bytes of the file.
+        head: Bytes before each packet's first, see ``packet_layout``.
+        length: Bytes from one packet to the next.
+    """
+    last = len(tail) - head - 1
+    for at in range(last, max(last - len(tail), _SYNCS * length), -1):
+        if all(tail[at + head - k * length] == 0x47 for k in range(_SYNCS)):
+            return len(tail) - at < length
+    return False
 
 
 def avi_tracks(content: bytes) -> Tracks:
@@ -135,8 +152,7 @@ def has_hole(path: Path, cut_off: bool = False) -> bool:
         }
         if start[:4] not in steps or (start[:4] == b"RIFF" and start[8:12] != b"AVI "):
             return False
-        # A program stream does not tell whether its end is missing; nor does FLV.
-        return _chain_breaks(file, size, 0, steps[start[:4]], cut_off or start.startswith(b"\0"))
+        return _chain_breaks(file, size, 0, steps[start[:4]], cut_off)
 
 
 def _chain_breaks(file: BinaryIO, size: int, first: int, step: Step, cut_off: bool) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tinydf_runtime.io.containers.container import read_container
 from tinydf_runtime.io.containers.packets import LEAST_BYTES, has_hole
 from tinydf_runtime.io.video import VideoReader
 
@@ -59,6 +60,34 @@ def test_a_film_that_is_cut_off_or_padded_has_no_hole(tmp_path: Path, name: str,
     assert not has_hole(path, cut_off=True)
     path.write_bytes(content + bytes(LEAST_BYTES - 400))
     assert not has_hole(path)
+
+
+@pytest.mark.parametrize("name", ["clip.ts", "clip.m2ts"])
+def test_a_transport_stream_that_ends_within_a_packet_is_cut_off(tmp_path: Path, name: str) -> None:
+    path, length = tmp_path / name, 192 if name == "clip.m2ts" else 188
+    content = noise(path, "mpeg2video")
+    half = len(content) // 2 // length * length
+    assert not read_container(path).cut_off
+    for end in (half, len(content) - length):
+        path.write_bytes(content[:end])
+        assert not read_container(path).cut_off, "recorders stop behind any packet"
+    path.write_bytes(content + bytes(1000))
+    assert not read_container(path).cut_off, "padded"
+    for end in (half + 5, half + 100, half + length - 1, len(content) - 1):
+        path.write_bytes(content[:end])
+        assert read_container(path).cut_off
+        # Recordings that were cut anywhere and joined.
+        path.write_bytes(content[: half + 77] + content[:end])
+        assert read_container(path).cut_off
+    with VideoReader(path) as reader:
+        assert [*reader] and reader.truncated and reader.info.frames_expected is None
+
+
+def test_a_program_stream_that_ends_within_a_packet_lacks_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mpg"
+    content = noise(path, "mpeg1video")
+    path.write_bytes(content[: len(content) // 2])
+    assert has_hole(path)
 
 
 def test_recordings_of_a_transport_stream_cut_anywhere_and_joined_have_no_hole(tmp_path: Path) -> None:
