@@ -85,6 +85,7 @@ def figures() -> list[tuple[str, str, str]]:
     cores = words_of(SPEED, r"(\d+ cores)")
     return [
         (f"AUC of single crops, by forgery type ({len(aucs)})", f"{low} to {high}", f"test people, {card}"),
+        ("AUC of clips", words_of(VERDICTS, r"AUC over these clips: (\S+ \[[^]]*\])"), f"test people, {verdicts}"),
         ("real clips called fake", real["called fake"], f"{counts[0]} clips, {verdicts}"),
         ("fake clips called fake", fake["called fake"], f"{counts[1]} clips, {verdicts}"),
         ("fake clips called real", fake["called real"], "the others are inconclusive"),

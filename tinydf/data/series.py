@@ -19,6 +19,8 @@ from tinydf_runtime.errors import UsageError
 from tinydf_runtime.faces.crop import CropConfig
 
 VALIDATION_PAIRS = 400
+VALIDATION_SEED = 40
+"""Of every run, so that the figures of two runs are about the same forgeries."""
 
 
 def training_pairs(
@@ -81,7 +83,7 @@ def _made_before(config: TrainConfig, folder: Path, length: int, seed: int) -> D
 
 
 def validation_pairs(config: TrainConfig, pictures: Sequence[Photo], skipped: Skipped) -> Dataset[Pair]:
-    """Returns pairs of the validation split, always the same: forgeries of the set, or made from an even selection.
+    """Returns pairs of the validation split, the same in every run: of the set, or made from an even selection.
 
     Every forgery type is among them, also those that the run trains without.
 
@@ -95,10 +97,10 @@ def validation_pairs(config: TrainConfig, pictures: Sequence[Photo], skipped: Sk
     """
     if config.method == "supervised":
         length = min(VALIDATION_PAIRS, len(pictures))
-        labelled = LabelledPairs(pictures, CropConfig().side_px, length, config.seed)
+        labelled = LabelledPairs(pictures, CropConfig().side_px, length, VALIDATION_SEED)
         return ReadablePairs(labelled, length, skipped)
     chosen = validation_photos(pictures)
-    return ReadablePairs(FixedPairs(chosen, config.seed, Mixture(chosen)), len(chosen), skipped)
+    return ReadablePairs(FixedPairs(chosen, VALIDATION_SEED, Mixture(chosen)), len(chosen), skipped)
 
 
 def validation_photos(pictures: Sequence[Photo]) -> list[Photo]:
