@@ -19,7 +19,7 @@ import numpy as np
 from tinydf.evaluation.real_people import measured_spec
 from tinydf.evaluation.scored_clips import Clip, certain_score, read_clips
 from tinydf.intervals import wilson
-from tinydf.metrics import auc, auc_with_interval
+from tinydf.metrics import auc, measure
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
@@ -235,11 +235,14 @@ def compare_shipped(clips: Sequence[Clip], spec: ModelSpec) -> list[str]:
     for kind in ("real", "forged"):
         part = [clip for clip in clips if clip.kind == kind]
         lines.append(labels_row(f"{len(part)} {kind} clips", [rescored(clip, rule) for clip in part]))
-    real, forged = (
-        np.array([logit for clip in clips if clip.kind == kind for logit in (clip.logit(rule),) if logit is not None])
-        for kind in ("real", "forged")
-    )
-    return [*lines, "", f"AUC over these clips: {auc_with_interval(real, forged)}."]
+    people = list(dict.fromkeys(clip.person for clip in clips))
+    judged = [
+        (logit, clip.kind == "forged", people.index(clip.person))
+        for clip in clips
+        if clip.kind in ("real", "forged") and (logit := clip.logit(rule)) is not None
+    ]
+    logits, forged, person = (np.array(column) for column in zip(*judged, strict=True))
+    return [*lines, "", f"AUC over these clips: {measure(logits, forged, person, rule.threshold)['auc']}."]
 
 
 @click.command()
