@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tinydf_runtime.results import DetectorInfo, InputReport, InputVerdict, ModelInfo, Rarity, Reason
+if TYPE_CHECKING:  # results need NumPy, and a progress bar needs only the words
+    from tinydf_runtime.results import DetectorInfo, InputReport, InputVerdict, ModelInfo, Rarity, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,8 @@ def stranger_words(network: ModelInfo | DetectorInfo) -> str:
     """Returns which network of somebody else's was used, as one phrase; nothing for one that comes with TinyDF."""
     if network.known:
         return ""
+    from tinydf_runtime.results import ModelInfo
+
     what = "classifier" if isinstance(network, ModelInfo) else "face detector"
     return f"{what} {network.name}: none that comes with TinyDF, SHA-256 {network.sha256 or 'not a file'}"
 
