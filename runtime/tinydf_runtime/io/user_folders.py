@@ -18,14 +18,24 @@ from tinydf_runtime.trust.reading import MOST_TEXT_BYTES, read_model_file
 
 def user_cache() -> Path | None:
     """Returns the folder, which may not exist yet; None where the system names no home folder."""
+    return _folder("XDG_CACHE_HOME", "LOCALAPPDATA", "Library/Caches" if sys.platform == "darwin" else ".cache")
+
+
+def user_settings() -> Path | None:
+    """Returns the folder, which may not exist yet; None where the system names no home folder."""
+    usual = "Library/Application Support" if sys.platform == "darwin" else ".config"
+    return _folder("XDG_CONFIG_HOME", "APPDATA", usual)
+
+
+def _folder(variable: str, windows_variable: str, usual: str) -> Path | None:
+    """Returns TinyDF's folder in the one that the environment names, else in the usual one of the home folder."""
     try:
         home = Path.home()
     except RuntimeError:
         home = None
-    named = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None)
+    named = os.environ.get(variable) or (os.environ.get(windows_variable) if sys.platform == "win32" else None)
     if named and Path(named).is_absolute():
         return Path(named) / "tinydf"
-    usual = "Library/Caches" if sys.platform == "darwin" else ".cache"
     return None if home is None else home / usual / "tinydf"
 
 
@@ -36,19 +46,6 @@ def keep_caches_together() -> None:
         os.environ.setdefault("MPLCONFIGDIR", str(cache / "matplotlib"))
         # Else an export leaves a folder named after the user among the temporary files.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "torch"))
-
-
-def user_settings() -> Path | None:
-    """Returns the folder, which may not exist yet; None where the system names no home folder."""
-    try:
-        home = Path.home()
-    except RuntimeError:
-        home = None
-    named = os.environ.get("XDG_CONFIG_HOME") or (os.environ.get("APPDATA") if sys.platform == "win32" else None)
-    if named and Path(named).is_absolute():
-        return Path(named) / "tinydf"
-    usual = "Library/Application Support" if sys.platform == "darwin" else ".config"
-    return None if home is None else home / usual / "tinydf"
 
 
 def is_remembered(what: str, facts: Mapping[str, str]) -> bool:
