@@ -25,9 +25,9 @@ RANDOM = ("random_bernoulli", "random_categorical", "random_normal", "random_uni
 """The same file would give another verdict each time."""
 
 _WEIGHTS_NAME = f"@model_path/weights/{WEIGHTS.name}"
-_BLOB = struct.Struct("<IIQQ")
+BLOB = struct.Struct("<IIQQ")
 """Mark, type, size in bytes and place of the values: what a weight file holds in front of each array."""
-_BLOB_MARK = 0xDEADBEEF
+BLOB_MARK = 0xDEADBEEF
 _FLOATS = {10: "<f2", 11: "<f4"}
 """FLOAT16 and FLOAT32 of MIL.proto, as NumPy calls them."""
 _OTHER_FLOATS = (12, 13, 40, 41)
@@ -123,10 +123,10 @@ def _is_finite_blob(value: Any, weights: bytes) -> bool:
     place, kind = value.blobFileValue, value.type.tensorType.dataType
     if place.fileName != _WEIGHTS_NAME:
         raise _RefusedError(f"keeps weights in {brief(place.fileName)}, expected {_WEIGHTS_NAME}.")
-    if place.offset + _BLOB.size > len(weights):
+    if place.offset + BLOB.size > len(weights):
         raise _RefusedError(f"has weights beyond the {len(weights):,} bytes of {WEIGHTS.name}.")
-    mark, code, size, start = _BLOB.unpack_from(weights, place.offset)
-    if mark != _BLOB_MARK or start + size > len(weights):
+    mark, code, size, start = BLOB.unpack_from(weights, place.offset)
+    if mark != BLOB_MARK or start + size > len(weights):
         raise _RefusedError(f"has weights beyond the {len(weights):,} bytes of {WEIGHTS.name}, or no such ones.")
     finite = _is_finite(memoryview(weights)[start : start + size], kind)
     if (code if code in _FLOAT_BLOBS else None) != _BLOBS_OF.get(kind):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tinydf_runtime.engines.coreml_package import WEIGHTS, coremltools, read_description
 from tinydf_runtime.errors import ModelFileError
+from tinydf_runtime.trust.coreml_file import BLOB, BLOB_MARK
 
 MIL_pb2 = coremltools.proto.MIL_pb2
 
@@ -26,9 +27,6 @@ _DTYPES: Mapping[int, tuple[str, type[np.generic]]] = {
     MIL_pb2.INT32: ("int32", np.int32),
 }
 _BLOB_DTYPES = {"fp16": 1, "fp32": 2, "uint8": 3, "int8": 4}
-_BLOB = struct.Struct("<IIQQ")
-"""Mark, type, size in bytes and place of the values: what a weight file holds in front of each array."""
-_BLOB_MARK = 0xDEADBEEF
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +166,8 @@ def _from_line(value: Any, kind: MilType) -> NDArray[Any]:
 def _from_blob(place: Any, kind: MilType, weights: bytes) -> NDArray[Any]:
     if place.fileName != f"@model_path/weights/{WEIGHTS.name}":
         raise ValueError(f"found weights in {place.fileName}, expected {WEIGHTS.name}")
-    mark, code, size, start = _BLOB.unpack_from(weights, place.offset)
-    if mark != _BLOB_MARK or code != _BLOB_DTYPES.get(kind.dtype) or start + size > len(weights):
+    mark, code, size, start = BLOB.unpack_from(weights, place.offset)
+    if mark != BLOB_MARK or code != _BLOB_DTYPES.get(kind.dtype) or start + size > len(weights):
         raise ValueError(f"{WEIGHTS.name}: no {kind.dtype} values found at {place.offset}")
     return np.frombuffer(weights, dict(_DTYPES.values())[kind.dtype], size // _itemsize(kind), start)
 
