@@ -10,15 +10,17 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto
 
 from tinydf_calibration.channels import ChannelFacts
-from tinydf_calibration.graph import GraphIndex, attribute, index_graph
+from tinydf_calibration.graph import attribute, convolutions, index_graph
+from tinydf_calibration.rounding import moves_of
 from tinydf_calibration.scales import quantize_weight
+from tinydf_calibration.table import CalibrationTable
 
 
 def find_bias_shifts(
-    model: ModelProto, layers: Collection[str], facts: Mapping[str, ChannelFacts]
+    model: ModelProto, layers: Collection[str], facts: Mapping[str, ChannelFacts], table: CalibrationTable
 ) -> dict[str, tuple[float, ...]]:
     """Returns for each convolution what to add to its bias.
 
@@ -26,6 +28,7 @@ def find_bias_shifts(
         model: Float graph, with channel scales applied.
         layers: Names of the nodes that are put to 8 bit.
         facts: Of the convolutions' inputs.
+        table: Says how the weights are rounded.
     """
     index = index_graph(model)
     shifts = {}
@@ -33,26 +36,21 @@ def find_bias_shifts(
         if node.input[0] in facts:
             mean = facts[node.input[0]].mean
             weight = index.constant(node.input[1]).astype(np.float32)
-            shift = _shift(weight, mean, int(str(attribute(node, "group", 1))))
+            stored, scales = quantize_weight(weight, moves=moves_of(table, node.name, weight.shape))
+            error = weight - stored * scales.reshape(-1, *[1] * (weight.ndim - 1))
+            shift = _shift(error, mean, int(str(attribute(node, "group", 1))))
             shifts[node.name] = tuple(float(value) for value in shift.astype(np.float32))
     return shifts
 
 
-def convolutions(index: GraphIndex, layers: Collection[str]) -> list[NodeProto]:
-    """Returns the convolutions among some layers."""
-    return [node for node in index.nodes if node.op_type == "Conv" and node.name in layers]
-
-
-def _shift(weight: NDArray[np.float32], mean: NDArray[np.float64], groups: int) -> NDArray[np.float64]:
+def _shift(error: NDArray[np.float32], mean: NDArray[np.float64], groups: int) -> NDArray[np.float64]:
     """Returns O: the mean output of the rounding error, which is missing from the quantised output.
 
     Args:
-        weight: O x I x ..., I being the channels of one group.
+        error: What rounding took from the weight, O x I x ..., I being the channels of one group.
         mean: groups * I.
         groups: Of the convolution.
     """
-    stored, scales = quantize_weight(weight)
-    error = weight - stored * scales.reshape(-1, *[1] * (weight.ndim - 1))
-    taps = error.reshape(*weight.shape[:2], -1).sum(axis=2, dtype=np.float64)
-    means = mean.reshape(groups, -1).repeat(len(weight) // groups, axis=0)
+    taps = error.reshape(*error.shape[:2], -1).sum(axis=2, dtype=np.float64)
+    means = mean.reshape(groups, -1).repeat(len(error) // groups, axis=0)
     return np.asarray((taps * means).sum(axis=1))

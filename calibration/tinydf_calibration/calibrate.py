@@ -1,4 +1,4 @@
-"""Float graph + crops -> calibration table, in five steps from top to bottom."""
+"""Float graph + crops -> calibration table, in six steps from top to bottom."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 from onnx import ModelProto
 
 from tinydf_calibration.agreement import Agreement, Bounds
-from tinydf_calibration.bias_correction import convolutions, find_bias_shifts
+from tinydf_calibration.bias_correction import find_bias_shifts
 from tinydf_calibration.candidates import Judge, as_figures, bounds_of, cost, distinct_schemes, open_judge
 from tinydf_calibration.channels import observe_channels
 from tinydf_calibration.equalise import Stream, apply_channel_scales, find_channel_scales, find_streams
 from tinydf_calibration.fusion_groups import find_fusion_groups
-from tinydf_calibration.graph import index_graph
+from tinydf_calibration.graph import convolutions, index_graph
+from tinydf_calibration.moments import observe_moments
 from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors
 from tinydf_calibration.range_methods import choose_ranges
 from tinydf_calibration.ranges import Observed, observe
+from tinydf_calibration.rounding import encode_moves, find_moves
 from tinydf_calibration.sampler import LabelledCrops, hash_crops
 from tinydf_calibration.schemes import QDQ_SCHEMES
 from tinydf_calibration.search import find_float_groups, order_by_noise
@@ -86,6 +89,7 @@ def calibrate(
     trial = whole.narrow(TRIAL_CROPS)
     step, methods = _choose_method(model, sample, trial, keys, report)
     step, equalisation = _equalise(model, sample, trial, step, report)
+    step, rounding = _round_weights(model, sample, trial, step, report)
     step, correction = _correct_biases(model, sample, trial, step, report)
     measured = _measure_groups(model, trial.narrow(SENSITIVITY_CROPS), step.table, report)
     table, tries = _keep_in_float(whole, step.table, measured, bounds, report)
@@ -97,6 +101,7 @@ def calibrate(
             "crops": {"calibration": len(sample), "validation": len(validation), "trial": len(trial.crops)},
             "methods": methods,
             "equalisation": equalisation,
+            "rounding": rounding,
             "bias_correction": correction,
             "search": [{"float_units": len(groups), "dialects": as_figures(found)} for groups, found in tries[:-1]],
             "agreement": as_figures(final),
@@ -147,6 +152,20 @@ def _equalise(
     return _better(step, Step(table, trial.judge_all(table, distinct_schemes()), observed), {"streams": len(streams)})
 
 
+def _round_weights(
+    model: ModelProto, sample: LabelledCrops, trial: Judge, step: Step, report: Report
+) -> tuple[Step, dict[str, Any]]:
+    """Returns the step with weights rounded together instead of one by one, where that makes it better."""
+    scaled = apply_channel_scales(model, step.table.channel_scales)
+    layers = quantizable_layers(scaled)
+    moments = observe_moments(scaled, layers, sample.crops, lambda done, total: report("rounding", done, total))
+    moves = find_moves(scaled, layers, moments, lambda done, total: report("rounding", done, total))
+    table = replace(step.table, weight_moves={name: encode_moves(one) for name, one in moves.items()})
+    weights, moved = (sum(count(one) for one in moves.values()) for count in (np.size, np.count_nonzero))
+    facts = {"weights": int(weights), "moved": int(moved)}
+    return _better(step, Step(table, trial.judge_all(table, distinct_schemes()), step.observed), facts)
+
+
 def _correct_biases(
     model: ModelProto, sample: LabelledCrops, trial: Judge, step: Step, report: Report
 ) -> tuple[Step, dict[str, Any]]:
@@ -155,7 +174,8 @@ def _correct_biases(
     scaled = apply_channel_scales(model, step.table.channel_scales)
     layers = quantizable_layers(scaled)
     inputs = dict.fromkeys(node.input[0] for node in convolutions(index_graph(scaled), layers))
-    shifts = find_bias_shifts(scaled, layers, observe_channels(scaled, list(inputs), sample.crops))
+    facts = observe_channels(scaled, list(inputs), sample.crops)
+    shifts = find_bias_shifts(scaled, layers, facts, step.table)
     table = replace(step.table, bias_shifts=shifts)
     return _better(
         step, Step(table, trial.judge_all(table, distinct_schemes()), step.observed), {"convolutions": len(shifts)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +89,11 @@ def index_graph(model: ModelProto) -> GraphIndex:
         {value.name: _shape(value) for value in values if value.type.tensor_type.HasField("shape")},
         frozenset(value.name for value in model.graph.output),
     )
+
+
+def convolutions(index: GraphIndex, layers: Collection[str]) -> list[NodeProto]:
+    """Returns the convolutions among some layers."""
+    return [node for node in index.nodes if node.op_type == "Conv" and node.name in layers]
 
 
 def attribute(node: NodeProto, name: str, default: object = None) -> object:

@@ -16,6 +16,7 @@ from tinydf_calibration.regions import (
     is_pooled,
     source_of,
 )
+from tinydf_calibration.rounding import moves_of
 from tinydf_calibration.scales import (
     ActivationScale,
     activation_scale,
@@ -57,14 +58,14 @@ def quantize_model(model: ModelProto, table: CalibrationTable, scheme: QDQScheme
     Args:
         model: Prepared float graph that the table was measured on, with the table's channel scales applied; it stays
             as it is.
-        table: Ranges, layers that stay in float, shifts of biases.
+        table: Ranges, layers that stay in float, rounding of weights, shifts of biases.
         scheme: How the pairs are written.
 
     Returns:
         A model with weights stored as int8. Tensors keep the float graph's names.
 
     Raises:
-        StaleTableError: The table lacks a range of this graph.
+        StaleTableError: The table lacks a range of this graph, or its rounding does not fit a weight.
     """
     writer = _Writer(model, table, scheme)
     for node in writer.index.nodes:
@@ -229,7 +230,7 @@ class _Writer:
         bias = self._bias(conv)
         stores_bias = bias is not None and self.scheme.quantizes_bias
         smallest = smallest_weight_scale(bias, taken.scale) if stores_bias and bias is not None else None
-        stored, scales = quantize_weight(weight, smallest, half=self.scheme.half_scales)
+        stored, scales = quantize_weight(weight, smallest, moves_of(self.table, conv.name, weight.shape))
         self._store_dequantized(f"{conv.name}_weight", stored, scales)
         del conv.input[1:]
         conv.input.append(f"{conv.name}_weight")

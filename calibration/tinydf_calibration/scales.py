@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+LARGEST_FACTOR = 64
+"""Of weights that are multiplied in 8 bit. Processors without 8-bit dot products add pairs of products with unsigned
+activations in 16 bit, saturated (x86: VPMADDUBSW), and 2 * 64 * 255 fits: so every processor gives the same sums."""
+_LARGEST_STORED = 127
 _LARGEST_INT32 = 2**31 - 1
+_SMALLEST_HALF = np.float32(np.finfo(np.float16).tiny)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +48,56 @@ def activation_scale(
     return ActivationScale(scale, np.uint8(np.clip(np.rint(-low / float(scale)), 0, 255)))
 
 
-def quantize_weight(
-    weight: NDArray[np.float32], smallest: NDArray[np.float32] | None = None, *, half: bool = False
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Rounds a weight to -127..127 with one scale per output channel.
+def weight_scales(weight: NDArray[np.float32], smallest: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    """Returns O: the scale of each output channel of a weight that is multiplied in 8 bit, one that float16 holds.
 
     Args:
         weight: O x ..., float32.
         smallest: O, lower bounds of the scales; see ``smallest_weight_scale``.
+    """
+    # Core ML takes no subnormal scale of float16, and all engines get the same.
+    least = np.full(len(weight), _SMALLEST_HALF, np.float32) if smallest is None else smallest
+    return _scales(weight, np.maximum(least, _SMALLEST_HALF), LARGEST_FACTOR, half=True)
+
+
+def quantize_weight(
+    weight: NDArray[np.float32], smallest: NDArray[np.float32] | None = None, moves: NDArray[np.int8] | None = None
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Rounds a weight that is multiplied in 8 bit to -64..64 with one scale per output channel.
+
+    Args:
+        weight: O x ..., float32.
+        smallest: O, lower bounds of the scales; see ``smallest_weight_scale``.
+        moves: Shape of the weight, the steps by which each value differs from the nearest; see ``rounding.py``. They
+            do not count for a channel whose scale ``smallest`` raises.
+
+    Returns:
+        The stored values, and the scale of each output channel.
+    """
+    scales = weight_scales(weight, smallest)
+    stored = _round(weight, scales, LARGEST_FACTOR)
+    if moves is not None:
+        as_chosen = scales == weight_scales(weight)
+        moved = np.clip(stored + moves, -LARGEST_FACTOR, LARGEST_FACTOR).astype(np.int8)
+        stored = np.where(as_chosen.reshape(-1, *[1] * (weight.ndim - 1)), moved, stored)
+    return stored, scales
+
+
+def store_weight(
+    weight: NDArray[np.float32], smallest: NDArray[np.float32] | None = None, *, half: bool = False
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Rounds a weight that is stored in 8 bit and multiplied in float to -127..127, one scale per output channel.
+
+    Args:
+        weight: O x ..., float32.
+        smallest: O, lower bounds of the scales.
         half: Takes for each channel the next larger scale that float16 holds.
 
     Returns:
         The stored values, and the scale of each output channel.
     """
-    rows = weight.reshape(len(weight), -1)
-    largest = np.abs(rows).max(1)
-    scales = np.where(largest > 0, largest, 1.0).astype(np.float32) / np.float32(127)
-    scales = np.maximum(scales, np.finfo(np.float32).tiny if smallest is None else smallest).astype(np.float32)
-    if half:
-        scales = _round_up_to_half(scales)
-    stored = np.clip(np.rint(rows / scales[:, None]), -127, 127).astype(np.int8)
-    return stored.reshape(weight.shape), scales
+    scales = _scales(weight, smallest, _LARGEST_STORED, half)
+    return _round(weight, scales, _LARGEST_STORED), scales
 
 
 def smallest_weight_scale(bias: NDArray[np.float32], input_scale: np.float32) -> NDArray[np.float32]:
@@ -76,6 +110,20 @@ def quantize_bias(bias: NDArray[np.float32], scales: NDArray[np.float32]) -> NDA
     """Rounds a bias to int32 in units of input scale times weight scale."""
     units = np.rint(bias.astype(np.float64) / scales.astype(np.float64))
     return np.clip(units, -_LARGEST_INT32, _LARGEST_INT32).astype(np.int32)
+
+
+def _scales(
+    weight: NDArray[np.float32], smallest: NDArray[np.float32] | None, levels: int, half: bool
+) -> NDArray[np.float32]:
+    largest = np.abs(weight.reshape(len(weight), -1)).max(1)
+    scales = np.where(largest > 0, largest, 1.0).astype(np.float32) / np.float32(levels)
+    scales = np.maximum(scales, np.finfo(np.float32).tiny if smallest is None else smallest).astype(np.float32)
+    return _round_up_to_half(scales) if half else scales
+
+
+def _round(weight: NDArray[np.float32], scales: NDArray[np.float32], levels: int) -> NDArray[np.int8]:
+    steps = np.rint(weight / scales.reshape(-1, *[1] * (weight.ndim - 1)))
+    return np.clip(steps, -levels, levels).astype(np.int8)
 
 
 def _step(span: float, steps: int) -> np.float32:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class QDQScheme:
     """Where quantize/dequantize pairs stand, and how they round.
 
-    Weights are signed, symmetric and have one scale per output channel in all of them.
+    Weights are signed, symmetric and have one scale per output channel, the same in all of them.
 
     Attributes:
         name: Key in ``QDQ_SCHEMES``.
@@ -23,7 +23,8 @@ class QDQScheme:
         float_first: Convolutions on maps that have fewer than so many before them stay in float.
         quantizes_pooled: Convolutions of pooled values compute in 8 bit wherever their input comes from; else only
             where it comes out of 8 bit already.
-        half_scales: Every scale is one that float16 holds, so that pairs can be typed so without moving a value.
+        half_scales: An activation's scale is one that float16 holds too, so that pairs can be typed so without moving
+            a value.
     """
 
     name: str

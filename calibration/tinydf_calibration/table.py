@@ -21,7 +21,7 @@ from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.trust import strict
 from tinydf_runtime.trust.reading import read_model_file
 
-SCHEMA = "tinydf.calibration/1"
+SCHEMA = "tinydf.calibration/2"
 MOST_BYTES = 64 << 20
 MOST_ENTRIES = 100_000
 LARGEST = 1e9
@@ -43,6 +43,7 @@ class CalibrationTable:
         ranges: Tensor of the float graph -> lowest and highest value that INT8 represents.
         float_layers: Nodes that stay in float.
         channel_scales: First of two equalised convs -> factor of each of its output channels.
+        weight_moves: Conv -> how its weights round, from ``rounding.encode_moves``; to the nearest where missing.
         bias_shifts: Conv -> what is added to the bias of each of its output channels.
         measured: Agreement and AUC of every method and scheme that was tried, sensitivity by layer.
     """
@@ -56,6 +57,7 @@ class CalibrationTable:
     ranges: Mapping[str, tuple[float, float]]
     float_layers: tuple[str, ...] = ()
     channel_scales: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    weight_moves: Mapping[str, str] = field(default_factory=dict)
     bias_shifts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
 
@@ -89,6 +91,7 @@ class CalibrationTable:
                 ranges=fields.take("ranges", _by_name, _range),
                 float_layers=fields.take("float_layers", _names),
                 channel_scales=fields.take("channel_scales", _by_name, _scales),
+                weight_moves=fields.take("weight_moves", _by_name, _moves),
                 bias_shifts=fields.take("bias_shifts", _by_name, _shifts),
                 measured=fields.take("measured", strict.plain, MOST_BYTES),
             )
@@ -164,7 +167,7 @@ def rekey(table: CalibrationTable, checkpoint_sha256: str, graph: ModelProto, cr
     _check_weights(table, checkpoint_sha256, crop_sha256)
     tensors = {name for node in graph.graph.node for name in (*node.input, *node.output)}
     nodes = {node.name for node in graph.graph.node}
-    named = {*table.float_layers, *table.channel_scales, *table.bias_shifts}
+    named = {*table.float_layers, *table.channel_scales, *table.weight_moves, *table.bias_shifts}
     missing = sorted((set(table.ranges) - tensors) | (named - nodes))
     if missing:
         raise StaleTableError(
@@ -247,3 +250,7 @@ def _scales(value: object) -> tuple[float, ...]:
 
 def _shifts(value: object) -> tuple[float, ...]:
     return tuple(strict.finite(one, -LARGEST, LARGEST) for one in strict.rows(value, MOST_ENTRIES))
+
+
+def _moves(value: object) -> str:
+    return strict.text(value, MOST_BYTES)

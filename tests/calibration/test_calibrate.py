@@ -56,7 +56,12 @@ def test_the_cheapest_method_is_the_tables(table: CalibrationTable) -> None:
 
 
 def test_fixes_are_in_the_table_only_where_they_help(table: CalibrationTable) -> None:
-    for fix, values in (("equalisation", table.channel_scales), ("bias_correction", table.bias_shifts)):
+    fixes = {
+        "equalisation": table.channel_scales,
+        "rounding": table.weight_moves,
+        "bias_correction": table.bias_shifts,
+    }
+    for fix, values in fixes.items():
         figures = table.measured[fix]
         assert figures["kept"] == bool(values) == (figures["cost_after"] < 0.97 * figures["cost_before"]), fix
 

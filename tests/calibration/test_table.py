@@ -32,6 +32,7 @@ TABLE = CalibrationTable(
     ranges={"b": (-1.5, 0.1), "a": (0.0, 3.0)},
     float_layers=("last",),
     channel_scales={"first": (1.0, 0.25)},
+    weight_moves={"conv": "eJxjAAAAAQAB"},
     bias_shifts={"conv": (0.001, -2.0)},
     measured={"auc": 0.9},
 )
@@ -64,6 +65,7 @@ def test_equal_tables_give_equal_bytes_whatever_the_order_of_their_entries() -> 
 @pytest.mark.parametrize(
     "spoil",
     [
+        lambda values: values | {"schema": "tinydf.calibration/1"},
         lambda values: values | {"schema": "tinydf.calibration/9"},
         lambda values: values | {"method": "guess"},
         lambda values: values | {"ranges": {"a": [1.0, -1.0]}},
@@ -81,6 +83,8 @@ def test_equal_tables_give_equal_bytes_whatever_the_order_of_their_entries() -> 
         lambda values: values | {"channel_scales": {"first": [0.0]}},
         lambda values: values | {"channel_scales": {"first": [-1.0]}},
         lambda values: values | {"channel_scales": {"first": "abc"}},
+        lambda values: values | {"weight_moves": {"conv": [1, -1]}},
+        lambda values: values | {"weight_moves": {"conv": "\n"}},
         lambda values: values | {"bias_shifts": {"conv": [float("inf")]}},
         lambda values: values | {"bias_shifts": {"conv": [[1.0]]}},
         lambda values: values | {"float_layers": "last"},
@@ -184,7 +188,9 @@ def test_each_change_of_structure_is_another_graph(change: Callable[[ModelProto]
 
 
 def test_a_table_of_the_same_weights_is_rekeyed_with_all_its_ranges() -> None:
-    table = replace(TABLE, ranges={"x": (0.0, 1.0)}, float_layers=("scale",), channel_scales={}, bias_shifts={})
+    table = replace(
+        TABLE, ranges={"x": (0.0, 1.0)}, float_layers=("scale",), channel_scales={}, weight_moves={}, bias_shifts={}
+    )
     moved = rekey(table, "c" * 64, small_model(), "a" * 64)
     assert moved == replace(table, graph_sha256=graph_hash(small_model()))
     check_fits(moved, "c" * 64, small_model(), "a" * 64)
@@ -198,11 +204,12 @@ def test_a_table_of_the_same_weights_is_rekeyed_with_all_its_ranges() -> None:
         ({"ranges": {"gone": (0.0, 1.0)}}, "c" * 64, "such as gone"),
         ({"float_layers": ("gone",)}, "c" * 64, "such as gone"),
         ({"channel_scales": {"gone": (1.0,)}}, "c" * 64, "such as gone"),
+        ({"weight_moves": {"gone": ""}}, "c" * 64, "such as gone"),
         ({"bias_shifts": {"gone": (1.0,)}}, "c" * 64, "such as gone"),
     ],
 )
 def test_a_table_that_does_not_fit_is_not_rekeyed(change: dict[str, object], checkpoint: str, said: str) -> None:
-    table = replace(TABLE, ranges={}, float_layers=(), channel_scales={}, bias_shifts={})
+    table = replace(TABLE, ranges={}, float_layers=(), channel_scales={}, weight_moves={}, bias_shifts={})
     with pytest.raises(StaleTableError, match=said):
         rekey(replace(table, **change), checkpoint, small_model(), "a" * 64)  # type: ignore[arg-type]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from tinydf_calibration.scales import quantize_weight
+from tinydf_calibration.scales import store_weight
 
 
 def compress_weights(model: ModelProto, layers: Collection[str]) -> ModelProto:
@@ -35,7 +35,7 @@ def compress_weights(model: ModelProto, layers: Collection[str]) -> ModelProto:
             weight = numpy_helper.to_array(constants[node.input[1]])
             # Core ML takes no subnormal scale: one nearly dead channel would keep its whole layer in float16.
             smallest = np.full(len(weight), np.finfo(np.float16).tiny, np.float32)
-            stored, scales = quantize_weight(weight.astype(np.float32), smallest, half=True)
+            stored, scales = store_weight(weight.astype(np.float32), smallest, half=True)
             zeros = np.zeros(scales.shape, np.int8)
             parts: dict[str, NDArray[Any]] = {"quantized": stored, "scale": scales, "zero_point": zeros}
             for part, values in parts.items():

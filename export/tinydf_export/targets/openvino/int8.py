@@ -8,7 +8,7 @@ from dataclasses import replace
 import onnx
 
 from tinydf_calibration.graph import index_graph
-from tinydf_calibration.scales import quantize_weight
+from tinydf_calibration.scales import store_weight
 from tinydf_export.graph.compact import MIN_SIZE
 from tinydf_export.job import ExportJob
 from tinydf_export.quantise import insert_pairs
@@ -64,7 +64,7 @@ def store_float_layers(model: onnx.ModelProto) -> onnx.ModelProto:
     for tensor in list(stored.graph.initializer):
         name = tensor.name
         if name in names and tensor.data_type == onnx.TensorProto.FLOAT and math.prod(tensor.dims) >= MIN_SIZE:
-            weight, scales = quantize_weight(onnx.numpy_helper.to_array(tensor))
+            weight, scales = store_weight(onnx.numpy_helper.to_array(tensor))
             tensor.CopyFrom(onnx.numpy_helper.from_array(weight, f"{name}.stored"))
             stored.graph.initializer.append(onnx.numpy_helper.from_array(scales, f"{name}.scale"))
             inputs = [f"{name}.stored", f"{name}.scale"]

@@ -30,7 +30,6 @@ from tinydf_export.parity.verify import TOLERANCE, verify_model  # noqa: E402
 from tinydf_export.targets.openvino import int8 as openvino_int8  # noqa: E402
 from tinydf_export.targets.openvino import target as to_openvino  # noqa: E402
 from tinydf_runtime.engines.engine import open_engine  # noqa: E402
-from tinydf_runtime.engines.onnxruntime_engine import lacks_vnni  # noqa: E402
 from tinydf_runtime.engines.quiet_openvino import core  # noqa: E402
 from tinydf_runtime.errors import OutputError, QualityError  # noqa: E402
 from tinydf_runtime.io.files import write_atomically  # noqa: E402
@@ -82,10 +81,6 @@ def test_lower_precisions_are_smaller_stay_near_and_give_equal_bytes_each_time(
     assert eight.spec.calibration_sha256 == table.sha256() and half.spec.calibration_sha256 is None
 
 
-@pytest.mark.skipif(
-    lacks_vnni(),
-    reason="without VNNI OpenVINO's sums of 8-bit products saturate on weights as large as these",
-)
 def test_openvino_computes_each_8_bit_convolution_as_the_graph_says(
     checkpoint: Checkpoint, plain_model: onnx.ModelProto, table: CalibrationTable
 ) -> None:

@@ -1,0 +1,82 @@
+"""Crops -> second moments of what each convolution multiplies its weights with, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto
+
+from tinydf_calibration.graph import GraphIndex, attribute, convolutions, index_graph
+from tinydf_calibration.scores import as_inputs, open_session
+
+POSITIONS = 48
+"""Places of a crop's map that are looked at: neighbours say the same."""
+SEED = 3
+
+Report = Callable[[int, int], None]
+Patches = NDArray[np.float64]
+
+
+def observe_moments(
+    model: ModelProto,
+    layers: Collection[str],
+    crops: NDArray[np.uint8],
+    report: Report = lambda done, total: None,
+) -> dict[str, NDArray[np.float64]]:
+    """Runs a float model over crops, one at a time.
+
+    Args:
+        model: Float graph.
+        layers: Names of nodes; those that are no convolutions do not count.
+        crops: N x side x side x 3, RGB, uint8; N is at least 1.
+        report: Told how many of the crops are done.
+
+    Returns:
+        For each convolution G x K x K: for each of its groups the mean product of any two of the K values that one
+        output is summed from.
+    """
+    index = index_graph(model)
+    nodes = convolutions(index, layers)
+    inputs = list(dict.fromkeys(node.input[0] for node in nodes))
+    session = open_session(model, inputs)
+    rng = np.random.default_rng(SEED)
+    sums: dict[str, NDArray[np.float64]] = {}
+    for done, planes in enumerate(as_inputs(crops), 1):
+        found = dict(zip(inputs, session.run(inputs, {"image": planes}), strict=True))
+        for node in nodes:
+            patches = _draw_patches(found[node.input[0]][0], node, index, rng)
+            moment = patches.transpose(0, 2, 1) @ patches / (patches.shape[1] * len(crops))
+            sums[node.name] = sums[node.name] + moment if node.name in sums else moment
+        report(done, len(crops))
+    return sums
+
+
+def _draw_patches(planes: NDArray[np.float32], node: NodeProto, index: GraphIndex, rng: np.random.Generator) -> Patches:
+    """Returns G x P x K: at P places, what a convolution takes from each group of channels of a C x h x w map."""
+    height, width = index.constant(node.input[1]).shape[2:]
+    down, across = _pair(node, "strides", 1)
+    gap_down, gap_across = _pair(node, "dilations", 1)
+    top, left, bottom, right = (int(pad) for pad in _numbers(node, "pads", (0, 0, 0, 0)))
+    padded = np.pad(planes, ((0, 0), (top, bottom), (left, right)))
+    rows = (padded.shape[1] - gap_down * (height - 1) - 1) // down + 1
+    columns = (padded.shape[2] - gap_across * (width - 1) - 1) // across + 1
+    places = rng.choice(rows * columns, min(POSITIONS, rows * columns), replace=False)
+    y, x = places // columns * down, places % columns * across
+    taps = [padded[:, y + row * gap_down, x + column * gap_across] for row in range(height) for column in range(width)]
+    # C x taps x P, the order in which a weight's I x h x w is stored.
+    values = np.stack(taps, 1).astype(np.float64)
+    groups = int(str(attribute(node, "group", 1)))
+    return values.reshape(groups, -1, len(places)).transpose(0, 2, 1)
+
+
+def _pair(node: NodeProto, name: str, default: int) -> tuple[int, int]:
+    first, second = _numbers(node, name, (default, default))
+    return int(first), int(second)
+
+
+def _numbers(node: NodeProto, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    value = attribute(node, name, default)
+    assert isinstance(value, list | tuple)
+    return tuple(value)
