@@ -191,7 +191,8 @@ def session_options(model: bytes, threads: int | None) -> onnxruntime.SessionOpt
         # to 0.04 in probability. Unfused it takes twice the time, so that other float16 files are fused.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     elif lacks_vnni():
-        # 8-bit products would saturate at 16 bit there, unless slower kernels are asked for.
+        # 8-bit products would saturate at 16 bit there where weights are above 64, as in other makers' files, unless
+        # slower kernels are asked for.
         options.add_session_config_entry("session.x64quantprecision", "1")
     return options
 
