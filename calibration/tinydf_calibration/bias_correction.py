@@ -39,7 +39,8 @@ def find_bias_shifts(
             stored, scales = quantize_weight(weight, moves=moves_of(table, node.name, weight.shape))
             error = weight - stored * scales.reshape(-1, *[1] * (weight.ndim - 1))
             shift = _shift(error, mean, int(str(attribute(node, "group", 1))))
-            shifts[node.name] = tuple(float(value) for value in shift.astype(np.float32))
+            # Six digits are as good as float32 has here, and half as long in the table.
+            shifts[node.name] = tuple(float(f"{value:.6g}") for value in shift)
     return shifts
 
 
