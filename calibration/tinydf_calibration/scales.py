@@ -123,7 +123,7 @@ def _scales(
 
 def _round(weight: NDArray[np.float32], scales: NDArray[np.float32], levels: int) -> NDArray[np.int8]:
     steps = np.rint(weight / scales.reshape(-1, *[1] * (weight.ndim - 1)))
-    return np.clip(steps, -levels, levels).astype(np.int8)
+    return np.asarray(np.clip(steps, -levels, levels), np.int8)
 
 
 def _step(span: float, steps: int) -> np.float32:
