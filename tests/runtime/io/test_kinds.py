@@ -191,6 +191,29 @@ def test_playlists_are_refused_and_the_files_they_name_stay_closed(
         VideoReader(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("clip.wmv", "wmv2"),
+        ("clip.mxf", "mpeg2video"),
+        ("clip.y4m", "wrapped_avframe"),
+        ("clip.mjpeg", "mjpeg"),
+        ("clip.ivf", "libvpx"),
+        ("clip.dv", "dvvideo"),
+    ],
+)
+def test_what_cameras_and_studios_write_is_known_to_be_cut_off(tmp_path: Path, name: str, codec: str) -> None:
+    size = (576, 720) if codec == "dvvideo" else (128, 160)
+    path = film(tmp_path / name, greys(30, *size), codec)
+    with VideoReader(path) as reader:
+        whole = len(list(reader))
+        assert whole >= 29 and not reader.truncated
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2 + 6])
+    with VideoReader(path) as reader:
+        assert 0 < len(list(reader)) < whole and reader.truncated
+
+
 def test_a_sound_file_with_a_cover_is_no_video(tmp_path: Path) -> None:
     cover = cv2.imencode(".jpg", greys(1)[0])[1].tobytes()
     picture = b"\0image/jpeg\0\3\0" + cover
