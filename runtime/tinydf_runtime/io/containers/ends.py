@@ -8,12 +8,14 @@ from typing import BinaryIO
 ASF_START = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 MXF_START = bytes.fromhex("060e2b34020501010d0102010102")
 JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _DV_START, _DV_FRAME_BYTES = b"\x1f\x07\x00", {False: 120_000, True: 144_000}
 _Y4M_START, _Y4M_FRAME = b"YUV4MPEG2 ", b"FRAME\n"
 _IVF_START, _IVF_HEAD_BYTES, _IVF_FRAME_HEAD_BYTES = b"DKIF", 32, 12
 _SEARCHED_BYTES = 1 << 18
 _LAST_BYTES = 1 << 20
+_MOST_FRAMES = 1 << 18
+"""Two hours and a half of 30 frames a second."""
 
 
 def says_it_is_longer(file: BinaryIO, size: int) -> bool:
@@ -21,7 +23,7 @@ def says_it_is_longer(file: BinaryIO, size: int) -> bool:
     file.seek(0)
     content = file.read(_SEARCHED_BYTES)
     if content.startswith(ASF_START):
-        at = content.find(_ASF_FILE_PROPERTIES)
+        at = content.find(ASF_FILE_PROPERTIES)
         if at < 0 or len(content) < at + 92:
             return False
         (promised,), (flags,) = struct.unpack_from("<Q", content, at + 40), struct.unpack_from("<I", content, at + 88)
@@ -53,14 +55,16 @@ def ends_within_a_picture(file: BinaryIO, size: int) -> bool:
 
 
 def _ivf_end(file: BinaryIO, size: int, at: int) -> int:
-    """Returns where the frame ends that reaches the end of the file, or beyond it."""
-    while at < size:
+    """Returns where the frame ends that reaches the end of the file or beyond it; the end where there are too many."""
+    for _ in range(_MOST_FRAMES):
+        if at >= size:
+            return at
         file.seek(at)
         head = file.read(_IVF_FRAME_HEAD_BYTES)
         if len(head) < _IVF_FRAME_HEAD_BYTES:
             return at + _IVF_FRAME_HEAD_BYTES
         at += _IVF_FRAME_HEAD_BYTES + int.from_bytes(head[:4], "little")
-    return at
+    return size
 
 
 def _y4m_is_cut_off(file: BinaryIO, size: int) -> bool:
