@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from fuzzing import bases
 from tinydf_runtime.errors import TinyDFError
 from tinydf_runtime.io import jpeg_film, sizes
 from tinydf_runtime.io.address import mask_credentials, stream_address
-from tinydf_runtime.io.containers import h264, matroska, mp4, packets
+from tinydf_runtime.io.containers import ends, h264, matroska, mp4, packets
 from tinydf_runtime.io.containers.container import playlist_kind, read_container
 from tinydf_runtime.io.containers.stills import count_pictures, gif_is_whole, turn_avif
 from tinydf_runtime.io.formats import ends_as_picture, picture_format
@@ -68,6 +70,13 @@ def gif_blocks(content: bytes) -> None:
     """Walks blocks."""
     assert 0 <= count_pictures(io.BytesIO(content), 2) <= 2
     gif_is_whole(io.BytesIO(content))
+
+
+def file_ends(content: bytes) -> None:
+    """Looks for the end."""
+    for read in (ends.says_it_is_longer, ends.ends_within_a_picture):
+        with suppress(*DAMAGED, struct.error):
+            read(io.BytesIO(content), len(content))
 
 
 def h264_headers(content: bytes) -> None:

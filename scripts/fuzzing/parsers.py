@@ -10,6 +10,7 @@ from fuzzing import bases, networks, plans, tables
 from fuzzing import model_parser_calls as model_call
 from fuzzing import parser_calls as call
 from fuzzing.media_headers import gif, png, tiff, webp
+from tinydf_runtime.io.containers.ends import ASF_FILE_PROPERTIES, ASF_START, MXF_START
 from tinydf_runtime.models.seal import seal
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
@@ -55,6 +56,15 @@ PARSERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = 
         lambda: [bases.whole(name)[:900] for name in ("vp8.webm", "ffv1.mkv")],
     ),
     "gif_blocks": (call.gif_blocks, lambda: [gif(4, 4, 3), bases.whole("photo.gif")[:900]]),
+    "file_ends": (
+        call.file_ends,
+        lambda: [
+            bases.whole("vp9.ivf")[:300],
+            b"YUV4MPEG2 W4 H4 F25:1 C420jpeg\nFRAME\n" + bytes(24),
+            ASF_START + bytes(14) + ASF_FILE_PROPERTIES + bytes(80),
+            MXF_START + bytes.fromhex("020400830000580001000200000001") + bytes(80),
+        ],
+    ),
     "h264_headers": (call.h264_headers, lambda: [bases.whole("h264.h264")[:120], _samples("h264_interlaced.mp4")]),
     "track_tables": (
         call.track_tables,

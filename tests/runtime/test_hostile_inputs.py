@@ -77,6 +77,13 @@ def test_folders_that_lead_in_a_circle_are_walked_once(tmp_path: Path) -> None:
     assert expand_inputs([str(tmp_path)]) == [str(tmp_path / "a" / "face.png")]
 
 
+def test_a_folder_gives_what_cameras_and_studios_write_too(tmp_path: Path) -> None:
+    names = ["a.MXF", "b.dv", "c.mjpeg", "d.y4m", "e.3g2", "f.asf", "g.h264", "h.rm", "i.ivf", "j.m2v"]
+    for name in (*names, "notes.txt", "sound.mp3"):
+        (tmp_path / name).touch()
+    assert expand_inputs([str(tmp_path)]) == [str(tmp_path / name) for name in names]
+
+
 def test_no_output_goes_onto_a_network_or_an_input(tmp_path: Path) -> None:
     model = tmp_path / "model.onnx"
     for path in (model, tmp_path / "model.bin", tmp_path / "clip.mp4"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,8 @@ class AvCapture:
         self._stream.thread_type = "AUTO"
         self._frames = self._decode()
         self._start = self._stream.start_time or 0
+        self._aspect: Fraction | None = None
+        self._first_aspect: Fraction | None = None
 
     def isOpened(self) -> bool:  # noqa: N802
         """Returns True: a file that cannot be opened raises."""
@@ -61,8 +64,17 @@ class AvCapture:
 
     def grab(self) -> bool:
         """Decodes the next frame; False at the end."""
+        first = self._frame is None
         self._frame = next(self._frames, None)
-        return self._frame is not None
+        if self._frame is None:
+            return False
+        decoder = self._stream.codec_context
+        # The decoder is ahead of the frames that it hands out, and may have come to those of another size.
+        if (decoder.width, decoder.height) == (self._frame.width, self._frame.height):
+            self._aspect = decoder.sample_aspect_ratio
+        if first:
+            self._first_aspect = self._aspect
+        return True
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Yields the frames; packets that are damaged are passed over, as players do."""
@@ -89,6 +101,10 @@ class AvCapture:
 
     def get(self, which: int) -> float:
         """Returns what ``cv2.VideoCapture.get`` would."""
+        if which in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN) and self._aspect not in (None, self._first_aspect):
+            # The headers tell that of the first frame.
+            assert self._aspect is not None
+            return float(self._aspect.numerator if which == cv2.CAP_PROP_SAR_NUM else self._aspect.denominator)
         if which not in (cv2.CAP_PROP_POS_MSEC, getattr(cv2, "CAP_PROP_PTS", None)):
             return self._headers.get(which)
         if self._frame is None or self._frame.pts is None or self._stream.time_base is None:

@@ -1,8 +1,9 @@
-"""Image file -> upright pictures: one, or the pages of a TIFF."""
+"""Image file -> upright pictures: one, or all that a TIFF or HEIC file holds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import numpy as np
 
 from tinydf_runtime.errors import MissingExtraError, UnreadableInputError, install_line, needs
 from tinydf_runtime.io.animation import is_animated
-from tinydf_runtime.io.containers.stills import turn_avif
+from tinydf_runtime.io.containers.container import HLG, PQ
+from tinydf_runtime.io.containers.stills import transfer_of, turn_avif
 from tinydf_runtime.io.files import check_file
-from tinydf_runtime.io.filters import show_on_white
+from tinydf_runtime.io.filters import show_on_white, tone_map
 from tinydf_runtime.io.formats import (
     IMAGE_SUFFIXES,
     PictureFormat,
@@ -21,8 +23,9 @@ from tinydf_runtime.io.formats import (
     picture_format,
     read_start,
 )
-from tinydf_runtime.io.jpeg_film import is_jpeg_film, jpeg_end
+from tinydf_runtime.io.jpeg_film import is_jpeg_film, jpeg_end, jpeg_has_hole
 from tinydf_runtime.io.opencv import quiet, readable_name
+from tinydf_runtime.results import Adjustment
 from tinydf_runtime.types import Image
 
 __all__ = ["IMAGE_SUFFIXES", "is_image", "read_image", "read_more_pages", "read_shown"]
@@ -47,8 +50,8 @@ def read_image(path: Path) -> Image:
     return read_shown(path)[0]
 
 
-def read_shown(path: Path) -> tuple[Image, bool]:
-    """Returns ``read_image``, and whether parts of it are transparent.
+def read_shown(path: Path) -> tuple[Image, tuple[Adjustment, ...]]:
+    """Returns ``read_image``, and what was done to the picture, beside turning it upright.
 
     Raises:
         UnreadableInputError: See ``read_image``.
@@ -62,14 +65,14 @@ def read_shown(path: Path) -> tuple[Image, bool]:
         raise UnreadableInputError(f"{path}: {error.strerror or error}. Check the path and its permissions.") from error
     form = picture_format(content[:16], path.suffix) or PictureFormat("image")
     if form.decoder == "heif":
-        return _read_heif(path), False
+        return _to_sdr(_read_heif(path), content)
     if form.decoder == "ffmpeg":
-        return _read_with_ffmpeg(path, form), False
+        return _read_with_ffmpeg(path, form), ()
     if form.decoder == "none":
         raise UnreadableInputError(f"{path}: {form.name}, which cannot be read here. Save it as JPEG or PNG.")
     _check_whole(path, content)
     if form.name in _FROM_DISK:
-        return _read_from_disk(path, form), False
+        return _read_from_disk(path, form), ()
     image = _decode(path, content, cv2.IMREAD_COLOR)
     if image is None and form.name == "TIFF":
         image = _of_numbers(_decode(path, content, cv2.IMREAD_UNCHANGED))
@@ -81,17 +84,23 @@ def read_shown(path: Path) -> tuple[Image, bool]:
             )
         # OpenCV returns None when it knows no decoder or the file is damaged.
         raise UnreadableInputError(f"{path}: no image that can be decoded. Check that the file opens in a viewer.")
-    picture, transparent = np.asarray(image, np.uint8), False
+    picture, adjusted = np.asarray(image, np.uint8), ()
     if form.name in _WITH_OPACITY:
         stored = _decode(path, content, cv2.IMREAD_UNCHANGED)
         if stored is not None:
             picture, transparent = show_on_white(picture, stored)
-    return (turn_avif(picture, content) if form.name == "AVIF" else picture), transparent
+            adjusted = ("on_white",) if transparent else ()
+    if form.name != "AVIF":
+        return picture, adjusted
+    picture, mapped = _to_sdr(turn_avif(picture, content), content)
+    return picture, (*mapped, *adjusted)
 
 
 def read_more_pages(path: Path) -> Iterator[Image]:
-    """Yields the pages of a TIFF after the first, H x W x 3, BGR, uint8; those that cannot be decoded are left out."""
+    """Yields what a TIFF or HEIC holds after the first, H x W x 3, BGR, uint8; what cannot be decoded is left out."""
     form = picture_format(read_start(path), path.suffix)
+    if form is not None and form.decoder == "heif":
+        yield from _read_more_heif(path)
     if form is None or form.name != "TIFF":
         return
     with readable_name(path) as name, quiet():
@@ -126,16 +135,24 @@ def is_image(path: Path) -> bool:
     return form.name not in ("GIF", "WebP", "PNG", "AVIF") or not is_animated(path)
 
 
+def _to_sdr(image: Image, content: bytes) -> tuple[Image, tuple[Adjustment, ...]]:
+    """Returns a picture of an AVIF or HEIC file as an ordinary screen shows it, and whether that took anything."""
+    transfer = transfer_of(content)
+    return (tone_map(image, transfer, False), ("tone_mapped",)) if transfer in (PQ, HLG) else (image, ())
+
+
 def _check_whole(path: Path, content: bytes) -> None:
-    """Refuses a truncated picture: decoders would fill the rest with grey.
+    """Refuses a picture that is cut off or has a hole: decoders would fill the rest with grey.
 
     Raises:
-        UnreadableInputError: It is cut off.
+        UnreadableInputError: A part of it is missing.
     """
     cut = content.startswith(_PNG_START) and _PNG_END not in content
     cut = cut or (content.startswith(_JPEG_START) and jpeg_end(content, 0) is None)
     if cut:
         raise UnreadableInputError(f"{path}: the image is cut off. Copy it again.")
+    if content.startswith(_JPEG_START) and jpeg_has_hole(content):
+        raise UnreadableInputError(f"{path}: a part of the image is missing. Copy it again.")
 
 
 def _decode(path: Path, content: bytes, flags: int) -> np.ndarray | None:
@@ -225,6 +242,27 @@ def _read_heif(path: Path) -> Image:
         image = np.array(pi_heif.open_heif(path, convert_hdr_to_8bit=True, bgr_mode=True))
     except (OSError, ValueError, RuntimeError) as error:
         raise UnreadableInputError(f"{path}: cannot be decoded ({error}). Check that it opens in a viewer.") from error
+    return _in_colour(image)
+
+
+def _read_more_heif(path: Path) -> Iterator[Image]:
+    """Yields the pictures of a HEIC file beside the primary one, as bursts have them."""
+    import pi_heif
+
+    try:
+        opened = pi_heif.open_heif(path, convert_hdr_to_8bit=True, bgr_mode=True)
+        others = [image for place, image in enumerate(opened) if place != opened.primary_index][:_MOST_PAGES]
+    except (OSError, ValueError, RuntimeError):
+        return
+    del opened
+    # Each is decoded when it is taken, and let go of before the next.
+    for _ in range(len(others)):
+        with suppress(OSError, ValueError, RuntimeError):
+            yield _in_colour(np.array(others.pop(0)))
+
+
+def _in_colour(image: np.ndarray) -> Image:
+    """Returns a grey, BGR or BGRA picture as BGR."""
     if image.ndim == 2:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
     return np.ascontiguousarray(image[..., :3], np.uint8)

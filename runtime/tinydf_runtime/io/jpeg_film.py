@@ -79,6 +79,7 @@ def _time_stamp(header: bytes) -> int:
 FPS = 25.0
 """What players assume."""
 _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
+_HOLE = bytes(512)
 _FILL = re.compile(rb"\xff+(?=\xff)")
 _PADDING_BYTES = 64
 _MOST_SEGMENTS = 4096
@@ -190,6 +191,23 @@ def _next_picture(content: bytes | mmap.mmap, at: int) -> tuple[int, int]:
 
 def jpeg_end(content: bytes | mmap.mmap, start: int) -> int | None:
     """Returns where the picture that starts at a place ends, None where its end is missing."""
+    end = content.find(_END, _scan_start(content, start))
+    return end + 2 if end >= 0 else None
+
+
+def jpeg_has_hole(content: bytes, start: int = 0) -> bool:
+    """Returns whether a part of a picture's coded data was lost and filled with zeros, as broken copies have it.
+
+    No code gives zeros for as long. Some cameras pad the end with them, which is none.
+    """
+    scan = _scan_start(content, start)
+    end = content.find(_END, scan)
+    hole = content.find(_HOLE, scan, end)
+    return hole >= 0 and bool(content[hole:end].lstrip(b"\0"))
+
+
+def _scan_start(content: bytes | mmap.mmap, start: int) -> int:
+    """Returns where the coded data of the picture that starts at a place begins."""
     # Segments tell their lengths, and may hold whole pictures; the coded data that follows them does not.
     place = start + 2
     for _ in range(_MOST_SEGMENTS):
@@ -199,5 +217,4 @@ def jpeg_end(content: bytes | mmap.mmap, start: int) -> int | None:
         if place + 4 > len(content) or content[place] != 0xFF or content[place + 1] == 0xDA:
             break
         place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
-    end = content.find(_END, place)
-    return end + 2 if end >= 0 else None
+    return place

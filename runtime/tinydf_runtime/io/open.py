@@ -36,12 +36,12 @@ class PictureReader:
             MissingExtraError: See ``read_image``.
         """
         self._path = path
-        self._image, transparent = read_shown(path)
+        self.adjustments: tuple[Adjustment, ...]
+        self._image, self.adjustments = read_shown(path)
         height, width = self._image.shape[:2]
         self.info: VideoInfo = VideoInfo(width, height, None, None, 0, 1)
         self.frames_decoded: int = 1
         self.truncated: bool = False
-        self.adjustments: tuple[Adjustment, ...] = ("on_white",) if transparent else ()
         self.caveats: tuple[Reason, ...] = ("few_colours",) if has_few_colours(self._image) else ()
 
     def __enter__(self) -> PictureReader:

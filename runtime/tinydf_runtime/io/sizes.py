@@ -1,6 +1,7 @@
-"""Video file -> whether its picture changes size midway. OpenCV stretches the rest to the first size and does not say.
+"""Video file -> whether its picture changes size or shape midway.
 
-Looks at the key frames' headers alone, which say the size anew in every format that may change it.
+OpenCV stretches the rest to the first size and does not say. Looks at the key frames' headers alone, which say the size
+anew in every format that may change it.
 """
 
 from __future__ import annotations
@@ -72,9 +73,11 @@ def _nal_unit(packet: bytes, wanted: Callable[[int], bool]) -> bytes | None:
 
 
 def _of_mpeg(packet: bytes) -> bytes | None:
-    """Returns the 24 bits that hold width and height, ISO/IEC 13818-2, 6.2.2.1."""
+    """Returns the 28 bits that hold width, height and shape, ISO/IEC 13818-2, 6.2.2.1."""
     at = packet.find(_MPEG_SEQUENCE)
-    return packet[at + 4 : at + 7] if at >= 0 else None
+    if not 0 <= at < len(packet) - 7:
+        return None
+    return packet[at + 4 : at + 7] + bytes([packet[at + 7] & 0xF0])
 
 
 def _of_vp8(packet: bytes) -> tuple[int, ...] | None:

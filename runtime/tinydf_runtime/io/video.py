@@ -34,9 +34,12 @@ from tinydf_runtime.results import Adjustment, Reason
 from tinydf_runtime.types import Frame, Image
 
 VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"}
-    | {".wmv", ".flv", ".3gp", ".ogv", ".gif"}
+    {".mp4", ".m4v", ".mov", ".qt", ".mj2", ".mkv", ".mk3d", ".webm", ".avi", ".divx", ".mpg", ".mpeg", ".mpe", ".vob"}
+    | {".ts", ".mts", ".m2ts", ".m2t", ".trp", ".wmv", ".asf", ".wtv", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".ogm"}
+    | {".gif", ".mxf", ".gxf", ".dv", ".y4m", ".nut", ".rm", ".rmvb", ".amv", ".ivf", ".m1v", ".m2v", ".mjpeg", ".mjpg"}
+    | {".h264", ".264", ".avc", ".hevc", ".h265", ".265", ".obu"}
 )
+"""Endings by which a folder's files count as videos; a file that is named is read whatever its name ends in."""
 
 _UPRIGHT = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _USUAL_FPS = 25.0

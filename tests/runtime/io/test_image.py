@@ -15,6 +15,7 @@ import pytest
 from tinydf_runtime.errors import MissingExtraError, UnreadableInputError
 from tinydf_runtime.io.file_frames import decode
 from tinydf_runtime.io.image import IMAGE_SUFFIXES, is_image, read_image
+from tinydf_runtime.io.open import PictureReader
 from tinydf_runtime.types import Image
 
 WIDTH, HEIGHT = 160, 120
@@ -157,3 +158,19 @@ def test_heic_becomes_bgr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixel
     monkeypatch.setitem(sys.modules, "pi_heif", SimpleNamespace(open_heif=fail))
     with pytest.raises(UnreadableInputError, match="no picture in it"):
         read_image(path)
+
+
+def test_every_picture_of_a_heic_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Burst(list[Image]):
+        primary_index = 1
+
+        def __array__(self, *arguments: object, **options: object) -> Image:
+            return self[self.primary_index]
+
+    path = tmp_path / "burst.heic"
+    path.write_bytes(HEIC)
+    pictures = [np.full((4, 6, 3), level, np.uint8) for level in (10, 20, 30)]
+    monkeypatch.setitem(sys.modules, "pi_heif", SimpleNamespace(open_heif=lambda *names, **options: Burst(pictures)))
+    with PictureReader(path) as reader:
+        assert [int(frame.image.mean()) for frame in reader] == [20, 10, 30]
+        assert reader.frames_decoded == 3

@@ -85,6 +85,18 @@ def test_pictures_that_change_size_midway_come_in_their_own(tmp_path: Path) -> N
     assert shapes in ([(128, 160)] * first + [(160, 96)] * 20 for first in (19, 20))
 
 
+def test_pixels_that_change_their_shape_midway_are_made_square_throughout(tmp_path: Path) -> None:
+    parts = [
+        film(tmp_path / f"{aspect}.h264", [disc(128, 128 // aspect)] * 10, "libx264", Fraction(aspect, 1))
+        for aspect in (1, 2)
+    ]
+    path = tmp_path / "both.h264"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with VideoReader(path) as reader:
+        shown = [roundness(frame.image) for frame in reader]
+    assert len(shown) > 15 and shown == pytest.approx([1] * len(shown), abs=0.05)
+
+
 def test_without_pyav_a_change_of_size_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "both.ts"
     parts = [film(tmp_path / f"{i}.ts", greys(20, *size)) for i, size in enumerate([(128, 160), (160, 96)])]
@@ -179,6 +191,29 @@ def test_playlists_are_refused_and_the_files_they_name_stay_closed(
         VideoReader(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("clip.wmv", "wmv2"),
+        ("clip.mxf", "mpeg2video"),
+        ("clip.y4m", "wrapped_avframe"),
+        ("clip.mjpeg", "mjpeg"),
+        ("clip.ivf", "libvpx"),
+        ("clip.dv", "dvvideo"),
+    ],
+)
+def test_what_cameras_and_studios_write_is_known_to_be_cut_off(tmp_path: Path, name: str, codec: str) -> None:
+    size = (576, 720) if codec == "dvvideo" else (128, 160)
+    path = film(tmp_path / name, greys(30, *size), codec)
+    with VideoReader(path) as reader:
+        whole = len(list(reader))
+        assert whole >= 29 and not reader.truncated
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2 + 6])
+    with VideoReader(path) as reader:
+        assert 0 < len(list(reader)) < whole and reader.truncated
+
+
 def test_a_sound_file_with_a_cover_is_no_video(tmp_path: Path) -> None:
     cover = cv2.imencode(".jpg", greys(1)[0])[1].tobytes()
     picture = b"\0image/jpeg\0\3\0" + cover
@@ -236,6 +271,34 @@ def test_kinds_that_cannot_be_read_are_named(tmp_path: Path, name: str, start: b
     assert is_image(tmp_path / name)
     with pytest.raises(UnreadableInputError, match=word):
         read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_with_a_hole_is_refused(tmp_path: Path, progressive: bool) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (120, 120, 3), np.uint8)
+    whole = cv2.imencode(".jpg", noise, [cv2.IMWRITE_JPEG_PROGRESSIVE, int(progressive)])[1].tobytes()
+    path, middle = tmp_path / "hole.jpg", len(whole) // 2
+    path.write_bytes(whole[:middle] + bytes(1000) + whole[middle + 1000 :])
+    with pytest.raises(UnreadableInputError, match=r"hole\.jpg: a part of the image is missing"):
+        read_image(path)
+    # Zeros in what a camera writes before the picture, or pads its end with, are none.
+    path.write_bytes(whole[:2] + b"\xff\xe1\x07\xd2" + bytes(2000) + whole[2:-2] + bytes(1000) + whole[-2:])
+    assert np.array_equal(read_image(path), cv2.imdecode(np.frombuffer(whole, np.uint8), cv2.IMREAD_COLOR))
+
+
+def test_photos_in_hdr_are_shown_as_on_an_ordinary_screen(tmp_path: Path) -> None:
+    path = tmp_path / "photo.avif"
+    if not cv2.haveImageWriter(str(path)):
+        pytest.skip("this OpenCV writes no AVIF")
+    # White of an ordinary picture in SMPTE ST 2084: 58 % of the code values (ITU-R BT.2408).
+    assert cv2.imwrite(str(path), np.full((64, 64, 3), round(0.58 * 255), np.uint8))
+    content = path.read_bytes()
+    place = content.index(b"colrnclx") + 10
+    path.write_bytes(content[:place] + (16).to_bytes(2, "big") + content[place + 2 :])
+    with PictureReader(path) as reader:
+        (frame,) = reader
+        assert reader.adjustments == ("tone_mapped",)
+    assert frame.image.mean() > 220
 
 
 @pytest.mark.parametrize("keep", [0.4, 0.9])

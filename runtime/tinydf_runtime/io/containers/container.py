@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinydf_runtime.io.containers import matroska, mp4
+from tinydf_runtime.io.containers.ends import ends_within_a_picture, says_it_is_longer
 from tinydf_runtime.io.containers.h264 import stream_may_interlace
 from tinydf_runtime.io.containers.packets import (
     avi_tracks,
@@ -91,7 +92,7 @@ class Container:
 
 
 def read_container(path: Path) -> Container:
-    """Reads the outermost headers of an MP4, QuickTime, Matroska, WebM or AVI file.
+    """Reads the outermost headers of a video file, and of some its last bytes.
 
     Any other or damaged file gives a Container that knows nothing, but for the kind of a sound file.
 
@@ -136,6 +137,10 @@ def read_container(path: Path) -> Container:
                 file.seek(max(0, size - _LAST_BYTES))
                 cut_off = size % length != 0 and transport_is_cut_off(file.read(), head, length)
                 return replace(_of_mpeg_stream(content), cut_off=cut_off)
+            if says_it_is_longer(file, size):
+                return Container(cut_off=True)
+            if ends_within_a_picture(file, size):
+                return Container(cut_off=True, tells_length=False)
         # Whatever a damaged header makes a reader stumble over: nothing is known then.
         except (struct.error, ArithmeticError, LookupError, ValueError, MemoryError):
             return Container()

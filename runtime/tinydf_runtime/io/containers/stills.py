@@ -1,4 +1,4 @@
-"""Headers of GIF and AVIF files: number of pictures and completeness; rotation and mirroring. Nothing here decodes."""
+"""Headers of GIF, AVIF and HEIC files: number of pictures, completeness, turns, HDR. Nothing here decodes."""
 
 from __future__ import annotations
 
@@ -67,17 +67,29 @@ def turn_avif(image: Image, content: bytes) -> Image:
         image: As decoded.
         content: Of the file. One that is damaged leaves the picture as it is.
     """
-    for kind, value in _transformations(content):
-        if kind == b"irot" and value & 3:
-            image = np.asarray(cv2.rotate(image, _ANTICLOCKWISE[value & 3]), np.uint8)
-        elif kind == b"imir":
+    for kind, value in _properties(content):
+        if kind == b"irot" and value and value[0] & 3:
+            image = np.asarray(cv2.rotate(image, _ANTICLOCKWISE[value[0] & 3]), np.uint8)
+        elif kind == b"imir" and value:
             # Axis 0 exchanges top and bottom, 1 left and right.
-            image = np.asarray(cv2.flip(image, value & 1), np.uint8)
+            image = np.asarray(cv2.flip(image, value[0] & 1), np.uint8)
     return image
 
 
-def _transformations(content: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yields kind and value of the primary item's turns, in the order in which they apply."""
+def transfer_of(content: bytes) -> int | None:
+    """Returns the number in ITU-T H.273 of how light became numbers in an AVIF or HEIC file, None where not said.
+
+    Args:
+        content: Of the file.
+    """
+    for kind, value in _properties(content):
+        if kind == b"colr" and value[:4] == b"nclx" and len(value) >= 8:
+            return int.from_bytes(value[6:8], "big")
+    return None
+
+
+def _properties(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yields kind and value of the primary item's properties, in the order in which they apply."""
     meta = dict(_boxes(content)).get(b"meta", b"")[4:]
     found = dict(_boxes(meta))
     primary, parts = found.get(b"pitm", b""), dict(_boxes(found.get(b"iprp", b"")))
@@ -87,9 +99,7 @@ def _transformations(content: bytes) -> Iterator[tuple[bytes, int]]:
     properties = list(_boxes(parts.get(b"ipco", b"")))
     for index in _associations(parts.get(b"ipma", b""), item):
         if 0 < index <= len(properties):
-            kind, value = properties[index - 1]
-            if kind in (b"irot", b"imir") and value:
-                yield kind, value[0]
+            yield properties[index - 1]
 
 
 def _associations(content: bytes, item: int) -> list[int]:
