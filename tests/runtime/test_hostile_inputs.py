@@ -29,6 +29,8 @@ def test_no_input_ends_a_batch(tmp_path: Path, write_video: VideoWriter, analyze
     os.mkfifo(pipe := tmp_path / "pipe.mp4")
     (loop := tmp_path / "loop.mp4").symlink_to("loop.mp4")
     (zero := tmp_path / "zero.mp4").symlink_to("/dev/zero")
+    # A regular file of no size, in which a reader waits for the kernel to say something.
+    (kernel := tmp_path / "kernel.mp4").symlink_to("/proc/kmsg")
     huge = tmp_path / "huge.mkv"
     # A Segment's first element of 2^63 - 2 bytes: larger than what a file can be.
     segment = b"\x18\x53\x80\x67\x01" + b"\xff" * 6 + b"\xfe"
@@ -39,6 +41,7 @@ def test_no_input_ends_a_batch(tmp_path: Path, write_video: VideoWriter, analyze
         pipe,
         loop,
         zero,
+        kernel,
         huge,
         heic,
         tmp_path / ("b" * 300 + ".mp4"),

@@ -50,6 +50,8 @@ def refusal(use: Callable[[], object]) -> str:
         {"name": 5},
         {"name": "\ud800"},
         {"name": "a\x1b[2J"},
+        {"name": "a\x9b2J"},
+        {"name": "a\u2028b"},
         {"precision": "fp7"},
         {"precision": ["fp32"]},
         {"crop": None},

@@ -169,6 +169,11 @@ def test_a_damaged_or_foreign_trust_entry_trusts_nothing(
     open_engine(path)
 
 
+def test_an_entry_can_be_read_whatever_its_file_is_called(new_machine: Path) -> None:
+    entry = record.trust_engine(b"x", "a\nb\x9b\u2028\udcff.plan", "confirmed", host_code=False)
+    assert record.find(entry.sha256) == entry and [*record.entries()] == [entry]
+
+
 def test_only_plans_and_keys_can_be_trusted(tmp_path: Path, tiny_classifier: Path) -> None:
     assert CliRunner().invoke(trust, ["--yes", str(tiny_classifier)]).exit_code == 2
     assert CliRunner().invoke(trust, ["--yes", str(tmp_path / "none.plan")]).exit_code == 6
