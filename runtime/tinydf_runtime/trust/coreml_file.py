@@ -23,6 +23,8 @@ CONTROL_FLOW = ("cond", "while_loop")
 """A loop may go round for ever, and none of our networks has one."""
 RANDOM = ("random_bernoulli", "random_categorical", "random_normal", "random_uniform")
 """The same file would give another verdict each time."""
+MEMORY = ("read_state", "write_state", "coreml_update_state")
+"""A verdict would depend on the pictures before."""
 
 _WEIGHTS_NAME = f"@model_path/weights/{WEIGHTS.name}"
 BLOB = struct.Struct("<IIQQ")
@@ -94,9 +96,9 @@ def _check_program(model: Any, path: Path) -> None:
 
 def _values(operation: Any) -> Iterator[Any]:
     """Yields the values that an operation holds itself."""
-    if operation.type in CONTROL_FLOW + RANDOM or operation.blocks:
+    if operation.type in CONTROL_FLOW + RANDOM + MEMORY or operation.blocks:
         raise _RefusedError(
-            f"has the operation {brief(operation.type)}, expected none that loops, branches or draws lots."
+            f"has the operation {brief(operation.type)}, expected none that loops, branches, draws lots or remembers."
         )
     yield from operation.attributes.values()
     for argument in operation.inputs.values():
