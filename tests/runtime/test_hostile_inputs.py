@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from tinydf_runtime.cli.outputs import check_outputs
 from tinydf_runtime.cli.run import main, network_files
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.io.input import expand_inputs
+from tinydf_runtime.render.html.page import render_page
 
 VideoWriter = Callable[..., Path]
 
@@ -52,6 +54,9 @@ def test_no_input_ends_a_batch(tmp_path: Path, write_video: VideoWriter, analyze
     items = [*analyzer.analyze_many([*map(str, odd), good])]
     assert [item.verdict for item in items] == ["error"] * len(odd) + ["no_face"]
     assert all(item.message and "\n" not in item.message for item in items[:-1])
+    # The page with all evidence looks at the files once more.
+    page = render_page(analyzer.report(items), None, datetime.now(timezone.utc))
+    assert page.count("the file cannot be read") == len(odd) - 2  # Two are files that can be opened.
 
 
 def test_devices_and_pipes_are_named(tmp_path: Path, analyzer: Analyzer) -> None:
