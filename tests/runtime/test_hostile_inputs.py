@@ -18,6 +18,7 @@ from tinydf_runtime.cli.run import main, network_files
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.io.input import expand_inputs
 from tinydf_runtime.render.html.page import render_page
+from tinydf_runtime.watch import Limits
 
 VideoWriter = Callable[..., Path]
 
@@ -57,6 +58,13 @@ def test_no_input_ends_a_batch(tmp_path: Path, write_video: VideoWriter, analyze
     # The page with all evidence looks at the files once more.
     page = render_page(analyzer.report(items), None, datetime.now(timezone.utc))
     assert page.count("the file cannot be read") == len(odd) - 2  # Two are files that can be opened.
+
+
+def test_a_file_as_long_as_a_disk_is_hashed_no_longer_than_it_is_looked_at(tmp_path: Path, analyzer: Analyzer) -> None:
+    with (endless := tmp_path / "endless.mp4").open("wb") as file:
+        file.truncate(1 << 43)
+    item = analyzer.analyze_input(endless, limits=Limits(max_seconds=0.5))
+    assert (item.verdict, item.sha256) == ("error", None)
 
 
 def test_devices_and_pipes_are_named(tmp_path: Path, analyzer: Analyzer) -> None:
