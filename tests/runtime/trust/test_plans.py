@@ -95,6 +95,7 @@ def test_what_its_owner_confirmed_is_loaded_until_it_is_removed_or_changed(
     assert shown.exit_code == 0, shown.output
     for fact in (digest, "tiny-green", "Orin (sm_87)", tensorrt_machine.version, "signature    none"):
         assert fact in shown.output
+    assert f"\n  SHA-256      {digest}\n" in shown.output
     assert open_engine(path).name == "tensorrt" and not tensorrt_machine.host_code
     assert digest in CliRunner().invoke(trust, ["--list"]).output
     assert CliRunner().invoke(trust, ["--remove", digest[:8]]).exit_code == 0
