@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.cli.outputs import check_outputs
+from tinydf_runtime.cli.outputs import annotation_targets, check_outputs
 from tinydf_runtime.cli.run import main, network_files
-from tinydf_runtime.errors import UsageError
+from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.io.input import expand_inputs
 from tinydf_runtime.render.html.page import render_page
 from tinydf_runtime.watch import Limits
@@ -107,6 +107,12 @@ def test_no_output_goes_onto_a_network_or_an_input(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="input"):
         check_outputs([same], [str(tmp_path / "clip.mp4")], models)
     check_outputs([tmp_path / "free.json"], [str(tmp_path / "clip.mp4")], models)
+    for odd in (tmp_path / ("n" * 252 + ".json"), tmp_path / "clip.mp4" / "a.json", tmp_path / "none" / "a.json"):
+        with pytest.raises(OutputError, match="cannot be written"):
+            check_outputs([odd], [], models)
+    long = [f"{'n' * 251}.mp4", f"{'é' * 125}.mp4", f"{'n' * 250}.mp4"]
+    drawn = annotation_targets(str(tmp_path / "drawn"), long)
+    assert len({*drawn.values()}) == 3 and all(len(os.fsencode(path.name)) <= 255 for path in drawn.values())
     with pytest.raises(UsageError, match="network"):
         check_outputs([network_files(None, None)[0]], [], network_files(None, None))
 

@@ -10,6 +10,7 @@ import click
 from tinydf_runtime import __version__
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.errors import ExitCode, ModelFileError, UsageError
+from tinydf_runtime.io.files import exists
 from tinydf_runtime.models.plan import read_facts
 from tinydf_runtime.models.seal import facts_path
 from tinydf_runtime.render.words import printable
@@ -89,7 +90,7 @@ def _about_plan(content: bytes, path: Path, host_code: bool) -> list[str]:
     """
     sha256 = hashlib.sha256(content).hexdigest()
     lines = [f"{path}: TensorRT plan, {len(content):,} bytes", f"  SHA-256      {sha256}"]
-    if facts_path(path).exists():
+    if exists(facts_path(path)):
         facts = read_facts(path)
         if facts.plan_sha256 != sha256:
             raise ModelFileError(
@@ -104,7 +105,7 @@ def _about_plan(content: bytes, path: Path, host_code: bool) -> list[str]:
         lines.append(f"  host code    {carries}; {'will be' if host_code else 'is not'} allowed")
     else:
         lines.append(f"  nothing beside it says what it is ({facts_path(path).name} is missing)")
-    signed = "none" if not signature_path(path).exists() else "by no key that is trusted here"
+    signed = "none" if not exists(signature_path(path)) else "by no key that is trusted here"
     signer = signer_of(content, path, record.entries())
     lines.append(f"  signature    {signed if signer is None else f'by {signer.name}'}")
     return lines
