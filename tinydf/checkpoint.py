@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
+from zipfile import ZipFile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,7 +18,7 @@ from torch import Tensor, nn
 from tinydf.baselines import NETWORKS, build_network
 from tinydf.forgery import TinyDF
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError, UsageError
-from tinydf_runtime.io.files import sha256_of, write_atomically
+from tinydf_runtime.io.files import exists, is_regular, sha256_of, write_atomically
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec
 from tinydf_runtime.trust import strict
 
@@ -98,10 +100,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         UnreadableInputError: There is no such file.
-        ModelFileError: The file is damaged, or its tensors are not those of this network.
+        ModelFileError: It is no file, damaged, or its tensors are not those of this network.
     """
-    if not path.is_file():
+    if not exists(path):
         raise UnreadableInputError(f"{path}: no such file. Expected a checkpoint that tinydf-train wrote.")
+    if not is_regular(path):
+        raise ModelFileError(f"{path}: is no regular file. Expected a checkpoint that tinydf-train wrote.")
     if path.stat().st_size > MOST_BYTES:
         raise ModelFileError(
             f"{path}: {path.stat().st_size:,} bytes, expected at most {MOST_BYTES:,}. It is no TinyDF checkpoint."
@@ -150,8 +154,15 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], Mo
 
 def _read_pt(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], ModelSpec]:
     try:
-        # weights_only: a pickle may run code, tensors and plain values may not.
-        values = torch.load(path, map_location="cpu", weights_only=True)
+        # What is packed into a megabyte may unpack to a terabyte.
+        with ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MOST_BYTES:
+            raise ModelFileError(f"{path}: holds {size:,} bytes, expected at most {MOST_BYTES:,}.")
+        # weights_only: a pickle may run code, tensors and plain values may not. It warns of pickles that are unusual.
+        with catch_warnings():
+            simplefilter("ignore")
+            values = torch.load(path, map_location="cpu", weights_only=True)
         state = values["ema"]
         if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
             raise ModelFileError(f"{path}: is no TinyDF training state (ema holds more than tensors).")

@@ -162,8 +162,11 @@ class Analyzer:
         started, before = time.perf_counter(), item.state()
         with ExitStack() as stack:
             # The file is opened, hashed and decoded while the networks load.
-            hashing = stack.enter_context(Task(item.sha256, "tinydf-hash")) if kind != "stream" else None
             limits = limits or Limits()
+            is_over = limits.clock()
+            hashing = (
+                stack.enter_context(Task(lambda: item.sha256(is_over), "tinydf-hash")) if kind != "stream" else None
+            )
             frames = decode(item.source, kind, self._sample_fps, self._sandbox, limits.max_pixels)
             stack.enter_context(frames)
             networks = self._networks()

@@ -64,6 +64,11 @@ class Limits:
     stop: threading.Event | None = None
     max_pixels: int | None = None
 
+    def clock(self) -> Callable[[], bool]:
+        """Returns what tells, from now on, whether it is time to stop."""
+        end_s = float("inf") if self.max_seconds is None else time.monotonic() + self.max_seconds
+        return lambda: time.monotonic() >= end_s or (self.stop is not None and self.stop.is_set())
+
 
 @dataclass(slots=True)
 class Watch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import onnx
@@ -125,13 +126,37 @@ def _many(model: onnx.ModelProto, count: int) -> None:
     model.graph.node[6].input[0] = names[-1]
 
 
+def _number(kind: int, **content: Any) -> Callable[[onnx.ModelProto], object]:
+    return lambda model: model.graph.initializer.add(name="more", data_type=kind, dims=[1], **content)
+
+
 def _tensor(dims: list[int], raw: bytes) -> Callable[[onnx.ModelProto], object]:
     return lambda model: model.graph.initializer[0].CopyFrom(
         TensorProto(name="per_level", data_type=TensorProto.FLOAT, dims=dims, raw_data=raw)
     )
 
 
+def _beyond(bits: int) -> bytes:
+    """Returns a graph of which the field's number has one bit more than protocol buffers know."""
+    model = small([helper.make_node("Loop", [], [])])
+    graph = model.graph.SerializeToString()
+    model.ClearField("graph")
+    return bytes(model.SerializeToString()) + _varint((7 << 3 | 2) + (1 << bits)) + _varint(len(graph)) + graph
+
+
+def _with_node(kind: str, inputs: list[str], **settings: Any) -> bytes:
+    """Returns a network that also computes something else."""
+    more = [helper.make_node(kind, inputs, ["more"], **settings), helper.make_node("Add", ["unit", "more"], ["odd"])]
+    return sealed(small(more, constants={"half": np.array(0.5, np.float32), "yes": np.array(True)}))
+
+
 _STRANGE: dict[str, Callable[[], bytes]] = {
+    **{f"field_beyond_{bits}": partial(_beyond, bits) for bits in (29, 32, 34, 63)},
+    "setting_nan": partial(_with_node, "Elu", ["unit"], alpha=float("nan")),
+    "settings_infinite": partial(_with_node, "Constant", [], value_floats=[0.0, float("inf")]),
+    "dropout": partial(_with_node, "Dropout", ["unit", "half", "yes"]),
+    "half_as_whole": lambda: _altered(_number(TensorProto.FLOAT16, int32_data=[0x7E00])),
+    "float8": lambda: _altered(_number(TensorProto.FLOAT8E5M2, raw_data=b"\x7f")),
     "branches": partial(_nested, 14),
     "deep": _deep_protobuf,
     "nodes": lambda: _altered(lambda model: _many(model, 200_000)),

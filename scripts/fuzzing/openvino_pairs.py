@@ -96,6 +96,9 @@ _EDITS = {
     "opset": ('version="opset1"', 'version="extension"'),
     "kernel": ("16, 16", "0, 0"),
     "hash": (_WEIGHTS_KEY, "tinydf.other"),
+    "underscore": ('offset="0"', 'offset="0_0"'),
+    "other_name": ('element_type="f32"', 'element_type="FP32"'),
+    "memory": ('type="ReduceMean"', 'type="ReadValue"'),
 }
 
 

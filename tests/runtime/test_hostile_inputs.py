@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.cli.outputs import check_outputs
+from tinydf_runtime.cli.outputs import annotation_targets, check_outputs
 from tinydf_runtime.cli.run import main, network_files
-from tinydf_runtime.errors import UsageError
+from tinydf_runtime.errors import OutputError, UsageError
 from tinydf_runtime.io.input import expand_inputs
+from tinydf_runtime.render.html.page import render_page
+from tinydf_runtime.watch import Limits
 
 VideoWriter = Callable[..., Path]
 
@@ -29,6 +32,8 @@ def test_no_input_ends_a_batch(tmp_path: Path, write_video: VideoWriter, analyze
     os.mkfifo(pipe := tmp_path / "pipe.mp4")
     (loop := tmp_path / "loop.mp4").symlink_to("loop.mp4")
     (zero := tmp_path / "zero.mp4").symlink_to("/dev/zero")
+    # A regular file of no size, in which a reader waits for the kernel to say something.
+    (kernel := tmp_path / "kernel.mp4").symlink_to("/proc/kmsg")
     huge = tmp_path / "huge.mkv"
     # A Segment's first element of 2^63 - 2 bytes: larger than what a file can be.
     segment = b"\x18\x53\x80\x67\x01" + b"\xff" * 6 + b"\xfe"
@@ -39,6 +44,7 @@ def test_no_input_ends_a_batch(tmp_path: Path, write_video: VideoWriter, analyze
         pipe,
         loop,
         zero,
+        kernel,
         huge,
         heic,
         tmp_path / ("b" * 300 + ".mp4"),
@@ -49,6 +55,16 @@ def test_no_input_ends_a_batch(tmp_path: Path, write_video: VideoWriter, analyze
     items = [*analyzer.analyze_many([*map(str, odd), good])]
     assert [item.verdict for item in items] == ["error"] * len(odd) + ["no_face"]
     assert all(item.message and "\n" not in item.message for item in items[:-1])
+    # The page with all evidence looks at the files once more.
+    page = render_page(analyzer.report(items), None, datetime.now(timezone.utc))
+    assert page.count("the file cannot be read") == len(odd) - 2  # Two are files that can be opened.
+
+
+def test_a_file_as_long_as_a_disk_is_hashed_no_longer_than_it_is_looked_at(tmp_path: Path, analyzer: Analyzer) -> None:
+    with (endless := tmp_path / "endless.mp4").open("wb") as file:
+        file.truncate(1 << 43)
+    item = analyzer.analyze_input(endless, limits=Limits(max_seconds=0.5))
+    assert (item.verdict, item.sha256) == ("error", None)
 
 
 def test_devices_and_pipes_are_named(tmp_path: Path, analyzer: Analyzer) -> None:
@@ -98,6 +114,12 @@ def test_no_output_goes_onto_a_network_or_an_input(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="input"):
         check_outputs([same], [str(tmp_path / "clip.mp4")], models)
     check_outputs([tmp_path / "free.json"], [str(tmp_path / "clip.mp4")], models)
+    for odd in (tmp_path / ("n" * 252 + ".json"), tmp_path / "clip.mp4" / "a.json", tmp_path / "none" / "a.json"):
+        with pytest.raises(OutputError, match="cannot be written"):
+            check_outputs([odd], [], models)
+    long = [f"{'n' * 251}.mp4", f"{'é' * 125}.mp4", f"{'n' * 250}.mp4"]
+    drawn = annotation_targets(str(tmp_path / "drawn"), long)
+    assert len({*drawn.values()}) == 3 and all(len(os.fsencode(path.name)) <= 255 for path in drawn.values())
     with pytest.raises(UsageError, match="network"):
         check_outputs([network_files(None, None)[0]], [], network_files(None, None))
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tinydf import checkpoint
 from tinydf.baselines import build_network
 from tinydf.checkpoint import CONFIG_KEY, load_checkpoint
 from tinydf.facedetector.model import FaceDetectorNet
@@ -37,6 +40,22 @@ def small() -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def faces() -> dict[str, Tensor]:
     return dict(FaceDetectorNet(**FACTS["network"]).state_dict())
+
+
+def test_devices_bare_pickles_and_bombs_are_refused_before_they_are_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ending in ("pt", "safetensors"):
+        (zero := tmp_path / f"zero.{ending}").symlink_to("/dev/zero")
+        refusal(zero, load_checkpoint)
+    (bare := tmp_path / "bare.pt").write_bytes(pickle.dumps({"ema": {}}))
+    refusal(bare, load_checkpoint)
+    monkeypatch.setattr(checkpoint, "MOST_BYTES", 1 << 20)
+    with ZipFile(bomb := tmp_path / "bomb.pt", "w", ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/0", bytes(2 << 20))
+    assert bomb.stat().st_size < 10_000
+    with pytest.raises(ModelFileError, match="holds 2,097,152 bytes"):
+        load_checkpoint(bomb)
 
 
 def refusal(path: Path, use: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,6 +17,9 @@ from tinydf_runtime.io.files import exists, real_path, temporary_file
 from tinydf_runtime.io.input import Source, parse_input
 from tinydf_runtime.render.report import report_json, report_line, write_csv, write_json
 from tinydf_runtime.results import InputReport
+
+MOST_STEM_BYTES = 220
+"""Of a drawn file's name: systems take 255, and the ending is to fit."""
 
 
 def check_outputs(outputs: Sequence[Path], sources: Sequence[Source], models: Sequence[Path] = ()) -> None:
@@ -41,10 +45,18 @@ def check_outputs(outputs: Sequence[Path], sources: Sequence[Source], models: Se
             raise UsageError(f"{path}: is a network's file, and would be overwritten. Choose another name.")
         if resolved.count(real) > 1:
             raise UsageError(f"{path}: named for two outputs. Choose another name for one.")
-        if path.is_dir():
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            mode = stat.S_IFREG
+        # A name that is too long, or a folder that may not be looked into.
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise OutputError(f"{path}: cannot be written ({reason}). Choose another name or folder.") from error
+        if stat.S_ISDIR(mode):
             raise OutputError(f"{path}: is a folder, expected a file name.")
         # Devices and pipes, such as /dev/stdout, are written straight.
-        if path.is_file() or not path.exists():
+        if stat.S_ISREG(mode):
             check_folder(real.parent)
 
 
@@ -84,7 +96,7 @@ def annotation_targets(annotate: str | None, sources: Sequence[Source], models: 
                 f"--annotate: {mask_credentials(item.source)} is a stream, which cannot be read twice. Record it first."
             )
     out = Path(annotate)
-    if out.suffix and not out.is_dir() and not annotate.endswith(("/", "\\")):
+    if out.suffix and not os.path.isdir(out) and not annotate.endswith(("/", "\\")):  # noqa: PTH112
         if len(sources) > 1:
             raise UsageError(f"--annotate: {annotate} is one file for {len(sources)} inputs. Name a folder.")
         from tinydf_runtime.render.annotate import PICTURES, check_suffix
@@ -102,6 +114,8 @@ def annotation_targets(annotate: str | None, sources: Sequence[Source], models: 
     for item in parsed:
         ending = ".png" if item.kind == "image" else ".mp4"
         stem = Path(item.name).stem
+        while len(os.fsencode(stem)) > MOST_STEM_BYTES:
+            stem = stem[:-1]
         names = (f"{stem}{number}.annotated{ending}" for number in ("", *(f"-{n}" for n in range(2, len(sources) + 2))))
         targets[item.name] = next(out / name for name in names if out / name not in targets.values())
     check_outputs(list(targets.values()), parsed, models)

@@ -13,6 +13,7 @@ from tinydf_runtime.cli.outputs import check_folder, check_outputs
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.cli.run import network_files
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError
+from tinydf_runtime.io.files import exists
 from tinydf_runtime.io.input import MEDIA_SUFFIXES
 from tinydf_runtime.render.words import EVIDENCE_NOTE, printable
 from tinydf_runtime.scan.listing import check_folder_exists, is_address
@@ -101,7 +102,7 @@ def main(
         raise UsageError(
             "--workers: counts processes of this machine, and --scheduler takes a cluster's. Leave one out."
         )
-    if not folders and not out.exists():
+    if not folders and not exists(out):
         raise UsageError(f"{out}: is not there, and no FOLDER is named. Name what is to be scanned.")
     _check_files([path for path in (out, html, parquet) if path is not None], folders, network_files(model, detector))
     for folder in folders:

@@ -10,6 +10,7 @@ import click
 from tinydf_runtime import __version__
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.errors import ExitCode, ModelFileError, UsageError
+from tinydf_runtime.io.files import exists
 from tinydf_runtime.models.plan import read_facts
 from tinydf_runtime.models.seal import facts_path
 from tinydf_runtime.render.words import printable
@@ -66,7 +67,8 @@ def _trust(path: Path, yes: bool, host_code: bool, quiet: bool) -> bool:
         )
     told = _about_key(content, path) if is_key else _about_plan(content, path, host_code)
     if not quiet or not yes:
-        click.echo(printable(told))
+        # Line by line: a name within may not add one.
+        click.echo("\n".join(map(printable, told)))
     question = "May plans that are signed with this key run as programs?" if is_key else "May it run as a program?"
     if not yes and not click.confirm(f"{question} Only where you know who made it", err=True):
         click.echo(f"{NAME}: {printable(path.name)}: not confirmed, nothing was recorded.", err=True)
@@ -80,15 +82,15 @@ def _trust(path: Path, yes: bool, host_code: bool, quiet: bool) -> bool:
     return True
 
 
-def _about_plan(content: bytes, path: Path, host_code: bool) -> str:
-    """Returns what is known about a plan.
+def _about_plan(content: bytes, path: Path, host_code: bool) -> list[str]:
+    """Returns what is known about a plan, in lines.
 
     Raises:
         ModelFileError: The facts beside it are damaged, or are about another plan.
     """
     sha256 = hashlib.sha256(content).hexdigest()
     lines = [f"{path}: TensorRT plan, {len(content):,} bytes", f"  SHA-256      {sha256}"]
-    if facts_path(path).exists():
+    if exists(facts_path(path)):
         facts = read_facts(path)
         if facts.plan_sha256 != sha256:
             raise ModelFileError(
@@ -103,14 +105,14 @@ def _about_plan(content: bytes, path: Path, host_code: bool) -> str:
         lines.append(f"  host code    {carries}; {'will be' if host_code else 'is not'} allowed")
     else:
         lines.append(f"  nothing beside it says what it is ({facts_path(path).name} is missing)")
-    signed = "none" if not signature_path(path).exists() else "by no key that is trusted here"
+    signed = "none" if not exists(signature_path(path)) else "by no key that is trusted here"
     signer = signer_of(content, path, record.entries())
     lines.append(f"  signature    {signed if signer is None else f'by {signer.name}'}")
-    return "\n".join(lines)
+    return lines
 
 
-def _about_key(content: bytes, path: Path) -> str:
-    """Returns what is known about a key.
+def _about_key(content: bytes, path: Path) -> list[str]:
+    """Returns what is known about a key, in lines.
 
     Raises:
         ModelFileError: It is none.
@@ -124,7 +126,7 @@ def _about_key(content: bytes, path: Path) -> str:
             f"{path.name}: {len(pem):,} letters, expected a public key of at most {record.MOST_KEY:,}."
         )
     check_key(pem, path.name)
-    return f"{path}: public key\n  SHA-256      {hashlib.sha256(content).hexdigest()}"
+    return [f"{path}: public key", f"  SHA-256      {hashlib.sha256(content).hexdigest()}"]
 
 
 def _remove(start: str, quiet: bool) -> None:

@@ -161,13 +161,19 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None] | bytes, mode
         ) from error
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path, is_over: Callable[[], bool] = lambda: False) -> str:
     """Returns the SHA-256 of a file's bytes as 64 hexadecimal digits; memory use does not grow with the file.
+
+    What is added to it meanwhile is left out.
 
     Of a folder, such as an ``.mlpackage``, it is the hash of its files' names and hashes, in the order of their names.
 
+    Args:
+        path: File or folder.
+        is_over: Asked now and then whether to give up: a small file may say that it is as long as a disk.
+
     Raises:
-        UnreadableInputError: The file is missing, a device or pipe, or cannot be read.
+        UnreadableInputError: The file is missing, a device or pipe, or cannot be read, or not before it was over.
     """
     digest = hashlib.sha256()
     try:
@@ -180,8 +186,14 @@ def sha256_of(path: Path) -> str:
                 digest.update(f"{name}\0{sha256_of(path / name)}\n".encode())
             return digest.hexdigest()
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
+            # No further than it reaches now: one that grows may never end, and the system's own files, whose size is 0,
+            # may wait for ever.
+            left = os.fstat(file.fileno()).st_size
+            while left > 0 and (chunk := file.read(min(left, _CHUNK_BYTES))):
                 digest.update(chunk)
+                left -= len(chunk)
+                if left > 0 and is_over():
+                    raise UnreadableInputError(f"{path}: is too long to be hashed in the time given. Allow more.")
     except UnreadableInputError:
         raise
     except OSError as error:

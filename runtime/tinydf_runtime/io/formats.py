@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -82,7 +83,8 @@ def read_start(path: Path) -> bytes:
         return b""
     try:
         with path.open("rb") as file:
-            return file.read(16)
+            # Files of the system itself have no size, and reading one may wait for ever.
+            return file.read(16) if os.fstat(file.fileno()).st_size else b""
     except OSError:
         return b""
 

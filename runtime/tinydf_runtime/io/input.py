@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +39,16 @@ class Input:
         """Returns what changes when the file is written or replaced, None for a stream; see ``state_of``."""
         return None if self.kind == "stream" else state_of(Path(self.name))
 
-    def sha256(self) -> str | None:
-        """Returns the hash of the file, None for a stream or if unreadable; the decoder reports the error."""
+    def sha256(self, is_over: Callable[[], bool]) -> str | None:
+        """Returns the hash of the file; None for a stream, if unreadable, which the decoder reports, or if it was over.
+
+        Args:
+            is_over: Asked now and then whether to give up.
+        """
         if self.kind == "stream" or not is_regular(Path(self.name)):
             return None
         with suppress(UnreadableInputError):
-            return sha256_of(Path(self.name))
+            return sha256_of(Path(self.name), is_over)
         return None
 
 

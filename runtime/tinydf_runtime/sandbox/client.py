@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tinydf_runtime.errors import (
     InputTimeoutError,
@@ -24,12 +24,15 @@ from tinydf_runtime.io.video import VideoInfo
 from tinydf_runtime.results import Adjustment, Reason
 from tinydf_runtime.sandbox.ring import Ring, make_memory
 from tinydf_runtime.sandbox.start import AVAILABLE, ask_server, running
+from tinydf_runtime.trust import strict
 from tinydf_runtime.types import Frame
 
 STALLED_S = 60.0
 """Wall clock without one more frame decoded, after which a decoder counts as hanging."""
 _TICK_MS = 200
 _LONGEST_LINE = 1 << 16
+_MOST_COUNT = 1 << 53
+_MOST_S = 1e300
 
 
 class ChildFrames:
@@ -159,16 +162,18 @@ class ChildFrames:
         try:
             self._note_facts(message)
             if "opened" in message:
-                self._info = VideoInfo(**message["opened"])
+                self._info = _read_info(message["opened"])
             if "frame" in message:
-                index, time_s, at, height, width = message["frame"]
+                index, time_s, *place = strict.rows(message["frame"], 5)
+                at, height, width = (strict.whole(one, 0, _MOST_COUNT) for one in place)
                 assert self._ring is not None
-                image = self._ring.view(int(at), int(height), int(width))
+                image = self._ring.view(at, height, width)
+                frame = Frame(strict.whole(index, 0, _MOST_COUNT), strict.finite(time_s, -_MOST_S, _MOST_S), image)
                 self._lent = self._some = True
-                return Frame(int(index), float(time_s), image)
+                return frame
         # A compromised child must not be able to do more than end this input.
-        except (TypeError, ValueError, AttributeError, LookupError) as error:
-            self._fail(f"{self._path}: its decoder gave no sense ({error!r}). Check the file; it may be hostile.")
+        except (ValueError, LookupError) as error:
+            self._fail(f"{self._path}: its decoder gave no sense ({error}). Check the file; it may be hostile.")
         if "error" in message:
             self._fail(str(message["error"]))
         if "refused" in message:
@@ -184,11 +189,11 @@ class ChildFrames:
     def _note_facts(self, message: dict[str, Any]) -> None:
         """Notes what is known beside the pictures."""
         if "decoded" in message:
-            self.frames_decoded = int(message["decoded"])
-            self.adjustments = tuple(message["adjustments"])
-            self.caveats = tuple(message["caveats"])
-            self.truncated = bool(message["truncated"])
-        self.decode_s = float(message.get("decode_s", self.decode_s))
+            self.frames_decoded = strict.whole(message["decoded"], 0, _MOST_COUNT)
+            self.adjustments = _names(message["adjustments"], Adjustment)
+            self.caveats = _names(message["caveats"], Reason)
+            self.truncated = strict.flag(message["truncated"])
+        self.decode_s = strict.finite(message.get("decode_s", self.decode_s), 0, _MOST_S)
 
     def _fail(self, reason: str, busy: bool = False) -> None:
         """Ends the frames.
@@ -202,6 +207,7 @@ class ChildFrames:
             NoResourcesError: There was none, and the file may be good.
         """
         self._over = True
+        reason = " ".join(reason.split())
         if not self._some and busy:
             raise NoResourcesError(
                 f"{self._path}: could not be decoded now ({reason}). It may be good: try again when less runs here."
@@ -248,12 +254,9 @@ class ChildFrames:
                 break
         line, _, self._buffer = self._buffer.partition(b"\n")
         try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            message = None
-        if not isinstance(message, dict):
-            return {"error": f"{self._path}: its decoder gave no sense. Check the file; it may be hostile."}
-        return message
+            return strict.mapping(strict.parse(line.decode(), _LONGEST_LINE), 100)
+        except ValueError as error:
+            return {"error": f"{self._path}: its decoder gave no sense ({error}). Check the file; it may be hostile."}
 
     def _is_late(self, moved_s: float) -> bool:
         """Returns whether waiting is over.
@@ -282,12 +285,41 @@ def _current_folder() -> str | None:
         return None
 
 
+def _read_info(value: object) -> VideoInfo:
+    """Returns what a child says about its file.
+
+    Raises:
+        StrictError: It is no such thing.
+    """
+    fields = strict.Fields(value)
+    width, height, rotation_deg = (
+        fields.take(name, strict.whole, 0, _MOST_COUNT) for name in ("width", "height", "rotation_deg")
+    )
+    fps, duration_s = (
+        fields.take(name, strict.optional, strict.finite, -_MOST_S, _MOST_S) for name in ("fps", "duration_s")
+    )
+    frames_expected = fields.take("frames_expected", strict.optional, strict.whole, 0, _MOST_COUNT)
+    fields.end()
+    return VideoInfo(width, height, fps, duration_s, rotation_deg, frames_expected)
+
+
+def _names(value: object, known: Any) -> tuple[Any, ...]:
+    """Returns a list of names of which all are known.
+
+    Raises:
+        StrictError: It is no such list.
+    """
+    return tuple(strict.one_of(one, get_args(known)) for one in strict.rows(value, 100))
+
+
 def _ending(code: object) -> str:
     """Returns how a decoder ended, in words."""
     if code == -signal.SIGXCPU:
         return "decoding one picture takes more computing time than is allowed"
     if isinstance(code, int) and code < 0:
-        return f"its decoder crashed ({signal.Signals(-code).name})"
+        # Not every number has a name.
+        name = {one.value: one.name for one in signal.Signals}.get(-code, f"signal {-code}")
+        return f"its decoder crashed ({name})"
     return "its decoder ended without a word"
 
 

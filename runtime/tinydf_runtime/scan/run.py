@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tinydf_runtime.errors import TinyDFError, UnavailableError, UsageError
+from tinydf_runtime.io.files import exists
 from tinydf_runtime.scan.coordinator import Coordinator, Plan, Tell
 from tinydf_runtime.scan.database import locked, open_database, reported
 from tinydf_runtime.scan.ledger import Counts, Ledger
@@ -68,7 +69,7 @@ def run_scan(request: Request, stop: threading.Event, tell: Tell) -> dict[str, A
     """
     entries = chain.from_iterable(list_media(folder) for folder in request.folders)
     first = next(entries, None)
-    if first is None and not request.ledger.exists():
+    if first is None and not exists(request.ledger):
         raise UsageError(f"{', '.join(request.folders)}: holds no video or picture.")
     with locked(request.ledger), reported(request.ledger):
         database = open_database(request.ledger)

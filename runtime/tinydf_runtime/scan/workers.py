@@ -1,4 +1,8 @@
-"""Where tasks run: processes of this machine, one core each, or the workers of a Dask cluster."""
+"""Where tasks run: processes of this machine, one core each, or the workers of a Dask cluster.
+
+A process that may use one core alone makes one thread where OpenCV and FFmpeg would else make one for each core of the
+machine: with as many processes as cores that would be the square of their number.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,12 @@ import os
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
@@ -51,8 +55,8 @@ class LocalWorkers:
         Args:
             count: How many run at once. Each keeps to one core, so that they do not take each other's.
         """
-        self._cores = _cores()
-        self._free = deque(range(count))
+        self._cores = _idlest_first(_cores())
+        self._free = set(range(count))
         self._pools: dict[int, tuple[ProcessPoolExecutor, Future[int]]] = {}
 
     def __enter__(self) -> LocalWorkers:
@@ -76,8 +80,12 @@ class LocalWorkers:
         return len(self._free)
 
     def submit(self, task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Starts a task in a process that has nothing to do; there must be one."""
-        place = self._free.popleft()
+        """Starts a task in a process that has nothing to do; there must be one.
+
+        The one on the idlest core, so that of few tasks none waits for another program, and no process starts for none.
+        """
+        place = min(self._free)
+        self._free.remove(place)
         if place not in self._pools:
             pool = ProcessPoolExecutor(
                 1, get_context("spawn"), initializer=_begin, initargs=(self._cores[place % len(self._cores)],)
@@ -91,7 +99,7 @@ class LocalWorkers:
         """Makes a place free, and its process anew where that died."""
         if not future.cancelled() and isinstance(future.exception(), BrokenProcessPool):
             self._pools.pop(place)[0].shutdown(wait=False)
-        self._free.append(place)
+        self._free.add(place)
 
 
 def core_count() -> int:
@@ -102,6 +110,31 @@ def core_count() -> int:
 def _cores() -> list[int]:
     """Returns the numbers of the cores that this process may use."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+_LOOK_S = 0.1
+"""How long the cores are looked at: ten ticks of the system's clock."""
+
+
+def _idlest_first(cores: list[int]) -> list[int]:
+    """Returns cores by how idle they are now; in the given order where the system does not tell."""
+    try:
+        before = _idle_ticks()
+        time.sleep(_LOOK_S)
+        after = _idle_ticks()
+    except OSError:
+        return cores
+    return sorted(cores, key=lambda core: before.get(core, 0) - after.get(core, 0))
+
+
+def _idle_ticks() -> dict[int, int]:
+    """Returns how long each core has been idle since the start (proc_stat(5)).
+
+    Raises:
+        OSError: The system does not tell.
+    """
+    rows = [line.split() for line in Path("/proc/stat").read_text(encoding="ascii").splitlines()]
+    return {int(row[0][3:]): int(row[4]) for row in rows if row and row[0][3:].isdecimal() and row[0][:3] == "cpu"}
 
 
 def _begin(core: int) -> None:

@@ -16,7 +16,7 @@ from statistics import fmean
 from typing import Any
 
 from tinydf_runtime.errors import UsageError
-from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.io.files import exists, write_atomically
 from tinydf_runtime.results import InputReport, TrackReport
 
 DRIFT_SCHEMA = "tinydf.drift/1"
@@ -46,7 +46,7 @@ class DriftWatch:
         self._path = path
         self._first: list[list[int]] = []
         self._recent: deque[list[int]] = deque(maxlen=WINDOW)
-        if path.exists():
+        if exists(path):
             try:
                 self._read(json.loads(path.read_text(encoding="utf-8")))
             except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:

@@ -23,11 +23,13 @@ CONTROL_FLOW = ("cond", "while_loop")
 """A loop may go round for ever, and none of our networks has one."""
 RANDOM = ("random_bernoulli", "random_categorical", "random_normal", "random_uniform")
 """The same file would give another verdict each time."""
+MEMORY = ("read_state", "write_state", "coreml_update_state")
+"""A verdict would depend on the pictures before."""
 
 _WEIGHTS_NAME = f"@model_path/weights/{WEIGHTS.name}"
-BLOB = struct.Struct("<IIQQ")
+_BLOB = struct.Struct("<IIQQ")
 """Mark, type, size in bytes and place of the values: what a weight file holds in front of each array."""
-BLOB_MARK = 0xDEADBEEF
+_BLOB_MARK = 0xDEADBEEF
 _FLOATS = {10: "<f2", 11: "<f4"}
 """FLOAT16 and FLOAT32 of MIL.proto, as NumPy calls them."""
 _OTHER_FLOATS = (12, 13, 40, 41)
@@ -94,9 +96,9 @@ def _check_program(model: Any, path: Path) -> None:
 
 def _values(operation: Any) -> Iterator[Any]:
     """Yields the values that an operation holds itself."""
-    if operation.type in CONTROL_FLOW + RANDOM or operation.blocks:
+    if operation.type in CONTROL_FLOW + RANDOM + MEMORY or operation.blocks:
         raise _RefusedError(
-            f"has the operation {brief(operation.type)}, expected none that loops, branches or draws lots."
+            f"has the operation {brief(operation.type)}, expected none that loops, branches, draws lots or remembers."
         )
     yield from operation.attributes.values()
     for argument in operation.inputs.values():
@@ -120,18 +122,31 @@ def _is_finite_line(value: Any) -> bool:
 
 def _is_finite_blob(value: Any, weights: bytes) -> bool:
     """Returns whether a value that lies in the weight file has no NaN and no infinity."""
-    place, kind = value.blobFileValue, value.type.tensorType.dataType
-    if place.fileName != _WEIGHTS_NAME:
-        raise _RefusedError(f"keeps weights in {brief(place.fileName)}, expected {_WEIGHTS_NAME}.")
-    if place.offset + BLOB.size > len(weights):
-        raise _RefusedError(f"has weights beyond the {len(weights):,} bytes of {WEIGHTS.name}.")
-    mark, code, size, start = BLOB.unpack_from(weights, place.offset)
-    if mark != BLOB_MARK or start + size > len(weights):
-        raise _RefusedError(f"has weights beyond the {len(weights):,} bytes of {WEIGHTS.name}, or no such ones.")
-    finite = _is_finite(memoryview(weights)[start : start + size], kind)
+    kind = value.type.tensorType.dataType
+    code, content = read_blob(value.blobFileValue, weights)
+    finite = _is_finite(content, kind)
     if (code if code in _FLOAT_BLOBS else None) != _BLOBS_OF.get(kind):
         raise _RefusedError(f"has weights of one type in its program and of another in {WEIGHTS.name}.")
     return finite
+
+
+def read_blob(place: Any, weights: bytes) -> tuple[int, memoryview]:
+    """Returns the type, as weight files number them, and the bytes of an array.
+
+    Args:
+        place: Where a program says it lies, a ``BlobFileValue`` of MIL.proto.
+        weights: Content of the weight file.
+
+    Raises:
+        ValueError: It lies in another file, or there is none.
+    """
+    if place.fileName != _WEIGHTS_NAME:
+        raise _RefusedError(f"keeps weights in {brief(place.fileName)}, expected {_WEIGHTS_NAME}.")
+    if place.offset + _BLOB.size <= len(weights):
+        mark, code, size, start = _BLOB.unpack_from(weights, place.offset)
+        if mark == _BLOB_MARK and start + size <= len(weights):
+            return code, memoryview(weights)[start : start + size]
+    raise _RefusedError(f"has weights beyond the {len(weights):,} bytes of {WEIGHTS.name}, or no such ones.")
 
 
 def _is_finite(content: bytes | memoryview, kind: int) -> bool:

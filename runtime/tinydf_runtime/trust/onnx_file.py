@@ -22,14 +22,19 @@ CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
 """A loop may go round for ever, and none of our networks has one."""
 RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
 """The same file would give another verdict each time."""
+DROPOUT_INPUTS = 2
+"""With a third, which says that it trains, Dropout draws lots too."""
 
 _MODEL_OPSETS, _MODEL_GRAPH, _MODEL_METADATA, _MODEL_TRAINING, _MODEL_FUNCTIONS = 8, 7, 14, 20, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
-_NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
-_ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
-_TENSOR_TYPE, _TENSOR_FLOATS, _TENSOR_RAW, _TENSOR_DOUBLES, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 2, 4, 9, 10, 13, 14
+_NODE_INPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 4, 5, 7
+_ATTRIBUTE_FLOATS, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (2, 7), (5, 10), (6, 11), (22, 23)
+_TENSOR_TYPE, _TENSOR_FLOATS, _TENSOR_WHOLE, _TENSOR_RAW, _TENSOR_DOUBLES = 2, 4, 5, 9, 10
+_TENSOR_EXTERNAL, _TENSOR_LOCATION = 13, 14
 _RAW_TYPES = {1: "<f4", 10: "<f2", 11: "<f8"}
-_BFLOAT16, _BFLOAT16_EXPONENT = 16, 0x7F80
+_FLOAT16, _BFLOAT16, _BFLOAT16_EXPONENT = 10, 16, 0x7F80
+_WHOLE_TYPES = (2, 3, 4, 5, 6, 7, 9, 12, 13, 21, 22)
+"""Whole numbers and booleans, as TensorProto.DataType counts them."""
 
 
 def read_onnx(model: bytes, source: str) -> dict[str, str]:
@@ -98,11 +103,12 @@ class _Reader:
 
     def _node(self, message: memoryview) -> None:
         self._check_domains(message, _NODE_DOMAIN)
-        for number, value in self.wire.fields(message):
-            if number == _NODE_OPERATOR and _text(value) in CONTROL_FLOW + RANDOM:
-                raise _RefusedError(
-                    f"has the operator {_text(value)}, expected none that loops, branches or draws lots."
-                )
+        fields = list(self.wire.fields(message))
+        operators = {_text(value) for number, value in fields if number == _NODE_OPERATOR}
+        trains = sum(number == _NODE_INPUT for number, _ in fields) > DROPOUT_INPUTS
+        if refused := operators.intersection(CONTROL_FLOW + RANDOM + (("Dropout",) if trains else ())):
+            raise _RefusedError(f"has the operator {min(refused)}, expected none that loops, branches or draws lots.")
+        for number, value in fields:
             if number == _NODE_ATTRIBUTE:
                 self._attribute(_message(value))
 
@@ -114,6 +120,8 @@ class _Reader:
                 raise _RefusedError("has sparse weights, expected dense ones.")
             if number in _ATTRIBUTE_TENSORS:
                 self._tensor(_message(value))
+            if number in _ATTRIBUTE_FLOATS and not _finite(_TENSOR_FLOATS, _message(value), 1):
+                raise _RefusedError("has a number among its settings that is not finite.")
 
     def _check_domains(self, message: memoryview, place: int) -> None:
         for number, value in self.wire.fields(message):
@@ -123,15 +131,20 @@ class _Reader:
     def _tensor(self, message: memoryview) -> None:
         kinds: list[int] = []
         contents: list[tuple[int, memoryview]] = []
+        whole = False
         for number, value in self.wire.fields(message):
             if number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value):
                 raise _RefusedError("keeps weights in other files, expected all in one.")
             if number == _TENSOR_TYPE and isinstance(value, int):
-                kinds.append(value)
+                # An int32, of which readers take the lower bits.
+                kinds.append(value & 0xFFFFFFFF)
             elif number in (_TENSOR_FLOATS, _TENSOR_DOUBLES, _TENSOR_RAW):
                 contents.append((number, _message(value)))
+            whole = whole or number == _TENSOR_WHOLE
         # Where a field stands twice the last one counts, and it is not for us to guess which reader thinks so.
         for kind in set(kinds):
+            if kind not in (*_RAW_TYPES, _BFLOAT16, *_WHOLE_TYPES) or (whole and kind in (_FLOAT16, _BFLOAT16)):
+                raise _RefusedError("has weights in another form than floats of 16 to 64 bits or whole numbers.")
             if not all(_finite(number, content, kind) for number, content in contents):
                 raise _RefusedError("has a weight that is no finite number.")
 

@@ -20,9 +20,17 @@ CONTROL_FLOW = ("If", "Loop", "TensorIterator")
 """A loop may go round for ever, and none of our networks has one."""
 RANDOM = ("Multinomial", "RandomUniform")
 """The same file would give another verdict each time."""
+MEMORY = ("Assign", "ReadValue")
+"""A verdict would depend on the pictures before."""
+CONSTANT = ("Const", "Constant")
+"""OpenVINO writes the first and reads both."""
 
+_NUMBER = re.compile(r"[0-9]{1,20}")
+"""Python reads 1_0 as ten, and OpenVINO as one."""
 _OWN = re.compile(r"opset\d{1,2}")
 _FLOATS = {"f16": "<f2", "f32": "<f4", "f64": "<f8"}
+_WHOLE = frozenset(["boolean", "u1", "u4", "u8", "u16", "u32", "u64", "i4", "i8", "i16", "i32", "i64"])
+"""Names that OpenVINO writes. It reads others too, such as FP32."""
 
 
 def check_openvino(graph: bytes, weights: bytes, source: str) -> None:
@@ -79,24 +87,31 @@ class _Reader:
 
     def _layer(self, kind: str, version: str) -> None:
         self._layers += 1
-        self._is_constant = kind == "Const"
+        self._is_constant = kind in CONSTANT
         if self._layers > MOST_LAYERS:
             raise _RefusedError(f"has more than {MOST_LAYERS:,} layers.")
-        if kind in CONTROL_FLOW + RANDOM:
-            raise _RefusedError(f"has the operator {kind}, expected none that loops, branches or draws lots.")
+        if kind in CONTROL_FLOW + RANDOM + MEMORY:
+            raise _RefusedError(
+                f"has the operator {kind}, expected none that loops, branches, draws lots or remembers."
+            )
         if not _OWN.fullmatch(version):
             raise _RefusedError(f"has an operator of the set {brief(version)}, expected OpenVINO's own alone.")
 
     def _constant(self, attributes: dict[str, str]) -> None:
-        try:
-            start, size = int(attributes.get("offset", "0")), int(attributes.get("size", "0"))
-        except ValueError as error:
-            raise _RefusedError("has weights at a place that is no number.") from error
+        named = [attributes.get("offset", "0"), attributes.get("size", "0")]
+        if not all(map(_NUMBER.fullmatch, named)):
+            raise _RefusedError("has weights at a place that is no number.")
+        start, size = map(int, named)
         if not 0 <= start <= start + size <= len(self._weights):
             raise _RefusedError(f"has weights beyond the {len(self._weights):,} bytes of its .bin file.")
-        kind = _FLOATS.get(attributes.get("element_type", ""))
-        content = self._weights[start : start + size]
-        if kind and len(content) % np.dtype(kind).itemsize == 0 and not np.isfinite(np.frombuffer(content, kind)).all():
+        kind = attributes.get("element_type", "")
+        if kind in _WHOLE:
+            return
+        if kind not in _FLOATS:
+            raise _RefusedError(f"has weights of the type {brief(kind)}, expected floats or whole numbers.")
+        # What is left of a number at the end is read by nobody.
+        count = size // np.dtype(_FLOATS[kind]).itemsize
+        if not np.isfinite(np.frombuffer(self._weights, _FLOATS[kind], count, start)).all():
             raise _RefusedError("has a weight that is no finite number.")
 
     def _refuse_doctype(self, *declared: object) -> NoReturn:

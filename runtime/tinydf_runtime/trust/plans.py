@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError, needs
-from tinydf_runtime.io.files import is_regular, sha256_of
+from tinydf_runtime.io.files import exists, is_regular, sha256_of
 from tinydf_runtime.models.plan import PlanFacts
 from tinydf_runtime.trust import record
 from tinydf_runtime.trust.reading import read_model_file
@@ -47,7 +47,7 @@ def signer_of(content: bytes, path: Path, keys: Iterable[Trusted]) -> Trusted | 
     """
     beside = signature_path(path)
     keys = [key for key in keys if key.kind == "key"]
-    if not keys or not beside.exists():
+    if not keys or not exists(beside):
         return None
     signature = read_model_file(beside, MOST_BYTES)
     with needs("signing"):
@@ -134,7 +134,7 @@ def check_trusted(content: bytes, path: Path, facts: PlanFacts) -> bool:
     entry = record.find(sha256)
     trusted = entry is not None and entry.kind == "engine"
     if not trusted and signer_of(content, path, record.entries()) is None:
-        signed = " Its signature is by no key that is trusted here." if signature_path(path).exists() else ""
+        signed = " Its signature is by no key that is trusted here." if exists(signature_path(path)) else ""
         raise ModelFileError(
             f"{path.name}: a TensorRT plan is a program, and this one (SHA-256 {sha256}) is not trusted on this "
             f"machine.{signed} Where you know who built it: tinydf-trust {shlex.quote(str(path))}. Else build it here: "

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+MOST_NUMBER = (1 << 29) - 1
+"""Of a field, by the format. Some readers take the lower bits of a larger one."""
 MOST_FIELDS = 2_000_000
 """Looked at in one file. The shipped classifier has some ten thousand."""
 
@@ -37,6 +39,8 @@ class Wire:
                 raise WireError(f"more than {MOST_FIELDS:,} fields")
             key, at = _varint(message, at)
             number, kind = key >> 3, key & 7
+            if not 0 < number <= MOST_NUMBER:
+                raise WireError(f"a field with the number {number}")
             if kind == _VARINT:
                 value, at = _varint(message, at)
                 yield number, value
@@ -47,8 +51,8 @@ class Wire:
                 length = 8 if kind == _EIGHT_BYTES else 4
             else:
                 raise WireError(f"a field of kind {kind}")
-            if not number or length > end - at:
-                raise WireError("a field that goes beyond its message" if number else "a field without a number")
+            if length > end - at:
+                raise WireError("a field that goes beyond its message")
             yield number, message[at : at + length]
             at += length
 

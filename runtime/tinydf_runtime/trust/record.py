@@ -68,7 +68,7 @@ def trust_engine(content: bytes, name: str, how: How, *, host_code: bool) -> Tru
     Raises:
         OutputError: The record cannot be written.
     """
-    return _add(Trusted(_hash(content), "engine", name[: strict.MOST_NAME], how, _user(), _now(), host_code))
+    return _add(Trusted(_hash(content), "engine", _shown(name), how, _user(), _now(), host_code))
 
 
 def trust_key(pem: str, name: str) -> Trusted:
@@ -77,7 +77,7 @@ def trust_key(pem: str, name: str) -> Trusted:
     Raises:
         OutputError: The record cannot be written.
     """
-    return _add(Trusted(_hash(pem.encode()), "key", name[: strict.MOST_NAME], "confirmed", _user(), _now(), key=pem))
+    return _add(Trusted(_hash(pem.encode()), "key", _shown(name), "confirmed", _user(), _now(), key=pem))
 
 
 def find(sha256: str) -> Trusted | None:
@@ -196,9 +196,14 @@ def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _shown(name: str) -> str:
+    """Returns a name as ``strict.text`` takes it: one that an entry could not be read with would trust nothing."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[: strict.MOST_NAME])
+
+
 def _user() -> str:
     try:
-        return getpass.getuser()[: strict.MOST_NAME]
+        return _shown(getpass.getuser())
     # Python 3.13 raises the first; earlier ones let what they tried last through.
     except (OSError, KeyError, ImportError):
         return ""

@@ -82,14 +82,14 @@ def flag(value: object) -> bool:
 
 
 def text(value: object, at_most: int = MOST_NAME) -> str:
-    """Returns a text without control characters and surrogates.
+    """Returns a text without control characters, surrogates, line ends and what turns its direction.
 
     Raises:
         StrictError: It is anything else.
     """
     if not isinstance(value, str) or len(value) > at_most:
         raise StrictError(f"{brief(value)}, expected a text of at most {at_most} letters")
-    if any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for letter in value):
+    if not value.isprintable():
         raise StrictError(f"{brief(value)}, expected a text without control codes")
     return value
 

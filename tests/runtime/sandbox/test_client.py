@@ -24,6 +24,8 @@ from tinydf_runtime.types import Frame, Image
 
 pytestmark = pytest.mark.skipif(not start.AVAILABLE, reason="this system has no sandbox")
 VideoWriter = Callable[..., Path]
+INFO = {"width": 8, "height": 8, "fps": 25.0, "duration_s": 1.0, "rotation_deg": 0, "frames_expected": 25}
+FACTS = {"decoded": 1, "adjustments": [], "caveats": [], "truncated": False}
 
 
 def numbered(count: int, height: int = 120, width: int = 160) -> list[Image]:
@@ -96,6 +98,16 @@ def test_a_child_that_dies_before_its_first_frame_is_named(write_video: VideoWri
             next(frames)
 
 
+@pytest.mark.parametrize(
+    "said", [{"exit": -999}, {"exit": -35}, {"error": "a\nb\x1b"}, {"exit": [1]}, [1], {"error": 5}]
+)
+def test_whatever_a_child_says_of_its_end_is_one_line(write_video: VideoWriter, said: object) -> None:
+    with ChildFrames(str(write_video(numbered(5))), None) as frames:
+        frames._buffer = json.dumps(said).encode() + b"\n"
+        with pytest.raises(UnreadableInputError, match=r"\A.*\Z"):
+            next(frames)
+
+
 @pytest.mark.parametrize("said", [{"exit": -signal.SIGKILL}, {"refused": "Resource temporarily unavailable"}])
 def test_what_the_machine_lacks_is_not_said_of_the_file(write_video: VideoWriter, said: object) -> None:
     with ChildFrames(str(write_video(numbered(5))), None) as frames:
@@ -164,8 +176,18 @@ def test_leaving_early_ends_the_child(write_video: VideoWriter) -> None:
         {"frame": [0, 0.0, 1 << 40, 100, 100], "decoded": 1},
         {"frame": [0, 0.0, -4096, 100, 100]},
         {"frame": "nonsense"},
+        {"frame": [0, float("nan"), 0, 8, 8]},
+        {"frame": [True, 0.0, 0, 8, 8]},
+        {"frame": []},
         {"opened": {"width": 1}},
         {"opened": None},
+        {"opened": INFO | {"width": "<script>"}},
+        {"opened": INFO | {"more": 1}},
+        FACTS | {"decoded": float("inf")},
+        FACTS | {"caveats": ["nothing_wrong"]},
+        FACTS | {"adjustments": [{}]},
+        FACTS | {"truncated": 0},
+        {"decode_s": -1},
     ],
 )
 def test_a_child_that_was_taken_over_cannot_lie_its_way_out(write_video: VideoWriter, message: object) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tinydf_runtime.scan import workers
 from tinydf_runtime.scan.workers import LocalWorkers
 
 PARENT = """
@@ -25,22 +26,33 @@ if __name__ == "__main__":
 
 
 def test_a_dead_worker_fails_its_task_alone_and_is_replaced() -> None:
-    with LocalWorkers(2) as workers:
-        died, lives = workers.submit(os._exit, 1), workers.submit(os.getpid)
-        assert workers.free == 0
+    with LocalWorkers(2) as pool:
+        died, lives = pool.submit(os._exit, 1), pool.submit(os.getpid)
+        assert pool.free == 0
         with pytest.raises(BrokenProcessPool):
             died.result()
         first = lives.result()
-        assert first != os.getpid() and wait_until(lambda: workers.free == 2)
-        again = [workers.submit(os.getpid), workers.submit(os.getpid)]
+        assert first != os.getpid() and wait_until(lambda: pool.free == 2)
+        again = [pool.submit(os.getpid), pool.submit(os.getpid)]
         found = {future.result() for future in again}
         assert len(found) == 2 and first in found
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not bind processes to cores")
-def test_each_worker_keeps_to_one_core() -> None:
-    with LocalWorkers(1) as workers:
-        assert len(workers.submit(os.sched_getaffinity, 0).result()) == 1
+def test_each_worker_keeps_to_one_core_and_no_second_starts_where_one_will_do() -> None:
+    with LocalWorkers(2) as pool:
+        first = pool.submit(os.getpid).result()
+        assert wait_until(lambda: pool.free == 2)
+        assert len(pool.submit(os.sched_getaffinity, 0).result()) == 1
+        assert wait_until(lambda: pool.free == 2)
+        assert pool.submit(os.getpid).result() == first
+
+
+def test_the_idlest_core_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sorted(workers._idlest_first([0, 1])) == [0, 1]
+    ticks = iter([{0: 500, 1: 100, 7: 900}, {0: 501, 1: 110, 7: 905}])
+    monkeypatch.setattr(workers, "_idle_ticks", lambda: next(ticks))
+    assert workers._idlest_first([0, 1, 7]) == [1, 7, 0]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec
 from tinydf_runtime.trust import first_run
+from tinydf_runtime.trust.onnx_file import read_onnx
 from tinydf_runtime.trust.reading import read_model_file
 
 SPEC = json.loads(ModelSpec(name="tiny-green").to_json())
@@ -50,6 +51,8 @@ def refusal(use: Callable[[], object]) -> str:
         {"name": 5},
         {"name": "\ud800"},
         {"name": "a\x1b[2J"},
+        {"name": "a\x9b2J"},
+        {"name": "a\u2028b"},
         {"precision": "fp7"},
         {"precision": ["fp32"]},
         {"crop": None},
@@ -144,9 +147,12 @@ def set_weight_in_list(model: onnx.ModelProto) -> None:
     model.graph.initializer[0].CopyFrom(helper.make_tensor("per_level", TensorProto.FLOAT, [], [float("nan")]))
 
 
-def set_bfloat16(model: onnx.ModelProto) -> None:
-    tensor = TensorProto(name="half", data_type=TensorProto.BFLOAT16, dims=[1], raw_data=b"\xc0\x7f")
-    model.graph.initializer.append(tensor)
+def add_tensor(model: onnx.ModelProto, kind: int, **content: Any) -> None:
+    model.graph.initializer.append(TensorProto(name="more", data_type=kind, dims=[1], **content))
+
+
+def add_node(model: onnx.ModelProto, kind: str, inputs: Sequence[str] = (), **settings: Any) -> None:
+    model.graph.node.append(helper.make_node(kind, inputs, ["more"], **settings))
 
 
 def keep_elsewhere(model: onnx.ModelProto, spell: str) -> None:
@@ -166,7 +172,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "scan": (lambda model: graph_in(model, "Scan"), "Scan"),
     "if": (lambda model: graph_in(model, "If"), "If"),
     "hidden": (lambda model: graph_in(model, "hidden"), "graph within its graph"),
-    "random": (lambda model: model.graph.node.append(helper.make_node("RandomNormal", [], ["r"], shape=[1])), "lots"),
+    "random": (lambda model: add_node(model, "RandomNormal", shape=[1]), "lots"),
     "domain": (lambda model: setattr(model.graph.node[0], "domain", "com.microsoft"), "com.microsoft"),
     "opset": (lambda model: model.opset_import.append(helper.make_opsetid("evil", 1)), "evil"),
     "function": (lambda model: model.functions.append(onnx.FunctionProto(name="f")), "functions"),
@@ -181,7 +187,12 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "half": (lambda model: set_weight(model, float("inf"), np.float16), "finite"),
     "double": (lambda model: set_weight(model, float("nan"), np.float64), "finite"),
     "listed": (set_weight_in_list, "finite"),
-    "bfloat16": (set_bfloat16, "finite"),
+    "bfloat16": (lambda model: add_tensor(model, TensorProto.BFLOAT16, raw_data=b"\xc0\x7f"), "finite"),
+    "setting": (lambda model: add_node(model, "Elu", alpha=float("nan")), "finite"),
+    "settings": (lambda model: add_node(model, "Constant", value_floats=[0.0, float("inf")]), "finite"),
+    "half_as_whole": (lambda model: add_tensor(model, TensorProto.FLOAT16, int32_data=[0x7E00]), "form"),
+    "float8": (lambda model: add_tensor(model, TensorProto.FLOAT8E5M2, raw_data=b"\x7f"), "form"),
+    "dropout": (lambda model: add_node(model, "Dropout", ["a", "b", "c"]), "lots"),
     "nodes": (lambda model: model.graph.node.extend([model.graph.node[0]] * 20_000), "nodes"),
 }
 
@@ -195,6 +206,25 @@ def test_what_no_network_of_ours_has_is_refused_before_the_engine_sees_it(
     change(model)
     (path := tmp_path / "m.onnx").write_bytes(model.SerializeToString())
     assert said in refusal(lambda: load_engine(path, sandbox=False))
+
+
+def field(key: int, content: bytes) -> bytes:
+    """Returns a field of protocol buffers; the key is written as a number of any size."""
+    assert len(content) < 128
+    return varint(key) + bytes([len(content)]) + content
+
+
+def varint(number: int) -> bytes:
+    return bytes([number & 127 | 128]) + varint(number >> 7) if number > 127 else bytes([number])
+
+
+def test_bits_that_onnx_runtime_drops_hide_nothing() -> None:
+    node, beyond = field(1 << 3 | 2, field(4 << 3 | 2, b"Loop")), 1 << 32
+    tensor = b"\x10" + varint(TensorProto.FLOAT + beyond) + field(9 << 3 | 2, np.float32(np.nan).tobytes())
+    plain = field(7 << 3 | 2, field(1 << 3 | 2, field(4 << 3 | 2, b"Relu")))
+    for hidden in (field((7 << 3 | 2) + beyond, node), field(7 << 3 | 2, field(5 << 3 | 2, tensor))):
+        refusal(lambda hidden=hidden: read_onnx(plain + hidden, "m.onnx"))  # type: ignore[misc]
+    assert read_onnx(plain, "m.onnx") == {}
 
 
 def test_a_name_is_no_external_data(tiny_classifier: Path, tmp_path: Path) -> None:

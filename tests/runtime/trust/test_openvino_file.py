@@ -48,11 +48,17 @@ def test_finite_weights_and_own_operators_are_accepted() -> None:
         net(constant(-4, 4)),
         net(constant(2**70, 4)),
         net(constant("a", 4)),
+        net(constant("0_0", 4)),
+        net(constant(8, 5)),
+        net(constant(8, 4).replace("Const", "Constant")),
+        net(constant(0, 8, "FP32")),
+        net(constant(0, 8, "bf16")),
+        net(layer("ReadValue", "opset6")),
         net(*[layer(number=number) for number in range(20_001)]),
         net(layer(), before='<!DOCTYPE a [<!ENTITY b "c">]>'),
         b"<a>" * 100_000,
     ],
-    ids=range(20),
+    ids=range(26),
 )
 def test_what_no_network_of_ours_has_is_refused(graph: bytes) -> None:
     with pytest.raises(ModelFileError) as caught:

@@ -95,6 +95,7 @@ def test_what_its_owner_confirmed_is_loaded_until_it_is_removed_or_changed(
     assert shown.exit_code == 0, shown.output
     for fact in (digest, "tiny-green", "Orin (sm_87)", tensorrt_machine.version, "signature    none"):
         assert fact in shown.output
+    assert f"\n  SHA-256      {digest}\n" in shown.output
     assert open_engine(path).name == "tensorrt" and not tensorrt_machine.host_code
     assert digest in CliRunner().invoke(trust, ["--list"]).output
     assert CliRunner().invoke(trust, ["--remove", digest[:8]]).exit_code == 0
@@ -167,6 +168,11 @@ def test_a_damaged_or_foreign_trust_entry_trusts_nothing(
         new_machine.chmod(0o700)
     assert not tensorrt_machine.deserialised
     open_engine(path)
+
+
+def test_an_entry_can_be_read_whatever_its_file_is_called(new_machine: Path) -> None:
+    entry = record.trust_engine(b"x", "a\nb\x9b\u2028\udcff.plan", "confirmed", host_code=False)
+    assert record.find(entry.sha256) == entry and [*record.entries()] == [entry]
 
 
 def test_only_plans_and_keys_can_be_trusted(tmp_path: Path, tiny_classifier: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from numpy.typing import NDArray
 
 from tinydf_runtime.engines.coreml_package import WEIGHTS, coremltools, read_description
 from tinydf_runtime.errors import ModelFileError
-from tinydf_runtime.trust.coreml_file import BLOB, BLOB_MARK
+from tinydf_runtime.trust.coreml_file import read_blob
+from tinydf_runtime.trust.reading import read_model_file
 
 MIL_pb2 = coremltools.proto.MIL_pb2
 
@@ -89,12 +89,10 @@ def read_mlpackage(path: Path) -> MilProgram:
     # Looked up by its key alone, an entry that is not there would be made.
     if "main" not in model.mlProgram.functions:
         raise ModelFileError(f"{path.name}: no program named main found. Make the file with tinydf-export.")
+    weights = read_model_file(path / WEIGHTS, advice="Copy or export the whole folder again.")
     try:
-        weights = (path / WEIGHTS).read_bytes()
         return _read_function(model.mlProgram.functions["main"], weights)
-    except OSError as error:
-        raise ModelFileError(f"{path}: {error.strerror or error}. Copy or export the whole folder again.") from error
-    except (ValueError, KeyError, struct.error) as error:
+    except (ValueError, KeyError) as error:
         raise ModelFileError(f"{path.name}: cannot be read as Core ML ({error}). Export it again.") from error
 
 
@@ -164,13 +162,8 @@ def _from_line(value: Any, kind: MilType) -> NDArray[Any]:
 
 
 def _from_blob(place: Any, kind: MilType, weights: bytes) -> NDArray[Any]:
-    if place.fileName != f"@model_path/weights/{WEIGHTS.name}":
-        raise ValueError(f"found weights in {place.fileName}, expected {WEIGHTS.name}")
-    mark, code, size, start = BLOB.unpack_from(weights, place.offset)
-    if mark != BLOB_MARK or code != _BLOB_DTYPES.get(kind.dtype) or start + size > len(weights):
+    code, content = read_blob(place, weights)
+    if code != _BLOB_DTYPES.get(kind.dtype):
         raise ValueError(f"{WEIGHTS.name}: no {kind.dtype} values found at {place.offset}")
-    return np.frombuffer(weights, dict(_DTYPES.values())[kind.dtype], size // _itemsize(kind), start)
-
-
-def _itemsize(kind: MilType) -> int:
-    return np.dtype(dict(_DTYPES.values())[kind.dtype]).itemsize
+    dtype = np.dtype(dict(_DTYPES.values())[kind.dtype])
+    return np.frombuffer(content, dtype, len(content) // dtype.itemsize)

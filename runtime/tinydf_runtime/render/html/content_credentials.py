@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,10 +75,19 @@ def has_manifest(path: Path) -> bool:
         if start[:4] == b"RIFF":
             return any(kind == b"C2PA" for kind in _chunks(file, 12, "little"))
         if start[:4] == b"GIF8":
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return content.find(b"\x21\xff\x0bC2PA_GIF") >= 0
+            return _holds(file, b"\x21\xff\x0bC2PA_GIF")
         if start[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
             return any(kind == _BMFF_UUID for kind in _boxes(file))
+    return False
+
+
+def _holds(file: BinaryIO, mark: bytes) -> bool:
+    """Returns whether bytes stand anywhere in a file, which may shrink meanwhile."""
+    before = b""
+    while part := file.read(1 << 20):
+        if mark in before + part:
+            return True
+        before = part[-len(mark) :]
     return False
 
 

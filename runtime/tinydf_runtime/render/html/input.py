@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from tinydf_runtime.io.files import check_file, state_of
 from tinydf_runtime.render.html.content_credentials import read_content_credentials
 from tinydf_runtime.render.words import clock
 from tinydf_runtime.results import Adjustment, InputReport
@@ -95,10 +96,8 @@ def _value(name: str, value: str) -> str:
 
 def _size_bytes(item: InputReport) -> int | None:
     """Returns the size of an input's file, None where there is none."""
-    try:
-        return None if item.kind == "stream" else Path(item.path).stat().st_size
-    except OSError:
-        return None
+    state = None if item.kind == "stream" else state_of(Path(item.path))
+    return None if state is None else state[2]
 
 
 def _credentials(item: InputReport) -> list[tuple[str, str]]:
@@ -106,6 +105,8 @@ def _credentials(item: InputReport) -> list[tuple[str, str]]:
     if item.kind == "stream":
         return [("Content Credentials", "not looked for: a stream carries none")]
     try:
+        # To open a pipe would wait for its other end.
+        check_file(Path(item.path))
         found = read_content_credentials(Path(item.path))
     except OSError:
         return [("Content Credentials", "not looked for: the file cannot be read")]
