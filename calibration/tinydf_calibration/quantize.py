@@ -92,6 +92,15 @@ def select_nodes(index: GraphIndex, table: CalibrationTable, scheme: QDQScheme) 
     return frozenset(chosen)
 
 
+def corrected_bias(conv: NodeProto, index: GraphIndex, table: CalibrationTable) -> np.ndarray | None:
+    """Returns O: a convolution's bias with what the table adds to it, float32; None where there is neither."""
+    bias = index.constant(conv.input[2]).astype(np.float32) if len(conv.input) > 2 and conv.input[2] else None
+    shift = table.bias_shifts.get(conv.name)
+    if shift is None:
+        return bias
+    return np.asarray(shift, np.float32) + (0 if bias is None else bias)
+
+
 def _maker(name: str, index: GraphIndex) -> str:
     """Returns the node that computes a tensor, behind operators that move or clip."""
     while (maker := index.producers.get(name)) is not None and maker.op_type in PASSING | CLIPPING:
@@ -227,7 +236,7 @@ class _Writer:
         """Replaces a convolution's constants by stored 8-bit weights and, where the scheme says so, a stored bias."""
         taken, scale_name = self._scale(taken_from), f"{source_of(taken_from, self.index)}_scale"
         weight = self.index.constant(conv.input[1]).astype(np.float32)
-        bias = self._bias(conv)
+        bias = corrected_bias(conv, self.index, self.table)
         stores_bias = bias is not None and self.scheme.quantizes_bias
         smallest = smallest_weight_scale(bias, taken.scale) if stores_bias and bias is not None else None
         stored, scales = quantize_weight(weight, smallest, moves_of(self.table, conv.name, weight.shape))
@@ -250,13 +259,6 @@ class _Writer:
         self.nodes.append(helper.make_node("Mul", factors, [f"{bias}_scale"], name=f"{bias}_scale"))
         parts = [f"{bias}_quantized", f"{bias}_scale"]
         self.nodes.append(helper.make_node("DequantizeLinear", parts, [bias], name=f"{bias}_dequantize", axis=0))
-
-    def _bias(self, conv: NodeProto) -> np.ndarray | None:
-        bias = self.index.constant(conv.input[2]).astype(np.float32) if len(conv.input) > 2 and conv.input[2] else None
-        shift = self.table.bias_shifts.get(conv.name)
-        if shift is None:
-            return bias
-        return np.asarray(shift, np.float32) + (0 if bias is None else bias)
 
     def _store(self, name: str, values: np.ndarray) -> None:
         self.constants.setdefault(name, numpy_helper.from_array(values, name))

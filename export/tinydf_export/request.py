@@ -26,7 +26,7 @@ class ExportRequest:
         target: Key of ``TARGETS``.
         out: File or folder to write.
         precision: Number format of the weights, and of the computation where the target's engine has it.
-        table: Calibration table. Required for "int8"; for "w8" it equalises the channels' weights.
+        table: Calibration table. Required for "int8"; for "w8" it says how weights round.
         crops: Labelled crops to measure the exported model on, beside the golden crops.
         max_auc_drop: Largest loss of AUC on ``crops``.
         plan: What TensorRT is to build; for target "tensorrt" alone.

@@ -6,7 +6,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from tinydf_calibration.graph import index_graph
 from tinydf_calibration.quantize import quantizable_layers
+from tinydf_calibration.rounding import encode_moves
+from tinydf_calibration.scales import quantize_weight
+from tinydf_calibration.table import CalibrationTable
 from tinydf_export.graph.compact import MIN_SIZE, compact_weights
 from tinydf_export.graph.weight_only import compress_weights
 
@@ -101,3 +105,22 @@ def test_nothing_else_changes(plain_model: onnx.ModelProto) -> None:
     kinds = [node.op_type for node in compressed.graph.node if node.op_type != "DequantizeLinear"]
     assert kinds == [node.op_type for node in plain_model.graph.node]
     assert not any(node.op_type == "QuantizeLinear" for node in compressed.graph.node)
+
+
+def test_a_tables_rounding_and_biases_are_those_of_the_stored_weights(plain_model: onnx.ModelProto) -> None:
+    index = index_graph(plain_model)
+    conv = next(node for node in index.nodes if node.op_type == "Conv" and node.name in quantizable_layers(plain_model))
+    weight, bias = (index.constant(name) for name in conv.input[1:])
+    moves = np.where(np.arange(weight.size).reshape(weight.shape) % 3, 0, -1).astype(np.int8)
+    table = CalibrationTable(
+        "", "", "", "", 1, "mse", {},
+        weight_moves={conv.name: encode_moves(moves)}, bias_shifts={conv.name: (0.5,) * len(weight)},
+    )  # fmt: skip
+    compressed = compress_weights(plain_model, [conv.name], table)
+    onnx.checker.check_model(compressed, full_check=True)
+    after = {tensor.name: numpy_helper.to_array(tensor) for tensor in compressed.graph.initializer}
+    np.testing.assert_array_equal(
+        after[f"{conv.name}_weight_quantized"], quantize_weight(weight.astype(np.float32), moves=moves)[0]
+    )
+    written = next(node for node in compressed.graph.node if node.name == conv.name)
+    np.testing.assert_allclose(after[written.input[2]], bias + 0.5)

@@ -36,8 +36,8 @@ def quantise(job: ExportJob) -> ModelProto:
     # Layers that gain nothing from 8-bit activations, such as those on single values, still become smaller.
     layers = tuple(name for name in layers if name not in kept_float)
     if job.spec.precision == "w8":
-        return compress_weights(job.graph, layers)
-    return compress_weights(insert_pairs(job, "coreml"), layers)
+        return compress_weights(job.graph, layers, job.table)
+    return compress_weights(insert_pairs(job, "coreml"), layers, job.table)
 
 
 def write(graph: ModelProto, job: ExportJob) -> CoreMLDraft:
