@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinydf.data.dataset import FixedPairs
-from tinydf.data.forgery_types.table import forgers_by_type
+from tinydf.data.forgery_types.table import TYPES, forgers_by_type
 from tinydf.data.photos import Photo
 from tinydf.data.windows import measure_sharpness
 from tinydf.evaluation.faces import FaceSet, open_faces, spread
@@ -61,8 +61,8 @@ def test_limit_counts_videos_and_spreads_them_over_the_table(two_methods: Path) 
 
 
 def test_real_photos_alone_are_forged_by_every_type(made: FaceSet) -> None:
-    assert len(made.forgery_types) == 9
-    assert len(made.entries) == 3 * 9
+    assert made.forgery_types == tuple(TYPES)
+    assert len(made.entries) == 3 * len(TYPES)
     real, forged = made.entries.faces(4)[0].video, made.entries.faces(4)[1].video
     assert (real.forged, forged.forged) == (False, True)
     assert forged.method == f"synthetic: {made.forgery_types[1]}"
