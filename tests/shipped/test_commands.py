@@ -1,4 +1,4 @@
-"""Every command line of the README and the docs: run where that takes no device, data or hours, else parsed."""
+"""Every command line of README, docs and model cards: run where that takes no device, data or hours, else parsed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ import click
 import cv2
 import pytest
 
-from tinydf_runtime.models.shipped import DEFAULT_MODEL
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.types import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+CARDS = tuple(network.with_suffix(".md") for network in (DEFAULT_MODEL, DEFAULT_DETECTOR))
+DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")), *CARDS)
 OTHERS = {
     "python3",
     "bash",
@@ -120,6 +121,8 @@ def desk(tmp_path: Path, astronaut: Image) -> Path:
         "B.safetensors",
         "mine.calibration.json",
         "scores.npz",
+        "SCORES.npz",
+        "LAST.onnx",
     ):
         (tmp_path / name).touch()
     for run in ("first", "mine"):

@@ -11,7 +11,7 @@ import pytest
 from tinydf_runtime.results import FaceScore, Verdict
 from tinydf_runtime.verdict.aggregate import SIDE_SHARE, judge_input, judge_track, judge_tracks
 from tinydf_runtime.verdict.evidence import MINIMUM_SIDE_PX, collect_evidence, to_logit, to_probability, trimmed_mean
-from tinydf_runtime.verdict.rules import BAND, CERTAIN_SCORE, MINIMUM_FACES, DecisionRule, RealScores
+from tinydf_runtime.verdict.rules import CERTAIN_SCORE, MINIMUM_FACES, DecisionRule, RealScores
 
 STEP_S = 0.2
 
@@ -254,20 +254,6 @@ def test_an_hour_at_thirty_frames_a_second_is_judged() -> None:
     probabilities = 1 / (1 + np.exp(1.5 - 0.6 * rng.standard_normal(108_000)))
     verdict, segments = judge_track(1, scores_of(probabilities.tolist(), step_s=1 / 30), DecisionRule(0.6))
     assert (verdict.label, segments) == ("real", ())
-
-
-def test_the_margin_grows_with_the_people() -> None:
-    margins = [DecisionRule(0.6).margin(people) for people in (0, 1, 2, 10, 30, 1000)]
-    assert margins[0] == margins[1] > 0
-    assert margins == sorted(margins)
-
-
-def test_a_stricter_threshold_asks_for_less_above_it() -> None:
-    usual, strict, lax = DecisionRule(0.63), DecisionRule(0.9, 0.63), DecisionRule(0.3, 0.63)
-    # What must be passed in all stays, as long as the threshold lies below it.
-    assert strict.fake_threshold(30) == pytest.approx(usual.fake_threshold(30), abs=1e-5)
-    assert strict.margin(1) == BAND
-    assert lax.margin(1) == usual.margin(1)
 
 
 def test_a_threshold_that_few_real_faces_reach_is_enough_alone() -> None:
