@@ -150,7 +150,7 @@ def watch_video(
     """Shows the sampled frames of a video to ``watch``, to the end or to a limit. Progress and limits: in this thread.
 
     Args:
-        frames: Where they come from, entered. The user's own are taken and looked at in this thread, one by one.
+        frames: Their source, entered. The user's own frames are taken and analysed in this thread, one by one.
         watch: What remembers them.
         progress: Called after each sampled frame.
         limits: When to stop early.

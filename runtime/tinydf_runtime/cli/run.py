@@ -36,7 +36,7 @@ from tinydf_runtime.watch import Limits
 
 NAME = "tinydf-run"
 PARTLY_READ: frozenset[Reason] = frozenset({"decoding_failed", "damaged_part", "file_changed"})
-"""Reasons that tell of a part of an input that should have been read and could not be."""
+"""Reasons that mean that part of an input could not be read."""
 
 
 @dataclass(slots=True)
@@ -178,7 +178,7 @@ def main(
         fpr=fpr,
         sandbox=sandbox,
     )
-    # Everywhere else the networks load while the first input is opened.
+    # Otherwise the networks load while the first input is opened.
     if device not in (AUTO, "cpu") and analyzer.device != device and not quiet:
         say_error(f"{device} is not available: using {analyzer.device}.")
     run = Run(quiet or json_lines or str(json_file) == "-")
@@ -192,7 +192,7 @@ def main(
     except KeyboardInterrupt:
         run.stop.set()
     finally:
-        # Where the networks could not be loaded there is nothing to tell, and they are not tried again.
+        # Networks that failed to load are not tried again.
         if run.done or run.stop.is_set():
             command = typed_command(click.get_current_context())
             write_reports(analyzer, run.done, json_file, csv_file, json_lines, html_file, command, timing)
@@ -255,7 +255,7 @@ def judge_all(
 
             show_input(item, analyzer.threshold, Console())
         elif item.status in _PARTLY:
-            # The exit status says that something is missing; without the findings on screen a line says what.
+            # The exit status says that something is missing; without results on screen, a line says what.
             say_error(f"{item.path}: {_PARTLY[item.status]}; its findings are of the rest.")
         target = targets.get(source.name)
         if target is not None and item.message is None and not run.stop.is_set():
@@ -283,7 +283,7 @@ def import_display(silent: bool) -> None:
 
 
 def show_strangers(analyzer: Analyzer) -> None:
-    """Names each network that does not come with TinyDF, with its hash: a verdict is worth what its network is."""
+    """Names each network that does not come with TinyDF, with its hash: a verdict is only as good as its network."""
     made_by = analyzer.report(())
     for words in filter(None, (stranger_words(made_by.model), stranger_words(made_by.detector))):
         click.secho(printable(words), dim=True)

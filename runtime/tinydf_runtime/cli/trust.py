@@ -58,7 +58,7 @@ def main(
 
 
 def _trust(path: Path, yes: bool, host_code: bool, quiet: bool) -> bool:
-    """Shows a file, asks, and writes it into the record; returns whether that was done."""
+    """Shows a file, asks, and records it; returns whether it was recorded."""
     content = read_model_file(path)
     is_key = _PEM in content[:4096]
     if not is_key and path.suffix.lower() != ".plan":

@@ -1,4 +1,4 @@
-"""This computer: processor, what it can do that matters to networks, cores and memory."""
+"""This computer -> its processor, the instructions that speed networks up, cores and memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Machine:
     Attributes:
         system: Operating system and architecture.
         processor: Its name, empty where not known.
-        features: Instructions that speed networks up -> whether they are there; empty where nobody tells.
+        features: Instructions that speed networks up -> whether they are there; empty if the system does not say.
         cores: Cores that this process may use.
         memory_mb: Memory that this process may use, None where not known.
     """

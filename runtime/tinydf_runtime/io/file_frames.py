@@ -1,4 +1,4 @@
-"""An input -> its sampled frames, decoded ahead of their taker: in a child process, or in a thread of this one."""
+"""Input -> its sampled frames, decoded ahead of the consumer: in a child process, or in a thread of this one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FileFrames:
     def __init__(
         self, source: str | int, sample_fps: float | None, kind: Kind = "video", max_pixels: int | None = None
     ) -> None:
-        """Takes what to read; opens nothing yet.
+        """Stores what to read; opens nothing yet.
 
         Args:
             source: Path or address.
@@ -76,7 +76,7 @@ class FileFrames:
 
     @property
     def frames_decoded(self) -> int:
-        """Frames decoded so far, those ahead of the taker and those that sampling skipped included."""
+        """Frames decoded so far, buffered and skipped ones included."""
         return self._opened().frames_decoded
 
     @property
@@ -137,7 +137,7 @@ def decode(
     sandbox: bool = True,
     max_pixels: int | None = None,
 ) -> ChildFrames | FileFrames:
-    """Returns what reads an input, not yet started: enter it, then iterate.
+    """Returns a reader of an input that decodes once it is entered: enter it, then iterate.
 
     Args:
         source: Path or address.

@@ -99,7 +99,7 @@ def _of_vp9(packet: bytes) -> tuple[int, int] | None:
         return bits >> end - place - count & (1 << count) - 1
 
     profile = take(2, 1) | take(3, 1) << 1
-    # After the sync code: bit depth in high profiles, colour space, then range and sampling where they are told.
+    # After the sync code: bit depth in high profiles, colour space, then range and sampling if present.
     place = _vp9_sync_end(packet, profile)
     place += 1 if profile >= 2 else 0
     space = take(place, 3)

@@ -81,7 +81,7 @@ def summary_of(item: InputReport) -> str:
 
 
 REASON_WORDS: dict[Reason, str] = {
-    "forged_segment": "one stretch looks forged, the rest less so",
+    "forged_segment": "one segment looks forged, the rest less so",
     "too_few_faces": "the face was seen too few times to judge",
     "faces_too_small": "the faces are too small to judge",
     "uncertain_face": "it may not be a face at all",
@@ -108,7 +108,7 @@ REASON_WORDS: dict[Reason, str] = {
 """Reason code -> words for people."""
 
 MOST = 0.5
-"""From this share of real people on, "1 in so many" says less than a percentage."""
+"""Share of real people from which a percentage says more than "1 in so many"."""
 
 EVIDENCE_NOTE = "A verdict is statistical evidence, not proof."
 
@@ -119,7 +119,7 @@ def reason_words(reasons: tuple[Reason, ...]) -> str:
 
 
 def stranger_words(network: ModelInfo | DetectorInfo) -> str:
-    """Returns which network of somebody else's was used, as one phrase; nothing for one that comes with TinyDF."""
+    """Returns a phrase that names a network that does not come with TinyDF; empty for one that does."""
     if network.known:
         return ""
     from tinydf_runtime.results import ModelInfo
@@ -154,7 +154,7 @@ def clock(time_s: float) -> str:
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the start of a formula (OWASP, CSV injection)."""
+"""Characters that start a formula in a spreadsheet (OWASP, CSV injection)."""
 
 
 def printable(text: str) -> str:
@@ -168,7 +168,7 @@ def as_cell(text: str) -> str:
 
 
 def _acts(letter: str) -> bool:
-    """Returns whether a letter is a control, a separator of lines, half a letter or one that turns the order round."""
+    """Returns whether a character is a control, a line separator, a lone surrogate or a bidirectional override."""
     kind = unicodedata.category(letter)
     # Emoji are joined by a format letter that does no harm.
     return kind in ("Cc", "Cs", "Zl", "Zp") or (kind == "Cf" and unicodedata.bidirectional(letter) not in ("BN", "L"))

@@ -33,7 +33,7 @@ _ONE_SECOND_FPS = 240.0
 
 
 class VideoWriter(Protocol):
-    """Writes a video picture by picture. Closed unfinished, what it wrote is no video."""
+    """Writes a video picture by picture. Closed before ``finish``, it leaves no valid video."""
 
     def write(self, time_s: float, image: Image) -> None:
         """Adds a picture to be shown from a time on."""
@@ -58,7 +58,7 @@ def open_writer(path: Path, source: Path, fps: float | None, size: tuple[int, in
         OutputError: The file cannot be opened for writing.
     """
     rate = min(max(fps or _USUAL_FPS, 1.0), _ONE_SECOND_FPS)
-    # An .avi has no place for times.
+    # AVI stores no time stamps.
     if path.suffix != ".avi" and find_spec("av"):
         return AvWriter(path, source, rate, even_size(size))
     return OpencvWriter(path, source, rate, even_size(size))
@@ -211,7 +211,7 @@ class AvWriter:
     def close(self) -> None:
         """Closes both files."""
         self._sound.close()
-        # Where writing failed, closing fails once more, and that error is being raised already.
+        # After a failed write closing fails too, and the first error is being raised already.
         with suppress(self._av.FFmpegError):
             self._out.close()
 
@@ -224,7 +224,7 @@ class AvWriter:
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = Fraction(1, _TICKS)
-        # As OpenCV converts: BT.601, limited range. Without a word players would take HD pictures for BT.709.
+        # As OpenCV converts: BT.601, limited range. Untagged, HD pictures would be taken for BT.709.
         context.colorspace, context.color_range = _BT601, _LIMITED
         return stream
 

@@ -33,7 +33,7 @@ APART_S = 1.0
 FRAME_SIDE_PX = 640
 """Longer side at which a whole picture is kept: some 40 kB, one per person."""
 FULL_SIDE_PX = 224.0
-"""A face this large fills its crop with own pixels; a larger one is not seen better."""
+"""From this side on a face fills its crop without enlargement; larger ones score no better view."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,7 +210,7 @@ def _time_s(record: FaceScore) -> float:
 
 
 def _suspicion(record: FaceScore) -> float:
-    """Returns how forged a face looks."""
+    """Returns the fake probability of a face, by which suspicious pictures are ranked."""
     return record.fake_probability
 
 

@@ -28,16 +28,16 @@ CROPS = 4
 RECHECKED_TRACKS = 2
 """Tracks that are rechecked at most, a batch each."""
 REACH = 2.0
-"""Logits from the threshold beyond which no re-encoding is known to carry a verdict."""
+"""Distance from the threshold, in logits, beyond which no re-encoding was seen to flip a verdict."""
 _ORDER = ("spread", "best", "suspicious")
 
 
 def recheck(
     judged: Sequence[tuple[Verdict, tuple[Segment, ...]]], exemplars: Exemplars, threshold: float, engine: Engine
 ) -> list[tuple[Verdict, tuple[Segment, ...]]]:
-    """Returns track verdicts of which the worst stands when its faces are encoded once more; else it is inconclusive.
+    """Returns the track verdicts, the worst one made inconclusive if it does not survive re-encoding.
 
-    With the worst gone the next one decides, and is checked too; more are not, so that the cost stays small.
+    If the worst does not, the next one decides and is checked too, up to a small number of tracks.
 
     Args:
         judged: Verdict and segments of each track.

@@ -75,7 +75,7 @@ def test_nothing_is_cut_off_or_wider_than_the_terminal(item: InputReport, width:
 
 def test_the_verdict_comes_first_and_the_worst_person_leads() -> None:
     lines = shown(VIDEO).splitlines()
-    assert lines[0] == f"{'FAKE':<12}   98.7%  clips/interview.mp4  (one stretch looks forged, the rest less so)"
+    assert lines[0] == f"{'FAKE':<12}   98.7%  clips/interview.mp4  (one segment looks forged, the rest less so)"
     assert lines[1] == "  threshold of 2 people: fake from 91.2%, real below 50.0%"
     assert [line.split()[0] for line in lines[3:5]] == ["2", "1"]
     assert "person 2 looks forged from 0:06 to 0:11.8 (95.0%)" in lines[5]
