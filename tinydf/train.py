@@ -39,7 +39,7 @@ MODEL_NAME = "tinydf.safetensors"
 BEST_NAME = "best.safetensors"
 """The averaged weights of the best validation so far; their batch statistics are those of training."""
 SKIPPED_NAME = "skipped.txt"
-"""A line a picture that could not be read."""
+"""File with one line per picture that could not be read."""
 STATISTICS_BATCHES = 50
 """Batches over which the statistics of the averaged weights are measured at the end."""
 LEAK_BATCHES = 12
@@ -48,7 +48,7 @@ LEAK_BATCHES = 12
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """What a caller may show after a step; ``validation_auc`` is that of the last validation."""
+    """Progress of a run after a step; ``validation_auc`` is that of the last validation."""
 
     step: int
     steps: int

@@ -1,4 +1,4 @@
-"""When a run saves its state, and how Ctrl-C ends it: after the step in hand, saved."""
+"""When a run saves its state, and Ctrl-C: the current step is finished and the state saved."""
 
 from __future__ import annotations
 

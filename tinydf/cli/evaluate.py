@@ -27,7 +27,7 @@ FAILURES_SHOWN = 20
 
 
 class _SeveralFolders(OneLineCommand):
-    """A command whose ``--data`` takes all that follows it up to the next option or file: models are files."""
+    """A command whose ``--data`` takes several folders: all arguments up to the next option or file."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Names the option before each of its folders."""
@@ -137,7 +137,7 @@ def main(
     _check_outputs([path for path in (real_clips, json_path, html) if path is not None and str(path) != "-"], fit)
     console = Console(quiet=quiet or str(json_path) == "-")
     scorers: list[Scorer] = [open_scorer(path, device, threads) for path in models]
-    # Where the models disagree about the crop, a function gets the first one's.
+    # If the models use different crops, a function gets the first one's.
     recipe = scorers[0].spec.crop if scorers else CropConfig()
     scorers += [open_function(address, recipe) for address in functions]
     if fpr is not None and fit is not None:
@@ -220,7 +220,7 @@ def _fit(
 
 
 def _check_outputs(reports: Sequence[Path], checkpoint: Path | None) -> None:
-    """Refuses outputs that cannot or must not be written, before the work and not after it."""
+    """Checks the outputs before the work."""
     from tinydf.evaluation.scoring import CHECKPOINTS
 
     for path in reports:

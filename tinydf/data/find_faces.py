@@ -28,9 +28,9 @@ from tinydf_runtime.verdict.evidence import MINIMUM_SIDE_PX
 from tinydf_runtime.verdict.rules import MINIMUM_FACES
 
 SAMPLE_FPS = 5.0
-"""Frames a second that are looked at, as in ``Analyzer``; more of a video too short to give enough."""
+"""Frames a second that are searched, as in ``Analyzer``; more in a short video."""
 RECIPE = CropConfig()
-"""The crops that the windows must give."""
+"""The crop config that the windows must serve."""
 _FASTEST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 

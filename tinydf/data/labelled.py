@@ -1,4 +1,4 @@
-"""Prepared sets -> labelled pairs: a forgery of the set with a real face that was filmed and compressed alike."""
+"""Prepared sets -> labelled pairs: a forgery of the set with a real face of the same source and compression."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Pair:
     Attributes:
         real: S x S x 3, RGB, uint8.
         forged: S x S x 3, RGB, uint8, under the same degradations.
-        mask: S x S, float32, 0..1: where ``forged`` was replaced; NaN where nobody knows.
+        mask: S x S, float32, 0..1: where ``forged`` was replaced; NaN where unknown.
     """
 
     real: Image
@@ -64,7 +64,7 @@ def make_pair(
     window, box_xyxy, geometry = _cut_window(photo)
     if rng.random() < 0.5:
         window, box_xyxy, geometry = _mirror(window, box_xyxy, geometry)
-    # Where the whole picture's look changes, real and forged change together: only a difference inside it is a trace.
+    # Global changes apply to real and forged alike: only a local difference is a trace.
     if rng.random() < 0.4:
         window = change_look(window, rng)
     forged, mask = forge(window, geometry, rng, coarseness)
@@ -79,7 +79,7 @@ def make_pair(
 
 
 def make_labelled_pair(real: Photo, fake: Photo, recipe: CropConfig, rng: Generator) -> Pair:
-    """Degrades a real and a forged picture alike and crops them; where the forgery was forged is not known.
+    """Degrades a real and a forged picture alike and crops them; the forged region is unknown.
 
     Args:
         real: A picture of an unaltered face.
@@ -141,7 +141,7 @@ def _mirror(window: Image, box_xyxy: BoxXYXY, geometry: FaceGeometry) -> tuple[I
 
 
 def _jitter(box_xyxy: BoxXYXY, rng: Generator) -> BoxXYXY:
-    """Moves and scales a box as much as detectors disagree."""
+    """Jitters a box by as much as detectors disagree."""
     left, top, right, bottom = box_xyxy
     side = max(right - left, bottom - top)
     half_width, half_height = ((right - left) / 2, (bottom - top) / 2) * np.array(rng.uniform(0.9, 1.15))

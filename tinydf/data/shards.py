@@ -26,10 +26,10 @@ from tinydf_runtime.io.files import write_atomically
 PLAN_NAME = "pairs.json"
 SCHEMA = "tinydf.pairs/1"
 MASK_STEP = 4
-"""Masks are soft, and learned in cells of 16 px: every fourth pixel, averaged, tells all."""
+"""Masks are soft and learned in cells of 16 px, so that averages of 4 x 4 px suffice."""
 POLL_S = 2.0
 PATIENCE_S = 1800.0
-"""Without a new shard for so long, nobody writes them any more."""
+"""Seconds without a new shard after which the writer counts as dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class ShardPairs(Dataset[Pair]):
             length: Number of pairs to give.
             seed: Seed of the windows.
             patience_s: How long to wait for a shard while none other comes.
-            poll_s: Time between two looks.
+            poll_s: Poll interval.
 
         Raises:
             UnreadableInputError: The folder holds no plan.

@@ -15,7 +15,7 @@ from tinydf_runtime.errors import OutsideImageError, UnreadableInputError
 NAMED = 10
 """Pictures named in the line for people; the log has all."""
 IN_A_ROW = 20
-"""So many unreadable pictures one after the other are no accident: the folder has gone, or is not what it was."""
+"""Consecutive unreadable pictures that end a run: the folder is gone or has changed."""
 Item = TypeVar("Item")
 
 

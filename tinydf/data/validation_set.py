@@ -1,8 +1,8 @@
 """Photos of validation people -> the fixed set of pairs by which candidates are chosen, coded as video.
 
-Training mixtures flatter whoever trained on them. This set is the same for every run: one pair of each photo and
-forgery type, every one a frame of a moving, coded clip. ``scripts/rank_validations.py`` shows how well it ranks
-networks whose figures on real deepfakes are known.
+A training mixture flatters the network that was trained on it. This set is the same for every run: one pair per photo
+and forgery type, each a frame of a moving, coded clip. ``scripts/rank_validations.py`` shows how well it ranks networks
+whose figures on real deepfakes are known.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ VERSION = 1
 """Raised whenever the set's pairs change: figures of two versions do not compare."""
 SEED = 101
 TYPES = ("mesh-swap", "mesh-reenact", "cross-identity", "decoder", "self-blend")
-"""What stands for face swaps, reenactment and decoders; the mean of their AUCs is the set's figure."""
+"""Types that represent face swaps, reenactment and decoders; the mean of their AUCs is the set's figure."""
 
 
 class ClipPairs(Dataset[Pair]):

@@ -1,4 +1,4 @@
-"""Face in a frame -> the piece of the frame that is stored: ``crop_face`` gives from both the very same pixels."""
+"""Face in a frame -> the window that is stored: ``crop_face`` cuts the same pixels from window and frame."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def evaluate(
         ladder: Perturbations to measure beside the unchanged pictures.
         seed: Of the resampling.
         workers: Processes that read and crop.
-        report: Told how far it is.
+        report: Called with the progress.
 
     Raises:
         UnreadableInputError: Not one picture could be read.

@@ -19,7 +19,7 @@ from tinydf_runtime.models.spec import ModelSpec
 
 CHECKPOINTS = (".safetensors", ".pt")
 SMALLEST = 1e-7
-"""Nearer to 0 and 1 float32 holds no further probabilities."""
+"""Probabilities are clipped to this distance from 0 and 1, the resolution of float32."""
 
 
 class Scorer(Protocol):

@@ -128,7 +128,7 @@ def main(
 
 
 def _check_outputs(paths: list[Path]) -> None:
-    """Refuses outputs that cannot or must not be written, before the work and not after it."""
+    """Checks the outputs before the work."""
     for path in paths:
         # "--json MODEL" takes the model for the file to write.
         if path.suffix.lower() in _MODEL_ENDINGS:

@@ -18,7 +18,7 @@ from tinydf_export.inputs.labelled_crops import Skip, read_labelled_crops
 SAMPLES = 256
 VALIDATION_PAIRS = 300
 POOL = 2
-"""So many times more crops are cut than are used: sharpness and compression are known only then."""
+"""Factor by which more crops are cut than used: sharpness and compression are known only after cutting."""
 
 Report = Callable[[str, int, int], None]
 

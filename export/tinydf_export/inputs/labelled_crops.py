@@ -38,7 +38,7 @@ def read_labelled_crops(
     report: Report = lambda done, total: None,
     skip: Skip = lambda reason: None,
 ) -> LabelledCrops:
-    """Cuts crops that stand for a whole split: alike many of each source, size, compression and way of forging.
+    """Cuts crops that represent a split: balanced over source, size, compression and forgery method.
 
     In a folder of real photos only, each comes with a synthetic forgery made from it.
 

@@ -14,7 +14,7 @@ from tinydf_runtime.models.golden import decode_crops as decode_crops
 from tinydf_runtime.models.golden import hash_pictures
 from tinydf_runtime.types import BoxXYXY, Image
 
-# scikit-image's astronaut (NASA, public domain): Eileen Collins's face, and a stretch of suit beside it.
+# scikit-image's astronaut (NASA, public domain): Eileen Collins's face, and a part of the suit beside it.
 FACE_XYXY: BoxXYXY = (179, 68, 270, 181)
 LANDMARKS = ((203, 101), (246, 103), (226, 126), (205, 140), (243, 140))
 SUIT_XYXY: BoxXYXY = (10, 390, 120, 500)

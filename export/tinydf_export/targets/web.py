@@ -1,4 +1,4 @@
-"""Folder that a web server only has to serve: a page, both networks, and a description of them."""
+"""Static web page: a folder with the page, both networks and a description of them."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class Mixture:
 
         Args:
             donors: Photos whose faces may be put onto others.
-            without: Types to leave out, to see how the others prepare for them.
+            without: Types to leave out, to measure generalisation to them.
 
         Raises:
             UsageError: A name is not in the table, or no type is left.
