@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.engines import networks
-from tinydf_runtime.engines.engine import Engine, FileEngine, open_engine
+from tinydf_runtime.engines.engine import FileEngine, open_engine
 from tinydf_runtime.engines.networks import CachedNetwork, borrow, open_networks
+from tinydf_runtime.engines.onnxruntime_engine import OnnxRuntimeEngine
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.models.spec import ModelSpec
 
@@ -228,15 +228,9 @@ def test_the_classifier_leaves_two_cores_to_the_rest_unless_told_otherwise(
     given: int | None,
     opened: int,
 ) -> None:
-    asked: list[int | None] = []
-
-    def remember(path: Path, device: str, threads: int | None, *, allow_fallback: bool, sandbox: bool) -> Engine:
-        asked.append(threads)
-        return open_engine(path, device, threads, allow_fallback=allow_fallback, sandbox=sandbox)
-
-    monkeypatch.setattr(networks, "open_engine", remember)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
     # A model of its own: one that another test still holds would not be opened again.
     classifier = make_classifier(spec=ModelSpec(name=f"threads-{cores}-{given}"))
-    open_networks(classifier, tiny_detector, "cpu", given, allow_fallback=False)
-    assert asked == [opened]
+    engine = open_networks(classifier, tiny_detector, "cpu", given, allow_fallback=False).engine
+    assert isinstance(engine, OnnxRuntimeEngine)
+    assert engine.session.get_session_options().intra_op_num_threads == opened
