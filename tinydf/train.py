@@ -75,7 +75,7 @@ def train(
     A picture that cannot be read is left out and named in ``out/skipped.txt``; another one takes its place.
 
     Args:
-        config: The recipe.
+        config: Settings of the run.
         training: Pictures to learn from; none are needed with ``pairs``.
         validation: Pictures of other people, for the AUC along the way and the operating point at the end.
         out: Folder of the run: the state to resume from and the resulting checkpoint.

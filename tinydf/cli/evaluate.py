@@ -138,8 +138,8 @@ def main(
     console = Console(quiet=quiet or str(json_path) == "-")
     scorers: list[Scorer] = [open_scorer(path, device, threads) for path in models]
     # If the models use different crops, a function gets the first one's.
-    recipe = scorers[0].spec.crop if scorers else CropConfig()
-    scorers += [open_function(address, recipe) for address in functions]
+    crop_config = scorers[0].spec.crop if scorers else CropConfig()
+    scorers += [open_function(address, crop_config) for address in functions]
     if fpr is not None and fit is not None:
         _fit(scorers[0], folders, fpr, fit, limit, seed, workers, quiet)
         scorers[0] = open_scorer(fit, device, threads)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 
-from tinydf.data.find_faces import RECIPE, find_in_photo, find_in_sequence, find_in_video
+from tinydf.data.find_faces import CROP_CONFIG, find_in_photo, find_in_sequence, find_in_video
 from tinydf.data.layouts.listing import Clip, Failure, Listing
 from tinydf.data.manifest import FaceRow, write_table
 from tinydf.data.parts import Part, make_folder, read_part, write_part
@@ -237,7 +237,7 @@ def _check_settings(out: Path, source: str, faces_per_video: int, detector: Path
         "source": source,
         "faces_per_video": faces_per_video,
         "detector": sha256_of(detector),
-        "crop": RECIPE.sha256(),
+        "crop": CROP_CONFIG.sha256(),
     }
     path = out / SETTINGS_NAME
     if not path.exists():

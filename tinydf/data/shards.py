@@ -37,7 +37,7 @@ class PairPlan:
     """What makes a folder of pairs: two with equal plans hold the same pairs.
 
     Attributes:
-        crop_sha256: Of the crop recipe.
+        crop_sha256: Of the crop config.
         table_sha256: Of the table of photos.
         split: Whose photos.
         photos: Number of photos that forgeries are made from.
@@ -148,7 +148,7 @@ class ShardPairs(Dataset[Pair]):
         self.plan, _ = read_plan(folder)
         if self.plan.crop_sha256 != CropConfig().sha256():
             raise UsageError(
-                f"{folder}: its crops follow recipe {self.plan.crop_sha256[:8]}, expected "
+                f"{folder}: its crops follow crop config {self.plan.crop_sha256[:8]}, expected "
                 f"{CropConfig().sha256()[:8]}. Make the pairs again with this version."
             )
         self._folder, self._patch_px, self._length, self._seed = folder, patch_px, length, seed

@@ -84,7 +84,7 @@ def write_folder(files: dict[str, bytes], out: Path) -> None:
 
 
 def _describe(spec: ModelSpec, classifier: bytes, detector: bytes) -> bytes:
-    """Returns what the page must know: files with their hashes, crop recipe and thresholds."""
+    """Returns what the page must know: files with their hashes, crop config and thresholds."""
     faces = FaceDetector(DEFAULT_DETECTOR, threads=1)
     about = {
         "schema": SCHEMA,

@@ -106,7 +106,7 @@ class ModelSpec:
             current = CropConfig(side_px=crop.side_px, margin=crop.margin)
             if crop_sha256 != current.sha256():
                 raise ModelFileError(
-                    f"{source}: its faces were cropped by another recipe ({crop_sha256[:12]}) than this version "
+                    f"{source}: its faces were cropped by another crop config ({crop_sha256[:12]}) than this version "
                     f"cuts ({current.sha256()[:12]}). Export it again, or install the version that made it."
                 )
             return _read(fields, crop)
