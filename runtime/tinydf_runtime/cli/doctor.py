@@ -1,4 +1,4 @@
-"""tinydf-doctor: says what works in this installation, and what to install for the rest."""
+"""tinydf-doctor: shows what works in this installation, and what to install for the rest."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Run:
 @click.option(
     "--json-lines",
     is_flag=True,
-    help="Print a line of JSON for each moment of a stream, and the report as the last line.",
+    help="Print a line of JSON for each analysed frame of a stream, and the report as the last line.",
 )
 @click.option("--show", "window", is_flag=True, help="Show streams in a window; q or Escape closes it.")
 @click.option(

@@ -1,4 +1,4 @@
-"""tinydf-trust: says of an engine that is a program that it may run on this machine."""
+"""tinydf-trust: marks TensorRT plans, which are programs, and signers' keys as trusted on this machine."""
 
 from __future__ import annotations
 
