@@ -1,4 +1,4 @@
-"""The training loop, visible in one piece."""
+"""Pictures or pairs -> trained checkpoint: the training loop, in one piece."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ from tinydf.initial import initial_network
 from tinydf.metrics import auc
 from tinydf.synchronised_norm import synchronise_norms
 from tinydf.train_config import TrainConfig
-from tinydf.train_session import Clock, Interrupts
 from tinydf.train_source import BatchSource
-from tinydf.train_state import STATE_NAME, load_state, run_record, save_state, uncalibrated_spec
+from tinydf.train_state import STATE_NAME, Clock, Interrupts, load_state, run_record, save_state, uncalibrated_spec
 from tinydf.train_step import at_size, decay_groups, learning_rate_factor, moving_average, part_of, take_step
 from tinydf.train_validation import calibrated, score_pairs
 from tinydf.twins import training_mode_aucs, twins_apart
