@@ -20,8 +20,8 @@ EMBEDDINGS = 4
 PEOPLE = 64
 """People remembered at most; those seen least are forgotten first."""
 
-# Similarity that 1 of 60,000 pairs of portraits in one style reaches, and that 1 of 5,000 does, for who comes back to
-# where they were.
+# Similarity that 1 of 60,000 pairs of portraits in one style reaches; and 1 of 5,000, which suffices near the place and
+# time of the last sighting.
 _SAME_ANYWHERE, _SAME_HERE = 1.2, 1.0
 _MARGIN = 0.3
 """Lead in similarity that a match needs over everybody else."""

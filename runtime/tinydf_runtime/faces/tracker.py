@@ -36,7 +36,7 @@ _SIMILARITY_WEIGHT, _LARGEST_SIMILARITY = 1.0, 1.5
 
 _MOST_VIEWS = 32
 
-# Speed fades from a prediction over this time: who left the picture's view did not fly on.
+# Time constant of speed in predictions: a person out of view does not keep moving.
 _SPEED_FADES_S = 1.0
 
 

@@ -124,7 +124,7 @@ class FileFrames:
             for frame in reader:
                 self.decode_s += time.perf_counter() - started
                 yield frame
-                # Else it would stay in memory while the next one is decoded.
+                # Frees the frame before the next one is decoded.
                 del frame
                 started = time.perf_counter()
         self.decode_s += time.perf_counter() - started

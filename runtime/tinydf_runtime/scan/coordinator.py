@@ -117,7 +117,7 @@ class Coordinator:
     def _is_all_done(self) -> bool:
         """Returns whether the ledger holds nothing more to do, from its beginning: what failed comes after all others.
 
-        What is wrong for a moment is likely over by then.
+        Transient faults have likely passed by then.
         """
         self._last_file = self._last_content = 0
         job = self._next()
@@ -153,7 +153,7 @@ class Coordinator:
             self._ledger.hashed(job.file, found.sha256)
 
     def _note_scored(self, job: Waiting, found: Scored) -> None:
-        """Notes a result, unless the file was changed or removed since it was hashed."""
+        """Records a result, unless the file was changed or removed since it was hashed."""
         if found.sha256 == job.sha256:
             page = None if found.page is None else self._write_page(job.sha256, found.page)
             self._ledger.scored(job.content, found, page)
