@@ -56,7 +56,7 @@ Measures: TypeAlias = Mapping[str, Estimate | None]
 
 @dataclass(frozen=True, slots=True)
 class _Ranked:
-    """N scores in ascending order, and the K distinct ones among them.
+    """N scores in ascending order, with their K distinct values.
 
     Attributes:
         order: N, where each was before.

@@ -187,7 +187,7 @@ def train(
 
 
 def refresh_statistics(model: nn.Module, config: TrainConfig, source: BatchSource) -> None:
-    """Measures the batch statistics anew for the averaged weights, over pairs that no step has seen.
+    """Re-estimates batch-norm statistics for the averaged weights, over pairs that no step has seen.
 
     Of pairs made beforehand there are no others; the first of them serve.
 

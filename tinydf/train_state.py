@@ -121,7 +121,7 @@ class Clock:
         return (time.monotonic() - self._began_s) / 3600
 
     def saved(self) -> None:
-        """Begins to wait for the next save."""
+        """Restarts the wait for the next save."""
         self._saved_s = time.monotonic()
 
     def save_is_due(self) -> bool:

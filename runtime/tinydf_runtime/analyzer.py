@@ -312,7 +312,7 @@ class Analyzer:
 
     @property
     def spec(self) -> ModelSpec:
-        """What the classifier's file says about itself."""
+        """Metadata of the classifier's file: name, crop config, threshold, measurements."""
         return self._networks().engine.spec
 
     def _new_watch(self, networks: Networks, tracks: bool = True) -> Watch:
@@ -326,7 +326,7 @@ class Analyzer:
         return networks.engine.spec.threshold if self._threshold is None else self._threshold
 
     def _check_open(self) -> None:
-        """Refuses to go on once closed.
+        """Refuses calls on a closed analyzer.
 
         Raises:
             UsageError: It is closed.

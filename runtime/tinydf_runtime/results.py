@@ -255,7 +255,7 @@ class InputReport:
         adjustments: What was done to the pictures before analysis, beside turning them upright.
         smallest_face_px: Side of a face from which all were looked for; None where that is not known.
         interval: Of the person whose probability is the input's; see ``Verdict``.
-        rarity: Likewise.
+        rarity: Of the same person.
         deciding_track: Id of that person; None where there is no probability.
         fake_threshold: Probability from which the worst of so many people is called fake; None where nobody was judged.
         whole_frame: The picture in which that person's most suspicious face was seen. Not part of the report's JSON.

@@ -77,7 +77,7 @@ class Watch:
     Attributes:
         step: Detects, tracks, crops and scores its frames.
         keep_maps: Keep each face's forgery map in its record.
-        info: What the input says about itself.
+        info: Header facts of the input.
         status: "ok", or why it was not seen to its end.
         interrupted: Whether it was stopped from outside.
         scores: Track id -> its faces in order of time.

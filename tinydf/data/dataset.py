@@ -25,7 +25,7 @@ Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 class PairSeries(Dataset[Pair]):
-    """Pair ``i`` is a function of the seed and ``i`` alone, so that a resumed run goes on as it would have.
+    """Series of training pairs. Pair ``i`` depends on seed and ``i`` only, so that a resumed run continues identically.
 
     Sources are drawn by the shares of ``group_sources``.
     """
@@ -68,7 +68,7 @@ class PairSeries(Dataset[Pair]):
 
 
 class AlternatingPairs(Dataset[Pair]):
-    """Even pairs come from one series, odd ones from another."""
+    """Interleaves two series: even pairs from one, odd pairs from the other."""
 
     def __init__(self, even: Dataset[Pair], odd: Dataset[Pair], length: int) -> None:
         self._series, self._length = (even, odd), length

@@ -196,7 +196,7 @@ def _choose(tracks: dict[int, _Track], count: int, certain_score: float) -> tupl
 
 
 def _spread(faces: list[StoredFace], count: int) -> list[StoredFace]:
-    """Returns some of a list, the first and the last among them, at even distances."""
+    """Returns evenly spaced items of a list, first and last included."""
     if len(faces) <= count:
         return faces
     return [faces[round(place)] for place in np.linspace(0, len(faces) - 1, count)]

@@ -19,7 +19,7 @@ Videos = list[list[Photo]]
 
 
 class LabelledPairs(Dataset[Pair]):
-    """Pair ``i`` is a function of the seed and ``i`` alone.
+    """Series of labelled pairs. Pair ``i`` depends on seed and ``i`` only.
 
     Classes are balanced three times over: as many real as forged faces, each method as often as the others, and each
     video of a method as often as the others, however many faces it has.

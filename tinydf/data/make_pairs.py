@@ -97,7 +97,7 @@ def make_pairs(
         out: Folder of the shards; made where it is missing.
         plan: What to make.
         workers: Processes.
-        report: Called after each shard with the number of pairs that are there, and of those made now.
+        report: Called after each shard with the number of existing pairs, and of those made now.
 
     Raises:
         UsageError: The folder holds pairs of another plan.

@@ -47,13 +47,13 @@ class Motion:
         height, width = image.shape[:2]
         matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle_deg, float(np.exp(log_zoom)))
         matrix[:, 2] += (x * width, y * width)
-        # Linear interpolation would make every frame but the target soft, and the target the one to be coded anew.
+        # Linear interpolation would make every frame but the target soft, so that the target would be intra-coded.
         moved = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
         return as_image(moved)
 
 
 def draw_motion(rng: Generator) -> Motion:
-    """Draws the number of frames, the target among them, and a smooth way."""
+    """Draws the number of frames, target included, and a smooth motion."""
     frames = 1 + int(rng.choice(len(FRAME_SHARES), p=FRAME_SHARES))
     after = int(rng.integers(0, min(frames // 2, MOST_FRAMES_AFTER) + 1))
     direction, pace = rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(*np.log(SPEED_RANGE)))

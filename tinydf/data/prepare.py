@@ -40,7 +40,7 @@ class Prepared:
     Attributes:
         table: The table of faces.
         failures: Clips and files that gave nothing, or less than they should.
-        done: Clips whose record is there, now and from earlier runs.
+        done: Clips with a record, from this and earlier runs.
         resumed: How many of them an earlier run had done.
         faces: Rows of the table.
     """
@@ -64,8 +64,8 @@ def prepare(
     """Cuts the faces of a set out and writes their table, ``faces.parquet``, and ``failures.csv``.
 
     Each clip that is done has a record below ``parts/``. A run that was stopped at any point is started again with the
-    same arguments: what has a record is not done again, what was half done is done anew. On Ctrl-C the table of what is
-    done is written before the exception goes on.
+    same arguments: finished clips are skipped, half-finished ones are redone. On Ctrl-C the table of finished clips is
+        written before the exception propagates.
 
     Args:
         listing: What a layout found.

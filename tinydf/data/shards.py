@@ -158,7 +158,7 @@ class ShardPairs(Dataset[Pair]):
         return self._length
 
     def check_files(self) -> None:
-        """Checks every file that is there, so that a run of many hours does not end at a damaged one.
+        """Checks every existing file, so that a long run does not fail late at a damaged one.
 
         Raises:
             UnreadableInputError: One is damaged.
@@ -187,7 +187,7 @@ class ShardPairs(Dataset[Pair]):
         return cut_patch(pair, self._patch_px, np.random.default_rng((self._seed, index)))
 
     def _await(self, path: Path) -> None:
-        """Returns when a shard is there."""
+        """Waits until a shard exists."""
         if path.exists():
             return
         print(f"{path}: waiting for tinydf-make-pairs to write it.", file=sys.stderr, flush=True)

@@ -24,7 +24,7 @@ class Skipped:
     """Pictures left out so far, each reason once.
 
     Attributes:
-        log: Text file with a reason a line, which the processes of a run share and a resumed run goes on with; without
+        log: Text file with a reason a line, shared by the processes of a run and extended by a resumed one; without
             one, only this process knows.
     """
 

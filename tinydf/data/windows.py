@@ -35,7 +35,7 @@ class Window:
 
 
 def cut_window(frame: Image, face: Face, crop_config: CropConfig) -> Window | None:
-    """Cuts a face with room around it out of a frame, without resampling; None where its square misses the frame.
+    """Cuts a face with a margin out of a frame, without resampling; None if its square misses the frame.
 
     ``crop_face`` mirrors at the border of a picture what it lacks. A window ends there only where the frame does, so
     that both mirror the same pixels.

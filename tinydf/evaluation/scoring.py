@@ -35,7 +35,7 @@ class Scorer(Protocol):
 
     @property
     def spec(self) -> ModelSpec:
-        """What the file says about itself."""
+        """Metadata of the file."""
 
     @property
     def engine(self) -> str:
@@ -84,7 +84,7 @@ class EngineScorer:
 
     @property
     def spec(self) -> ModelSpec:
-        """What the model file says about itself."""
+        """Metadata of the model file."""
         return self.loaded.spec
 
     @property

@@ -82,7 +82,7 @@ class Progress:
         Args:
             done: Units of work done so far, those of an earlier run included: the rate counts from the first call on.
             total: Units in all, where that was not known or has changed.
-            stage: What is being done now; a new stage is counted and timed anew.
+            stage: What is being done now; a new stage restarts count and clock.
             figures: What is worth showing beside it, such as ``loss=0.41``; a figure stays until the next one of its
                 name comes, and None changes nothing.
         """
@@ -129,7 +129,7 @@ class Progress:
         return self._points[-1][1] if self._points else 0.0
 
     def _open_bar(self) -> Callable[[], None]:
-        """Puts a bar on the terminal and returns what draws it anew."""
+        """Puts a bar on the terminal and returns the function that updates it."""
         # Importing it takes longer than judging a short video.
         from rich import progress
         from rich.console import Console

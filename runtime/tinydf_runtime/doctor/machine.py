@@ -28,7 +28,7 @@ class Machine:
     Attributes:
         system: Operating system and architecture.
         processor: Its name, empty where not known.
-        features: Instructions that speed networks up -> whether they are there; empty if the system does not say.
+        features: Instruction set that speeds networks up -> whether it is present; empty if the system does not say.
         cores: Cores that this process may use.
         memory_mb: Memory that this process may use, None where not known.
     """
@@ -41,7 +41,7 @@ class Machine:
 
 
 def read_machine(cpuinfo: Path = CPUINFO, memory_limit: Path = MEMORY_LIMIT) -> Machine:
-    """Returns what the system says about itself.
+    """Returns the facts that the system reports.
 
     Args:
         cpuinfo: File in which Linux describes the processor; other systems lack it.

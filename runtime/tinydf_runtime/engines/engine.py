@@ -60,7 +60,7 @@ class Engine(Protocol):
 
     @property
     def spec(self) -> ModelSpec:
-        """What the model file says about itself."""
+        """Metadata of the model file."""
 
     @property
     def name(self) -> str:

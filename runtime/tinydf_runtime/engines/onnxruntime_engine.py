@@ -221,7 +221,7 @@ def run_session(
 
 
 def lacks_vnni() -> bool:
-    """Returns whether this is known to be an x86 processor without instructions for 8-bit products."""
+    """Returns whether this is an x86 processor known to lack VNNI, the 8-bit dot products."""
     try:
         facts = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:

@@ -218,7 +218,7 @@ def _compute(request: openvino.InferRequest, source: str) -> None:
 
 
 def _check_device(device: str) -> None:
-    """Accepts a device that is there.
+    """Accepts a device that OpenVINO has here.
 
     Raises:
         UnavailableError: It is not.

@@ -42,8 +42,8 @@ _ROUGHNESS_PX = 4.0
 _LOWEST_FREQUENCY, _RING_WIDTH = 0.12, 0.05
 """Cycles a pixel. Below lie the face's own shapes."""
 _SCREEN_PEAK = 5000.0
-"""A screen's grid stands out of the frequencies around it by some ten thousand; of 80 photos and video frames, small
-faces that were enlarged among them, none had more than 700."""
+"""A screen's grid stands out of the frequencies around it by some ten thousand; of 80 photos and video frames, enlarged
+small faces included, none had more than 700."""
 _SILENCE = 1e-3
 _STEPS = tuple(step / 1000 for step in range(1001))
 """All values of a component, shared: an hour's faces would take a third more memory with numbers of their own."""

@@ -71,7 +71,7 @@ class FileFrames:
 
     @property
     def info(self) -> VideoInfo:
-        """What the file says about itself; known once there was a frame."""
+        """Header facts of the file; known after the first frame."""
         return self._opened().info
 
     @property

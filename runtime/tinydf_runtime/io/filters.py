@@ -39,7 +39,7 @@ def is_interlaced(image: Image) -> bool:
     rows = np.asarray(cv2.resize(green, size, interpolation=cv2.INTER_AREA), np.int16)
     step = 2 * rows[1:-1] - rows[:-2] - rows[2:]
     up, down = step > _LEAST_STEP, step < -_LEAST_STEP
-    # An edge in the picture alternates once or twice; only interlaced rows go on alternating.
+    # An edge in the picture alternates once or twice; only interlaced rows keep alternating.
     woven = (up[:-3] & down[1:-2] & up[2:-1] & down[3:]) | (down[:-3] & up[1:-2] & down[2:-1] & up[3:])
     return bool(np.count_nonzero(woven) > _LEAST_SHARE * woven.size)
 

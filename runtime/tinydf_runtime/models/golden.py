@@ -152,7 +152,7 @@ def _describe(engine: FileEngine, path: Path) -> dict[str, str]:
 
 
 def _driver() -> str:
-    """Returns what NVIDIA's driver says about itself on Linux, else nothing."""
+    """Returns the version text of NVIDIA's driver on Linux, else an empty one."""
     try:
         return _DRIVER.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:

@@ -80,8 +80,8 @@ def annotate_video(
 ) -> str | None:
     """Draws faces, scores, forgery maps and a timeline into every frame of a video and writes it.
 
-    Sound and times stay where PyAV or an ``ffmpeg`` command is there; pictures stand upright and keep their size;
-    where that changes midway, all get the first one's.
+    Sound and time stamps are kept if PyAV or an ``ffmpeg`` command is installed; pictures are upright and keep their
+    size; where that changes midway, all get the first one's.
 
     Args:
         item: What was found in it; its file is read again.

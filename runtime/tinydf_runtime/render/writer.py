@@ -1,4 +1,4 @@
-"""Pictures with times -> video file: with the source's sound where PyAV or an ffmpeg command is there."""
+"""Pictures with times -> video file, with the source's sound if PyAV or an ffmpeg command is installed."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ class OpencvWriter:
         self._last = fit_picture(image, self._size)
 
     def finish(self) -> str | None:
-        """Writes the last picture, makes sure that all are there, and adds the sound.
+        """Writes the last picture, checks the number of pictures, and adds the sound.
 
         Raises:
-            OutputError: Not all are there; OpenCV tells of no error while writing.
+            OutputError: Pictures are missing; OpenCV reports no errors while writing.
         """
         self._fill(self._written + 1)
         with quiet():
@@ -142,7 +142,7 @@ def add_sound(path: Path, source: Path) -> bool:
 
 
 _ENCODERS = {"libx264": {"crf": "18", "preset": "veryfast"}, "libopenh264": {}, "mpeg4": {"qscale": "3"}}
-"""Encoder -> options; the first one that is there is used."""
+"""Encoder -> options; the first one available is used."""
 _TICKS = 60000
 """Ticks a second: every usual frame rate is a whole or half number of them, and MPEG-4 takes no finer ones."""
 _BT601, _LIMITED = 6, 1

@@ -148,7 +148,7 @@ class ChildFrames:
 
     @property
     def info(self) -> VideoInfo:
-        """What the file says about itself; known once there was a frame."""
+        """Header facts of the file; known after the first frame."""
         assert self._info is not None
         return self._info
 

@@ -63,7 +63,7 @@ class Ledger:
         self.counts = Counts()
 
     def recount(self) -> None:
-        """Counts all files anew, which is needed after ``add`` and ``try_again``."""
+        """Recounts all files; needed after ``add`` and ``try_again``."""
         row = self._database.execute(
             "SELECT count(*), count(verdict), count(CASE WHEN exit_code <> 0 THEN 1 END) FROM results"
         ).fetchone()
@@ -89,7 +89,7 @@ class Ledger:
             self._database.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", facts.items())
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Notes files. Those known keep their results unless size or date changed; folders are read anew each time."""
+        """Records files. Known ones keep their results unless size or date changed; folders are read each time."""
         rows = [(to_cell(one.path), one.version, one.size_bytes, one.message) for one in entries]
         with transaction(self._database):
             self._database.executemany(

@@ -44,7 +44,7 @@ def check_folder_exists(name: str) -> None:
     """Refuses, before the work, a folder that is not there.
 
     Raises:
-        UnreadableInputError: Nothing is there.
+        UnreadableInputError: It does not exist.
     """
     if not is_address(name) and not os.path.lexists(name):
         raise UnreadableInputError(f"{name}: No such file or directory. Check the path.")

@@ -158,7 +158,7 @@ def hash_file(path: str) -> Hashed:
 
 
 def score_file(path: str, settings: Settings, expected: Facts) -> Scored:
-    """Returns what is found in one file.
+    """Returns the scores of one file as rows of the ledger.
 
     Args:
         path: File, or address of a stored one.

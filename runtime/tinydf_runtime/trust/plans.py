@@ -151,7 +151,7 @@ def check_trusted(content: bytes, path: Path, facts: PlanFacts) -> bool:
 
 
 def rebuild_line(path: Path, facts: PlanFacts) -> str:
-    """Returns the command that builds a plan anew, from the ONNX file beside it where that is there."""
+    """Returns the command that rebuilds a plan, from the ONNX file beside it if there is one."""
     command = "tinydf-build-plan {source} --out {out}"
     out = shlex.quote(str(path))
     for source in (source_path(path), path.with_suffix(".onnx")):

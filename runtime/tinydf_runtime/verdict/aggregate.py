@@ -46,7 +46,7 @@ def judge_track(
         track: Its id.
         scores: Its faces, in any order.
         rule: Thresholds and margins.
-        people: Tracks of the same input that are judged, this one among them.
+        people: Judged tracks of the same input, this one included.
     """
     evidence = collect_evidence(scores)
     if thin := thin_reasons(scores, evidence, rule):

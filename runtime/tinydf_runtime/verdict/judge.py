@@ -72,7 +72,7 @@ def doubt_palette(verdict: Verdict, caveats: Sequence[Reason]) -> Verdict:
 def weigh_caveats(
     verdict: InputVerdict, reasons: tuple[Reason, ...], caveats: Sequence[Reason]
 ) -> tuple[InputVerdict, tuple[Reason, ...]]:
-    """Returns an input's verdict and reasons, the caveats among them.
+    """Returns an input's verdict and its reasons, caveats included.
 
     Args:
         verdict: Of what was seen.
