@@ -23,7 +23,7 @@ TAIL_SHARE = 0.1
 LEAST_TAIL = 1.0
 """Lower bound on the tail's scale: logits over which the share of people falls by a factor e. A person far above the
 others is rare enough to be missing among those measured: with less, more crowds of synthetic clips were called fake
-than is allowed (``tests/runtime/verdict/test_made_clips.py``)."""
+than is allowed (``tests/runtime/verdict/test_synthetic_clips.py``)."""
 
 
 @dataclass(frozen=True, slots=True)

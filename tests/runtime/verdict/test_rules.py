@@ -72,7 +72,7 @@ def test_a_crowd_of_real_people_is_rarely_called_fake_though_its_bar_is_a_guess(
         people = rng.logistic(size=196 + 64)
         bar = DecisionRule(0.7, 0.7, RealScores.of_logits(people[64:].tolist())).fake_threshold(64)
         alarms += to_probability(min(HIGHEST_LOGIT, people[:64].max())) >= bar
-    # Half more than is promised for people among those measured, as for made clips.
+    # Half more than is promised for people among those measured, as for synthetic clips.
     assert alarms / 300 <= 1.5 * ALLOWED_FALSE_ALARMS
 
 
