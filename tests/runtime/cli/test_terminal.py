@@ -131,7 +131,7 @@ def test_a_crowd_is_cut_short_and_counted() -> None:
 def test_people_who_were_not_judged_are_counted_with_the_reason() -> None:
     unjudged = replace(track(3, [0.5] * 2, "inconclusive"), fake_probability=None, reasons=("too_few_faces",))
     text = shown(replace(VIDEO, tracks=(*VIDEO.tracks, unjudged)))
-    assert "1 more face was not judged: the face was seen too few times to judge" in text
+    assert "1 more face was not judged: the face was seen in too few frames to judge" in text
 
 
 def test_no_colour_is_used_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
