@@ -66,9 +66,9 @@ class _SeveralFolders(OneLineCommand):
 )
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
 @click.option(
-    "--limit", type=click.IntRange(1), metavar="N", help="Only so many videos or photos, evenly over the table."
+    "--limit", type=click.IntRange(1), metavar="N", help="Use only N videos or photos, evenly over the table."
 )
-@click.option("--robustness", is_flag=True, help="Also under 45 perturbations; takes 46 times as long.")
+@click.option("--robustness", is_flag=True, help="Measure under 45 perturbations too; takes 46 times as long.")
 @click.option(
     "--fpr",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -89,7 +89,7 @@ class _SeveralFolders(OneLineCommand):
 )
 @json_option
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="One page with tables and plots.")
-@click.option("--seed", default=0, show_default=True, help="Of synthetic forgeries, perturbations and intervals.")
+@click.option("--seed", default=0, show_default=True, help="Seed of synthetic forgeries, perturbations and intervals.")
 @device_option
 @click.option("--threads", type=click.IntRange(1), help="Threads on the CPU.")
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that read and crop.")

@@ -31,7 +31,7 @@ json_option = click.option(
     is_flag=False,
     flag_value=STANDARD_OUTPUT,
     metavar="[FILE]",
-    help="Write the figures as JSON; print them where no file is named.",
+    help="Write the figures as JSON; without FILE, print them.",
 )
 """The option of every command that prints figures; its value goes to ``write_figures``."""
 

@@ -66,9 +66,15 @@ class Run:
 )
 @detector_option
 @click.option(
-    "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report; - prints."
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the report as JSON; - prints it.",
 )
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write one row a scored face.")
+@click.option(
+    "--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write one row per scored face."
+)
 @click.option(
     "--html",
     "--report",
@@ -88,11 +94,11 @@ class Run:
 @fpr_option
 @device_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of each network.")
-@click.option("--allow-fallback", is_flag=True, help="Use the CPU where the device is not there.")
+@click.option("--allow-fallback", is_flag=True, help="Use the CPU if the device is missing.")
 @click.option(
     "--max-seconds",
     type=click.FloatRange(min=0, min_open=True),
-    help="Wall clock spent on each input; then its verdict is from what was seen.",
+    help="Wall-clock limit per input; the verdict then rests on what was seen.",
 )
 @click.option(
     "--json-lines",
@@ -103,19 +109,21 @@ class Run:
 @click.option(
     "--max-latency-ms",
     type=click.FloatRange(min=0, min_open=True),
-    help="Throw away results for frames of a stream that are older than this by then; default: none.",
+    help="Drop results for frames of a stream that are older than this; default: none.",
 )
 @click.option(
     "--reconnect-seconds",
     type=click.FloatRange(min=0),
     default=GIVE_UP_S,
     show_default=True,
-    help="How long to try a stream that broke off again; 0: not at all.",
+    help="How long to retry a stream that broke off; 0: not at all.",
 )
 @click.option("--sandbox/--no-sandbox", default=True, help="Decode files in a child process (on), or in this one.")
-@click.option("--timing/--no-timing", default=True, help="Leave seconds out of the report: same input, same bytes.")
+@click.option(
+    "--timing/--no-timing", default=True, help="Report timings; without them the same input gives the same bytes."
+)
 @service_options
-@click.option("--quiet", is_flag=True, help="Print errors alone.")
+@click.option("--quiet", is_flag=True, help="Print only errors.")
 @version_option
 def main(
     inputs: tuple[str, ...],

@@ -24,8 +24,8 @@ def service_options(command: Command) -> Command:
     """Adds ``--log-json``, ``--metrics`` and ``--drift``, whose values go to ``ServiceOptions``."""
     file = click.Path(path_type=Path)
     for option in (
-        click.option("--drift", type=file, metavar="FILE", help="Watch scores for drift from run to run."),
-        click.option("--metrics", metavar="FILE|PORT", help="Write figures for Prometheus, or serve them on loopback."),
+        click.option("--drift", type=file, metavar="FILE", help="Monitor scores for drift across runs."),
+        click.option("--metrics", metavar="FILE|PORT", help="Write metrics for Prometheus, or serve them on loopback."),
         click.option("--log-json", type=file, metavar="FILE", help="Log as lines of JSON; - is stderr."),
     ):
         command = option(command)
