@@ -1,7 +1,7 @@
 """Video file -> whether its picture changes size or shape midway.
 
-OpenCV stretches the rest to the first size and does not say. Looks at the key frames' headers alone, which say the size
-anew in every format that may change it.
+OpenCV stretches the rest to the first size and does not say. Reads the headers of key frames only, which repeat the
+size in every format that may change it.
 """
 
 from __future__ import annotations

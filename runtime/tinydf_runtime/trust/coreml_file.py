@@ -22,9 +22,9 @@ MOST_OPERATIONS = 20_000
 CONTROL_FLOW = ("cond", "while_loop")
 """Control flow: a loop may never end, and no network of ours has one."""
 RANDOM = ("random_bernoulli", "random_categorical", "random_normal", "random_uniform")
-"""The same file would give another verdict each time."""
+"""Random operators: the same file would give another verdict each time."""
 MEMORY = ("read_state", "write_state", "coreml_update_state")
-"""A verdict would depend on the pictures before."""
+"""State: a verdict would depend on earlier pictures."""
 
 _WEIGHTS_NAME = f"@model_path/weights/{WEIGHTS.name}"
 _BLOB = struct.Struct("<IIQQ")

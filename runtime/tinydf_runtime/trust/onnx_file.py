@@ -21,9 +21,9 @@ DOMAINS = ("", "ai.onnx")
 CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
 """Control flow: a loop may never end, and no network of ours has one."""
 RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
-"""The same file would give another verdict each time."""
+"""Random operators: the same file would give another verdict each time."""
 DROPOUT_INPUTS = 2
-"""With a third, which says that it trains, Dropout draws lots too."""
+"""A third input, the training flag, makes Dropout random too."""
 
 _MODEL_OPSETS, _MODEL_GRAPH, _MODEL_METADATA, _MODEL_TRAINING, _MODEL_FUNCTIONS = 8, 7, 14, 20, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
@@ -141,7 +141,7 @@ class _Reader:
             elif number in (_TENSOR_FLOATS, _TENSOR_DOUBLES, _TENSOR_RAW):
                 contents.append((number, _message(value)))
             whole = whole or number == _TENSOR_WHOLE
-        # Where a field stands twice the last one counts, and it is not for us to guess which reader thinks so.
+        # Repeated scalar field: by the specification the last one counts, but readers differ.
         for kind in set(kinds):
             if kind not in (*_RAW_TYPES, _BFLOAT16, *_WHOLE_TYPES) or (whole and kind in (_FLOAT16, _BFLOAT16)):
                 raise _RefusedError("has weights in another form than floats of 16 to 64 bits or whole numbers.")

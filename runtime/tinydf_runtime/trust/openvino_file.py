@@ -19,9 +19,9 @@ MOST_ELEMENTS = 1_000_000
 CONTROL_FLOW = ("If", "Loop", "TensorIterator")
 """Control flow: a loop may never end, and no network of ours has one."""
 RANDOM = ("Multinomial", "RandomUniform")
-"""The same file would give another verdict each time."""
+"""Random operators: the same file would give another verdict each time."""
 MEMORY = ("Assign", "ReadValue")
-"""A verdict would depend on the pictures before."""
+"""State: a verdict would depend on earlier pictures."""
 CONSTANT = ("Const", "Constant")
 """OpenVINO writes the first and reads both."""
 

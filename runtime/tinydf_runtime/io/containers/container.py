@@ -141,7 +141,7 @@ def read_container(path: Path) -> Container:
                 return Container(cut_off=True)
             if ends_within_a_picture(file, size):
                 return Container(cut_off=True, tells_length=False)
-        # Whatever a damaged header makes a reader stumble over: nothing is known then.
+        # A damaged header may raise any of these: nothing is known then.
         except (struct.error, ArithmeticError, LookupError, ValueError, MemoryError):
             return Container()
     if start[:4] == b"RIFF" and start[8:12] == b"WAVE":

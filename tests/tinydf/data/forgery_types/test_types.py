@@ -118,7 +118,8 @@ def test_a_new_type_is_a_function_and_a_row(
     def paint_green(
         image: Image, geometry: FaceGeometry, rng: np.random.Generator, coarseness: float
     ) -> tuple[Image, Mask]:
-        mask = draw_mask(geometry, *image.shape[:2], rng)
+        height, width = image.shape[:2]
+        mask = draw_mask(geometry, height, width, rng)
         return blend(np.full_like(image, (0, 255, 0)), image, mask), mask
 
     monkeypatch.setitem(TYPES, "green", ForgeryType(0.5, lambda _: paint_green))
