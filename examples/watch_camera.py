@@ -3,8 +3,8 @@
 from tinydf_runtime import Analyzer
 
 with Analyzer() as analyzer:
-    for moment in analyzer.stream(0):
-        for face in moment.faces:
+    for result in analyzer.stream(0):
+        for face in result.faces:
             print(
-                f"{moment.frame.time_s:7.1f} s  person {face.track}: {face.verdict.label} {face.fake_probability:.0%}"
+                f"{result.frame.time_s:7.1f} s  person {face.track}: {face.verdict.label} {face.fake_probability:.0%}"
             )

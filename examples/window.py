@@ -16,21 +16,21 @@ WIDTH_PX = 960
 
 
 def watch(source: str | int, news: "deque[FrameResult | str]", stop: threading.Event) -> None:
-    """Leaves the newest moment, and at last why it ended, where the window finds it."""
+    """Hands the newest result, and at last why the stream ended, to the window."""
     try:
         with Analyzer() as analyzer:
-            for moment in analyzer.stream(source, limits=Limits(stop=stop)):
-                news.append(moment)
+            for result in analyzer.stream(source, limits=Limits(stop=stop)):
+                news.append(result)
         news.append("ended")
     except TinyDFError as error:
         news.append(str(error))
 
 
-def draw(moment: FrameResult) -> Image:
+def draw(result: FrameResult) -> Image:
     """Returns the frame, at the window's width, with a box and a verdict for each face."""
-    scale = WIDTH_PX / moment.frame.image.shape[1]
-    image = cv2.resize(moment.frame.image, None, fx=scale, fy=scale)
-    for face in moment.faces:
+    scale = WIDTH_PX / result.frame.image.shape[1]
+    image = cv2.resize(result.frame.image, None, fx=scale, fy=scale)
+    for face in result.faces:
         left, top, right, bottom = (round(value * scale) for value in face.face.box_xyxy)
         colour = COLOURS[face.verdict.label]
         cv2.rectangle(image, (left, top), (right, bottom), colour, 2)

@@ -32,7 +32,7 @@ from tinydf_runtime.verdict.evidence import MINIMUM_SIDE_PX
 from tinydf_runtime.verdict.rules import CERTAIN_SCORE, MINIMUM_FACES
 
 LOST = 0.02
-"""Share of the people in made clips, small and coarsely coded ones among them, that may go unjudged."""
+"""Share of the people in synthetic clips, small and coarsely coded ones included, that may go unjudged."""
 STEPS = tuple(round(0.5 + step / 100, 2) for step in range(49))
 SAMPLED = 2
 """Every second frame of a made clip is looked at: five a second."""

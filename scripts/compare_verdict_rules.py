@@ -151,7 +151,7 @@ def compare_intervals(longer: Sequence[Clip]) -> list[str]:
     ]
 
 
-def compare_stretches(real: Sequence[Clip], forged: Sequence[Clip], rule: DecisionRule) -> list[str]:
+def compare_segments(real: Sequence[Clip], forged: Sequence[Clip], rule: DecisionRule) -> list[str]:
     """Returns how clips that are forged in part are called."""
     by_person = {clip.person: clip for clip in real}
     limit = to_logit(rule.threshold)
@@ -216,7 +216,7 @@ def compare(clips: Sequence[Clip], spec: ModelSpec) -> list[str]:
         compare_verdicts(real, forged, rule),
         compare_crowds(clips, rule, np.random.default_rng(0)),
         compare_intervals([clip for clip in clips if clip.kind == "long"]),
-        compare_stretches(real, forged, rule),
+        compare_segments(real, forged, rule),
     )
     return [head, *(line for table in tables if table for line in ("", *table))]
 

@@ -1,10 +1,13 @@
-"""A trained classifier -> the shipped checkpoint and a model card whose figures are measured here.
+"""For maintainers: a trained classifier -> the shipped checkpoint and its card, whose figures it measures.
 
 python scripts/finish_classifier.py --run runs/tinydf --data faces --scores scores.npz
 
-SCORES are what ``tinydf-score-clips`` stored for an export of that very run: temperature, threshold and the tables of
-real people are then measured on video, where verdicts are given; without them on single crops, and no verdict says how
-rare its score is.
+SCORES are what ``tinydf-score-clips`` stored for an export of that very run. With them temperature, threshold and the
+tables of real people are measured on video, as verdicts are given; without them on single crops, and no verdict says
+how rare its score is.
+
+A script, not a command: it replaces files of this repository. Each step is there for everyone's own network, as
+``tinydf-join``, ``tinydf-score-clips``, ``tinydf-fpr-table`` and ``tinydf-evaluate``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
-"""A trained face detector -> the shipped files: checkpoint, ONNX and a model card whose figures are measured here.
+"""For maintainers: a trained face detector -> the shipped checkpoint, ONNX file and card, whose figures it measures.
 
 python scripts/finish_facedetector.py --run runs/detector --data faces --scenes scenes --teacher yunet_n_640_640.onnx
+
+A script, not a command: it replaces files of this repository. ``tinydf-train-detector`` leaves a checkpoint for your
+own use.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tinydf.data.dataset import PairSeries, collate
-from tinydf.data.forgery_types.table import SHARES, forgers_by_type
+from tinydf.data.forgery_types.table import TYPES, forgers_by_type
 from tinydf.data.photos import Photo, read_photos
 from tinydf.data.series import colour_reals
 from tinydf.forgery.noise import NoiseBranch
@@ -42,10 +42,10 @@ def main(data: Path, pairs: int, validation_pairs: int, epochs: int, out: Path |
     training = features_by_type(colour_reals(read_photos(data, "train")), pairs, seed=1)
     validation = features_by_type(colour_reals(read_photos(data, "val")), validation_pairs, seed=2)
     table: dict[str, dict[str, float]] = {}
-    for left_out in ("none", *SHARES):
+    for left_out in ("none", *TYPES):
         # As many pairs whatever is left out: a recipe must not win by being longer.
-        kept = [training[name] for name in SHARES if name != left_out]
-        part = learn(kept, pairs * (len(SHARES) - 1), epochs)
+        kept = [training[name] for name in TYPES if name != left_out]
+        part = learn(kept, pairs * (len(TYPES) - 1), epochs)
         table[left_out] = {name: round(measure(part, features), 4) for name, features in validation.items()}
         click.echo(f"{left_out:>15}: " + "  ".join(f"{name} {value:.3f}" for name, value in table[left_out].items()))
     if out is not None:
@@ -59,12 +59,12 @@ def describe(table: dict[str, dict[str, float]], pairs: int, validation_pairs: i
         "",
         "AUC of the noise branch alone on synthetic forgeries of validation people's photos,",
         f"{validation_pairs} pairs per type. Each row is a network that trained without one type: {epochs} passes over",
-        f"{pairs * (len(SHARES) - 1)} pairs in every row. In bold, the type that it never saw. Written by",
+        f"{pairs * (len(TYPES) - 1)} pairs in every row. In bold, the type that it never saw. Written by",
         f"`python scripts/leave_one_family_out.py --data FACES --pairs {pairs} --validation-pairs {validation_pairs} "
         f"--epochs {epochs} --out docs/leave_one_family_out.md`.",
         "",
-        "| left out | " + " | ".join(SHARES) + " |",
-        "| --- |" + " --- |" * len(SHARES),
+        "| left out | " + " | ".join(TYPES) + " |",
+        "| --- |" + " --- |" * len(TYPES),
     ]
     for left_out, row in table.items():
         cells = [f"**{value:.3f}**" if name == left_out else f"{value:.3f}" for name, value in row.items()]

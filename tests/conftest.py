@@ -176,6 +176,20 @@ def make_detector(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
     return make
 
 
+@pytest.fixture
+def constant_detector(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a detector that gives one answer for every picture: ``constant_detector(scores, boxes_xyxy=None)``.
+
+    Scores are P floats and boxes P x 4; without boxes the one box is all that the network sees.
+    """
+
+    def make(scores: np.ndarray, boxes_xyxy: np.ndarray | None = None) -> Path:
+        path: Path = tiny_networks.write_answer(tmp_path / "answer.onnx", scores, boxes_xyxy)
+        return path
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def tiny_detector(make_detector: Callable[..., Path]) -> Path:
     """The ONNX file of ``make_detector``."""

@@ -1,4 +1,4 @@
-"""Two networks small enough to be written by hand: a test can foretell what they compute."""
+"""Networks small enough to be written by hand: a test can foretell what they compute."""
 
 from __future__ import annotations
 
@@ -48,18 +48,69 @@ def write_classifier(path: Path, spec: ModelSpec | None = None, metadata: dict[s
 
 def write_detector(path: Path, metadata: dict[str, str] | None = None) -> Path:
     """Writes a detector that finds one pure red and one pure blue square, and returns its path."""
-    if metadata is None:
-        facts = {
-            "schema": "tinydf.detector/1",
-            "name": "tiny-squares",
-            "score_threshold": 0.5,
-            "nms_iou": 0.45,
-            "certain_score": 0.5,
-            "checkpoint_sha256": "",
-            "versions": {},
-        }
-        metadata = {"tinydf.detector": json.dumps(facts)}
-    return _save(_square_finder(), metadata, path)
+    return _save(_square_finder(), _detector_metadata() if metadata is None else metadata, path)
+
+
+def _detector_metadata() -> dict[str, str]:
+    facts = {
+        "schema": "tinydf.detector/1",
+        "name": "tiny-squares",
+        "score_threshold": 0.5,
+        "nms_iou": 0.45,
+        "certain_score": 0.5,
+        "checkpoint_sha256": "",
+        "versions": {},
+    }
+    return {"tinydf.detector": json.dumps(facts)}
+
+
+def write_answer(
+    path: Path, scores: np.ndarray, boxes_xyxy: np.ndarray | None = None, metadata: dict[str, str] | None = None
+) -> Path:
+    """Writes a detector that gives the same answer for every picture, and returns its path.
+
+    Args:
+        path: ONNX file to write.
+        scores: P, float32.
+        boxes_xyxy: P x 4, float32; None for the whole of what the network sees, with P = 1.
+        metadata: That of ``write_detector`` if not given.
+    """
+    node, count = helper.make_node, len(scores)
+    constants: dict[str, np.ndarray] = {
+        "answer": scores[None].astype(np.float32),
+        "points": np.zeros((1, count, 5, 2), np.float32),
+        "corner": np.zeros(2, np.int64),
+        "width_height": np.array([2, 1], np.int64),
+        "one_box": np.array([1, 1, 4], np.int64),
+    }
+    nodes = [
+        node("Identity", ["answer"], ["scores"]),
+        node("Identity", ["points"], ["landmarks"]),
+    ]
+    if boxes_xyxy is None:
+        nodes += [
+            node("Shape", ["image"], ["shape"]),
+            node("Gather", ["shape", "width_height"], ["size"]),
+            node("Concat", ["corner", "size"], ["whole"], axis=0),
+            node("Reshape", ["whole", "one_box"], ["box"]),
+            node("Cast", ["box"], ["boxes_xyxy"], to=TensorProto.FLOAT),
+        ]
+    else:
+        constants["places"] = boxes_xyxy[None].astype(np.float32)
+        nodes.append(node("Identity", ["places"], ["boxes_xyxy"]))
+    used = {name for one in nodes for name in one.input}
+    graph = helper.make_graph(
+        nodes,
+        "answer",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", "height", "width", 3])],
+        [
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, count]),
+            helper.make_tensor_value_info("boxes_xyxy", TensorProto.FLOAT, [1, count, 4]),
+            helper.make_tensor_value_info("landmarks", TensorProto.FLOAT, [1, count, 5, 2]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items() if name in used],
+    )
+    return _save(graph, metadata or _detector_metadata(), path)
 
 
 def _square_finder() -> onnx.GraphProto:

@@ -26,7 +26,7 @@ CONFIG_KEY = "training"
 MOST_BYTES = 1 << 30
 MOST_CONFIG = 4 << 20
 WIDTHS = (0.05, 8.0)
-"""Of a network, as a multiple of the shipped one's channels."""
+"""Range of the width, a multiple of the shipped network's channels."""
 DEFAULT_PATH = Path(__file__).parent / "weights" / "tinydf.safetensors"
 
 
@@ -37,7 +37,7 @@ class Checkpoint:
     Attributes:
         state: Parameters and buffers by name, float32.
         config: How it was trained; plain JSON values.
-        spec: What travels on into every export.
+        spec: Metadata that every export carries.
     """
 
     state: Mapping[str, Tensor]
@@ -175,7 +175,7 @@ def _read_pt(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], ModelSpec]:
 
 
 def _read_config(text: object) -> dict[str, Any]:
-    """Returns how a network was trained, with what it is built by in range.
+    """Returns the training configuration, with the values that the network is built by checked.
 
     Raises:
         strict.StrictError: It is anything else.

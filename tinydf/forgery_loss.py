@@ -14,7 +14,7 @@ def forgery_loss(logits: Tensor, map_logits: Tensor, labels: Tensor, maps: Tenso
         logits: N.
         map_logits: N x h x w.
         labels: N, 1 for fake.
-        maps: N x h x w, 0..1: the share of each cell that was replaced; NaN where nobody knows.
+        maps: N x h x w, 0..1: the share of each cell that was replaced; NaN where unknown.
         map_weight: Weight of the map's part.
     """
     verdict = functional.binary_cross_entropy_with_logits(logits.float(), labels)

@@ -1,4 +1,4 @@
-"""Confidence intervals: bootstrap over videos, and closed forms where videos are few."""
+"""Confidence intervals: bootstrap over videos, and closed forms for few videos."""
 
 from __future__ import annotations
 

@@ -31,11 +31,11 @@ METRICS = (
 )
 FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01)
 ONE_CLASS_METRICS = ("apcer", "bpcer")
-"""Those that are known, each, from one class alone."""
+"""Metrics that are defined with one class alone."""
 ECE_BINS = 15
 FEW_CLUSTERS = 30
 BLOCK_CELLS = 1 << 21
-"""Weights held at once: bootstrap samples are computed so many at a time."""
+"""Chunk size: weights of bootstrap samples that are held at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ Measures: TypeAlias = Mapping[str, Estimate | None]
 
 @dataclass(frozen=True, slots=True)
 class _Ranked:
-    """N scores in ascending order, and the K distinct ones among them.
+    """N scores in ascending order, with their K distinct values.
 
     Attributes:
         order: N, where each was before.
@@ -124,12 +124,12 @@ def measure(
     """Returns every metric with its 95 % interval.
 
     Intervals are percentiles of a bootstrap that resamples whole clusters. With fewer than ``FEW_CLUSTERS`` clusters of
-    a class they are widened to the closed form for so many independent ones: a bootstrap of few cannot know what it has
-    not seen, and three right of three would be certainty.
+    a class they are widened to the closed form for so many independent ones: a bootstrap of few samples underestimates
+        its variance: three right of three would be certainty.
 
     AUC counts ties half; AP is the sum of precision over steps of recall; TPR at an FPR is the highest that any
-    threshold reaches without exceeding it; ECE weighs both classes alike, since how many forgeries a set holds says
-    nothing about those that a camera sees.
+    threshold reaches without exceeding it; ECE weighs both classes alike, since a set's share of forgeries says nothing
+    about their share in use.
 
     Args:
         logit: N scores, higher for fake; their sigmoid is the probability.

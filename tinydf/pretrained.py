@@ -24,7 +24,7 @@ def fetch_imagenet_weights() -> Path:
         MissingExtraError: huggingface_hub is not installed.
         UnavailableError: The download failed.
     """
-    # The one download that a user asks for carries no account of the machine that it goes to.
+    # Disables the hub's telemetry for this download.
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     with needs("train"):
         from huggingface_hub import hf_hub_download

@@ -1,4 +1,4 @@
-"""The training loop, visible in one piece."""
+"""Pictures or pairs -> trained checkpoint: the training loop, in one piece."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ from tinydf.initial import initial_network
 from tinydf.metrics import auc
 from tinydf.synchronised_norm import synchronise_norms
 from tinydf.train_config import TrainConfig
-from tinydf.train_session import Clock, Interrupts
 from tinydf.train_source import BatchSource
-from tinydf.train_state import STATE_NAME, load_state, run_record, save_state, uncalibrated_spec
+from tinydf.train_state import STATE_NAME, Clock, Interrupts, load_state, run_record, save_state, uncalibrated_spec
 from tinydf.train_step import at_size, decay_groups, learning_rate_factor, moving_average, part_of, take_step
 from tinydf.train_validation import calibrated, score_pairs
 from tinydf.twins import training_mode_aucs, twins_apart
@@ -39,7 +38,7 @@ MODEL_NAME = "tinydf.safetensors"
 BEST_NAME = "best.safetensors"
 """The averaged weights of the best validation so far; their batch statistics are those of training."""
 SKIPPED_NAME = "skipped.txt"
-"""A line a picture that could not be read."""
+"""File with one line per picture that could not be read."""
 STATISTICS_BATCHES = 50
 """Batches over which the statistics of the averaged weights are measured at the end."""
 LEAK_BATCHES = 12
@@ -48,7 +47,7 @@ LEAK_BATCHES = 12
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """What a caller may show after a step; ``validation_auc`` is that of the last validation."""
+    """Progress of a run after a step; ``validation_auc`` is that of the last validation."""
 
     step: int
     steps: int
@@ -75,7 +74,7 @@ def train(
     A picture that cannot be read is left out and named in ``out/skipped.txt``; another one takes its place.
 
     Args:
-        config: The recipe.
+        config: Settings of the run.
         training: Pictures to learn from; none are needed with ``pairs``.
         validation: Pictures of other people, for the AUC along the way and the operating point at the end.
         out: Folder of the run: the state to resume from and the resulting checkpoint.
@@ -188,7 +187,7 @@ def train(
 
 
 def refresh_statistics(model: nn.Module, config: TrainConfig, source: BatchSource) -> None:
-    """Measures the batch statistics anew for the averaged weights, over pairs that no step has seen.
+    """Re-estimates batch-norm statistics for the averaged weights, over pairs that no step has seen.
 
     Of pairs made beforehand there are no others; the first of them serve.
 

@@ -1,8 +1,11 @@
-"""State of a run, from which it can be resumed to the bit."""
+"""State of a run: what is saved and resumed to the bit, how often, and what Ctrl-C does."""
 
 from __future__ import annotations
 
 import json
+import signal
+import threading
+import time
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +23,7 @@ from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.models.spec import ModelSpec
 
 STATE_NAME = "state.pt"
+SAVE_EVERY_S = 180.0
 Origin: TypeAlias = dict[str, Any] | None
 DROPPED = {"hard_share": 1.0, "sam_radius": 0.0, "mixup_share": 0.0}
 """Settings that former versions had, and the values with which a run trained as one does without them."""
@@ -103,3 +107,45 @@ def load_state(
 
 def _pairs(plan: PairPlan | None) -> dict[str, Any]:
     return {"pairs": None if plan is None else asdict(plan)}
+
+
+class Clock:
+    """Hours trained, and when the state was saved last."""
+
+    def __init__(self, hours_before: float) -> None:
+        self._began_s = time.monotonic() - hours_before * 3600
+        self._saved_s = time.monotonic()
+
+    def hours(self) -> float:
+        """Returns the hours trained, earlier sessions included."""
+        return (time.monotonic() - self._began_s) / 3600
+
+    def saved(self) -> None:
+        """Restarts the wait for the next save."""
+        self._saved_s = time.monotonic()
+
+    def save_is_due(self) -> bool:
+        """Returns whether the state is older than ``SAVE_EVERY_S``."""
+        return time.monotonic() - self._saved_s > SAVE_EVERY_S
+
+
+class Interrupts:
+    """Notes the first Ctrl-C, so that a step is finished and saved before the run ends; the second one ends it."""
+
+    def __init__(self) -> None:
+        self.seen = False
+
+    def __enter__(self) -> Interrupts:
+        self._before: Any = None
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, number: int, frame: object) -> None:
+        if self.seen:
+            raise KeyboardInterrupt
+        self.seen = True

@@ -1,4 +1,4 @@
-"""A batch of pairs -> one optimiser step, and what it is made of: sizes, rates, averages, the branch that learns."""
+"""A batch of pairs -> one optimiser step; with image sizes, learning rates, weight averages and the trained branch."""
 
 from __future__ import annotations
 

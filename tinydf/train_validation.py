@@ -38,7 +38,7 @@ def score_pairs(model: nn.Module, pairs: Iterable[Batch], device: torch.device) 
 def calibrated(spec: ModelSpec, real: Logits, fake: Logits) -> ModelSpec:
     """Returns the spec with the temperature and the threshold that validation asks for, a crop at a time.
 
-    ``tinydf-evaluate --fpr`` fits them anew, on whole videos.
+    ``tinydf-evaluate --fpr`` refits them on whole videos.
     """
     temperature = fit_temperature(real, fake)
     threshold = 1 / (1 + math.exp(-threshold_at_fpr(real, VALIDATION_FPR) / temperature))

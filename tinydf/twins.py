@@ -1,7 +1,7 @@
 """A batch of real-forged pairs -> two batches in which no forgery meets its own original.
 
 Batch normalisation lets a network compare what shares a batch. With a forgery beside its own original in every batch it
-learns to tell twins apart, which no single face at run time lets it do: its training loss falls while its verdicts on
+learns to tell twins apart, which is impossible for a single face at run time: the training loss falls while verdicts on
 single faces get worse.
 """
 

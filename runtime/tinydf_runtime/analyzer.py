@@ -193,7 +193,7 @@ class Analyzer:
                 reasons = ("unreadable", "no_resources") if is_no_resources(error) else reasons
             sha256 = hashing.result() if hashing else None
         if item.state() != before:
-            # Nobody knows of which state the hash is.
+            # It is unknown which content the hash is of.
             sha256, watch.caveats = None, (*watch.caveats, "file_changed")
         if message is not None:
             return summarize_unreadable(path, sha256, kind, message, time.perf_counter() - started, status, reasons)
@@ -239,7 +239,7 @@ class Analyzer:
     ) -> LiveStream:
         """Yields one result per sampled frame with bounded latency and memory; ``report()`` sums them up.
 
-        A camera or network stream is read in the background and only its newest frame is looked at, so that results
+        A camera or network stream is read in the background and only its newest frame is analysed, so that results
         never lag behind; of a file every sampled frame is. A stream that breaks off is connected to again.
 
         Args:
@@ -312,7 +312,7 @@ class Analyzer:
 
     @property
     def spec(self) -> ModelSpec:
-        """What the classifier's file says about itself."""
+        """Metadata of the classifier's file: name, crop config, threshold, measurements."""
         return self._networks().engine.spec
 
     def _new_watch(self, networks: Networks, tracks: bool = True) -> Watch:
@@ -326,7 +326,7 @@ class Analyzer:
         return networks.engine.spec.threshold if self._threshold is None else self._threshold
 
     def _check_open(self) -> None:
-        """Refuses to go on once closed.
+        """Refuses calls on a closed analyzer.
 
         Raises:
             UsageError: It is closed.

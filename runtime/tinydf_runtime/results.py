@@ -42,8 +42,8 @@ Reason: TypeAlias = Literal[
 Kind: TypeAlias = Literal["video", "image", "stream"]
 GapReason: TypeAlias = Literal["ended", "stalled"]
 Adjustment: TypeAlias = Literal["tone_mapped", "deinterlaced", "square_pixels", "resized_midway", "on_white"]
-"""What was done to pictures before they were looked at: HDR brought to an ordinary screen; one half picture kept;
-pixels that are not square made so; pictures of several sizes; transparent parts shown on white."""
+"""What was done to pictures before analysis: HDR tone-mapped to SDR; one field of interlaced frames kept; pixels made
+square; frames of several sizes scaled to the first; transparent parts shown on white."""
 Status: TypeAlias = Literal["ok", "truncated", "no_face", "unreadable", "timeout"]
 InputVerdict: TypeAlias = Literal["real", "fake", "inconclusive", "no_face", "error"]
 
@@ -252,10 +252,10 @@ class InputReport:
         tracks_forgotten: Tracks of an endless stream that were judged and evicted, the least suspicious first.
         pictures: The most suspicious and the best seen faces of each person, small enough to keep. Not part of the
             report's JSON.
-        adjustments: What was done to the pictures before they were looked at, beside turning them upright.
+        adjustments: What was done to the pictures before analysis, beside turning them upright.
         smallest_face_px: Side of a face from which all were looked for; None where that is not known.
         interval: Of the person whose probability is the input's; see ``Verdict``.
-        rarity: Likewise.
+        rarity: Of the same person.
         deciding_track: Id of that person; None where there is no probability.
         fake_threshold: Probability from which the worst of so many people is called fake; None where nobody was judged.
         whole_frame: The picture in which that person's most suspicious face was seen. Not part of the report's JSON.

@@ -39,7 +39,7 @@ class Detector(Protocol):
 
     @property
     def sha256(self) -> str:
-        """Hash of its file, or what else tells its versions apart."""
+        """Hash of its file, or another text that identifies its version."""
 
     def detect(self, image: Image) -> list[Face]:
         """Returns the faces of an H x W x 3 BGR uint8 picture."""

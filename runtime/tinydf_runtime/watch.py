@@ -1,4 +1,4 @@
-"""Frames of one input -> what was seen of it: scores by track. A compact record per face stays; frames and crops go."""
+"""Frames of one input -> scores by track. Frames and crops are released; one compact record per face is kept."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tinydf_runtime.types import Frame, Image, SmallFrame
 from tinydf_runtime.verdict.exemplars import Exemplars
 
 BATCH = 4
-"""Crops scored at once. Eight take as long each on a CPU, and 60 MB more."""
+"""Crops per batch. Eight are no faster per crop on a CPU, and take 60 MB more."""
 FRAMES_AHEAD = 2 * BATCH
 """Frames whose faces are found and wait to be scored: as crops, some 150 KB a face."""
 
@@ -32,7 +32,7 @@ Progress = Callable[[float, float | None], None]
 
 
 class FrameSource(Protocol):
-    """What gives the frames of an input in order; see ``VideoReader``. The facts are known once there was a frame."""
+    """Source of an input's frames, in order; see ``VideoReader``. Its properties are known after the first frame."""
 
     @property
     def info(self) -> VideoInfo:
@@ -57,7 +57,7 @@ class Limits:
     Attributes:
         max_seconds: Wall clock for one input, None for as long as it takes.
         stop: Set from another thread or a signal handler to end at the next frame; what was seen until then counts.
-        max_pixels: Width times height from which a picture or video is not read, None for as large as can be.
+        max_pixels: Largest width times height that is read, None for no limit.
     """
 
     max_seconds: float | None = None
@@ -75,9 +75,9 @@ class Watch:
     """What was seen of one input.
 
     Attributes:
-        step: What its frames go through.
+        step: Detects, tracks, crops and scores its frames.
         keep_maps: Keep each face's forgery map in its record.
-        info: What the input says about itself.
+        info: Header facts of the input.
         status: "ok", or why it was not seen to its end.
         interrupted: Whether it was stopped from outside.
         scores: Track id -> its faces in order of time.
@@ -104,7 +104,7 @@ class Watch:
     _waiting: list[tuple[int, FaceScore, Image, SmallFrame | None]] = field(default_factory=list)
 
     def count(self, found: FoundFaces) -> None:
-        """Counts a frame and the time that its faces took to be found."""
+        """Counts a frame and its detection time."""
         self.frames_scored += 1
         self.last_s = found.time_s
         self.detect_s += found.detect_s
@@ -147,10 +147,10 @@ class Watch:
 def watch_video(
     frames: FrameSource, watch: Watch, progress: Progress | None, limits: Limits, *, overlap: bool = True
 ) -> None:
-    """Shows the sampled frames of a video to ``watch``, to the end or to a limit. Progress and limits: in this thread.
+    """Feeds the sampled frames of a video to ``watch`` until its end or a limit, which this thread checks.
 
     Args:
-        frames: Where they come from, entered. The user's own are taken and looked at in this thread, one by one.
+        frames: Their source, entered. The user's own frames are taken and analysed in this thread, one by one.
         watch: What remembers them.
         progress: Called after each sampled frame.
         limits: When to stop early.
@@ -181,7 +181,7 @@ def watch_video(
             break
     watch.finish()
     watch.info = frames.info
-    # What was decoded ahead of a stop was not seen.
+    # Frames decoded ahead of a stop were not analysed.
     watch.frames_decoded = frames.frames_decoded if stopped_at is None else stopped_at + 1
     _note_facts(frames, watch)
     if stopped_at is None and frames.truncated:
@@ -189,7 +189,7 @@ def watch_video(
 
 
 def watch_image(frames: FrameSource, watch: Watch, limits: Limits) -> None:
-    """Shows the pictures of one image file to ``watch``: most hold a single one.
+    """Feeds the pictures of one image file to ``watch``; most files hold a single one.
 
     Args:
         frames: Where they come from, entered.
@@ -203,7 +203,7 @@ def watch_image(frames: FrameSource, watch: Watch, limits: Limits) -> None:
         frames.bound(None if limits.max_seconds is None else time.monotonic() + limits.max_seconds, limits.stop)
     for frame in frames:
         watch.take(watch.step.find(frame))
-        # Else it would stay in memory while the next one is waited for.
+        # Frees the frame before the next one is waited for.
         del frame
     watch.finish()
     watch.info = frames.info
@@ -214,7 +214,7 @@ def watch_image(frames: FrameSource, watch: Watch, limits: Limits) -> None:
 
 
 def _note_facts(frames: FrameSource, watch: Watch) -> None:
-    """Notes what a decoder tells beside the pictures."""
+    """Copies what the decoder reports besides the pictures."""
     if isinstance(frames, FileFrames | ChildFrames):
         watch.decode_s = frames.decode_s
         watch.adjustments = frames.adjustments
@@ -224,7 +224,7 @@ def _note_facts(frames: FrameSource, watch: Watch) -> None:
 
 
 def _find_all(frames: Iterator[Frame], watch: Watch) -> Generator[FoundFaces, None, None]:
-    """Yields what is found in each frame, and counts the time that waiting for frames takes."""
+    """Yields the faces found in each frame, and adds up the time spent waiting for frames."""
     while True:
         started = time.perf_counter()
         frame = next(frames, None)
@@ -232,6 +232,6 @@ def _find_all(frames: Iterator[Frame], watch: Watch) -> Generator[FoundFaces, No
         if frame is None:
             return
         found = watch.step.find(frame)
-        # Else it would stay in memory while the next one is waited for.
+        # Frees the frame before the next one is waited for.
         del frame
         yield found

@@ -71,6 +71,23 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or target.suffix != ".md" or anchor in anchors(target), link
 
 
+# Where to change what
+
+
+def test_contributing_names_places_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.partition("## Common changes")[2].partition("\n## ")[0]
+    paths = re.findall(r"`([\w.]+/[\w./]+)`", table)
+    assert len(paths) >= 10
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    places = re.findall(r"`(\w+)(?:\.(\w+))?` in `([^`]+)`", table)
+    assert len(places) >= 5
+    for name, method, path in places:
+        source = (ROOT / path).read_text(encoding="utf-8")
+        assert re.search(rf"^(class )?{name}\b", source, re.M), (name, path)
+        assert not method or f"def {method}(" in source, (method, path)
+
+
 # The picture of the architecture
 
 

@@ -1,4 +1,4 @@
-"""Networks of others, trained by the same recipe on the same data, to compare TinyDF with."""
+"""Published networks of others, trained by the same recipe on the same data, for comparison."""
 
 from tinydf.baselines.table import NETWORKS, build_network
 

@@ -1,7 +1,7 @@
 """Features -> forgery map, as the shipped network has it.
 
-The recipe teaches where a face was forged beside whether it was. Networks that were published without a map get the
-smallest one that can learn it, a 1x1 convolution, so that they are taught the same; no verdict goes through it.
+Training supervises the forgery map beside the verdict. Networks published without a map get the smallest head that can
+learn one, a 1x1 convolution, so that supervision is equal; the verdict does not depend on it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class MapHead(nn.Module):
         self.conv = nn.Conv2d(channels, 1, 1)
 
     def forward(self, features: Tensor, image: Tensor) -> Tensor:
-        """N x C x h x w and the image that they are of, N x 3 x H x W -> N x H/16 x W/16."""
+        """Features, N x C x h x w, and their image, N x 3 x H x W -> map logits, N x H/16 x W/16."""
         cells = (image.shape[-2] // CELL_PX, image.shape[-1] // CELL_PX)
         spread: Tensor = functional.interpolate(self.conv(features), cells, mode="bilinear", align_corners=False)
         return spread.squeeze(1)

@@ -27,7 +27,7 @@ FAILURES_SHOWN = 20
 
 
 class _SeveralFolders(OneLineCommand):
-    """A command whose ``--data`` takes all that follows it up to the next option or file: models are files."""
+    """A command whose ``--data`` takes several folders: all arguments up to the next option or file."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Names the option before each of its folders."""
@@ -66,9 +66,9 @@ class _SeveralFolders(OneLineCommand):
 )
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
 @click.option(
-    "--limit", type=click.IntRange(1), metavar="N", help="Only so many videos or photos, evenly over the table."
+    "--limit", type=click.IntRange(1), metavar="N", help="Use only N videos or photos, evenly over the table."
 )
-@click.option("--robustness", is_flag=True, help="Also under 45 perturbations; takes 46 times as long.")
+@click.option("--robustness", is_flag=True, help="Measure under 45 perturbations too; takes 46 times as long.")
 @click.option(
     "--fpr",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -89,7 +89,7 @@ class _SeveralFolders(OneLineCommand):
 )
 @json_option
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="One page with tables and plots.")
-@click.option("--seed", default=0, show_default=True, help="Of synthetic forgeries, perturbations and intervals.")
+@click.option("--seed", default=0, show_default=True, help="Seed of synthetic forgeries, perturbations and intervals.")
 @device_option
 @click.option("--threads", type=click.IntRange(1), help="Threads on the CPU.")
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that read and crop.")
@@ -137,9 +137,9 @@ def main(
     _check_outputs([path for path in (real_clips, json_path, html) if path is not None and str(path) != "-"], fit)
     console = Console(quiet=quiet or str(json_path) == "-")
     scorers: list[Scorer] = [open_scorer(path, device, threads) for path in models]
-    # Where the models disagree about the crop, a function gets the first one's.
-    recipe = scorers[0].spec.crop if scorers else CropConfig()
-    scorers += [open_function(address, recipe) for address in functions]
+    # If the models use different crops, a function gets the first one's.
+    crop_config = scorers[0].spec.crop if scorers else CropConfig()
+    scorers += [open_function(address, crop_config) for address in functions]
     if fpr is not None and fit is not None:
         _fit(scorers[0], folders, fpr, fit, limit, seed, workers, quiet)
         scorers[0] = open_scorer(fit, device, threads)
@@ -220,7 +220,7 @@ def _fit(
 
 
 def _check_outputs(reports: Sequence[Path], checkpoint: Path | None) -> None:
-    """Refuses outputs that cannot or must not be written, before the work and not after it."""
+    """Checks the outputs before the work."""
     from tinydf.evaluation.scoring import CHECKPOINTS
 
     for path in reports:

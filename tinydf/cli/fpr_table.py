@@ -19,7 +19,7 @@ from tinydf_runtime.models.shipped import DEFAULT_MODEL
     epilog="Example: tinydf-fpr-table SCORES.npz --model mine.onnx --store mine.safetensors",
 )
 @click.argument("scores", type=click.Path(path_type=Path, exists=True))
-@click.option("--model", type=click.Path(path_type=Path), default=DEFAULT_MODEL, help="What scored them.")
+@click.option("--model", type=click.Path(path_type=Path), default=DEFAULT_MODEL, help="Model that scored them.")
 @click.option(
     "--split", type=click.Choice(["train", "val", "test"]), default="val", show_default=True, help="People to measure."
 )

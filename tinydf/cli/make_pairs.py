@@ -26,12 +26,16 @@ NAME = "tinydf-make-pairs"
     "--data", type=click.Path(path_type=Path), required=True, help="Folder with photos of real faces, as for training."
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the pairs: 0.3 MB each.")
-@click.option("--pairs", type=click.IntRange(1), required=True, help="How many to make.")
+@click.option("--pairs", type=click.IntRange(1), required=True, help="Number of pairs.")
 @click.option(
-    "--split", type=click.Choice(["train", "val", "test"]), default="train", show_default=True, help="Whose faces."
+    "--split",
+    type=click.Choice(["train", "val", "test"]),
+    default="train",
+    show_default=True,
+    help="Split whose faces are used.",
 )
 @click.option(
-    "--without", multiple=True, metavar="TYPE", help="Leave a forgery type out, to see how the others prepare for it."
+    "--without", multiple=True, metavar="TYPE", help="Leave a forgery type out, to measure generalisation to it."
 )
 @click.option(
     "--curriculum-share",
@@ -42,7 +46,7 @@ NAME = "tinydf-make-pairs"
     show_default=True,
     help="Share of the pairs over which forgeries grow from coarse to subtle.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all randomness.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all randomness.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
 @json_option
 @click.option("--quiet", is_flag=True, help="Print only errors.")

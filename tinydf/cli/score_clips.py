@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tinydf.data.manifest import Split
 
 WRITE_EVERY = 10
-"""People after whom the scores so far are written."""
+"""People between two saves of the scores."""
 
 
 @click.command(

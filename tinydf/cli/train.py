@@ -38,7 +38,7 @@ BRANCHES = {"rgb": "deep", "noise": "residual"}
     "--pairs",
     type=click.Path(path_type=Path),
     metavar="PAIRS",
-    help="Learn from what tinydf-make-pairs makes of --data, even while it does, with its --curriculum-share.",
+    help="Folder of pairs that tinydf-make-pairs makes of --data, or is making; it decides the curriculum.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option(
@@ -48,7 +48,7 @@ BRANCHES = {"rgb": "deep", "noise": "residual"}
     metavar="lite1|imagenet|FILE|none",
     help="Weights to start from; lite0 for efficientnet-lite0.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in --out, with the settings it was started with.")
+@click.option("--resume", is_flag=True, help="Resume the run in --out, with the settings it was started with.")
 @click.option("--demo", is_flag=True, help="Train for minutes on drawn faces, with settings of its own.")
 @click.option("--steps", type=click.IntRange(1), default=DEFAULTS.steps, show_default=True, help="Optimiser steps.")
 @click.option(
@@ -89,7 +89,7 @@ BRANCHES = {"rgb": "deep", "noise": "residual"}
     type=click.Choice(get_args(Network)),
     default=DEFAULTS.network,
     show_default=True,
-    help="Train one of others by the same recipe, for tinydf-evaluate to compare.",
+    help="Network to train; those of others are for comparison.",
 )
 @click.option(
     "--method",
@@ -102,11 +102,11 @@ BRANCHES = {"rgb": "deep", "noise": "residual"}
     "--without",
     multiple=True,
     metavar="TYPE",
-    help="Leave a forgery type out, to see how the others prepare for it.",
+    help="Leave a forgery type out, to measure generalisation to it.",
 )
-@click.option("--learning-rate", default=DEFAULTS.learning_rate, show_default=True, help="Its peak.")
+@click.option("--learning-rate", default=DEFAULTS.learning_rate, show_default=True, help="Peak learning rate.")
 @click.option(
-    "--warmup-share", default=DEFAULTS.warmup_share, show_default=True, help="Share of the steps to reach it."
+    "--warmup-share", default=DEFAULTS.warmup_share, show_default=True, help="Share of the steps for warm-up."
 )
 @click.option(
     "--curriculum-share",
@@ -114,13 +114,17 @@ BRANCHES = {"rgb": "deep", "noise": "residual"}
     "easy_share",
     default=DEFAULTS.easy_share,
     show_default=True,
-    help="Share of the run over which forgeries grow from coarse to subtle; 0 when --init knows them.",
+    help="Share of the run over which forgeries grow from coarse to subtle; 0 if --init has learned them.",
 )
 @click.option(
-    "--ema-decay", default=DEFAULTS.ema_decay, show_default=True, help="Of the averaged weights that are kept."
+    "--ema-decay", default=DEFAULTS.ema_decay, show_default=True, help="Decay of the averaged weights, which are kept."
 )
 @click.option(
-    "--validate-every", type=click.IntRange(1), default=DEFAULTS.validate_every, show_default=True, help="In steps."
+    "--validate-every",
+    type=click.IntRange(1),
+    default=DEFAULTS.validate_every,
+    show_default=True,
+    help="Steps between validations.",
 )
 @click.option(
     "--width",
@@ -130,15 +134,19 @@ BRANCHES = {"rgb": "deep", "noise": "residual"}
     help="Channels of tinydf as a multiple of the shipped network's.",
 )
 @click.option(
-    "--teacher", type=click.Path(path_type=Path), help="Checkpoint to agree with, such as that of a wider network."
+    "--teacher", type=click.Path(path_type=Path), help="Checkpoint to distil from, such as a wider network's."
 )
-@click.option("--seed", default=DEFAULTS.seed, show_default=True, help="Of weights and samples.")
+@click.option("--seed", default=DEFAULTS.seed, show_default=True, help="Seed of weights and samples.")
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to train.")
 @click.option(
     "--devices", type=click.IntRange(1), default=1, show_default=True, help="Processes; torchrun sets its own."
 )
 @click.option(
-    "--precision", default=DEFAULTS.precision, show_default=True, metavar="32-true|bf16-mixed|16-mixed", help="AMP."
+    "--precision",
+    default=DEFAULTS.precision,
+    show_default=True,
+    metavar="32-true|bf16-mixed|16-mixed",
+    help="Of Lightning Fabric.",
 )
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that make samples.")
 @click.option("--quiet", is_flag=True, help="Print only errors.")

@@ -35,18 +35,25 @@ _DEFAULTS = DetectorConfig()
     "--bind-levels-at",
     default=_DEFAULTS.bind_levels_at,
     show_default=True,
-    help="Step from which size decides stride.",
+    help="Step from which a face's size decides its strides.",
 )
-@click.option("--average-from", default=_DEFAULTS.average_from, show_default=True, help="Step of a new weight average.")
+@click.option(
+    "--average-from",
+    default=_DEFAULTS.average_from,
+    show_default=True,
+    help="Step at which the weight average restarts.",
+)
 @click.option(
     "--decay-share",
     default=_DEFAULTS.decay_share,
     show_default=True,
-    help="Part of the run with a falling rate.",
+    help="Share of the run with a falling learning rate.",
 )
 @click.option("--learning-rate", default=_DEFAULTS.learning_rate, show_default=True, help="Highest learning rate.")
 @click.option("--seed", default=_DEFAULTS.seed, show_default=True, help="Seed of weights and pictures.")
-@click.option("--validation-pictures", default=_DEFAULTS.validation_pictures, show_default=True, help="How many.")
+@click.option(
+    "--validation-pictures", default=_DEFAULTS.validation_pictures, show_default=True, help="Number of pictures."
+)
 @click.option(
     "--teacher", type=click.Path(path_type=Path), help="YuNet file that looks for faces missing in the table."
 )
@@ -57,18 +64,22 @@ _DEFAULTS = DetectorConfig()
     type=click.IntRange(0),
     default=_DEFAULTS.mine_every,
     show_default=True,
-    help="Steps between searches of the scenes for what the network takes for faces; 0: never.",
+    help="Steps between searches of the scenes for false positives; 0: never.",
 )
 @click.option(
     "--warmup-steps", default=_DEFAULTS.warmup_steps, show_default=True, help="Steps of a rising learning rate."
 )
 @click.option(
-    "--validate-every", type=click.IntRange(1), default=_DEFAULTS.validate_every, show_default=True, help="Steps."
+    "--validate-every",
+    type=click.IntRange(1),
+    default=_DEFAULTS.validate_every,
+    show_default=True,
+    help="Steps between validations.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", default=0, help="Threads of the network on a CPU; 0: all cores.")
 @click.option("--workers", default=1, show_default=True, help="Processes that draw pictures.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--resume", is_flag=True, help="Resume the run in --out.")
 @click.option("--quiet", is_flag=True, help="Print only errors.")
 def main(
     data: Path,

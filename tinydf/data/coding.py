@@ -16,9 +16,9 @@ from tinydf.data.video_codec import FRAME_RATE, LOOKAHEAD, VideoCoding, decode, 
 from tinydf_runtime.types import Image
 
 CODEC_SHARES = {"h264": 0.78, "h264 at a rate": 0.08, "hevc": 0.05, "vp9": 0.05, "mpeg4": 0.04}
-"""Most video that is passed on is H.264; phones write HEVC, web sites VP9, old cameras MPEG-4."""
+"""How often each codec is drawn: most shared video is H.264; phones write HEVC, web sites VP9, old cameras MPEG-4."""
 PRESET_SHARES = {"medium": 0.6, "fast": 0.12, "faster": 0.06, "veryfast": 0.14, "superfast": 0.04, "ultrafast": 0.04}
-"""FFmpeg's own choice most often; live encoders and phones take the quick ones."""
+"""How often each preset is drawn: FFmpeg's default most often; live encoders and phones use fast ones."""
 SECOND_ENCODE_SHARE = 0.1
 DITHERS = ("bayer:bayer_scale=2", "bayer:bayer_scale=4", "floyd_steinberg", "sierra2_4a", "none")
 

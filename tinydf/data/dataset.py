@@ -25,7 +25,7 @@ Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 class PairSeries(Dataset[Pair]):
-    """Pair ``i`` is a function of the seed and ``i`` alone, so that a resumed run goes on as it would have.
+    """Series of training pairs. Pair ``i`` depends on seed and ``i`` only, so that a resumed run continues identically.
 
     Sources are drawn by the shares of ``group_sources``.
     """
@@ -58,7 +58,7 @@ class PairSeries(Dataset[Pair]):
 
     def __getitem__(self, index: int) -> Pair:
         """Makes pair ``index``."""
-        # A worker process is one core; OpenCV's own threads would fight over it.
+        # Each worker process has one core: no OpenCV threads.
         cv2.setNumThreads(1)
         rng = np.random.default_rng((self._seed, index))
         source = self._sources[rng.choice(len(self._sources), p=self.shares)]
@@ -68,7 +68,7 @@ class PairSeries(Dataset[Pair]):
 
 
 class AlternatingPairs(Dataset[Pair]):
-    """Even pairs come from one series, odd ones from another."""
+    """Interleaves two series: even pairs from one, odd pairs from the other."""
 
     def __init__(self, even: Dataset[Pair], odd: Dataset[Pair], length: int) -> None:
         self._series, self._length = (even, odd), length
@@ -128,7 +128,7 @@ def group_sources(photos: Sequence[Photo]) -> tuple[list[list[Photo]], NDArray[n
     """Returns the photos by source, and the share of the pairs that each source makes.
 
     Shares are in proportion to the square root of a source's worth, the sum of its photos' ``sharpness_worth``: no
-    collection's look outweighs the others, and large sharp faces count for more than enlarged ones.
+    source dominates, and large sharp faces count for more than enlarged ones.
     """
     ordered = sorted(photos, key=lambda photo: photo.source)
     sources = [list(group) for _, group in groupby(ordered, key=lambda photo: photo.source)]

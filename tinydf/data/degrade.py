@@ -25,7 +25,7 @@ COMPRESSION_SHARES = {
     "palette": 0.03,
     "none": 0.05,
 }
-"""How a picture was passed on."""
+"""How often each kind of compression is drawn."""
 BARE_SHARE = 0.3
 """Share of the pairs that are coded only: no change of light, blur, noise or size before."""
 
@@ -34,12 +34,12 @@ def draw_degradation(rng: Generator) -> Degradation:
     """Draws a chain of degradations.
 
     The chain is drawn once and applied to a real photo and to every forgery made from it, so that neither compression
-    nor sharpness gives the label away. Order as in life: light, lens, sensor, scaling, compression.
+    nor sharpness gives the label away. Order as in an imaging pipeline: light, lens, sensor, scaling, compression.
 
     Returns:
         A function of an H x W x 3 BGR uint8 image that returns one of the same kind, perhaps smaller.
     """
-    # What video does is the only trace on a good part of what is passed on: it must be known by itself.
+    # For many shared videos coding is the only degradation, so it must occur alone too.
     chain = [] if rng.random() < BARE_SHARE else _draw_filming(rng)
     return partial(_apply, chain=[*chain, *_draw_compression(rng)])
 
@@ -80,7 +80,7 @@ def _draw_compression(rng: Generator) -> list[Degradation]:
     if kind == "filmed screen":
         chain.insert(0, draw_screen(rng))
     if rng.random() < 0.15:
-        # The frame was kept as a picture.
+        # A video frame saved as a picture.
         chain.append(_draw_jpeg(rng, 70))
     return chain
 

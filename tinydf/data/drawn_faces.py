@@ -1,4 +1,4 @@
-"""Faces drawn by code, for the demo and the tests: nobody's likeness, known landmarks, no download."""
+"""Synthetic drawn faces for the demo and the tests: no real person, known landmarks, no download."""
 
 from __future__ import annotations
 

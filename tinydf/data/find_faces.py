@@ -28,9 +28,9 @@ from tinydf_runtime.verdict.evidence import MINIMUM_SIDE_PX
 from tinydf_runtime.verdict.rules import MINIMUM_FACES
 
 SAMPLE_FPS = 5.0
-"""Frames a second that are looked at, as in ``Analyzer``; more of a video too short to give enough."""
-RECIPE = CropConfig()
-"""The crops that the windows must give."""
+"""Frames a second that are searched, as in ``Analyzer``; more in a short video."""
+CROP_CONFIG = CropConfig()
+"""The crop config that the windows must serve."""
 _FASTEST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
@@ -105,7 +105,7 @@ def find_in_video(clip: Clip, detector: FaceDetector, out: Path, place: str, cou
                 track.altered += [] if altered is None else [altered]
                 if (len(track.scores) - 1) % track.every:
                     continue
-                window = cut_window(frame.image, face, RECIPE)
+                window = cut_window(frame.image, face, CROP_CONFIG)
                 if window is not None:
                     file = f"{place}/{number}-{frame.index:06d}.png"
                     track.kept.append(_store(window, out, file, frame.index, frame.time_s, number, sha256))
@@ -196,7 +196,7 @@ def _choose(tracks: dict[int, _Track], count: int, certain_score: float) -> tupl
 
 
 def _spread(faces: list[StoredFace], count: int) -> list[StoredFace]:
-    """Returns some of a list, the first and the last among them, at even distances."""
+    """Returns evenly spaced items of a list, first and last included."""
     if len(faces) <= count:
         return faces
     return [faces[round(place)] for place in np.linspace(0, len(faces) - 1, count)]
@@ -204,7 +204,7 @@ def _spread(faces: list[StoredFace], count: int) -> list[StoredFace]:
 
 def _largest(image: Image, faces: list[Face]) -> Window | None:
     large = [face for face in faces if _side_px(face) >= MINIMUM_SIDE_PX]
-    return cut_window(image, max(large, key=_side_px), RECIPE) if large else None
+    return cut_window(image, max(large, key=_side_px), CROP_CONFIG) if large else None
 
 
 def _side_px(face: Face) -> float:

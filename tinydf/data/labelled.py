@@ -1,4 +1,4 @@
-"""Prepared sets -> labelled pairs: a forgery of the set with a real face that was filmed and compressed alike."""
+"""Prepared sets -> labelled pairs: a forgery of the set with a real face of the same source and compression."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Videos = list[list[Photo]]
 
 
 class LabelledPairs(Dataset[Pair]):
-    """Pair ``i`` is a function of the seed and ``i`` alone.
+    """Series of labelled pairs. Pair ``i`` depends on seed and ``i`` only.
 
     Classes are balanced three times over: as many real as forged faces, each method as often as the others, and each
     video of a method as often as the others, however many faces it has.

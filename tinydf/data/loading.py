@@ -1,7 +1,7 @@
 """A series of pairs -> batches, made by worker processes.
 
-PyTorch would turn what a worker raises into pages of stack; here an error takes the place of its batch and is raised by
-``check_each``, as it was.
+PyTorch would turn a worker's error into a long traceback; here the error takes the place of its batch, and
+``check_each`` raises it unchanged.
 """
 
 from __future__ import annotations

@@ -33,14 +33,14 @@ from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.files import clear_leftovers, sha256_of, write_atomically
 
 PAIRS_A_SHARD = 128
-"""39 MB: what a process holds at once, and what a run that is stopped loses at most."""
+"""39 MB: the memory of a process, and the most work that an interruption loses."""
 ATTEMPTS = 8
-"""So many other photos are tried where one cannot be read, and so many times a shard whose process died."""
+"""Retries: other photos for an unreadable one, and attempts at a shard whose process died."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What came of a run.
+    """Result of a run.
 
     Attributes:
         shards: Files that were written now.
@@ -97,7 +97,7 @@ def make_pairs(
         out: Folder of the shards; made where it is missing.
         plan: What to make.
         workers: Processes.
-        report: Called after each shard with the number of pairs that are there, and of those made now.
+        report: Called after each shard with the number of existing pairs, and of those made now.
 
     Raises:
         UsageError: The folder holds pairs of another plan.

@@ -11,7 +11,8 @@ from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.types import BoxXYXY, Frame
 
 FORGED_SHARE = 0.1
-"""Of a face's box that a mask must cover on average. A swapped face fills a third and more, its neighbour nothing."""
+"""Share of a face's box that masks must cover on average. A swapped face has a third and more, its neighbour
+nothing."""
 BRIGHT = 127
 """Grey level above which a mask's pixel means altered; compression blurs the edge between 0 and 255."""
 

@@ -16,11 +16,11 @@ from tinydf.data.photos import Photo, read_image
 from tinydf_runtime.types import Image
 
 CANDIDATES = 48
-"""Donors that are looked at for each forgery."""
+"""Donors compared in pose for each forgery."""
 NEAREST = 6
 """Of these, one of the nearest in pose is taken."""
 COMPARED = 2
-"""Donors whose skin is compared: people swap faces between those who are alike, if not always."""
+"""Donors compared in skin colour: faces are mostly swapped between people who look alike."""
 SAME_PHOTO_RADIANS = 1e-4
 
 

@@ -12,11 +12,11 @@ from tinydf.data.photometry import as_image
 from tinydf_runtime.types import Image
 
 FRAME_SHARES = (0.0, 0.06, 0.2, 0.26, 0.2, 0.1, 0.06, 0.04, 0.03, 0.02, 0.02, 0.01)
-"""How often a clip has 1, 2, ... 12 frames. Each costs time, and few show all that a codec does between frames."""
+"""How often a clip has 1, 2, ... 12 frames. Each costs time, and few suffice for inter-frame coding."""
 MOST_FRAMES_AFTER = 3
 STILL_SHARE = 0.15
 SPEED_RANGE = (0.0003, 0.012)
-"""A face's way in one frame, as a share of the image's side: from a speaker's to that of one who walks by."""
+"""A face's motion per frame, as a share of the image's side: from a speaker to a passer-by."""
 TURN_DEG = 0.25
 ZOOM = 0.003
 
@@ -47,19 +47,19 @@ class Motion:
         height, width = image.shape[:2]
         matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle_deg, float(np.exp(log_zoom)))
         matrix[:, 2] += (x * width, y * width)
-        # Linear interpolation would make every frame but the target soft, and the target the one to be coded anew.
+        # Linear interpolation would make every frame but the target soft, so that the target would be intra-coded.
         moved = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
         return as_image(moved)
 
 
 def draw_motion(rng: Generator) -> Motion:
-    """Draws the number of frames, the target among them, and a smooth way."""
+    """Draws the number of frames, target included, and a smooth motion."""
     frames = 1 + int(rng.choice(len(FRAME_SHARES), p=FRAME_SHARES))
     after = int(rng.integers(0, min(frames // 2, MOST_FRAMES_AFTER) + 1))
     direction, pace = rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(*np.log(SPEED_RANGE)))
     if rng.random() < STILL_SHARE:
         return Motion(frames - 1 - after, after, (0.0,) * 4, (0.0,) * 4)
-    # Who moves fast turns fast, most of the time.
+    # Translation and rotation speeds are correlated.
     vigour = min(1.0, pace / SPEED_RANGE[1] + rng.uniform(0, 0.3))
     turn, zoom = rng.normal(0, 0.5, 2) * (TURN_DEG, ZOOM) * vigour
     speed = np.array((pace * np.cos(direction), pace * np.sin(direction), turn, zoom))

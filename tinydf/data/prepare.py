@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 
-from tinydf.data.find_faces import RECIPE, find_in_photo, find_in_sequence, find_in_video
+from tinydf.data.find_faces import CROP_CONFIG, find_in_photo, find_in_sequence, find_in_video
 from tinydf.data.layouts.listing import Clip, Failure, Listing
 from tinydf.data.manifest import FaceRow, write_table
 from tinydf.data.parts import Part, make_folder, read_part, write_part
@@ -40,7 +40,7 @@ class Prepared:
     Attributes:
         table: The table of faces.
         failures: Clips and files that gave nothing, or less than they should.
-        done: Clips whose record is there, now and from earlier runs.
+        done: Clips with a record, from this and earlier runs.
         resumed: How many of them an earlier run had done.
         faces: Rows of the table.
     """
@@ -64,8 +64,8 @@ def prepare(
     """Cuts the faces of a set out and writes their table, ``faces.parquet``, and ``failures.csv``.
 
     Each clip that is done has a record below ``parts/``. A run that was stopped at any point is started again with the
-    same arguments: what has a record is not done again, what was half done is done anew. On Ctrl-C the table of what is
-    done is written before the exception goes on.
+    same arguments: finished clips are skipped, half-finished ones are redone. On Ctrl-C the table of finished clips is
+        written before the exception propagates.
 
     Args:
         listing: What a layout found.
@@ -237,7 +237,7 @@ def _check_settings(out: Path, source: str, faces_per_video: int, detector: Path
         "source": source,
         "faces_per_video": faces_per_video,
         "detector": sha256_of(detector),
-        "crop": RECIPE.sha256(),
+        "crop": CROP_CONFIG.sha256(),
     }
     path = out / SETTINGS_NAME
     if not path.exists():

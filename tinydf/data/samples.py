@@ -32,7 +32,7 @@ class Pair:
     Attributes:
         real: S x S x 3, RGB, uint8.
         forged: S x S x 3, RGB, uint8, under the same degradations.
-        mask: S x S, float32, 0..1: where ``forged`` was replaced; NaN where nobody knows.
+        mask: S x S, float32, 0..1: where ``forged`` was replaced; NaN where unknown.
     """
 
     real: Image
@@ -42,7 +42,7 @@ class Pair:
 
 def make_pair(
     photo: Photo,
-    recipe: CropConfig,
+    crop_config: CropConfig,
     rng: Generator,
     forge: Forger = self_blend,
     coarseness: float = 0.0,
@@ -52,7 +52,7 @@ def make_pair(
 
     Args:
         photo: The photo.
-        recipe: The crop; ``side_px`` may be smaller than the shipped network's.
+        crop_config: The crop; ``side_px`` may be smaller than the shipped network's.
         rng: Source of all randomness.
         forge: Makes the forgery.
         coarseness: Passed to ``forge``.
@@ -64,7 +64,7 @@ def make_pair(
     window, box_xyxy, geometry = _cut_window(photo)
     if rng.random() < 0.5:
         window, box_xyxy, geometry = _mirror(window, box_xyxy, geometry)
-    # Where the whole picture's look changes, real and forged change together: only a difference inside it is a trace.
+    # Global changes apply to real and forged alike: only a local difference is a trace.
     if rng.random() < 0.4:
         window = change_look(window, rng)
     forged, mask = forge(window, geometry, rng, coarseness)
@@ -72,19 +72,19 @@ def make_pair(
     box = _jitter(box_xyxy, rng)
     scaled_mask = np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2)
     return Pair(
-        _crop(degrade(window), window, box, recipe),
-        _crop(degrade(forged), window, box, recipe),
-        _crop(scaled_mask, window, box, recipe)[..., 0].astype(np.float32) / np.float32(255),
+        _crop(degrade(window), window, box, crop_config),
+        _crop(degrade(forged), window, box, crop_config),
+        _crop(scaled_mask, window, box, crop_config)[..., 0].astype(np.float32) / np.float32(255),
     )
 
 
-def make_labelled_pair(real: Photo, fake: Photo, recipe: CropConfig, rng: Generator) -> Pair:
-    """Degrades a real and a forged picture alike and crops them; where the forgery was forged is not known.
+def make_labelled_pair(real: Photo, fake: Photo, crop_config: CropConfig, rng: Generator) -> Pair:
+    """Degrades a real and a forged picture alike and crops them; the forged region is unknown.
 
     Args:
         real: A picture of an unaltered face.
         fake: A forged one.
-        recipe: The crop.
+        crop_config: The crop.
         rng: Source of all randomness.
 
     Returns:
@@ -102,8 +102,8 @@ def make_labelled_pair(real: Photo, fake: Photo, recipe: CropConfig, rng: Genera
             window, box_xyxy, geometry = _mirror(window, box_xyxy, geometry)
         # Both boxes move alike, as one detector's would.
         box = _jitter(box_xyxy, np.random.default_rng(shift))
-        crops.append(_crop(degrade(window), window, box, recipe))
-    unknown = np.full((recipe.side_px, recipe.side_px), np.nan, np.float32)
+        crops.append(_crop(degrade(window), window, box, crop_config))
+    unknown = np.full((crop_config.side_px, crop_config.side_px), np.nan, np.float32)
     return Pair(crops[0], crops[1], unknown)
 
 
@@ -141,7 +141,7 @@ def _mirror(window: Image, box_xyxy: BoxXYXY, geometry: FaceGeometry) -> tuple[I
 
 
 def _jitter(box_xyxy: BoxXYXY, rng: Generator) -> BoxXYXY:
-    """Moves and scales a box as much as detectors disagree."""
+    """Jitters a box by as much as detectors disagree."""
     left, top, right, bottom = box_xyxy
     side = max(right - left, bottom - top)
     half_width, half_height = ((right - left) / 2, (bottom - top) / 2) * np.array(rng.uniform(0.9, 1.15))
@@ -149,8 +149,8 @@ def _jitter(box_xyxy: BoxXYXY, rng: Generator) -> BoxXYXY:
     return float(x - half_width), float(y - half_height), float(x + half_width), float(y + half_height)
 
 
-def _crop(image: Image, window: Image, box_xyxy: BoxXYXY, recipe: CropConfig) -> Image:
+def _crop(image: Image, window: Image, box_xyxy: BoxXYXY, crop_config: CropConfig) -> Image:
     """Crops a degraded version of the window, whose scale may have changed."""
     scale = image.shape[1] / window.shape[1]
     left, top, right, bottom = (value * scale for value in box_xyxy)
-    return as_image(cv2.cvtColor(crop_face(image, (left, top, right, bottom), recipe), cv2.COLOR_BGR2RGB))
+    return as_image(cv2.cvtColor(crop_face(image, (left, top, right, bottom), crop_config), cv2.COLOR_BGR2RGB))

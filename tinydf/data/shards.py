@@ -26,10 +26,10 @@ from tinydf_runtime.io.files import write_atomically
 PLAN_NAME = "pairs.json"
 SCHEMA = "tinydf.pairs/1"
 MASK_STEP = 4
-"""Masks are soft, and learned in cells of 16 px: every fourth pixel, averaged, tells all."""
+"""Masks are soft and learned in cells of 16 px, so that averages of 4 x 4 px suffice."""
 POLL_S = 2.0
 PATIENCE_S = 1800.0
-"""Without a new shard for so long, nobody writes them any more."""
+"""Seconds without a new shard after which the writer counts as dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class PairPlan:
     """What makes a folder of pairs: two with equal plans hold the same pairs.
 
     Attributes:
-        crop_sha256: Of the crop recipe.
+        crop_sha256: Of the crop config.
         table_sha256: Of the table of photos.
         split: Whose photos.
         photos: Number of photos that forgeries are made from.
@@ -139,7 +139,7 @@ class ShardPairs(Dataset[Pair]):
             length: Number of pairs to give.
             seed: Seed of the windows.
             patience_s: How long to wait for a shard while none other comes.
-            poll_s: Time between two looks.
+            poll_s: Poll interval.
 
         Raises:
             UnreadableInputError: The folder holds no plan.
@@ -148,7 +148,7 @@ class ShardPairs(Dataset[Pair]):
         self.plan, _ = read_plan(folder)
         if self.plan.crop_sha256 != CropConfig().sha256():
             raise UsageError(
-                f"{folder}: its crops follow recipe {self.plan.crop_sha256[:8]}, expected "
+                f"{folder}: its crops follow crop config {self.plan.crop_sha256[:8]}, expected "
                 f"{CropConfig().sha256()[:8]}. Make the pairs again with this version."
             )
         self._folder, self._patch_px, self._length, self._seed = folder, patch_px, length, seed
@@ -158,7 +158,7 @@ class ShardPairs(Dataset[Pair]):
         return self._length
 
     def check_files(self) -> None:
-        """Checks every file that is there, so that a run of many hours does not end at a damaged one.
+        """Checks every existing file, so that a long run does not fail late at a damaged one.
 
         Raises:
             UnreadableInputError: One is damaged.
@@ -187,7 +187,7 @@ class ShardPairs(Dataset[Pair]):
         return cut_patch(pair, self._patch_px, np.random.default_rng((self._seed, index)))
 
     def _await(self, path: Path) -> None:
-        """Returns when a shard is there."""
+        """Waits until a shard exists."""
         if path.exists():
             return
         print(f"{path}: waiting for tinydf-make-pairs to write it.", file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ from tinydf_runtime.errors import OutsideImageError, UnreadableInputError
 NAMED = 10
 """Pictures named in the line for people; the log has all."""
 IN_A_ROW = 20
-"""So many unreadable pictures one after the other are no accident: the folder has gone, or is not what it was."""
+"""Consecutive unreadable pictures that end a run: the folder is gone or has changed."""
 Item = TypeVar("Item")
 
 
@@ -24,7 +24,7 @@ class Skipped:
     """Pictures left out so far, each reason once.
 
     Attributes:
-        log: Text file with a reason a line, which the processes of a run share and a resumed run goes on with; without
+        log: Text file with a reason a line, shared by the processes of a run and extended by a resumed one; without
             one, only this process knows.
     """
 

@@ -1,8 +1,8 @@
 """Photos of validation people -> the fixed set of pairs by which candidates are chosen, coded as video.
 
-Training mixtures flatter whoever trained on them. This set is the same for every run: one pair of each photo and
-forgery type, every one a frame of a moving, coded clip. ``scripts/rank_validations.py`` shows how well it ranks
-networks whose figures on real deepfakes are known.
+A training mixture flatters the network that was trained on it. This set is the same for every run: one pair per photo
+and forgery type, each a frame of a moving, coded clip. ``scripts/rank_validations.py`` shows how well it ranks networks
+whose figures on real deepfakes are known.
 """
 
 from __future__ import annotations
@@ -25,22 +25,24 @@ VERSION = 1
 """Raised whenever the set's pairs change: figures of two versions do not compare."""
 SEED = 101
 TYPES = ("mesh-swap", "mesh-reenact", "cross-identity", "decoder", "self-blend")
-"""What stands for face swaps, reenactment and decoders; the mean of their AUCs is the set's figure."""
+"""Types that represent face swaps, reenactment and decoders; the mean of their AUCs is the set's figure."""
 
 
 class ClipPairs(Dataset[Pair]):
     """One pair of each photo, a frame of a clip, the same at every call."""
 
-    def __init__(self, photos: Sequence[Photo], seed: int, forge: Forger, recipe: CropConfig | None = None) -> None:
+    def __init__(
+        self, photos: Sequence[Photo], seed: int, forge: Forger, crop_config: CropConfig | None = None
+    ) -> None:
         """Sets the series up.
 
         Args:
             photos: What to forge, one pair each.
             seed: Seed of all randomness.
             forge: Forgery type.
-            recipe: The crop, that of this version if not given.
+            crop_config: The crop, that of this version if not given.
         """
-        self._photos, self._seed, self._forge, self._recipe = photos, seed, forge, recipe or CropConfig()
+        self._photos, self._seed, self._forge, self._crop_config = photos, seed, forge, crop_config or CropConfig()
 
     def __len__(self) -> int:
         return len(self._photos)
@@ -49,18 +51,18 @@ class ClipPairs(Dataset[Pair]):
         """Makes the pair of photo ``index``."""
         cv2.setNumThreads(1)
         rng = np.random.default_rng((self._seed, index))
-        return make_pair(self._photos[index], self._recipe, rng, self._forge, draw=draw_clip)
+        return make_pair(self._photos[index], self._crop_config, rng, self._forge, draw=draw_clip)
 
 
 def validation_set(
-    photos: Sequence[Photo], count: int = 200, recipe: CropConfig | None = None
+    photos: Sequence[Photo], count: int = 200, crop_config: CropConfig | None = None
 ) -> Mapping[str, ClipPairs]:
     """Returns the set's pairs by forgery type.
 
     Args:
         photos: Of one split, in the order of its table.
         count: Photos, spread evenly over the table; those with a mesh, which mesh forgeries need, come first.
-        recipe: The crop, that of this version if not given.
+        crop_config: The crop, that of this version if not given.
 
     Raises:
         UsageError: There is no colour photo of a real face.
@@ -70,4 +72,4 @@ def validation_set(
     places = np.linspace(0, len(meshed) - 1, min(count, len(meshed))).round().astype(int)
     chosen = [meshed[place] for place in places]
     forgers = forgers_by_type(reals)
-    return {name: ClipPairs(chosen, SEED + number, forgers[name], recipe) for number, name in enumerate(TYPES)}
+    return {name: ClipPairs(chosen, SEED + number, forgers[name], crop_config) for number, name in enumerate(TYPES)}

@@ -1,4 +1,4 @@
-"""Face in a frame -> the piece of the frame that is stored: ``crop_face`` gives from both the very same pixels."""
+"""Face in a frame -> the window that is stored: ``crop_face`` cuts the same pixels from window and frame."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Window:
     sharpness: float
 
 
-def cut_window(frame: Image, face: Face, recipe: CropConfig) -> Window | None:
-    """Cuts a face with room around it out of a frame, without resampling; None where its square misses the frame.
+def cut_window(frame: Image, face: Face, crop_config: CropConfig) -> Window | None:
+    """Cuts a face with a margin out of a frame, without resampling; None if its square misses the frame.
 
     ``crop_face`` mirrors at the border of a picture what it lacks. A window ends there only where the frame does, so
     that both mirror the same pixels.
@@ -43,11 +43,11 @@ def cut_window(frame: Image, face: Face, recipe: CropConfig) -> Window | None:
     Args:
         frame: H x W x 3, BGR, uint8.
         face: In pixels of the frame.
-        recipe: Of the crop.
+        crop_config: Of the crop.
     """
     left, top, right, bottom = (round(value / _GRID_PX) * _GRID_PX for value in face.box_xyxy)
     # The larger of the square that is cut and a square with the room: a narrow box's square reaches far beyond it.
-    x0, y0, x1, y1 = crop_square_xyxy((left, top, right, bottom), max(recipe.margin, ROOM))
+    x0, y0, x1, y1 = crop_square_xyxy((left, top, right, bottom), max(crop_config.margin, ROOM))
     height, width = frame.shape[:2]
     # Crop squares round halves to even: an origin that is even keeps what is even.
     x0, y0 = max(_even_below(x0 - 2), 0), max(_even_below(y0 - 2), 0)
@@ -57,7 +57,7 @@ def cut_window(frame: Image, face: Face, recipe: CropConfig) -> Window | None:
     image = np.ascontiguousarray(frame[y0:y1, x0:x1])
     box: BoxXYXY = (left - x0, top - y0, right - x0, bottom - y0)
     try:
-        crop = crop_face(image, box, recipe)
+        crop = crop_face(image, box, crop_config)
     except OutsideImageError:
         return None
     points = tuple((x - x0, y - y0) for x, y in face.landmarks)

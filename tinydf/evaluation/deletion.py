@@ -2,8 +2,8 @@
 
 Deletion test after Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models" (BMVC 2018):
 if the map tells the truth, deleting its highest cells lowers the score more than deleting as many random ones. Cells
-are blurred away, or, where a forgery was made from a photo at hand, get that photo's pixels back. A network that looks
-for traces of editing may take the blur itself for one; the photo's own pixels carry none.
+are blurred away, or, where a forgery was made from a photo at hand, get that photo's pixels back. A forgery detector
+may take the blur itself for a trace; the photo's own pixels carry none.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Replacement = Callable[[int, NDArray[np.float32]], NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """Falls of the logit, N each.
+    """Drops of the logit, N each.
 
     Attributes:
         by_map: After the highest cells of the map were deleted.

@@ -36,7 +36,7 @@ def evaluate(
         ladder: Perturbations to measure beside the unchanged pictures.
         seed: Of the resampling.
         workers: Processes that read and crop.
-        report: Told how far it is.
+        report: Called with the progress.
 
     Raises:
         UnreadableInputError: Not one picture could be read.
@@ -54,7 +54,7 @@ def measure_scored(
     ladder: Sequence[Perturbation] = (),
     seed: int = 0,
 ) -> Evaluation:
-    """Measures scores that are there already; see ``evaluate``. The threshold and temperature are those of ``spec``."""
+    """Measures existing scores; see ``evaluate``. The threshold and temperature are those of ``spec``."""
     if not scored.faces:
         raise UnreadableInputError(f"{face_set.folder}: not one picture could be measured. First: {failures[0].reason}")
     judged = judge_videos(scored, spec)

@@ -130,7 +130,7 @@ class StoredFaces:
 
     folder: Path
     rows: Sequence[FaceRow]
-    recipe: CropConfig
+    crop_config: CropConfig
     seed: int
 
     def __len__(self) -> int:
@@ -151,7 +151,7 @@ class StoredFaces:
         crops = []
         for perturbation in ladder:
             changed = perturbation.apply(window, np.random.default_rng((self.seed, index)))
-            crops.append(cv2.cvtColor(crop_face(changed, face.box_xyxy, self.recipe), cv2.COLOR_BGR2RGB))
+            crops.append(cv2.cvtColor(crop_face(changed, face.box_xyxy, self.crop_config), cv2.COLOR_BGR2RGB))
         return Cut(as_image(np.stack(crops))[None], row.sharpness)
 
 
@@ -165,7 +165,7 @@ class SyntheticPairs:
 
     photos: Sequence[Photo]
     forgers: Sequence[tuple[str, Forger]]
-    recipe: CropConfig
+    crop_config: CropConfig
     seed: int
 
     def __len__(self) -> int:
@@ -189,7 +189,7 @@ class SyntheticPairs:
         """Makes a pair and returns its crops, the real one first."""
         place = index % len(self.photos)
         rng = np.random.default_rng((self.seed, place))
-        pair = make_pair(self.photos[place], self.recipe, rng, self.forgers[index // len(self.photos)][1])
+        pair = make_pair(self.photos[place], self.crop_config, rng, self.forgers[index // len(self.photos)][1])
         crops = [
             [_perturbed(crop, perturbation, (self.seed, place)) for perturbation in ladder]
             for crop in (pair.real, pair.forged)
@@ -197,7 +197,7 @@ class SyntheticPairs:
         return Cut(as_image(np.array(crops)), measure_sharpness(as_image(cv2.cvtColor(pair.real, cv2.COLOR_RGB2BGR))))
 
 
-def open_faces(folder: Path, split: Split, recipe: CropConfig, limit: int | None = None, seed: int = 0) -> FaceSet:
+def open_faces(folder: Path, split: Split, crop_config: CropConfig, limit: int | None = None, seed: int = 0) -> FaceSet:
     """Lists the faces of a split; pictures are read later, one at a time.
 
     A split without a single fake is a set of real photos: each is forged once by each forgery type.
@@ -205,7 +205,7 @@ def open_faces(folder: Path, split: Split, recipe: CropConfig, limit: int | None
     Args:
         folder: Holds ``faces.parquet`` or ``faces.csv``.
         split: Which part of it.
-        recipe: How the model wants its crops.
+        crop_config: How the model wants its crops.
         limit: Use only so many videos or photos, evenly over the table.
         seed: Of forgeries and of perturbations.
 
@@ -218,7 +218,7 @@ def open_faces(folder: Path, split: Split, recipe: CropConfig, limit: int | None
     if any(row.label == "fake" for row in rows):
         chosen = set(spread(list(dict.fromkeys(_video(row) for row in rows)), limit))
         kept = [row for row in rows if _video(row) in chosen]
-        return FaceSet(folder, split, sha256_of(table), (), StoredFaces(folder, kept, recipe, seed))
+        return FaceSet(folder, split, sha256_of(table), (), StoredFaces(folder, kept, crop_config, seed))
     photos = spread(read_photos(folder, split), limit)
     if not photos:
         raise UsageError(f"{table}: no face in split {split}. Name another --split, or prepare the set again.")
@@ -228,7 +228,7 @@ def open_faces(folder: Path, split: Split, recipe: CropConfig, limit: int | None
         raise UnreadableInputError(f"{photos[0].path}: cannot be read, nor can any other photo of split {split}.")
     forgers = tuple(forgers_by_type(donors).items())
     names = tuple(name for name, _ in forgers)
-    return FaceSet(folder, split, sha256_of(table), names, SyntheticPairs(photos, forgers, recipe, seed))
+    return FaceSet(folder, split, sha256_of(table), names, SyntheticPairs(photos, forgers, crop_config, seed))
 
 
 def spread(items: Sequence[Item], limit: int | None) -> list[Item]:

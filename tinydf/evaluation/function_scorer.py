@@ -61,12 +61,12 @@ class FunctionScorer:
         return logit_of(found)
 
 
-def open_function(address: str, recipe: CropConfig) -> FunctionScorer:
+def open_function(address: str, crop_config: CropConfig) -> FunctionScorer:
     """Imports a function and gives it the threshold .5.
 
     Args:
         address: ``FILE.py:FUNCTION``. The file may import others of its folder.
-        recipe: How its crops are cut.
+        crop_config: How its crops are cut.
 
     Raises:
         UsageError: The address is none, the file cannot be imported, or there is no such function in it.
@@ -81,7 +81,9 @@ def open_function(address: str, recipe: CropConfig) -> FunctionScorer:
     function = getattr(_import(path), name, None)
     if not callable(function):
         raise UsageError(f"{path}: has no function {name}. Name one that takes crops and returns probabilities.")
-    return FunctionScorer(path.with_name(f"{path.name}:{name}"), sha256_of(path), ModelSpec(name, recipe), function)
+    return FunctionScorer(
+        path.with_name(f"{path.name}:{name}"), sha256_of(path), ModelSpec(name, crop_config), function
+    )
 
 
 def _import(path: Path) -> Any:

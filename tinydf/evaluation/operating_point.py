@@ -23,16 +23,16 @@ from tinydf_runtime.verdict.evidence import LOGIT_LIMIT
 from tinydf_runtime.verdict.rules import RealScores
 
 DIGITS = 4
-"""Of temperature and threshold; more is noise, and fewer could be told apart in a verdict."""
+"""Digits of temperature and threshold; more are noise, and fewer would change verdicts."""
 FPR_SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
 """Shares of real faces for which a model knows the threshold, so that ``tinydf-run --fpr`` can choose."""
 FEWEST_FACES = 20
-"""A share is left out where fewer faces than these would reach its threshold: it would be their chance."""
+"""Faces that must reach a share's threshold; below that the share is too uncertain and left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """What was fitted.
+    """A fitted operating point.
 
     Attributes:
         temperature: Divides the network's own logits.

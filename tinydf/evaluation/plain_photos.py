@@ -1,4 +1,4 @@
-"""A plain folder of photos -> a table of their faces, for as long as it is needed."""
+"""A plain folder of photos -> a temporary table of their faces."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def draw_roc(
     """Draws the ROC curves by video and by frame, with the point that the model's threshold chooses.
 
     Args:
-        by_video: Logits and truth of the videos, both classes among them.
+        by_video: Logits and truth of the videos, with both classes.
         by_frame: The same of the faces; None where every video is one face.
         operating_point: BPCER and APCER of the videos.
         name: Unique in the page.

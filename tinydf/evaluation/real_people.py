@@ -1,7 +1,7 @@
 """Scores of real people in synthetic clips -> what a network's ``ModelSpec`` carries about them.
 
-That is temperature, threshold, the table of ``--fpr``, and the scores of real people in clips and in pictures, from
-which the runtime tells how rare a score is and where ``fake`` begins. Clips without a verdict are left out.
+That is temperature, threshold, the table of ``--fpr``, and the scores of real people in clips and pictures, from which
+the runtime derives rarity and the fake threshold. Clips without a verdict are left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule, RealScores
 THRESHOLD_SHARE = 0.1
 """Share of real people who reach the threshold."""
 FEWEST_PEOPLE = 4
-"""A share is left out where fewer people would reach its threshold: it would be their chance."""
+"""People that must reach a share's threshold; below that the share is too uncertain and left out."""
 MEASURED = ("temperature", "threshold", "fpr_thresholds", "real_people", "real_pictures")
 """Fields of a ``ModelSpec`` that are measured here."""
 

@@ -65,9 +65,9 @@ def score_faces(
     Args:
         face_set: What to score.
         scorer: The network.
-        ladder: What happens to each picture before its crop; each picture is read once for all of it.
+        ladder: Perturbations of each picture before its crop; each picture is read once for all of them.
         workers: Processes that read and crop; 0 for none but this one.
-        report: Told how far it is.
+        report: Called with the progress.
 
     Returns:
         The scored faces, and the pictures that could not be measured.
@@ -113,7 +113,7 @@ def _table(faces: Sequence[ListedFace], logit: NDArray[np.float64]) -> ScoredFac
 
 
 class _Cuts(Dataset["Cut | Failure"]):
-    """Entries as PyTorch's loader wants them; what cannot be read does not end the run."""
+    """Entries as a PyTorch data set; an unreadable one is a result and not an exception."""
 
     def __init__(self, entries: Entries, ladder: Sequence[Perturbation]) -> None:
         self._entries, self._ladder = entries, ladder

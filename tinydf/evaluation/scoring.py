@@ -19,7 +19,7 @@ from tinydf_runtime.models.spec import ModelSpec
 
 CHECKPOINTS = (".safetensors", ".pt")
 SMALLEST = 1e-7
-"""Nearer to 0 and 1 float32 holds no further probabilities."""
+"""Probabilities are clipped to this distance from 0 and 1, the resolution of float32."""
 
 
 class Scorer(Protocol):
@@ -35,7 +35,7 @@ class Scorer(Protocol):
 
     @property
     def spec(self) -> ModelSpec:
-        """What the file says about itself."""
+        """Metadata of the file."""
 
     @property
     def engine(self) -> str:
@@ -84,7 +84,7 @@ class EngineScorer:
 
     @property
     def spec(self) -> ModelSpec:
-        """What the model file says about itself."""
+        """Metadata of the model file."""
         return self.loaded.spec
 
     @property

@@ -1,4 +1,4 @@
-"""Videos -> the groups that are measured apart."""
+"""Videos -> slices: groups that are measured separately."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinydf.evaluation.scores import ScoredFaces
 from tinydf_runtime.verdict.evidence import FULL_SIDE_PX
 
 SIZES_PX = (64.0, FULL_SIDE_PX, 180.0)
-"""Where faces begin to be small, to show all that the network can use, and to be shrunk before it sees them."""
+"""Limits in pixels: small faces, faces with all the detail that the network can use, and faces that are shrunk."""
 BLUR_NAMES = ("least sharp quarter", "less sharp quarter", "sharper quarter", "sharpest quarter")
 
 
@@ -37,8 +37,8 @@ def cut_slices(scored: ScoredFaces) -> list[Slice]:
     """Returns the groups by method, source, compression, size of the face and sharpness.
 
     A method's forgeries stand beside the real videos of the same source and compression, or, where code made them, of
-    the same pairs. Size and sharpness are the median of a video's faces. A kind with one group alone says nothing that
-    the whole does not, and is left out; methods are always named.
+    the same pairs. Size and sharpness are the median of a video's faces. A kind with a single group repeats the whole
+    and is left out; methods are always listed.
     """
     videos = scored.videos
     rivals = np.array([video.rivals for video in videos])

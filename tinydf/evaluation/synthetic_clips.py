@@ -1,7 +1,7 @@
 """Photo -> a clip of it: the camera moves, the light changes, and H.264 codes what it sees, once or twice.
 
-What a network says of such clips is nearer to what it says of video than its scores of photos are: frames that lean on
-earlier ones have lost other detail than a photo that was compressed alone.
+A network's scores on such clips are closer to its scores on video than those on photos are: inter-coded frames lose
+    other detail than a photo that was compressed alone.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ FACE_PX = (60.0, 200.0)
 """Longer side of the face in the clip."""
 PRESETS = ("medium", "medium", "medium", "veryfast")
 CRF = (16, 38)
-"""From nearly without loss to as coarse as is still watched."""
+"""Range of x264's rate factor: from nearly lossless to the coarsest that is still watched."""
 SECOND_ENCODE = 0.5
-"""Share of the clips that were passed on: made smaller, encoded again, and brought back."""
+"""Share of the clips that are re-encoded: shrunk, encoded again and enlarged."""
 
 
 def make_clip(photo: Photo, seed: int, forge: Mixture | None = None, seconds: float = 4.0) -> list[Frame]:

@@ -30,7 +30,7 @@ METRIC_WORDS = {
 
 
 def show_evaluation(one: Evaluation, console: Console) -> None:
-    """Prints one model on one set: what must be known first, metrics, slices, the ladder."""
+    """Prints one model on one set: notes, metrics, slices, the ladder."""
     model = one.model
     head = f"{Path(model.path).name} on {set_name(one.data)}, split {one.data.split}"
     console.print(Text(head, style="bold"), soft_wrap=True)

@@ -1,7 +1,7 @@
 """Scores of faces -> verdict and score of each video, by the runtime's rules.
 
-So what is measured is what a user will see: the runtime's weights, trimmed mean, stretches and worst person, and its
-refusal to judge faces that are too small, hardly seen, or may be none.
+Measures what a user will see: the runtime's weights, trimmed mean, segments and worst person, and its refusal to judge
+faces that are too small, seldom seen or uncertain.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tinydf_runtime.verdict.evidence import to_logit
 from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule
 
 RULE = (
-    "The runtime's own rule (tinydf_runtime.verdict): faces weigh by size and detection score, a person's logits are "
-    "averaged without the outer tenth, a stretch decides over the whole only where it alone suffices for fake, and a "
-    f"video is as forged as its worst person who fills a fair share of it. It asks for {MINIMUM_FACES} looks at a "
-    "person, or as many as the table holds of a video."
+    "The runtime's own rule (tinydf_runtime.verdict): faces are weighted by size and detection score, and a person's "
+    "logits are averaged without the outer tenth. A segment decides over the whole only if it alone suffices for fake. "
+    "A video is judged by its worst person of at least 15 % of the most prominent one's weight. A person needs "
+    f"{MINIMUM_FACES} frames, or as many as the table holds of a video."
 )
 
 
@@ -61,7 +61,7 @@ def _judge(tracks: dict[int, list[FaceScore]], spec: ModelSpec) -> tuple[InputVe
     """Returns a video's verdict and logit."""
     most = max(map(len, tracks.values()))
     rule = DecisionRule(spec.threshold, spec.threshold, spec.real_people if most > 1 else spec.real_pictures)
-    # How many frames of a video were prepared is the choice of who prepared it, not a lack of evidence.
+    # Few frames may have been prepared by choice; that is no lack of evidence.
     rule = replace(rule, minimum_faces=min(MINIMUM_FACES, most))
     label, probability, _ = judge_input([verdict for verdict, _ in judge_tracks(tracks, rule)])
     return label, np.nan if probability is None else to_logit(probability)

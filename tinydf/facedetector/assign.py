@@ -84,7 +84,7 @@ def assign(
         centres: P x 2, pixels.
         strides: P, pixels.
         radius: How far from the centre of a face a cell may be to be preferred, in strides.
-        bind_levels: Whether a face is taught only to the strides that suit its size. Left free, the finest stride,
+        bind_levels: Whether a face is taught only to the strides that suit its size. Without that, the finest stride,
             which has most of the cells, learns faces of every size and takes parts of large ones for small ones.
     """
     on_doubt = pairwise_iou(doubtful_xyxy, predictions.boxes_xyxy.detach()) >= APART_IOU

@@ -31,7 +31,7 @@ class DetectorConfig:
         warmup_steps: Over which the learning rate rises.
         decay_share: Last part of the run, over which it falls to zero.
         average_decay: Of the moving average of the weights.
-        average_from: Step at which the average starts anew, once what is taught has changed.
+        average_from: Step at which the average restarts, once the targets have changed.
         clip_norm: Largest norm of the gradient.
         validate_every: Steps between validations and checkpoints.
         validation_pictures: How many.

@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 
 
 class ComposedPictures(Dataset[Sample]):
-    """Each picture is drawn from a generator of (seed, step, place): no state is needed to go on after a break.
+    """Composed training pictures. Each is seeded by (seed, step, place), so that resuming needs no state.
 
     Args:
         composer: Draws the pictures.

@@ -98,7 +98,7 @@ def _as_scene(sample: Sample) -> Scene:
 
 
 def faceless_pictures(photos: list[Photo], count: int, side_px: int, seed: int) -> Iterator[Image]:
-    """Yields pictures without faces: by turns a drawn or patched background and a part of a photo beside its faces."""
+    """Yields pictures without faces, alternating synthetic backgrounds and parts of photos beside their faces."""
     for index in range(count):
         rng = np.random.default_rng((seed, index))
         cut = None

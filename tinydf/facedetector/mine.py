@@ -61,7 +61,7 @@ def with_mistakes(photos: list[Photo], found: dict[str, list[list[float]]]) -> l
 
 
 def mistakes_kept(network: FaceDetectorNet, photos: list[Photo], kept: Path) -> dict[str, list[list[float]]]:
-    """Returns ``mistakes``, kept in a JSON file: a run that is taken up again learns from the same ones.
+    """Returns ``mistakes``, kept in a JSON file: a resumed run learns from the same ones.
 
     Raises:
         OutputError: The file could not be written.

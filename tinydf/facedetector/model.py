@@ -1,8 +1,8 @@
 """The face detector network: image -> score, box and five points for every cell of three grids.
 
-The design is YuNet's (Wu, Peng and Yu: "YuNet: a tiny millisecond-level face detector", 2023), written anew: depthwise
-separable units, a feature pyramid that adds, anchor-free heads. Most of the work is done at stride 8 and deeper, where
-a unit is cheap.
+The design is YuNet's (Wu, Peng and Yu: "YuNet: a tiny millisecond-level face detector", 2023), written from scratch:
+depthwise separable units, a feature pyramid that adds, anchor-free heads. Most of the work is done at stride 8 and
+deeper, where a unit is cheap.
 """
 
 from typing import NamedTuple

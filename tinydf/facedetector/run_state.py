@@ -1,4 +1,4 @@
-"""What a training run needs to go on after a break <-> a file, without pickle."""
+"""State of a detector's training run <-> a file, without pickle."""
 
 from __future__ import annotations
 

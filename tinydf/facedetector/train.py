@@ -133,7 +133,7 @@ def _rounds(
 
 
 def make_folder(out: Path) -> None:
-    """Makes the folder of a run, unless it is there.
+    """Makes the folder of a run, if it does not exist.
 
     Raises:
         OutputError: The system refused.

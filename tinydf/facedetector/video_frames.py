@@ -19,7 +19,7 @@ CRF = (23, 36)
 
 
 def video_frames(scenes: list[Photo], portraits: list[Photo], count: int, seed: int) -> Iterator[Sample]:
-    """Yields frames of 640 x 384 pixels: by turns a scene with its own people, and portraits before a scene.
+    """Yields frames of 640 x 384 px, alternating scenes with their own people and portraits before a scene.
 
     Args:
         scenes: In their order, over and over.

@@ -52,7 +52,7 @@ def measure_fresh(path: Path, device: str, threads: int | None, batch: int) -> F
 def main() -> None:
     """Measures what the arguments name and prints it as JSON: path, device, threads, batch."""
     path, device, threads, batch = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    # NumPy is what a program has loaded that has pictures.
+    # A program that has pictures has loaded NumPy already.
     import numpy as np
 
     from tinydf_runtime.engines.engine import load_engine
@@ -73,7 +73,7 @@ def main() -> None:
 def peak_memory() -> int | None:
     """Returns the most bytes that this process ever held; None where the system does not say."""
     try:
-        # The other count below starts, on Linux, from what the parent held.
+        # On Linux the other counter below starts from the parent's peak.
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:"))
     except (OSError, StopIteration, ValueError):

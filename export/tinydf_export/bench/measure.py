@@ -1,4 +1,4 @@
-"""Model files -> size, speed and agreement of each, timed in turns so that load on the machine favours none."""
+"""Model files -> size, speed and agreement of each, timed in turns so that other load affects all alike."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tinydf_runtime.errors import MissingExtraError, UnavailableError, needs
 
 WARM_CALLS = 1
 CALLS = 3
-"""Calls that are measured before the turn passes to the next row; the one before them brings the caches back."""
+"""Timed calls per turn; one untimed call before them warms the caches."""
 
 Report = Callable[[int, int], None]
 

@@ -22,7 +22,7 @@ class Row:
         peak_bytes: The most memory that this process held; None where the system does not say.
         p50_ms: Median time of a call.
         p95_ms: What 95 % of calls stay below.
-        min_ms: Shortest call: what is left where other programs do not disturb.
+        min_ms: Shortest call, the least disturbed by other programs.
         faces_per_s: Crops a second at the median.
         crops: Crops that the differences are from.
         mean_difference: Mean difference in fake probability from the first model.

@@ -25,7 +25,7 @@ def plan_options(command: Command) -> Command:
     for option in (
         click.option("--version-compatible", is_flag=True, help="TensorRT: let later versions load the plan too."),
         click.option("--dla-core", type=click.IntRange(0), help="TensorRT: deep learning accelerator to build for."),
-        click.option("--timing-cache", type=_FILE, help="TensorRT: file that makes later builds quick and alike."),
+        click.option("--timing-cache", type=_FILE, help="TensorRT: cache that makes later builds fast and alike."),
         click.option(
             "--max-batch", type=click.IntRange(1), help="TensorRT: faces computed at once at most.  [default: 16]"
         ),

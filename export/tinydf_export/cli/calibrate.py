@@ -35,7 +35,7 @@ _MODEL_ENDINGS = (".safetensors", ".pt", ".onnx")
     "old",
     type=_FILE,
     metavar="TABLE",
-    help="In place of --data: keep the ranges of this table of CHECKPOINT; another torch or TinyDF made it.",
+    help="Instead of --data: re-key this table of CHECKPOINT, made with another version of torch or TinyDF.",
 )
 @click.option("--out", required=True, type=_FILE, metavar="TABLE", help="JSON file to write.")
 @click.option(
@@ -43,23 +43,23 @@ _MODEL_ENDINGS = (".safetensors", ".pt", ".onnx")
     type=click.FloatRange(0, 1),
     default=0.005,
     show_default=True,
-    help="Loss of AUC up to which layers are put to 8 bit.",
+    help="Largest loss of AUC that 8 bit may cost.",
 )
 @click.option(
     "--samples",
     type=click.IntRange(1),
     default=256,
     show_default=True,
-    help="Crops of split train that ranges come from.",
+    help="Crops of split train to collect ranges from.",
 )
 @click.option(
     "--pairs",
     type=click.IntRange(1),
     default=300,
     show_default=True,
-    help="Real and forged crops of split val, so many of each, that choices are judged on.",
+    help="Real and forged crops of split val, this many of each, to compare methods on.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the choice of crops and of synthetic forgeries.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the choice of crops and of synthetic forgeries.")
 @click.option("--html", type=_FILE, metavar="FILE", help="One page: methods, layers in float, cost of each layer.")
 @json_option
 @click.option("--quiet", is_flag=True, help="Print only errors.")
@@ -128,7 +128,7 @@ def main(
 
 
 def _check_outputs(paths: list[Path]) -> None:
-    """Refuses outputs that cannot or must not be written, before the work and not after it."""
+    """Checks the outputs before the work."""
     for path in paths:
         # "--json MODEL" takes the model for the file to write.
         if path.suffix.lower() in _MODEL_ENDINGS:

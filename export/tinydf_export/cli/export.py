@@ -31,12 +31,12 @@ _FILE = click.Path(path_type=Path)
 )
 @click.version_option(__version__)
 @click.argument("checkpoint", required=False, type=_FILE)
-@click.option("--target", required=True, help=f"What to make: {', '.join(TARGETS)}.")
-@click.option("--int8", is_flag=True, help="Compute in 8 bit; for coreml, store weights so. See --calibration.")
+@click.option("--target", required=True, help=f"Format to write: {', '.join(TARGETS)}.")
+@click.option("--int8", is_flag=True, help="Compute in 8 bit (coreml: store weights in 8 bit). See --calibration.")
 @click.option(
     "--int8-activations",
     is_flag=True,
-    help="Compute in 8 bit where --int8 alone stores the weights so: coreml.",
+    help="coreml: compute in 8 bit too, not only store the weights.",
 )
 @click.option("--fp16", is_flag=True, help="Compute in float16 where that is safe.")
 @click.option(
@@ -48,13 +48,13 @@ _FILE = click.Path(path_type=Path)
     type=click.FloatRange(0, 1),
     default=0.005,
     show_default=True,
-    help="Largest loss of AUC on --data; a worse export is no file, and exits 3.",
+    help="Largest loss of AUC on --data; a worse export writes no file and exits 3.",
 )
 @click.option(
     "--from-onnx",
     "source",
     type=_FILE,
-    help="TensorRT: the same as tinydf-build-plan, which is shorter to type.",
+    help="TensorRT: the same as tinydf-build-plan FILE.",
 )
 @plan_options
 @click.option("--out", required=True, type=_FILE, help="File to write.")

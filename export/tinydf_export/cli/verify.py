@@ -22,7 +22,7 @@ _FILE = click.Path(path_type=Path)
 @click.version_option(__version__)
 @click.argument("model", type=_FILE)
 @device_option
-@click.option("--threads", type=int, help="Threads on the CPU; the engine's own choice where not given.")
+@click.option("--threads", type=int, help="Threads on the CPU; default: the engine's choice.")
 @click.option("--layers", "reference", type=_FILE, help="Float32 .onnx export to compare MODEL with, layer by layer.")
 @json_option
 @click.option("--quiet", is_flag=True, help="Print only errors.")

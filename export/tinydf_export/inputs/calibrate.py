@@ -18,7 +18,7 @@ from tinydf_export.inputs.labelled_crops import Skip, read_labelled_crops
 SAMPLES = 256
 VALIDATION_PAIRS = 300
 POOL = 2
-"""So many times more crops are cut than are used: sharpness and compression are known only then."""
+"""Factor by which more crops are cut than used: sharpness and compression are known only after cutting."""
 
 Report = Callable[[str, int, int], None]
 
@@ -63,17 +63,17 @@ def calibrate_checkpoint(
         UnreadableInputError: The table of faces is missing or damaged, or no picture can be read.
         UsageError: A split is empty.
     """
-    recipe = checkpoint.spec.crop
+    crop_config = checkpoint.spec.crop
     validation = read_labelled_crops(
-        folder, "val", recipe, 2 * validation_pairs, seed, partial(report, "validation crops"), skip
+        folder, "val", crop_config, 2 * validation_pairs, seed, partial(report, "validation crops"), skip
     )
     pool = read_labelled_crops(
-        folder, "train", recipe, POOL * samples, seed, partial(report, "calibration crops"), skip
+        folder, "train", crop_config, POOL * samples, seed, partial(report, "calibration crops"), skip
     )
     sample = pool.take(stratified_sample(list(pool.attributes().values()), samples, seed))
     report("graph", 0, 1)
     graph = build_float_graph(checkpoint)
-    keys = Keys(checkpoint.spec.checkpoint_sha256, recipe.sha256(), checkpoint.spec.threshold)
+    keys = Keys(checkpoint.spec.checkpoint_sha256, crop_config.sha256(), checkpoint.spec.threshold)
     return Calibration(calibrate(graph, sample, validation, keys, Bounds(auc_drop=max_auc_drop), report), validation)
 
 

@@ -32,20 +32,20 @@ Skip = Callable[[str], None]
 def read_labelled_crops(
     folder: Path,
     split: Split,
-    recipe: CropConfig,
+    crop_config: CropConfig,
     count: int,
     seed: int = 0,
     report: Report = lambda done, total: None,
     skip: Skip = lambda reason: None,
 ) -> LabelledCrops:
-    """Cuts crops that stand for a whole split: alike many of each source, size, compression and way of forging.
+    """Cuts crops that represent a split: balanced over source, size, compression and forgery method.
 
     In a folder of real photos only, each comes with a synthetic forgery made from it.
 
     Args:
         folder: Holds ``faces.parquet`` or ``faces.csv``.
         split: Which part of it.
-        recipe: How the network wants its crops.
+        crop_config: How the network wants its crops.
         count: How many crops; fewer where there are no more or some cannot be read.
         seed: Of the choice and of forgeries.
         report: Called with the number of pictures cut and their total.
@@ -55,7 +55,7 @@ def read_labelled_crops(
         UnreadableInputError: The table is missing or damaged, or not one picture can be read.
         UsageError: The split is empty.
     """
-    entries = open_faces(folder, split, recipe, seed=seed).entries
+    entries = open_faces(folder, split, crop_config, seed=seed).entries
     chosen = _choose_entries(entries, count, seed)
     crops: list[Image] = []
     faces: list[ListedFace] = []

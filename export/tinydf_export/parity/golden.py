@@ -14,18 +14,18 @@ from tinydf_runtime.models.golden import decode_crops as decode_crops
 from tinydf_runtime.models.golden import hash_pictures
 from tinydf_runtime.types import BoxXYXY, Image
 
-# scikit-image's astronaut (NASA, public domain): Eileen Collins's face, and a stretch of suit beside it.
+# scikit-image's astronaut (NASA, public domain): Eileen Collins's face, and a part of the suit beside it.
 FACE_XYXY: BoxXYXY = (179, 68, 270, 181)
 LANDMARKS = ((203, 101), (246, 103), (226, 126), (205, 140), (243, 140))
 SUIT_XYXY: BoxXYXY = (10, 390, 120, 500)
 SEED = 3
 
 
-def draw_golden_crops(recipe: CropConfig) -> NDArray[np.uint8]:
+def draw_golden_crops(crop_config: CropConfig) -> NDArray[np.uint8]:
     """Draws the crops: a face, the same mirrored and dim, forged from itself, from a tiny picture, and no face at all.
 
     Args:
-        recipe: How they are cut.
+        crop_config: How they are cut.
 
     Returns:
         5 x side_px x side_px x 3, RGB, uint8.
@@ -37,7 +37,7 @@ def draw_golden_crops(recipe: CropConfig) -> NDArray[np.uint8]:
     from tinydf.data.geometry import FaceGeometry
 
     photo: Image = np.ascontiguousarray(astronaut())  # type: ignore[no-untyped-call]
-    face = crop_face(photo, FACE_XYXY, recipe)
+    face = crop_face(photo, FACE_XYXY, crop_config)
     face_shape = FaceGeometry(np.array(LANDMARKS, float))
     forged, _ = self_blend(photo[..., ::-1].copy(), face_shape, np.random.default_rng(SEED), coarseness=1.0)
     tiny = cv2.resize(cv2.resize(face, (48, 48), interpolation=cv2.INTER_AREA), face.shape[1::-1])
@@ -45,9 +45,9 @@ def draw_golden_crops(recipe: CropConfig) -> NDArray[np.uint8]:
         [
             face,
             np.ascontiguousarray(face[:, ::-1] // 2),
-            np.ascontiguousarray(crop_face(forged, FACE_XYXY, recipe)[..., ::-1]),
+            np.ascontiguousarray(crop_face(forged, FACE_XYXY, crop_config)[..., ::-1]),
             tiny,
-            crop_face(photo, SUIT_XYXY, recipe),
+            crop_face(photo, SUIT_XYXY, crop_config),
         ]
     )
 

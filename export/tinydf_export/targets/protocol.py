@@ -1,4 +1,4 @@
-"""What a target's file offers: the one protocol that ``runner.run`` calls."""
+"""Protocol of an export target: what its file offers and ``runner.run`` calls."""
 
 from __future__ import annotations
 
@@ -54,5 +54,5 @@ class TargetModule(Protocol):
 
         Args:
             graph: What ``quantise`` returned.
-            job: For golden crops, options of the request and the like.
+            job: Golden crops, and the options of the request.
         """

@@ -1,4 +1,4 @@
-"""The table of export targets: one line each."""
+"""Table of export targets, a row each: name -> file, extra, ending and precisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folder that a web server only has to serve: a page, both networks, and a description of them."""
+"""Static web page: a folder with the page, both networks and a description of them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def write_folder(files: dict[str, bytes], out: Path) -> None:
 
 
 def _describe(spec: ModelSpec, classifier: bytes, detector: bytes) -> bytes:
-    """Returns what the page must know: files with their hashes, crop recipe and thresholds."""
+    """Returns what the page must know: files with their hashes, crop config and thresholds."""
     faces = FaceDetector(DEFAULT_DETECTOR, threads=1)
     about = {
         "schema": SCHEMA,

@@ -1,4 +1,4 @@
-"""What every ``tinydf-`` command does alike: one line and an exit code for errors, Ctrl-C, figures to a file or out."""
+"""Shared by all ``tinydf-`` commands: errors as one line and an exit code, Ctrl-C, figures to a file or stdout."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ json_option = click.option(
     is_flag=False,
     flag_value=STANDARD_OUTPUT,
     metavar="[FILE]",
-    help="Write the figures as JSON; print them where no file is named.",
+    help="Write the figures as JSON; without FILE, print them.",
 )
 """The option of every command that prints figures; its value goes to ``write_figures``."""
 
@@ -48,15 +48,15 @@ device_option = click.option(
 _REFUSED = frozenset(
     getattr(errno, name, -1) for name in ("ENOSPC", "EPIPE", "EIO", "EFBIG", "EDQUOT", "EBADF", "EROFS")
 )
-"""What the system says where a stream takes no more."""
+"""Error numbers of a closed or full output."""
 
 
 _WRITTEN = frozenset({"out", "json_path", "html", "plot", "fit"})
-"""Parameters that name files to write. ``tinydf-run`` looks at its own itself: its inputs are names, not paths."""
+"""Parameters that name files to write. ``tinydf-run`` checks its own: its inputs are names, not paths."""
 
 
 class OneLineCommand(click.Command):
-    """A command that shows no stack, no usage table and no half line when something is wrong."""
+    """A command that reports errors as one line: no traceback, no usage table."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the command and ends the process."""
@@ -95,23 +95,23 @@ class OneLineCommand(click.Command):
         return super().invoke(ctx)
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs the command and makes sure that all it printed is out.
+        """Runs the command and flushes its output.
 
         Raises:
-            OutputError: Standard output takes no more: a full disk, or a reader that has gone.
+            OutputError: Standard output cannot be written: a full disk or a closed pipe.
         """
         try:
             code = super().main(*args, **kwargs)
             if sys.stdout is not None:
                 sys.stdout.flush()
         except SystemExit as end:
-            # Click's and Rich's answer to a reader that has gone; nothing else of ours ends so.
+            # Click and Rich exit so on a closed pipe; nothing of ours does.
             if end.code != 1:
                 raise
             _drop_output()
             raise OutputError("standard output: was closed by its reader.") from end
         except OSError as error:
-            # An error of a file names it, and the ones that we raise say all themselves.
+            # Errors of the system name the file; our own are complete.
             if isinstance(error, TinyDFError) or error.filename is not None or error.errno not in _REFUSED:
                 raise
             _drop_output()
@@ -119,7 +119,7 @@ class OneLineCommand(click.Command):
         return code
 
     def _say(self, message: str) -> None:
-        # Where stderr takes nothing either, the exit code still tells.
+        # If stderr is closed too, the exit code still tells.
         with suppress(OSError):
             click.echo(f"{self.name}: {printable(' '.join(message.split()))}", err=True)
 
@@ -153,7 +153,7 @@ def _keep_inputs(params: dict[str, Any]) -> None:
 
 @contextmanager
 def _ending_like_interrupted() -> Iterator[None]:
-    """Makes a polite kill, SIGTERM, end a command as Ctrl-C does: what was done is saved, temporary files go."""
+    """Makes SIGTERM end a command as Ctrl-C does: finished work is saved and temporary files are removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -161,10 +161,10 @@ def _ending_like_interrupted() -> Iterator[None]:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if os.getpid() != owner:
-            # A copy of this process, which has nothing to save.
+            # A forked child, which has nothing to save.
             os._exit(128 + number)
         handler = signal.getsignal(signal.SIGINT)
-        # A shell starts what runs in its background deaf to Ctrl-C.
+        # A shell starts background jobs with SIGINT ignored.
         if not callable(handler):
             raise KeyboardInterrupt
         handler(signal.SIGINT, frame)
@@ -173,12 +173,12 @@ def _ending_like_interrupted() -> Iterator[None]:
     try:
         yield
     finally:
-        # A program that called the command has its own way back. None: not set from Python.
+        # Restores the handler of a program that called the command. None: not set from Python.
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _drop_output() -> None:
-    """Sends what is printed from here on nowhere: Python would complain once more when it flushes at its end."""
+    """Discards further output: Python would complain again when it flushes at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -186,8 +186,8 @@ def _drop_output() -> None:
 class PromptCommand(OneLineCommand):
     """A command whose process ends at once when it is done.
 
-    A camera or server may not let go of a thread for seconds, and to take the networks' libraries down piece by piece
-    takes as long as judging some ten frames. Nothing is left to be written by then.
+    A camera or server may block a thread for seconds, and unloading the networks' libraries takes as long as judging
+    some ten frames. Everything has been written by then.
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -197,7 +197,7 @@ class PromptCommand(OneLineCommand):
         except SystemExit as end:
             if args or kwargs:
                 raise
-            # What cannot be written is reported where the process ends the usual way.
+            # Unwritten output is reported by the normal exit.
             with suppress(OSError):
                 for stream in (sys.stdout, sys.stderr):
                     stream.flush()
@@ -227,5 +227,5 @@ def stopping_on_interrupt(stop: threading.Event) -> Iterator[None]:
     try:
         yield
     finally:
-        # None stands for a handler that was not set from Python, and cannot be put back from here.
+        # None: the handler was not set from Python and cannot be restored here.
         signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)

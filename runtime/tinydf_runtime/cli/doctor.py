@@ -1,4 +1,4 @@
-"""tinydf-doctor: says what works in this installation, and what to install for the rest."""
+"""tinydf-doctor: shows what works in this installation, and what to install for the rest."""
 
 from __future__ import annotations
 
@@ -138,5 +138,5 @@ def _show(rows: Table, console: Console) -> None:
 
 
 def _mark(name: str, is_there: bool) -> Text:
-    """Returns a name that shows without colours too whether the thing is there."""
+    """Returns a name marked as present or missing, readable without colours."""
     return Text(f"{name} yes", style="green") if is_there else Text(f"{name} no", style="dim")

@@ -30,7 +30,7 @@ def follow_stream(source: str, analyzer: Analyzer, limits: Limits, options: Live
 
     Raises:
         MissingExtraError: A window is asked for and there is none.
-        OutputError: Whoever read the lines has gone.
+        OutputError: The pipe that the lines go to was closed.
     """
     name = mask_credentials(source)
     threshold = analyzer.threshold
@@ -58,15 +58,15 @@ HISTORY = 24
 SILENCE_S = 2.0
 """Without a picture for this long, the view says so."""
 KEEP_S = 3.0
-"""How long a person who left stays on the screen."""
+"""Seconds for which a person who left stays on the screen."""
 REFRESHES_A_SECOND = 8
 
 
 class LiveShow:
-    """Shows a line a person: running verdict, its probability, the last scores; above them looks a second and delay."""
+    """Shows one line per person: running verdict, its probability, the last scores; above them frame rate and delay."""
 
     def __init__(self, name: str, threshold: float, console: Console) -> None:
-        """Takes where to show.
+        """Prepares the display.
 
         Args:
             name: What the source is called.
@@ -83,7 +83,7 @@ class LiveShow:
         self._lines: tuple[Text, ...] = (Text(f"{name}  waiting for a picture", style="dim"),)
         self._live = Live(
             console=console,
-            # Drawn anew by rich's own thread, since no result comes from a stream that broke off.
+            # Refreshed by rich's own thread, since a stream that broke off gives no results.
             get_renderable=self._view,
             refresh_per_second=REFRESHES_A_SECOND,
             transient=True,
@@ -92,7 +92,7 @@ class LiveShow:
         )
 
     def __enter__(self) -> LiveShow:
-        """Takes the lines."""
+        """Starts the display."""
         if self._in_place:
             self._live.start()
         return self
@@ -100,7 +100,7 @@ class LiveShow:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Gives the lines back."""
+        """Ends the display."""
         if self._in_place:
             self._live.stop()
 
@@ -119,7 +119,7 @@ class LiveShow:
             for face in changed:
                 self._console.print(self._line(face, result.frame.time_s), soft_wrap=True)
         else:
-            # One assignment: the thread that draws sees the old lines or the new ones.
+            # One assignment: the drawing thread sees either the old or the new lines.
             self._lines = self._lines_of(result)
 
     def _label(self, track: int) -> str | None:
@@ -134,10 +134,10 @@ class LiveShow:
         return Group(*self._lines, Text(f"  no picture for {silent_s:.0f} s, trying again", style="yellow"))
 
     def _lines_of(self, result: FrameResult) -> tuple[Text, ...]:
-        """Returns head line and persons."""
+        """Returns the head line and one line per person."""
         head = Text(self._name, style="bold")
         span_s = self._times[-1] - self._times[0]
-        rate = f"{(len(self._times) - 1) / span_s:.1f} looks/s" if span_s > 0 else ""
+        rate = f"{(len(self._times) - 1) / span_s:.1f} frames/s" if span_s > 0 else ""
         delay = "" if result.latency_s is None else f"{1000 * result.latency_s:.0f} ms"
         dropped = f"{result.frames_dropped} frames passed over" if result.frames_dropped else ""
         facts = "  ".join(filter(None, [clock(round(result.frame.time_s)), rate, delay, dropped, "Ctrl-C ends"]))

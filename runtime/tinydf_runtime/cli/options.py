@@ -1,4 +1,4 @@
-"""Options of tinydf-run that tinydf-scan shares, what those for streams ask for, and the command as it was typed."""
+"""Options shared by tinydf-run and tinydf-scan, the options of streams, and the command line as typed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ version_option = click.option(
 
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
-    """What is asked for while a stream plays.
+    """Options of a live stream.
 
     Attributes:
         json_lines: Print a line of JSON per frame.

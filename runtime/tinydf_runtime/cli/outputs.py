@@ -1,4 +1,4 @@
-"""The files that a run is asked to write: refused before the work where they cannot be, written after it."""
+"""Output files of a run: checked before the work, written after it."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def write_reports(
 
     Args:
         analyzer: What made the reports.
-        done: They.
+        done: Reports of all inputs.
         json_file: ``-`` prints it.
         csv_file: One row a scored face.
         json_lines: Print the report as one line.

@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, a line every 20 seconds elsewhere; always on stderr."""
+"""Progress of a long command: a bar on a terminal, a line every 20 seconds elsewhere; always on stderr."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import TextIO
 from tinydf_runtime.render.words import clock
 
 EVERY_S = 20.0
-"""Between two lines. 30 s at most are promised, on a busy machine too."""
+"""Seconds between two lines; at most 30 are promised, on a busy machine too."""
 WINDOW_S = 120.0
-"""The rate is that of the last two minutes: a run's beginning tells little about its end."""
+"""Window of the rate: a run's beginning tells little about its end."""
 
 
 class Progress:
-    """Shows how far one piece of work is.
+    """Shows the progress of one piece of work.
 
     Where stderr is no terminal, a thread of its own prints the lines, so that one step that takes minutes is not silent
     either. Work that ends before the first line is due prints nothing.
@@ -82,7 +82,7 @@ class Progress:
         Args:
             done: Units of work done so far, those of an earlier run included: the rate counts from the first call on.
             total: Units in all, where that was not known or has changed.
-            stage: What is being done now; a new stage is counted and timed anew.
+            stage: What is being done now; a new stage restarts count and clock.
             figures: What is worth showing beside it, such as ``loss=0.41``; a figure stays until the next one of its
                 name comes, and None changes nothing.
         """
@@ -129,8 +129,8 @@ class Progress:
         return self._points[-1][1] if self._points else 0.0
 
     def _open_bar(self) -> Callable[[], None]:
-        """Puts a bar on the terminal and returns what draws it anew."""
-        # Takes longer to import than a short video to judge.
+        """Puts a bar on the terminal and returns the function that updates it."""
+        # Importing it takes longer than judging a short video.
         from rich import progress
         from rich.console import Console
 
@@ -180,7 +180,7 @@ class _Lines:
             self._say()
 
     def _say(self) -> None:
-        # A reader of stderr that has gone must not end the work.
+        # A closed stderr must not end the work.
         try:
             self._stream.write(f"{self._line()}\n")
             self._stream.flush()

@@ -36,7 +36,7 @@ from tinydf_runtime.watch import Limits
 
 NAME = "tinydf-run"
 PARTLY_READ: frozenset[Reason] = frozenset({"decoding_failed", "damaged_part", "file_changed"})
-"""Reasons that tell of a part of an input that should have been read and could not be."""
+"""Reasons that mean that part of an input could not be read."""
 
 
 @dataclass(slots=True)
@@ -66,9 +66,15 @@ class Run:
 )
 @detector_option
 @click.option(
-    "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report; - prints."
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the report as JSON; - prints it.",
 )
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write one row a scored face.")
+@click.option(
+    "--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write one row per scored face."
+)
 @click.option(
     "--html",
     "--report",
@@ -88,34 +94,36 @@ class Run:
 @fpr_option
 @device_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of each network.")
-@click.option("--allow-fallback", is_flag=True, help="Use the CPU where the device is not there.")
+@click.option("--allow-fallback", is_flag=True, help="Use the CPU if the device is missing.")
 @click.option(
     "--max-seconds",
     type=click.FloatRange(min=0, min_open=True),
-    help="Wall clock spent on each input; then its verdict is from what was seen.",
+    help="Wall-clock limit per input; the verdict then rests on what was seen.",
 )
 @click.option(
     "--json-lines",
     is_flag=True,
-    help="Print a line of JSON for each moment of a stream, and the report as the last line.",
+    help="Print a line of JSON for each analysed frame of a stream, and the report as the last line.",
 )
 @click.option("--show", "window", is_flag=True, help="Show streams in a window; q or Escape closes it.")
 @click.option(
     "--max-latency-ms",
     type=click.FloatRange(min=0, min_open=True),
-    help="Throw away results for frames of a stream that are older than this by then; default: none.",
+    help="Drop results for frames of a stream that are older than this; default: none.",
 )
 @click.option(
     "--reconnect-seconds",
     type=click.FloatRange(min=0),
     default=GIVE_UP_S,
     show_default=True,
-    help="How long to try a stream that broke off again; 0: not at all.",
+    help="How long to retry a stream that broke off; 0: not at all.",
 )
 @click.option("--sandbox/--no-sandbox", default=True, help="Decode files in a child process (on), or in this one.")
-@click.option("--timing/--no-timing", default=True, help="Leave seconds out of the report: same input, same bytes.")
+@click.option(
+    "--timing/--no-timing", default=True, help="Report timings; without them the same input gives the same bytes."
+)
 @service_options
-@click.option("--quiet", is_flag=True, help="Print errors alone.")
+@click.option("--quiet", is_flag=True, help="Print only errors.")
 @version_option
 def main(
     inputs: tuple[str, ...],
@@ -178,7 +186,7 @@ def main(
         fpr=fpr,
         sandbox=sandbox,
     )
-    # Everywhere else the networks load while the first input is opened.
+    # Otherwise the networks load while the first input is opened.
     if device not in (AUTO, "cpu") and analyzer.device != device and not quiet:
         say_error(f"{device} is not available: using {analyzer.device}.")
     run = Run(quiet or json_lines or str(json_file) == "-")
@@ -192,7 +200,7 @@ def main(
     except KeyboardInterrupt:
         run.stop.set()
     finally:
-        # Where the networks could not be loaded there is nothing to tell, and they are not tried again.
+        # Networks that failed to load are not tried again.
         if run.done or run.stop.is_set():
             command = typed_command(click.get_current_context())
             write_reports(analyzer, run.done, json_file, csv_file, json_lines, html_file, command, timing)
@@ -255,7 +263,7 @@ def judge_all(
 
             show_input(item, analyzer.threshold, Console())
         elif item.status in _PARTLY:
-            # The exit status says that something is missing; without the findings on screen a line says what.
+            # The exit status says that something is missing; without results on screen, a line says what.
             say_error(f"{item.path}: {_PARTLY[item.status]}; its findings are of the rest.")
         target = targets.get(source.name)
         if target is not None and item.message is None and not run.stop.is_set():
@@ -283,7 +291,7 @@ def import_display(silent: bool) -> None:
 
 
 def show_strangers(analyzer: Analyzer) -> None:
-    """Names each network that does not come with TinyDF, with its hash: a verdict is worth what its network is."""
+    """Names each network that does not come with TinyDF, with its hash: a verdict is only as good as its network."""
     made_by = analyzer.report(())
     for words in filter(None, (stranger_words(made_by.model), stranger_words(made_by.detector))):
         click.secho(printable(words), dim=True)

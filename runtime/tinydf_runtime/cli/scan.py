@@ -32,7 +32,9 @@ NAME = "tinydf-scan"
 @click.argument("folders", nargs=-1, metavar="FOLDER...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="LEDGER", help="SQLite file of results.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write an overview page.")
-@click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="Write a row a file; needs pyarrow.")
+@click.option(
+    "--parquet", type=click.Path(path_type=Path), metavar="FILE", help="Write one row per file; needs pyarrow."
+)
 @click.option(
     "--pages", type=click.Path(path_type=Path), metavar="FOLDER", help="Write each file's page with all evidence."
 )
@@ -43,9 +45,9 @@ NAME = "tinydf-scan"
     type=click.IntRange(min=0),
     default=2,
     show_default=True,
-    help="How often a file is tried again whose worker died or store did not answer.",
+    help="Retries for a file whose worker died or store did not answer.",
 )
-@click.option("--again", is_flag=True, help="Try once more what could not be read, or only in part.")
+@click.option("--again", is_flag=True, help="Retry files that could not be read, or only in part.")
 @click.option(
     "--model", "--engine", type=click.Path(path_type=Path), metavar="MODEL", help="Classifier; default: the embedded."
 )
@@ -59,11 +61,11 @@ NAME = "tinydf-scan"
 )
 @fpr_option
 @device_option
-@click.option("--allow-fallback", is_flag=True, help="Use the CPU where the device is not there.")
-@click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), help="Wall clock spent on each file.")
+@click.option("--allow-fallback", is_flag=True, help="Use the CPU if the device is missing.")
+@click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), help="Wall-clock limit per file.")
 @click.option("--sandbox/--no-sandbox", default=True, help="Decode files in a child process (on), or in the worker.")
 @json_option
-@click.option("--quiet", is_flag=True, help="Print errors alone.")
+@click.option("--quiet", is_flag=True, help="Print only errors.")
 @version_option
 def main(
     folders: tuple[str, ...],

@@ -18,16 +18,16 @@ STYLES = {"real": "cyan", "fake": "bold red", "inconclusive": "yellow", "no_face
 """Verdict -> colours that are told apart with every common kind of colour blindness; the words say the same."""
 BARS = "▁▂▃▄▅▆▇█"
 PLAIN_BARS = ".:-=+*%#"
-"""For terminals and files that cannot hold the blocks."""
+"""For encodings without the block characters."""
 SHORTEST_TIMELINE, LONGEST_TIMELINE = 12, 72
 NARROW = 88
-"""Below this width the table goes without the number of looks."""
+"""Below this width the table omits the number of frames."""
 NARROWER = 76
-"""Below this one it goes without the interval of each probability too."""
+"""Below this one it omits the intervals too."""
 MAXIMUM_PERSONS = 20
-"""A crowd's table would hide the verdict above it; the JSON holds everyone."""
+"""Rows at most: a crowd's table would hide the verdict above it; the JSON holds everyone."""
 MAXIMUM_GAPS = 5
-"""A bad line breaks off all day."""
+"""Gaps shown at most."""
 INDENT = GAP = 2
 
 
@@ -61,7 +61,7 @@ def show_input(item: InputReport, threshold: float, console: Console) -> None:
     if len(item.gaps) > MAXIMUM_GAPS:
         _print(Text(f"no picture {len(item.gaps) - MAXIMUM_GAPS} times more", style="yellow"), console)
     passed_over = Counter(track.reasons for track in item.tracks if track.fake_probability is None)
-    # Where nobody was judged, the reasons above say why.
+    # If nobody was judged, the reasons above say why.
     for reasons, count in passed_over.items() if judged else ():
         who = "1 more face was" if count == 1 else f"{count} more faces were"
         _print(Text(f"{who} not judged: {reason_words(reasons)}", style="dim"), console)
@@ -94,7 +94,7 @@ def timeline(track: TrackReport, duration_s: float, zones: Zones, width: int, pl
         cells[min(max(place, 0), width - 1)].append(score.fake_probability)
     text = Text()
     for i, cell in enumerate(cells):
-        # With fewer looks than columns a look fills the columns up to the next one.
+        # With fewer frames than columns a frame fills the columns up to the next one.
         cell = cell or (cells[i - 1] if i and len(track.scores) < width else [])
         mean = sum(cell) / len(cell) if cell else 0.0
         style = STYLES[zones.side(mean)].removeprefix("bold ")
@@ -118,7 +118,7 @@ def _headline(item: InputReport) -> Text:
 
 
 def _meaning(item: InputReport, zones: Zones, people: int) -> str:
-    """Returns from where a score counts as what, and how rare this one is among real people."""
+    """Returns the thresholds, and how rare the score is among real people."""
     among = "" if people == 1 else f" of {people} people"
     words = f"threshold{among}: fake from {zones.fake_threshold:.1%}, real below {zones.threshold:.1%}"
     return words if item.rarity is None else f"{rarity_words(item.rarity)}; {words}"
@@ -165,9 +165,9 @@ def _faces(tracks: Sequence[TrackReport]) -> Text:
 def _persons(tracks: Sequence[TrackReport], item: InputReport, zones: Zones, console: Console) -> Table:
     """Returns one row a person, as wide as the terminal lets it."""
     duration_s = max([item.duration_s or 0.0, *(track.last_s for track in item.tracks)])
-    rows = [("person", "seen", "looks", "fake", "interval", "verdict"), *(_cells(track) for track in tracks)]
+    rows = [("person", "seen", "frames", "fake", "interval", "verdict"), *(_cells(track) for track in tracks)]
     known = any(track.interval is not None for track in tracks)
-    hidden = {"looks"} if console.width < NARROW else set()
+    hidden = {"frames"} if console.width < NARROW else set()
     hidden |= {"interval"} if console.width < NARROWER or not known else set()
     shown = [place for place, name in enumerate(rows[0]) if name not in hidden]
     widths = [max(len(row[place]) for row in rows) for place in shown]
@@ -175,7 +175,7 @@ def _persons(tracks: Sequence[TrackReport], item: InputReport, zones: Zones, con
     columns = min(max(left, SHORTEST_TIMELINE), LONGEST_TIMELINE)
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
     for place, width in zip(shown, widths, strict=True):
-        numeric = rows[0][place] in ("person", "looks", "fake", "interval")
+        numeric = rows[0][place] in ("person", "frames", "fake", "interval")
         table.add_column(rows[0][place], justify="right" if numeric else "left", no_wrap=True, min_width=width)
     table.add_column(f"over {clock(duration_s)}", no_wrap=True, min_width=columns)
     for track, row in zip(tracks, rows[1:], strict=True):

@@ -1,4 +1,4 @@
-"""tinydf-trust: says of an engine that is a program that it may run on this machine."""
+"""tinydf-trust: marks TensorRT plans, which are programs, and signers' keys as trusted on this machine."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _PEM = b"-----BEGIN PUBLIC KEY-----"
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--host-code", is_flag=True, help="Also allow code that a plan carries for the processor.")
 @click.option("--list", "wants_list", is_flag=True, help="Print the trust record.")
-@click.option("--remove", multiple=True, metavar="SHA256", help="Take a hash out; its first 8 digits or more will do.")
-@click.option("--quiet", is_flag=True, help="Print errors alone.")
+@click.option("--remove", multiple=True, metavar="SHA256", help="Remove a hash; 8 or more leading digits suffice.")
+@click.option("--quiet", is_flag=True, help="Print only errors.")
 @click.version_option(__version__, prog_name=NAME)
 def main(
     files: tuple[Path, ...], yes: bool, host_code: bool, wants_list: bool, remove: tuple[str, ...], quiet: bool
@@ -58,7 +58,7 @@ def main(
 
 
 def _trust(path: Path, yes: bool, host_code: bool, quiet: bool) -> bool:
-    """Shows a file, asks, and writes it into the record; returns whether that was done."""
+    """Shows a file, asks, and records it; returns whether it was recorded."""
     content = read_model_file(path)
     is_key = _PEM in content[:4096]
     if not is_key and path.suffix.lower() != ".plan":

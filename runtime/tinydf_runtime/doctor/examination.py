@@ -70,7 +70,7 @@ class Examination:
         opencv: Version.
         live_window: Whether OpenCV can open windows.
         camera_backends: What OpenCV reads cameras with.
-        cameras: Devices that are there, as far as the system lists them.
+        cameras: Devices, as far as the system lists them.
         pyav: Version, None where not installed.
         ffmpeg: Path of the command, None where there is none.
         missing: Thing that does not work here -> line that helps.

@@ -1,4 +1,4 @@
-"""This installation -> the packages that TinyDF uses in it, their licences, and the libraries that they bring along."""
+"""This installation -> the packages that TinyDF uses, their licences, and the libraries bundled in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This computer: processor, what it can do that matters to networks, cores and memory."""
+"""This computer -> its processor, the instructions that speed networks up, cores and memory."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _X86 = {
 }
 _ARM = {"dot products": ("asimddp", "FEAT_DotProd"), "int8 matrices": ("i8mm", "FEAT_I8MM"), "SVE": ("sve",)}
 """What speeds networks up -> the names by which systems list it."""
-_CPUINFO = Path("/proc/cpuinfo")
-_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
+CPUINFO = Path("/proc/cpuinfo")
+MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Machine:
     Attributes:
         system: Operating system and architecture.
         processor: Its name, empty where not known.
-        features: Instructions that speed networks up -> whether they are there; empty where nobody tells.
+        features: Instruction set that speeds networks up -> whether it is present; empty if the system does not say.
         cores: Cores that this process may use.
         memory_mb: Memory that this process may use, None where not known.
     """
@@ -40,10 +40,15 @@ class Machine:
     memory_mb: int | None
 
 
-def read_machine() -> Machine:
-    """Returns what the system says about itself."""
+def read_machine(cpuinfo: Path = CPUINFO, memory_limit: Path = MEMORY_LIMIT) -> Machine:
+    """Returns the facts that the system reports.
+
+    Args:
+        cpuinfo: File in which Linux describes the processor; other systems lack it.
+        memory_limit: File with the bytes that this container may use, or "max".
+    """
     architecture = platform.machine()
-    facts = _processor_facts()
+    facts = _processor_facts(cpuinfo)
     named = re.search(r"^(?:model name|Model|machdep\.cpu\.brand_string)\s*:\s*(.+)$", facts, re.MULTILINE)
     known = _ARM if architecture.lower() in ("arm64", "aarch64") else _X86
     words = set(re.findall(r"[\w.]+", facts))
@@ -56,15 +61,15 @@ def read_machine() -> Machine:
         processor=named[1].strip() if named else platform.processor(),
         features=features,
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        memory_mb=_memory_mb(),
+        memory_mb=_memory_mb(memory_limit),
     )
 
 
-def _processor_facts() -> str:
+def _processor_facts(cpuinfo: Path) -> str:
     """Returns what the system lists about its processor, empty where it lists nothing."""
     try:
-        if _CPUINFO.exists():
-            return _CPUINFO.read_text(encoding="utf-8", errors="replace")
+        if cpuinfo.exists():
+            return cpuinfo.read_text(encoding="utf-8", errors="replace")
         if platform.system() == "Darwin":
             names = ["machdep.cpu", "hw.optional"]
             done = subprocess.run(["/usr/sbin/sysctl", *names], capture_output=True, text=True, check=False)
@@ -74,13 +79,13 @@ def _processor_facts() -> str:
     return ""
 
 
-def _memory_mb() -> int | None:
+def _memory_mb(memory_limit: Path) -> int | None:
     """Returns the memory of the computer, or of the container around this process where that has less."""
     found: list[int] = []
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     try:
-        limit = _MEMORY_LIMIT.read_text(encoding="ascii").strip()
+        limit = memory_limit.read_text(encoding="ascii").strip()
         found += [int(limit)] if limit.isdecimal() else []
     except OSError:
         pass

@@ -1,4 +1,4 @@
-"""An ``.mlpackage`` folder, read on any machine: which files it holds, and what its model says about itself."""
+"""An ``.mlpackage`` folder -> its files, description and metadata, on any machine."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Stream:
         self._stream = _call("cudaStreamCreate")
         self.handle: int = int(self._stream)
         """What TensorRT takes for a stream."""
-        # CUDA keeps what nobody gives back, and an engine may be opened many times in one process.
+        # CUDA frees nothing by itself, and an engine may be opened many times in one process.
         weakref.finalize(self, cudart.cudaStreamDestroy, self._stream)
 
     def wait(self) -> None:
@@ -43,7 +43,7 @@ class DeviceMemory:
         """Takes it.
 
         Raises:
-            UnavailableError: There is not so much left.
+            UnavailableError: Not enough memory is free.
         """
         self.address: int = int(_call("cudaMalloc", size_bytes))
         weakref.finalize(self, cudart.cudaFree, self.address)
@@ -78,7 +78,7 @@ def empty_rows(count: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def _call(name: str, *arguments: object) -> Any:
-    """Returns what a function of the CUDA runtime gives beside its status.
+    """Calls a function of the CUDA runtime and returns its result.
 
     Raises:
         UnavailableError: The status is an error; the driver is missing.

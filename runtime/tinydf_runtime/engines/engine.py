@@ -60,7 +60,7 @@ class Engine(Protocol):
 
     @property
     def spec(self) -> ModelSpec:
-        """What the model file says about itself."""
+        """Metadata of the model file."""
 
     @property
     def name(self) -> str:
@@ -68,10 +68,10 @@ class Engine(Protocol):
 
     @property
     def device(self) -> str:
-        """Where it really computes, as ``open_engine`` takes it: "cpu", "cuda" ..."""
+        """Device that computes, as ``open_engine`` takes it: "cpu", "cuda" ..."""
 
     def score(self, crops: NDArray[np.uint8]) -> Scores:
-        """Returns what the network says about each crop, in the order given.
+        """Returns fake probability and forgery map of each crop, in the order given.
 
         Args:
             crops: N x side x side x 3, RGB, uint8; N may be 0.
@@ -142,7 +142,7 @@ def load_engine(
     allow_fallback: bool = False,
     sandbox: bool = True,
 ) -> FileEngine:
-    """Loads a model as ``open_engine`` does, for those who hold what it computes against its checkpoint themselves."""
+    """Loads a model as ``open_engine`` does, for callers that check its golden crops themselves."""
     path = Path(path)
     row, device = find_engine(path), resolve_device(path, device)
     if threads is not None and threads < 1:
@@ -204,7 +204,7 @@ def check_crops(crops: NDArray[np.uint8], side_px: int) -> None:
 
 
 def score_in_halves(score: Callable[[NDArray[np.uint8]], Scores], crops: NDArray[np.uint8]) -> Scores:
-    """Returns the scores of a batch; where memory does not do for it, of its halves, one after the other.
+    """Returns the scores of a batch, split in halves, again and again, when memory runs out.
 
     Args:
         score: Scores N crops at once, N above 0.
@@ -233,16 +233,16 @@ def score_in_halves(score: Callable[[NDArray[np.uint8]], Scores], crops: NDArray
 
 
 _ALSO_CALLED = {"gpu": "cuda", "ane": "npu", "trt": "tensorrt"}
-"""What others call it -> the name here. The nearest spelling of gpu would be cpu."""
+"""Common alias -> name here. By spelling alone gpu would be taken for cpu."""
 
 
 def check_choice(what: str, found: str, names: Collection[str], reason: str = "") -> None:
-    """Accepts a name that is there.
+    """Accepts a name that is in a list.
 
     Args:
-        what: Is chosen, for the message.
+        what: Name of the choice, for the message.
         found: The given name.
-        names: Those there are.
+        names: Valid names.
         reason: Why there are no others.
 
     Raises:

@@ -22,7 +22,7 @@ Network = TypeVar("Network")
 
 
 class CachedNetwork:
-    """A network that is loaded once and stays loaded as long as somebody holds this object."""
+    """A network that is loaded once and stays loaded as long as this object is referenced."""
 
     def __init__(self) -> None:
         """Starts empty."""
@@ -41,16 +41,17 @@ class CachedNetwork:
 _in_use: WeakValueDictionary[tuple[object, ...], CachedNetwork] = WeakValueDictionary()
 _looking_up = threading.Lock()
 _inherited: list[CachedNetwork] = []
-"""Networks of the parent process. Their threads stayed there, and to free them would wait for those for ever."""
+"""Networks of the parent process. Their threads exist in the parent only, and freeing them would wait for those for
+ever."""
 
 
 def borrow(network: str, path: Path, *settings: object) -> CachedNetwork:
     """Returns the one object of this process for a model file that is opened in this way.
 
     Args:
-        network: What it is loaded as.
+        network: Its role, such as "classifier".
         path: Model file or folder. Once its content is replaced it counts as another.
-        settings: What else decides how it is loaded.
+        settings: Further settings that it is loaded with.
     """
     key = (network, os.path.realpath(path), _stamps(path), *settings)
     with _looking_up:
@@ -61,7 +62,7 @@ def borrow(network: str, path: Path, *settings: object) -> CachedNetwork:
 
 
 def _stamps(path: Path) -> tuple[tuple[str, int, int, int], ...]:
-    """Returns what changes with a model's content.
+    """Returns inode, time and size of a model's files, which change with its content.
 
     That is of all files in its folder, where it is one, else of the file and of those beside it that belong to it, such
     as the .bin of an .xml.
@@ -73,7 +74,7 @@ def _stamps(path: Path) -> tuple[tuple[str, int, int, int], ...]:
     except OSError:
         # Whoever opens the file says what is wrong with it.
         return ()
-    # Relative to the model, so that it does not matter under which name that was asked for.
+    # Relative to the model, so that other names for the same folder give the same key.
     return tuple(sorted((name, fact.st_ino, fact.st_mtime_ns, fact.st_size) for name, fact in facts))
 
 
@@ -174,7 +175,7 @@ def _open_classifier(
     device = resolve_device(path, device)
     if threads is None and path.suffix.lower() == ".onnx":
         threads = _threads_beside_decoding()
-    # A device that was fallen back from is shared only with those that allow that.
+    # A network on a fallback device is shared only with callers that allow fallback.
     held = borrow("classifier", path, device, threads, allow_fallback)
     engine, sha256 = held.get(
         lambda: (open_engine(path, device, threads, allow_fallback=allow_fallback, sandbox=sandbox), sha256_of(path))
@@ -185,8 +186,7 @@ def _open_classifier(
 def _threads_beside_decoding() -> int:
     """Returns how many threads score faces: two cores decode and find faces meanwhile, or score in between.
 
-    Threads that wait for each other's parts of a network take a quarter more of the processor than one alone, which is
-    missing where every core is busy.
+    Threads that wait for each other use a quarter more CPU time than one alone, which matters when every core is busy.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores - 2)
@@ -199,7 +199,7 @@ def _open_detector(
     if not isinstance(detector, str | os.PathLike):
         return detector, ()
     path = Path(detector)
-    # Its runs of two milliseconds gain little from more, which would be missing where faces are scored meanwhile.
+    # Its runs of two milliseconds gain little from more threads, and faces are scored meanwhile.
     threads = threads or 1
     held = borrow("detector", path, threads)
     return held.get(lambda: FaceDetector(path, threads, sandbox=sandbox)), (held,)

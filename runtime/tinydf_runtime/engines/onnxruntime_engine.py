@@ -96,7 +96,7 @@ def open_content(content: bytes, name: str, device: str = "cpu", threads: int | 
 
 
 def _open(content: bytes, name: str, device: str, threads: int | None) -> OnnxRuntimeEngine:
-    """Loads a classifier that was looked through."""
+    """Loads a classifier whose bytes were checked."""
     session = _start(content, name, device, threads)
     metadata = session.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in metadata:
@@ -177,18 +177,18 @@ def _is_for_tensorrt(content: bytes) -> bool:
 
 
 def session_options(model: bytes, threads: int | None) -> onnxruntime.SessionOptions:
-    """Returns how a model is computed, on a device of any kind."""
+    """Returns the session options of a model."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads or 0
-    # Bytes that only look like ONNX must not be taken for the library's own format, which nobody has looked through.
+    # Bytes that only look like ONNX must not be taken for the library's own format, which was not checked.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     # Spinning threads burn the cores that decode the video while they wait.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     if _is_for_tensorrt(model):
-        # Fused, a strongly typed graph rounds otherwise than it says and than TensorRT does: with float16 pairs by up
-        # to 0.04 in probability. Unfused it takes twice the time, so that other float16 files are fused.
+        # Fused, a strongly typed graph rounds otherwise than written and than in TensorRT: with float16 pairs by up to
+        # 0.04 in probability. Unfused it takes twice the time, so that other float16 files are fused.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     elif lacks_vnni():
         # 8-bit products would saturate at 16 bit there where weights are above 64, as in other makers' files, unless
@@ -221,7 +221,7 @@ def run_session(
 
 
 def lacks_vnni() -> bool:
-    """Returns whether this is known to be an x86 processor without instructions for 8-bit products."""
+    """Returns whether this is an x86 processor known to lack VNNI, the 8-bit dot products."""
     try:
         facts = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:

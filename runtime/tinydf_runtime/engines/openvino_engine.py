@@ -42,7 +42,7 @@ class _Requests:
 
     @contextmanager
     def one(self) -> Iterator[openvino.InferRequest]:
-        """Lends a request that no other thread uses meanwhile."""
+        """Lends an idle request to the calling thread."""
         try:
             request = self.idle.pop()
         except IndexError:
@@ -123,7 +123,7 @@ def open_model(path: Path, device: str, threads: int | None, sandbox: bool = Tru
     spec = ModelSpec.from_json(metadata[METADATA_KEY], path.name)
     map_shape = _check_signature(model, spec, path.name)
     _check_device(device)
-    # Left to itself OpenVINO computes in bfloat16 where it can.
+    # By default OpenVINO computes in bfloat16 where the processor has it.
     settings: dict[str, str | int | bool] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     if device == "cpu":
         # Every process would pin its threads to the same first cores, which also decode the video.
@@ -218,7 +218,7 @@ def _compute(request: openvino.InferRequest, source: str) -> None:
 
 
 def _check_device(device: str) -> None:
-    """Accepts a device that is there.
+    """Accepts a device that OpenVINO has here.
 
     Raises:
         UnavailableError: It is not.

@@ -21,10 +21,10 @@ from tinydf_runtime.types import Scores
 
 
 class TensorRTLog(tensorrt.ILogger):  # type: ignore[misc]  # TensorRT has no types of its own
-    """Keeps errors for the exception that follows them; warnings and notes go nowhere."""
+    """Logger that keeps errors for the exception that follows and drops warnings and notes."""
 
     def __init__(self) -> None:
-        """Starts with nothing said."""
+        """Starts without errors."""
         super().__init__()
         self.errors: list[str] = []
 
@@ -34,7 +34,7 @@ class TensorRTLog(tensorrt.ILogger):  # type: ignore[misc]  # TensorRT has no ty
             self.errors.append(msg)
 
     def reason(self) -> str:
-        """Returns the first error as one line: what follows it is about the way out of the library."""
+        """Returns the first error as one line; later ones only follow from it."""
         if not self.errors:
             return "TensorRT gave no reason"
         return " ".join(self.errors[0].split())[:300]

@@ -21,7 +21,7 @@ _WIDTH_PX, _HEIGHT_PX = 28, 40
 _EYES_XY = (14.0, 14.0)
 _FACE_ROWS, _FACE_COLUMNS = slice(9, 26), slice(6, 22)
 _MOUTH_OF_BOX = 0.35
-"""Way from the eyes to the mouth as a share of the box's longer side, where the landmarks do not tell."""
+"""Distance from eyes to mouth as a share of the box's longer side, used when landmarks are missing."""
 _BLOCK_PX = 4
 _COLOUR_WEIGHT = 4.0
 _FLAT = 0.5
@@ -90,7 +90,7 @@ def _stack(embeddings: Sequence[Embedding], part: str) -> NDArray[np.float32]:
 
 
 def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns values less their mean as a vector of length 1. One tone becomes a vector unlike all but other such."""
+    """Returns values less their mean as a unit vector; a flat input is similar to other flat ones only."""
     flat = (values - values.mean()).ravel()
     if float(values.std()) < _FLAT:
         flat = np.ones_like(flat)
@@ -131,7 +131,7 @@ def _upright(image: Image, face: Face) -> Image | None:
 
 
 def _eyes_and_down(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns the point between the eyes and the way from there to the mouth, from the box where points are missing."""
+    """Returns the point between the eyes and the vector from there to the mouth, else both from the box."""
     left, top, right, bottom = face.box_xyxy
     longer = max(right - left, bottom - top, 1.0)
     points = np.array(face.landmarks, np.float64)

@@ -39,8 +39,8 @@ class FaceDetector:
         nms_iou: Overlap above which the weaker of two boxes is dropped, as the file says.
         certain_score: Median detection score from which a track counts as a person; ``CERTAIN_SCORE`` where the file
             says nothing.
-        long_side_px: Larger pictures are shrunk to this before they are searched. At 640 the embedded detector takes
-            three times as long, finds fewer of the large faces and mistakes more patterns for faces.
+        long_side_px: Larger pictures are shrunk to this before detection. At 640 the embedded detector takes three
+            times as long, finds fewer of the large faces and mistakes more patterns for faces.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class FaceDetector:
 
         Raises:
             UsageError: ``image`` has another shape or type.
-            ModelFileError: The network cannot be computed, or gives what is no score or no place.
+            ModelFileError: The network cannot be run, or returns invalid scores or boxes.
         """
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
@@ -99,7 +99,7 @@ class FaceDetector:
         canvas, scale_xy = _fit(image, self.long_side_px)
         outputs = run_session(self._session, _OUTPUTS, canvas[None], self._source)
         threshold = self.score_threshold if score_threshold is None else score_threshold
-        # All but a few of some thousand cells see nothing: the rest of the work is spared them.
+        # All but a few of some thousand cells see nothing and are dropped before the costly steps.
         scores, boxes, landmarks = checked_faces(outputs, self._source)
         some = np.flatnonzero(scores.astype(np.float64) >= threshold)
         if not some.size:
@@ -161,7 +161,7 @@ def _read_metadata(metadata: dict[str, str], source: str) -> tuple[str, float, f
     if METADATA_KEY not in metadata:
         raise ModelFileError(f"{source}: no metadata of a TinyDF face detector found. Use a detector that TinyDF made.")
     try:
-        # What else it holds is about how it came to be.
+        # Its other fields record how it was trained.
         fields = strict.Fields(strict.parse(metadata[METADATA_KEY], MOST_LETTERS))
         schema = fields.take("schema", strict.text)
         if schema != SCHEMA:

@@ -1,4 +1,4 @@
-"""Crop and landmarks -> how much of a face there is to judge.
+"""Crop and landmarks -> face quality: what the crop is worth as evidence, by component.
 
 Named and mapped as in ISO/IEC 29794-5:2025 and its reference implementation OFIQ where the same thing is measured; the
 five landmarks stand in for that standard's head model, and the crop's middle for its face mask.
@@ -21,7 +21,7 @@ __all__ = ["FaceQuality", "measure_quality"]
 _DARK, _BRIGHT = 25, 247
 """Luma up to and from which OFIQ calls a pixel under- and overexposed."""
 _MIDDLE_PX = 84
-"""Side of the inner three quarters when looked at: half of the network's scale, so that grain is no detail."""
+"""Side to which the inner three quarters are shrunk: half of the network's scale, so that grain is no detail."""
 _HALF_SHARP = 60.0
 """Variance of the Laplacian at which sharpness is one half: nine in ten press photos have twice that or more."""
 _FULL_EYES_PX = 38.0
@@ -31,30 +31,30 @@ _EYES_OF_BOX = 0.34
 _LEAST_OF_BOX = 0.1
 """Eyes and mouth that lie closer together than this share of the longer side are no landmarks."""
 _MOUTH_BELOW_EYES = 1.04
-"""Way from the eyes to the mouth, in eye distances."""
+"""Distance from eyes to mouth, in eye distances."""
 _NOSE_DEPTH = 0.55
-"""How far the nose's tip lies before the eyes, in eye distances."""
+"""How far the nose's tip lies in front of the eyes, in eye distances."""
 _NOSE_PLACE = 0.58
-"""Where the nose's tip lies on the way from the eyes to the mouth when a face looks straight ahead."""
+"""Position of the nose's tip between eyes (0) and mouth (1) in a frontal face."""
 _LEAST_CONTRAST = 32
 """Levels between the darkest and the brightest pixel; what has fewer is no face, painted or not."""
 _ROUGHNESS_PX = 4.0
 _LOWEST_FREQUENCY, _RING_WIDTH = 0.12, 0.05
 """Cycles a pixel. Below lie the face's own shapes."""
 _SCREEN_PEAK = 5000.0
-"""A screen's grid stands out of the frequencies around it by some ten thousand; of 80 photos and video frames, small
-faces that were enlarged among them, none had more than 700."""
+"""A screen's grid stands out of the frequencies around it by some ten thousand; of 80 photos and video frames, enlarged
+small faces included, none had more than 700."""
 _SILENCE = 1e-3
 _STEPS = tuple(step / 1000 for step in range(1001))
-"""The values that a component can have. Every face of an hour refers to these: own numbers would take a third more."""
+"""All values of a component, shared: an hour's faces would take a third more memory with numbers of their own."""
 
 
 def measure_quality(crop: Image, face: Face) -> FaceQuality:
-    """Returns what a face's crop and landmarks say about its worth as evidence. Takes a fraction of a millisecond.
+    """Returns the quality components of a face. Takes a fraction of a millisecond.
 
     Args:
         crop: What ``crop_face`` cut out for ``face``: side x side x 3, RGB, uint8.
-        face: Where it was found, in pixels of the frame. Without usable landmarks its pose is taken for straight.
+        face: Where it was found, in pixels of the frame. Without usable landmarks its pose counts as frontal.
     """
     border = crop.shape[0] // 8
     middle = cv2.resize(crop[border:-border, border:-border], (_MIDDLE_PX, _MIDDLE_PX), interpolation=cv2.INTER_AREA)

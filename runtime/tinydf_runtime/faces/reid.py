@@ -1,7 +1,7 @@
 """Re-identifies people after a cut or an absence.
 
-A wrong match joins two people for good; a missed one only gives a person a second track id. So a match needs an
-embedding that is clearly the same and clearly nobody else's.
+A wrong match joins two people for good; a missed one only gives a person a second track id. So a match needs a high
+similarity and a clear lead over everybody else.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from tinydf_runtime.faces.matching import match_pairs
 EMBEDDINGS = 4
 """Embeddings kept per person: the first, the newest, and those in between that differ."""
 PEOPLE = 64
-"""Remembered at most; those seen least go first."""
+"""People remembered at most; those seen least are forgotten first."""
 
-# Similarity that 1 of 60,000 pairs of portraits in one style reaches, and that 1 of 5,000 does, for who comes back to
-# where they were.
+# Similarity that 1 of 60,000 pairs of portraits in one style reaches; and 1 of 5,000, which suffices near the place and
+# time of the last sighting.
 _SAME_ANYWHERE, _SAME_HERE = 1.2, 1.0
 _MARGIN = 0.3
 """Lead in similarity that a match needs over everybody else."""
 _NEW_VIEW = 1.3
-"""Embeddings less similar than this show a person from another side."""
+"""Embeddings less similar than this are another view of the person, and kept too."""
 _NEAR, _SMALLEST_SIZE_RATIO = 1.5, 0.6
 _SHORT_ABSENCE_S = 5.0
 _UNKNOWN = -10.0
@@ -34,10 +34,10 @@ _UNKNOWN = -10.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
-    """A detected face that may belong to somebody seen before.
+    """A face that continues no track and may belong to a person seen before.
 
     Attributes:
-        embedding: None where it cannot be told.
+        embedding: None if the face has no pixel in the picture.
         box: 4, float64, xyxy.
         setup: Number of the camera's view.
         time_s: When.
@@ -51,7 +51,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """Somebody who was seen.
+    """A person in the gallery.
 
     Attributes:
         track: The number given.
@@ -94,7 +94,7 @@ class Gallery:
             del self._people[min(others, key=lambda person: (person.sightings, person.last.time_s)).track]
 
     def recognise(self, sightings: Sequence[Sighting], visible: Collection[int]) -> dict[int, int]:
-        """Returns position in ``sightings`` -> track of each face that is clearly a person's who was away.
+        """Returns position in ``sightings`` -> track, for each face that clearly matches an absent person.
 
         Args:
             sightings: Faces of one frame that continue no track.
@@ -144,12 +144,12 @@ def best_similarities(
 
 
 def _distinctive(embedding: Embedding | None) -> Embedding | None:
-    """Returns an embedding unless it says nothing about who it is."""
+    """Returns an embedding, None if it shows one tone only and identifies nobody."""
     return None if embedding is None or embedding.is_plain else embedding
 
 
 def _needed(last: Sighting, sighting: Sighting) -> float:
-    """Returns the similarity that a match needs: less where, or soon after, the person was last seen."""
+    """Returns the similarity that a match needs: lower near the place and time of the last sighting."""
     sides = np.sqrt(np.prod([np.clip(box[2:] - box[:2], 1, None) for box in (last.box, sighting.box)], axis=1))
     centres = [(box[:2] + box[2:]) / 2 for box in (last.box, sighting.box)]
     near = float(np.linalg.norm(centres[1] - centres[0])) < _NEAR * sides.mean()

@@ -1,4 +1,4 @@
-"""Picture -> faces too small for one look at all of it: a second search, in parts, from coarse to fine."""
+"""Picture -> faces too small for a pass over the whole of it: tiled detection, from coarse to fine."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tinydf_runtime.types import Face, Image
 LEAST_FACE_PX = 16
 """Side of a face in the detector's input from which it is found reliably."""
 PICTURE_PARTS = 96
-"""Parts of a picture that are searched at most: two thirds of a second on one core."""
+"""Tiles of a picture, at most: two thirds of a second on one core."""
 FRAME_PARTS = 24
 """Of a video's frame."""
 _OVERLAP = 0.25
-"""Share of a part's side that the next one covers too; larger faces are found at the coarser step before."""
+"""Overlap of neighbouring tiles as a share of their side; larger faces are found at the coarser step before."""
 _BORDER_PX = 2
 PART_SCORE = 0.8
-"""Detection score from which a face of a part counts: many parts hold many patterns that look a little like faces."""
+"""Detection score from which a face in a tile counts: many tiles hold many patterns that resemble faces."""
 _SAME_PLACE = 0.5
-"""Distance of two middles, as a share of the larger box, up to which they are one face: no two are that near."""
+"""Distance of two centres, as a share of the larger box, below which they are one face."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search found.
+    """Result of a search.
 
     Attributes:
         faces: Best score first.
@@ -39,7 +39,7 @@ class Found:
 
 
 def search_in_parts(detector: FaceDetector, image: Image, whole: Sequence[Face], most_parts: int) -> Found:
-    """Returns the faces of a picture, those that ``detector`` finds in enlarged parts of it included.
+    """Returns the faces of a picture, those found in enlarged tiles of it included.
 
     Args:
         detector: Searches a picture of ``long_side_px`` without shrinking it.

@@ -36,13 +36,13 @@ _SIMILARITY_WEIGHT, _LARGEST_SIMILARITY = 1.0, 1.5
 
 _MOST_VIEWS = 32
 
-# Speed fades from a prediction over this time: who left the picture's view did not fly on.
+# Time constant of speed in predictions: a person out of view does not keep moving.
 _SPEED_FADES_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class _OpenTrack:
-    """A face that may come again.
+    """An open track.
 
     Attributes:
         track: Its id.
@@ -139,7 +139,7 @@ class FaceTracker:
             known = find_view(self._views, scene)
             self._view = len(self._views) if known is None else known
             if known is None and len(self._views) == _MOST_VIEWS:
-                # The number is reused; the embedding still has to match.
+                # The view's number is reused; the embedding still has to match.
                 self._view = 0
                 self._views[0] = scene
             elif known is None:

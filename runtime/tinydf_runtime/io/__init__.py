@@ -1,1 +1,1 @@
-"""Inputs: what was given to be judged, opened and decoded into upright frames with true time stamps."""
+"""Inputs (files, cameras, streams, own frames) -> upright frames with true time stamps."""

@@ -19,7 +19,7 @@ _PARAMETER = re.compile(r"(;[^;/=]*=)[^;/]*")
 
 
 def stream_address(source: str | os.PathLike[str] | int) -> str | int | None:
-    """Returns a camera's number or a stream's address; None for a file, one whose name is a number included."""
+    """Returns a camera's number or a stream's address; None for a file, even one whose name is a number."""
     if isinstance(source, int):
         return source
     text = os.fspath(source)
@@ -29,11 +29,11 @@ def stream_address(source: str | os.PathLike[str] | int) -> str | int | None:
 
 
 def mask_credentials(source: str | os.PathLike[str] | int) -> str:
-    """Returns a source as it may be printed and written: of an address scheme, host, port, path and names in its query.
+    """Returns a source without credentials, for output: of an address, scheme, host, port, path and query names stay.
 
     User, password, every value in the query, a fragment, and values within the path become ``***``:
-    ``rtsp://admin:1234@camera/live?channel=1`` becomes ``rtsp://***@camera/live?channel=***``. No list of names says
-    what is secret. File names stay as they are.
+    ``rtsp://admin:1234@camera/live?channel=1`` becomes ``rtsp://***@camera/live?channel=***``. Every value is masked,
+    since no list of names could tell which are secret. File names are unchanged.
     """
     text = str(source)
     found = _ADDRESS.fullmatch(text)
@@ -52,12 +52,12 @@ def mask_credentials(source: str | os.PathLike[str] | int) -> str:
 def _split_user(rest: str) -> tuple[str, str]:
     """Returns the user info of an address and what follows it.
 
-    Passwords may hold the very characters that end a host, so that an @ further on can be the one that ends them. One
-    that starts a part of the path, or belongs to a value in the query, is none.
+    A password may contain characters that normally end a host, so the @ that ends it may come later. An @ that starts a
+    path segment or lies in a query value does not count.
     """
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     head, mark, query = rest.partition("?")
-    # Of the same length, without those that end no password.
+    # Same length, with the @ that cannot end a password blanked.
     telling = head.replace("/@", "/ ") + mark + re.sub(r"=[^&;]*", lambda value: " " * len(value[0]), query)
     if "@" not in authority and _HOST.fullmatch(authority) is None:
         # No host at all: some @ must end the password.

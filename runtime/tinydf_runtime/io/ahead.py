@@ -71,7 +71,7 @@ class Ahead(Generic[Item]):
         raise StopIteration
 
     def close(self) -> None:
-        """Asks the thread to stop and drops what waits. Does not wait for it; leaving the ``with`` block does."""
+        """Asks the thread to stop and drops buffered items. Does not wait for it; leaving the ``with`` block does."""
         with self._changed:
             self._closed = True
             self._ready.clear()
@@ -85,14 +85,14 @@ class Ahead(Generic[Item]):
                 self._put(next(self._items))
         except StopIteration:
             pass
-        # Whatever it is, the taker would wait for ever if it did not hear of it.
+        # Every error is handed on: the consumer would otherwise wait for ever.
         except BaseException as caught:
             error = caught
         finally:
             self._finish(error)
 
     def _wait_for_room(self) -> bool:
-        """Waits until an item more may wait; returns whether any is wanted still."""
+        """Waits for room in the buffer; returns whether more items are wanted."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._ready) < self.depth or self._closed)
             return not self._closed
@@ -105,7 +105,7 @@ class Ahead(Generic[Item]):
                 self._changed.notify_all()
 
     def _finish(self, error: BaseException | None) -> None:
-        """Closes the generator and tells the taker that nothing more comes."""
+        """Closes the generator and signals the end to the consumer."""
         try:
             self._items.close()
         except Exception as caught:
@@ -164,6 +164,6 @@ class Task(Generic[Result]):
     def _run(self) -> None:
         try:
             self._done.append(self._work())
-        # The one who asks for the result must get it.
+        # Raised to the caller of ``result``.
         except BaseException as caught:
             self._error = caught

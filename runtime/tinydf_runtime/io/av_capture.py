@@ -77,7 +77,7 @@ class AvCapture:
         return True
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        """Yields the frames; packets that are damaged are passed over, as players do."""
+        """Yields the frames; damaged packets are skipped, as players do."""
         packets = self._container.demux(self._stream)
         failures = 0
         while failures < _MOST_FAILURES:

@@ -25,7 +25,7 @@ from tinydf_runtime.io.sizes import size_changes
 SAMPLES = Path(__file__).parent / "samples"
 """Tiny files, one a codec, that show what this machine can decode."""
 
-# A server that is gone must not hold the reading up for FFmpeg's half minute. Threads would each keep a frame back.
+# Timeouts far below FFmpeg's half minute, for servers that vanish. One thread, since each would delay a frame.
 _STREAM_SETTINGS = [
     cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
     10_000,
@@ -36,7 +36,7 @@ _STREAM_SETTINGS = [
 ]
 
 _CODECS = {"AV01": "AV1", "av01": "AV1", "hevc": "HEVC", "hev1": "HEVC", "hvc1": "HEVC", "h264": "H.264", "VP90": "VP9"}
-# FFmpeg draws any text file as a film of letters.
+# FFmpeg renders any text file as a video of its letters.
 _TEXT = "ansi"
 _INTERLACED_CODECS = frozenset({"mpg2", "mpg1", "dvsd", "dvhd", "WVC1", "WMV3"})
 _COMPARED_FRAMES = 12
@@ -80,7 +80,7 @@ def open_file(path: Path) -> tuple[Capture, Container]:
     except OSError as error:
         raise UnreadableInputError(f"{path}: {error.strerror or error}. Check the path and its permissions.") from error
     if playlist is not None:
-        # Its makers decide what is opened: any file of this machine, any address.
+        # A playlist's author decides what is opened: any file of this machine, any address.
         raise UnreadableInputError(f"{path}: is {playlist} playlist, which names other files. Give those themselves.")
     if container.only_sound:
         raise UnreadableInputError(_only_sound(path, container))
@@ -98,12 +98,12 @@ def open_file(path: Path) -> tuple[Capture, Container]:
 
 
 def open_source(source: int | str) -> cv2.VideoCapture:
-    """Opens a source. Files and addresses go to FFmpeg where OpenCV has it: others know no rotation."""
+    """Opens a source. Files and addresses go to FFmpeg where OpenCV has it: other backends ignore rotation."""
     with quiet():
         use_ffmpeg = isinstance(source, str) and cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG)
         is_stream = use_ffmpeg and stream_address(source) is not None
         if is_stream:
-            # Files need none of it.
+            # Not needed for files.
             from tinydf_runtime.live.redirects import follow_none
 
             follow_none()
@@ -166,7 +166,7 @@ def _open_film(path: Path, container: Container) -> Capture:
             found = "no video stream found"
         raise UnreadableInputError(f"{path}: {found}. Check that the file plays.")
     if container.hdr and opencv_tone_maps() and find_spec("av"):
-        # OpenCV prepares for seconds.
+        # OpenCV takes seconds to prepare that.
         return AvCapture(path, capture)
     if container.may_resize and find_spec("av") and size_changes(path):
         return AvCapture(path, capture)

@@ -1,4 +1,4 @@
-"""An input -> its sampled frames, decoded ahead of their taker: in a child process, or in a thread of this one."""
+"""Input -> its sampled frames, decoded ahead of the consumer: in a child process, or in a thread of this one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FileFrames:
     def __init__(
         self, source: str | int, sample_fps: float | None, kind: Kind = "video", max_pixels: int | None = None
     ) -> None:
-        """Takes what to read; opens nothing yet.
+        """Stores what to read; opens nothing yet.
 
         Args:
             source: Path or address.
@@ -71,12 +71,12 @@ class FileFrames:
 
     @property
     def info(self) -> VideoInfo:
-        """What the file says about itself; known once there was a frame."""
+        """Header facts of the file; known after the first frame."""
         return self._opened().info
 
     @property
     def frames_decoded(self) -> int:
-        """Frames decoded so far, those ahead of the taker and those that sampling skipped included."""
+        """Frames decoded so far, buffered and skipped ones included."""
         return self._opened().frames_decoded
 
     @property
@@ -124,7 +124,7 @@ class FileFrames:
             for frame in reader:
                 self.decode_s += time.perf_counter() - started
                 yield frame
-                # Else it would stay in memory while the next one is decoded.
+                # Frees the frame before the next one is decoded.
                 del frame
                 started = time.perf_counter()
         self.decode_s += time.perf_counter() - started
@@ -137,7 +137,7 @@ def decode(
     sandbox: bool = True,
     max_pixels: int | None = None,
 ) -> ChildFrames | FileFrames:
-    """Returns what reads an input, not yet started: enter it, then iterate.
+    """Returns a reader of an input that decodes once it is entered: enter it, then iterate.
 
     Args:
         source: Path or address.

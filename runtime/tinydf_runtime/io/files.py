@@ -25,14 +25,14 @@ _looked_through: set[tuple[int, Path]] = set()
 
 @contextmanager
 def temporary_file(target: Path, ending: str = "") -> Iterator[Path]:
-    """Yields the path of a new, empty file beside a target, to be filled and renamed; what was not renamed goes.
+    """Yields the path of a new, empty file beside a target, to be filled and renamed; removed if it was not.
 
     The system holds a lock on it for as long as this process lives, by which ``clear_leftovers`` knows the files of
     killed processes.
 
     Args:
         target: What it becomes. Its folder must exist.
-        ending: What the name is to end in, for those who choose a format by it: ``.mp4``.
+        ending: Suffix of the name, for libraries that choose the format by it: ``.mp4``.
 
     Raises:
         OSError: No file can be made there.
@@ -97,7 +97,7 @@ def _new_name(ending: str) -> str:
 
 
 def _lock(descriptor: int | None) -> None:
-    """Locks a file for as long as it is open here; on file systems without locks it counts as in use for ever."""
+    """Locks a file while it is open; on file systems without locks it counts as in use for ever."""
     if sys.platform != "win32" and descriptor is not None:
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,9 +127,9 @@ _CHUNK_BYTES = 1 << 20
 def write_atomically(path: Path, write: Callable[[BinaryIO], None] | bytes, mode: int | None = None) -> None:
     """Writes a file under a temporary name in the same folder, syncs it and renames it.
 
-    Readers see the old file or the whole new one. Whatever fails, Ctrl-C included, no temporary file stays;
-    that of a process that was killed goes with the next file written beside it. A device
-    or pipe, such as /dev/stdout, is written straight, since nothing can be renamed onto it.
+    Readers see the old file or the whole new one. On any failure, Ctrl-C included, the temporary file is removed; one
+    that a killed process left is removed when the next file is written beside it. A device or pipe, such as
+    /dev/stdout, is written straight, since nothing can be renamed onto it.
 
     Args:
         path: Target; a link is followed. Its folder must exist.
@@ -202,7 +202,7 @@ def sha256_of(path: Path, is_over: Callable[[], bool] = lambda: False) -> str:
 
 
 def state_of(path: Path) -> tuple[int, ...] | None:
-    """Returns what changes when a file is written or replaced: its number, size and time; None where there is none."""
+    """Returns inode, size and time of a file, which change when it is written or replaced; None if there is none."""
     try:
         found = path.stat()
     except (OSError, ValueError, RuntimeError):
@@ -211,7 +211,7 @@ def state_of(path: Path) -> tuple[int, ...] | None:
 
 
 def check_file(path: Path) -> None:
-    """Refuses what is no file with something in it.
+    """Refuses anything but a non-empty regular file.
 
     Raises:
         UnreadableInputError: It is missing, empty, a folder, a pipe or device, or may not be looked at.
@@ -224,7 +224,7 @@ def check_file(path: Path) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise UnreadableInputError(f"{path}: is a folder, expected a file. Name the files in it.")
     if not stat.S_ISREG(found.st_mode):
-        # To open it may wait for ever, and reading it may never end.
+        # Opening it may block, and reading it may never end.
         kind = "a named pipe or socket" if not stat.S_ISCHR(found.st_mode) else "a device"
         raise UnreadableInputError(f"{path}: is {kind}, expected a file. Save what it gives to a file first.")
     if not found.st_size:

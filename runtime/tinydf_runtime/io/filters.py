@@ -39,7 +39,7 @@ def is_interlaced(image: Image) -> bool:
     rows = np.asarray(cv2.resize(green, size, interpolation=cv2.INTER_AREA), np.int16)
     step = 2 * rows[1:-1] - rows[:-2] - rows[2:]
     up, down = step > _LEAST_STEP, step < -_LEAST_STEP
-    # An edge in the picture alternates once or twice; only interlaced rows go on alternating.
+    # An edge in the picture alternates once or twice; only interlaced rows keep alternating.
     woven = (up[:-3] & down[1:-2] & up[2:-1] & down[3:]) | (down[:-3] & up[1:-2] & down[2:-1] & up[3:])
     return bool(np.count_nonzero(woven) > _LEAST_SHARE * woven.size)
 
@@ -51,7 +51,7 @@ def keep_one_field(image: Image) -> Image:
 
 
 _WIDEST = 4.0
-"""Anamorphic film and the oddest recordings stay below three; larger ratios are errors in the file."""
+"""Largest pixel aspect ratio: anamorphic film stays below three; larger values are errors in the file."""
 _NEXT_TO_SQUARE = 0.01
 
 
@@ -63,7 +63,7 @@ def pixel_aspect(numerator: float, denominator: float) -> float:
 
 
 def square_size(width: int, height: int, aspect: float) -> tuple[int, int]:
-    """Returns width and height at which pixels are square; no pixel is lost, since the shorter way is stretched."""
+    """Returns width and height at which pixels are square; no pixel is lost, since the shorter side is enlarged."""
     return (round(width * aspect), height) if aspect >= 1 else (width, round(height / aspect))
 
 
@@ -97,7 +97,7 @@ def show_on_white(image: Image, decoded: np.ndarray) -> tuple[Image, bool]:
 
 
 def _turned_alike(stored: np.ndarray, opacity: np.ndarray, upright: Image) -> np.ndarray:
-    """Returns the opacity turned as the picture was: by whichever of the eight turns makes its colours equal."""
+    """Returns the alpha channel in the picture's orientation: that of eight in which the colours are equal."""
     if stored.shape == upright.shape and np.array_equal(stored, upright):
         return opacity
     best, least = opacity, np.inf
@@ -119,10 +119,10 @@ def _turn(array: np.ndarray, turn: int | None, mirror: bool) -> np.ndarray:
 
 
 _WHITE_NITS = 203
-"""Light of SDR white in an HDR picture: ITU-R BT.2408."""
+"""Luminance of SDR white in an HDR picture, in nits: ITU-R BT.2408."""
 _HLG_PEAK_NITS = 1000
 _KNEE = 0.75
-"""Light, as a share of SDR white, up to which nothing is changed; what is brighter is squeezed in above."""
+"""Knee as a share of SDR white: darker light is unchanged, brighter light is compressed above it."""
 _DISPLAY_GAMMA = 2.4
 _STRIP_ROWS = 256
 _SWSCALE_THAT_MAPS = 9
@@ -134,7 +134,7 @@ _BT709_OF_BT2020 = np.array(
 
 
 def tone_map(image: Image, transfer: int, decoded_as_bt601: bool) -> Image:
-    """Brings an HDR picture's light into the range of an ordinary screen.
+    """Tone-maps an HDR picture to SDR.
 
     Args:
         image: H x W x 3, BGR code values in BT.2020, uint8.
@@ -146,7 +146,7 @@ def tone_map(image: Image, transfer: int, decoded_as_bt601: bool) -> Image:
     """
     light = _light_table(transfer)
     mapped = np.empty_like(image)
-    # In strips, since light takes 12 bytes a pixel.
+    # In strips, since linear light takes 12 bytes a pixel.
     for top in range(0, len(image), _STRIP_ROWS):
         strip = image[top : top + _STRIP_ROWS]
         if decoded_as_bt601:
@@ -158,7 +158,7 @@ def tone_map(image: Image, transfer: int, decoded_as_bt601: bool) -> Image:
 
 
 def opencv_tone_maps() -> bool:
-    """Returns whether this OpenCV brings HDR into the range of an ordinary screen by itself.
+    """Returns whether this OpenCV tone-maps HDR by itself.
 
     It does with the libswscale of FFmpeg 8, after 2.4 s of preparation a file. Trying would take as long.
     """
@@ -167,7 +167,7 @@ def opencv_tone_maps() -> bool:
 
 
 def _light_table(transfer: int) -> NDArray[np.float32]:
-    """Returns light as a share of SDR white for each of 256 code values, squeezed to at most 1."""
+    """Returns linear light as a share of SDR white for each of 256 code values, compressed to at most 1."""
     code = np.arange(256) / 255
     if transfer == PQ:
         # SMPTE ST 2084, equation 4.1.
@@ -198,16 +198,16 @@ _BT2020_OF_BT601 = (_of_planes(0.2627, 0.0593) @ np.linalg.inv(_of_planes(0.299,
 
 
 _PALETTE_COLOURS = 256
-"""As many as a GIF or an indexed PNG can hold."""
+"""Colours that a GIF or an indexed PNG can hold."""
 _GREY_LEVELS = 24
-"""A grey photo has a hundred and more."""
+"""Below this a grey picture has few levels; a grey photo has a hundred and more."""
 _PIXELS_AT_ONCE = 1 << 21
 _LOOKED_AT = 96
-"""Rows and columns, evenly spread, that settle it for nearly every picture."""
+"""Evenly spread rows and columns that decide nearly every picture."""
 
 
 def has_few_colours(image: Image) -> bool:
-    """Returns whether a picture has no more colours than a palette holds. So has a plain one: look at several.
+    """Returns whether a picture has no more colours than a palette holds. So has a blank one: check several.
 
     Args:
         image: H x W x 3, uint8, as decoded: scaling makes new colours.

@@ -21,8 +21,8 @@ class PictureFormat:
 
     Attributes:
         name: What people call it.
-        decoder: What reads it.
-        codec: FFmpeg's name for it, where that does.
+        decoder: What decodes it.
+        codec: FFmpeg's name for it, if FFmpeg decodes it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What was typed or passed -> ``Input``s: folders and patterns become files, each classified once and hashed."""
+"""Arguments -> ``Input``s: folders and patterns become files, each classified once and hashed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Input:
         return str(self.source)
 
     def state(self) -> tuple[int, ...] | None:
-        """Returns what changes when the file is written or replaced, None for a stream; see ``state_of``."""
+        """Returns the file's state, which changes with its content; None for a stream. See ``state_of``."""
         return None if self.kind == "stream" else state_of(Path(self.name))
 
     def sha256(self, is_over: Callable[[], bool]) -> str | None:
@@ -90,7 +90,7 @@ MEDIA_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES
 def expand_inputs(names: Sequence[str]) -> list[str]:
     """Returns every file, camera and address once, in the order given and sorted within folders and patterns.
 
-    A plain name is kept whether it exists or not: that a file is missing is said in its report.
+    A plain name is kept whether it exists or not: a missing file is reported later, as an input.
 
     Raises:
         UsageError: A folder or pattern names no video or picture, and nothing else is left to do.
@@ -106,7 +106,7 @@ def expand_inputs(names: Sequence[str]) -> list[str]:
         raise UsageError(
             f"{', '.join(empty)}: holds no video or picture. Name files with an ending such as .mp4, .mkv, .jpg, .png."
         )
-    # What matched nothing stays, so that its report says so.
+    # An argument that matched nothing stays, so that its report says so.
     return list(dict.fromkeys([*found, *empty]))
 
 

@@ -62,7 +62,7 @@ def read_private_jpegs(path: Path) -> PrivateJpegs | None:
 
 
 def _payloads(packets: bytes) -> Iterator[tuple[int, bool, bytes]]:
-    """Yields which stream a packet is of, whether something begins in it, and what it carries (ISO/IEC 13818-1)."""
+    """Yields stream id, payload start flag and payload of each packet (ISO/IEC 13818-1)."""
     for at in range(0, len(packets) - _PACKET + 1, _PACKET):
         packet = packets[at : at + _PACKET]
         if packet[0] == 0x47 and packet[3] & 0x10:
@@ -77,7 +77,7 @@ def _time_stamp(header: bytes) -> int:
 
 
 FPS = 25.0
-"""What players assume."""
+"""Frame rate that players assume."""
 _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
 _HOLE = bytes(512)
 _FILL = re.compile(rb"\xff+(?=\xff)")
@@ -169,7 +169,7 @@ def is_jpeg_film(path: Path) -> bool:
     with path.open("rb") as file:
         if file.read(3) != _START:
             return False
-        # Not mapped: that ends the process where somebody cuts the file meanwhile.
+        # Not memory-mapped: truncating the file meanwhile would kill the process.
         content = _START + file.read(_SEARCHED_BYTES)
     at = 0
     for _ in range(_LEAST_PICTURES):

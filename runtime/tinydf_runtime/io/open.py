@@ -51,7 +51,7 @@ class PictureReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Does nothing: no file stays open."""
+        """Nothing to close: no file stays open."""
 
     def __iter__(self) -> Iterator[Frame]:
         """Yields the pictures; the time between two is a second."""

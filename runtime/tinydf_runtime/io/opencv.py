@@ -1,4 +1,4 @@
-"""For calls into OpenCV and FFmpeg: a name that stands for one file and nothing else, and a silent stderr."""
+"""For calls into OpenCV and FFmpeg: a file name that they cannot misread, and a silent stderr."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def readable_name(path: Path) -> Iterator[str]:
     if _PLAIN.fullmatch(absolute) or (sys.platform == "win32" and absolute.isascii()):
         yield absolute
     elif os.path.isdir("/proc/self/fd"):  # noqa: PTH112
-        # A process that may be killed leaves no link behind that the system itself makes.
+        # The kernel's own link: none is left behind if this process is killed.
         descriptor = os.open(absolute, os.O_RDONLY | os.O_CLOEXEC)
         try:
             yield f"/proc/self/fd/{descriptor}"
@@ -54,7 +54,7 @@ _level_before = 0
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silences both while any thread is inside; then OpenCV's level is what it was.
+    """Silences both while any thread is inside; then restores OpenCV's log level.
 
     FFmpeg reads its variable once, when OpenCV first uses it; a value that the user has set stays.
     """

@@ -86,7 +86,7 @@ class OwnFrames:
             slot = math.floor((last_s + _TIME_ROUNDING_S) * self._sample_fps) if self._sample_fps else index
             if slot > last_slot:
                 last_slot = slot
-                # Many decoders write the next picture into the same memory, while this one is still looked at.
+                # Many decoders write the next picture into the same memory while this one is in use.
                 yield Frame(frame.index, last_s, frame.image.copy())
 
     def _frame(self, index: int, item: Frame | Image) -> Frame:

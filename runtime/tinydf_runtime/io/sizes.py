@@ -1,7 +1,7 @@
 """Video file -> whether its picture changes size or shape midway.
 
-OpenCV stretches the rest to the first size and does not say. Looks at the key frames' headers alone, which say the size
-anew in every format that may change it.
+OpenCV stretches the rest to the first size and does not say. Reads the headers of key frames only, which repeat the
+size in every format that may change it.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _of_vp9(packet: bytes) -> tuple[int, int] | None:
         return bits >> end - place - count & (1 << count) - 1
 
     profile = take(2, 1) | take(3, 1) << 1
-    # After the sync code: bit depth in high profiles, colour space, then range and sampling where they are told.
+    # After the sync code: bit depth in high profiles, colour space, then range and sampling if present.
     place = _vp9_sync_end(packet, profile)
     place += 1 if profile >= 2 else 0
     space = take(place, 3)

@@ -1,4 +1,4 @@
-"""The user's folders: a cache of what only saves time, the checks passed on this machine in it, and settings."""
+"""The user's cache and settings folders, and the record of checks passed on this machine, kept in the cache."""
 
 from __future__ import annotations
 

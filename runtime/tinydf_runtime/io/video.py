@@ -44,7 +44,7 @@ VIDEO_SUFFIXES = frozenset(
 _UPRIGHT = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _USUAL_FPS = 25.0
 _FEW_FAILURES, _MOST_FAILURES = 8, 4096
-"""Packets in a row that may fail before a file counts as ended: where all promised frames came, and where not."""
+"""Consecutive failed packets after which a file counts as ended: with all promised frames decoded, and without."""
 
 # Matroska rounds time stamps to a millisecond, so a frame may seem to come that much before its place.
 _TIME_ROUNDING_S = 0.001
@@ -140,7 +140,7 @@ class VideoReader:
         self._start_s = 0.0
         as_opencv = isinstance(self._capture, cv2.VideoCapture)
         self._tone_maps = self._container.hdr and not (as_opencv and opencv_tone_maps())
-        # OpenCV that does not map tones takes every picture for one of BT.601.
+        # OpenCV without tone mapping converts every picture as BT.601.
         self._as_bt601 = as_opencv
         self.adjustments: tuple[Adjustment, ...] = ("tone_mapped",) if self._container.hdr else ()
 
@@ -194,7 +194,7 @@ class VideoReader:
         return None
 
     def _grab(self) -> bool:
-        """Decodes the next frame; False at the end. What is damaged is passed over, as players do."""
+        """Decodes the next frame; False at the end. Damaged packets are skipped, as players do."""
         if self._capture.grab():
             return True
         if self.kind == "stream" or not isinstance(self._capture, cv2.VideoCapture):
@@ -272,7 +272,7 @@ class VideoReader:
 
     def _time_s(self, index: int) -> float:
         """Returns when the decoded frame is shown, always later than the one before."""
-        # What cameras and live servers put into their time stamps differs; a clock does not.
+        # Time stamps of cameras and live servers are inconsistent; a clock is not.
         clock_s = time.monotonic() - self._opened_s
         time_s = clock_s if self.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         time_s = max(time_s, 0.0) if math.isfinite(time_s) else 0.0
@@ -287,7 +287,7 @@ class VideoReader:
         return stamp if math.isfinite(stamp) and stamp > 0 else 0.0
 
     def _conclude(self) -> None:
-        """Notes what only the end of the file tells."""
+        """Notes caveats that are known only at the end of the file."""
         if self._of_palette and self._size:
             self._note("few_colours")
         if isinstance(self._capture, AvCapture) and self._capture.damaged:
@@ -295,11 +295,11 @@ class VideoReader:
         if self.kind == "video" and has_hole(Path(str(self._source)), self._container.cut_off):
             self._note("damaged_part")
         if self.truncated and (self.info.frames_expected or 0) <= self.frames_decoded:
-            # What is left was counted, not what there was.
+            # The count is of the remaining frames, not of all.
             self.info = replace(self.info, frames_expected=None)
         frame_s = 1 / (self.info.fps or _USUAL_FPS)
         if not self.live and self.info.duration_s is not None and self.last_s > self.info.duration_s + frame_s:
-            # The frames know better than the header.
+            # The decoded frames are the better evidence than the header.
             self.info = replace(self.info, duration_s=self.last_s + frame_s)
 
     def _ended_early(self) -> bool:
@@ -323,9 +323,9 @@ def _redirected(source: Path | int | str, began_s: float) -> str | None:
     """Returns where an address that cannot be opened leads, None where nowhere.
 
     Raises:
-        UnavailableError: It leads where it may not.
+        UnavailableError: It leads to a forbidden address.
     """
-    # Files and cameras need none of it.
+    # Not needed for files and cameras.
     from tinydf_runtime.live.redirects import redirected
 
     return redirected(str(source), began_s)

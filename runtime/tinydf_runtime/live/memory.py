@@ -16,7 +16,8 @@ from tinydf_runtime.verdict.aggregate import judge_track, severity
 from tinydf_runtime.verdict.rules import DecisionRule
 
 MEMORY_S = 10.0
-"""A running verdict rests on this many seconds: long enough for some ten looks, short enough to follow a change."""
+"""A running verdict rests on this many seconds: long enough for some ten independent frames, short enough to follow a
+change."""
 MAXIMUM_RECORDS = 600
 """Bound on the records of a running verdict, reached when every frame of a 60 fps camera is scored."""
 MAXIMUM_SPREAD = 300
@@ -69,7 +70,7 @@ class StreamMemory:
     """What is kept of everybody in a stream.
 
     Attributes:
-        rule: What scores are held against.
+        rule: Thresholds and margins.
         endless: Whether the source has no end.
         forgotten: Tracks that were evicted.
     """
@@ -87,7 +88,7 @@ class StreamMemory:
         return memory.add(record, self.rule)
 
     def tidy(self, now_s: float) -> None:
-        """Moves those who were not seen for ``MEMORY_S`` to those who left, and forgets the least suspicious."""
+        """Retires tracks not seen for ``MEMORY_S``, and evicts the least suspicious of those."""
         if not self.endless:
             return
         for track in [track for track, memory in self._present.items() if memory.last_s < now_s - MEMORY_S]:

@@ -23,7 +23,7 @@ _STALLED_S = 3.0
 _LOOK_UP_S = 0.1
 """Poll interval of the stop flag."""
 _FAREWELL_S = 0.3
-"""How long the reading thread may take to leave. One that hangs in a read ends later, by that read's time limit."""
+"""How long closing waits for the reading thread. A thread stuck in a read ends later, at that read's timeout."""
 _THREAD_NAME = "tinydf-stream"
 
 
@@ -38,7 +38,7 @@ class StreamReader:
         info: Of the current connection: size and rotation may change when a camera comes back.
         live: See ``VideoReader``.
         truncated: True when the stream broke off and did not come back, or a file on a web server was not complete.
-        frames_dropped: Sampled frames that newer ones took the place of.
+        frames_dropped: Sampled frames that newer ones replaced.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class StreamReader:
         return self._leaves_now()
 
     def _read(self) -> None:
-        """Reads until the end. Whatever ends it must reach the user, who would otherwise wait for ever."""
+        """Reads until the end. Every error is handed on: the consumer would otherwise wait for ever."""
         error: Exception | None = None
         try:
             for connection in keep_connected(self._source, self._sample_fps, self._give_up_s, self._leaves):

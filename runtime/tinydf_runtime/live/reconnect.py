@@ -9,11 +9,11 @@ from tinydf_runtime.errors import UnavailableError
 from tinydf_runtime.io.video import VideoReader
 
 FIRST_WAIT_S = 0.5
-"""A server that was merely restarted, or dropped one connection, is there again at once."""
+"""First wait: a restarted server, or one that dropped a connection, is back at once."""
 LONGEST_WAIT_S = 8.0
-"""A camera that starts again is found within this time, and one that is off is not flooded."""
+"""Longest wait between tries: a rebooted camera is found within this time, and one that is off is not flooded."""
 GIVE_UP_S = 60.0
-"""A network camera starts within a minute."""
+"""Default time without pictures after which a stream counts as ended; a network camera boots within a minute."""
 
 
 def back_off() -> Iterator[float]:
@@ -29,7 +29,8 @@ def keep_connected(
 ) -> Iterator[VideoReader]:
     """Yields an open connection, and the next one when its user is done with it.
 
-    The first one is tried once: a wrong address is said at once. A connection that delivered nothing does not count.
+    The first one is tried once, so that a wrong address fails at once. A connection without pictures does not reset the
+        clock.
 
     Args:
         source: Camera number or address.
@@ -54,10 +55,10 @@ def keep_connected(
 
 
 def _connect(source: str | int, sample_fps: float | None, first: bool) -> VideoReader | None:
-    """Opens a source; None where it is not there again yet.
+    """Opens a source; None if it is still unreachable.
 
     Raises:
-        UnavailableError: It is not there at first.
+        UnavailableError: The first try failed.
     """
     try:
         return VideoReader(source, sample_fps)

@@ -1,4 +1,4 @@
-"""Where a web address leads -> the address to open: never one that its server alone could not have reached.
+"""Web address -> the address that its redirects lead to, refused if that is on this machine or a private network.
 
 FFmpeg would follow a redirect to anywhere: to this machine's own services, to its network, to a cloud's metadata. So it
 is told to follow none (FFmpeg 7.1 and later; older ones do not know the option), and each is looked at here first.
@@ -20,7 +20,7 @@ from tinydf_runtime.io.address import mask_credentials
 
 MOST_REDIRECTS = 5
 LONGEST_S = 10.0
-"""For all redirects together, the opening of the first address included."""
+"""Time for all redirects together, opening the first address included."""
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _USUAL = "rtsp_flags;prefer_tcp"
 """What OpenCV sets where that variable is not there."""
@@ -43,7 +43,7 @@ def redirected(address: str, began_s: float) -> str | None:
 
     Raises:
         UnavailableError: It leads to an address of this machine or of a private network that the user did not name, to
-            something that is no web address, or on and on.
+            something that is no web address, or in a circle.
     """
     if not address.lower().startswith(("http://", "https://")):
         return None
@@ -78,7 +78,7 @@ def _next(address: str, left_s: float) -> str | None:
 
 
 def _ask(parts: SplitResult, left_s: float) -> str | None:
-    """Returns the address that a server names in place of its own, None for none or where it gives no sense.
+    """Returns the address that a server names in place of its own, None for none or if it makes no sense.
 
     Raises:
         ValueError: The port is no port.
@@ -101,7 +101,7 @@ def _ask(parts: SplitResult, left_s: float) -> str | None:
 
 
 def _break_off(connection: http.client.HTTPConnection) -> None:
-    """Ends whatever waits on a connection."""
+    """Shuts a connection down, so that a pending read ends."""
     with suppress(OSError, AttributeError):
         connection.sock.shutdown(socket.SHUT_RDWR)
 

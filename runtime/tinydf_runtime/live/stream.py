@@ -25,7 +25,7 @@ from tinydf_runtime.watch import Limits, Watch
 
 @dataclass(frozen=True, slots=True)
 class LiveSettings:
-    """How a live source is looked at.
+    """Settings of a live source.
 
     Attributes:
         sample_fps: Frames wanted a second, None for all.
@@ -54,7 +54,7 @@ class LiveStream(Iterator[FrameResult]):
         Args:
             source: A video, camera or stream.
             watch: The networks, and what was seen; nothing as yet.
-            settings: See there.
+            settings: See ``LiveSettings``.
         """
         self._source, self._watch, self._settings = source, watch, settings
         self._memory = StreamMemory(rule_of(watch, settings.threshold, "stream"))
@@ -114,7 +114,7 @@ class LiveStream(Iterator[FrameResult]):
         )
 
     def _look(self) -> Generator[FrameResult, None, None]:
-        """Reads, looks and judges."""
+        """Reads, scores and judges frame by frame."""
         self._began_s = time.monotonic()
         try:
             with self._open() as reader:

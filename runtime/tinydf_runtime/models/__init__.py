@@ -1,1 +1,1 @@
-"""Model files: what they say about themselves, how they are sealed, and the two that are shipped."""
+"""Model files: their metadata, their seals, and the two that are shipped."""

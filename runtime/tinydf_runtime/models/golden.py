@@ -1,7 +1,7 @@
 """Golden crops: pictures inside a model file, and whether the model still gives the probabilities stored for them.
 
-Libraries and drivers have faults that show on some processors alone. So the crops are replayed once for each model,
-engine, version of its library, device and machine; what was found right is remembered in the user's cache.
+Some faults of libraries and drivers show on some processors only. So the crops are replayed once per model, engine,
+library version, device and machine; a pass is remembered in the user's cache.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _decode(stored: bytes, side_px: int) -> Image:
 def _webp_size(stored: bytes) -> tuple[int, int] | None:
     """Returns width and height as a WebP file without loss names them first (RFC 9649, 3.4); None for another file.
 
-    They are looked at before the picture is unpacked: a hundred bytes can stand for a gigabyte.
+    Read before decoding: a hundred bytes can expand to a gigabyte.
     """
     if stored[:4] != b"RIFF" or stored[8:16] != b"WEBPVP8L" or stored[20:21] != b"\x2f" or len(stored) < 25:
         return None
@@ -105,7 +105,7 @@ def hash_pictures(pictures: Sequence[bytes]) -> str:
 
 
 def check_first_use(engine: FileEngine, path: Path) -> None:
-    """Accepts an engine that gives its golden crops' probabilities, now or when this machine first used it so.
+    """Accepts an engine that gives its golden crops' probabilities, now or at an earlier use on this machine.
 
     A model without golden crops cannot be checked and is accepted. Where the cache cannot be written, the crops are
     replayed each time.
@@ -137,7 +137,7 @@ def check_first_use(engine: FileEngine, path: Path) -> None:
 
 
 def _describe(engine: FileEngine, path: Path) -> dict[str, str]:
-    """Returns all that decides what an engine computes."""
+    """Returns the facts that determine an engine's results, as a cache key."""
     library = sys.modules.get({"coreml": "coremltools"}.get(engine.name, engine.name))
     machine = read_machine()
     features = ", ".join(name for name, there in machine.features.items() if there)
@@ -152,7 +152,7 @@ def _describe(engine: FileEngine, path: Path) -> dict[str, str]:
 
 
 def _driver() -> str:
-    """Returns what NVIDIA's driver says about itself on Linux, else nothing."""
+    """Returns the version text of NVIDIA's driver on Linux, else an empty one."""
     try:
         return _DRIVER.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""The JSON file beside a TensorRT plan: what the plan, which holds nothing but an engine, cannot say about itself."""
+"""The JSON file beside a TensorRT plan: the metadata that a plan, which holds an engine only, cannot carry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PlanFacts:
     """What is known about a plan.
 
     Attributes:
-        spec: What its network says about itself.
+        spec: Metadata of its network.
         golden: The golden crops, as in the metadata of an ONNX file.
         plan_sha256: Hash of the plan, so that facts and plan cannot be mixed up.
         onnx_sha256: Hash of the ONNX file that the plan was built from.

@@ -60,7 +60,7 @@ def seal(content: bytes, *beside: bytes) -> bytes:
 def check_seal(path: Path) -> bool:
     """Returns whether a model is sealed, and accepts it if its files are as they were when it was sealed.
 
-    A model of which a file is missing, or none, counts as not sealed: whoever opens it says why.
+    A model with a missing file counts as not sealed; opening it reports the error.
 
     Args:
         path: Model of any format.

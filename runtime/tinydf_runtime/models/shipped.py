@@ -52,7 +52,7 @@ def write_record(folder: Path) -> None:
 
 
 def check_recorded(path: Path) -> None:
-    """Accepts a file that is as it was recorded; one that nobody recorded is accepted too.
+    """Accepts a file whose hash is the recorded one, and a file without a record.
 
     Raises:
         ModelFileError: It was changed.

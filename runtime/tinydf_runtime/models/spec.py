@@ -1,4 +1,4 @@
-"""ModelSpec: what a model file cannot say about itself, carried in its metadata or as JSON beside it."""
+"""ModelSpec: crop config, threshold, precision, hashes and measurements that travel with a model file."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class ModelSpec:
         golden_probability: Fake probability of each golden crop, from the checkpoint.
         proof: How far the exported model was found to be from the checkpoint; empty where nothing was exported.
         fpr_thresholds: Share of real people, rising, that reached a threshold when that was measured, and the
-            threshold; empty where nobody measured.
-        real_people: Scores of real people in video; None where nobody measured.
+            threshold; empty if not measured.
+        real_people: Scores of real people in video; None if not measured.
         real_pictures: The same in single pictures.
     """
 
@@ -106,7 +106,7 @@ class ModelSpec:
             current = CropConfig(side_px=crop.side_px, margin=crop.margin)
             if crop_sha256 != current.sha256():
                 raise ModelFileError(
-                    f"{source}: its faces were cropped by another recipe ({crop_sha256[:12]}) than this version "
+                    f"{source}: its faces were cropped by another crop config ({crop_sha256[:12]}) than this version "
                     f"cuts ({current.sha256()[:12]}). Export it again, or install the version that made it."
                 )
             return _read(fields, crop)

@@ -80,8 +80,8 @@ def annotate_video(
 ) -> str | None:
     """Draws faces, scores, forgery maps and a timeline into every frame of a video and writes it.
 
-    Sound and times stay where PyAV or an ``ffmpeg`` command is there; pictures stand upright and keep their size;
-    where that changes midway, all get the first one's.
+    Sound and time stamps are kept if PyAV or an ``ffmpeg`` command is installed; pictures are upright and keep their
+    size; where that changes midway, all get the first one's.
 
     Args:
         item: What was found in it; its file is read again.
@@ -146,7 +146,7 @@ def _drawn_frames(
     stop: threading.Event | None,
     sandbox: bool,
 ) -> Iterator[tuple[float, Image]]:
-    """Yields time and picture of every frame with what was found drawn into it, up to where the input was looked at."""
+    """Yields time and annotated picture of every frame, up to the last one that was analysed."""
     zones = Zones.of(item, threshold)
     trails = [Trail.of_track(track, zones) for track in _shown(item)]
     hold_s = _half_step_s(trails)
@@ -189,13 +189,13 @@ def _fit(image: Image, size: tuple[int, int]) -> Image:
 
 
 def _half_step_s(trails: Sequence[Trail]) -> float:
-    """Returns half the usual time between two looks at a face; a face stands for that long around each look."""
+    """Returns half the median time between scored frames: how long a score is shown on either side of its frame."""
     steps = [np.diff(trail.time_s) for trail in trails if len(trail.time_s) > 1]
     return float(np.median(np.concatenate(steps))) / 2 + 1e-6 if steps else 0.1
 
 
 def _shown(item: InputReport) -> list[TrackReport]:
-    """Returns the tracks to draw: a score beside who was not judged would be read as evidence."""
+    """Returns the judged tracks: a score beside an unjudged face would be read as evidence."""
     return [track for track in item.tracks if not {"uncertain_face", "side_person"} & set(track.reasons)]
 
 
@@ -209,7 +209,7 @@ def _timeline(trails: Sequence[Trail], duration_s: float, hold_s: float, zones: 
 
 
 def _draw_verdict(image: Image, item: InputReport) -> None:
-    """Writes the verdict and the threshold that counts into the upper left corner."""
+    """Writes verdict and threshold into the upper left corner."""
     sizes = Sizes.for_picture(*image.shape[:2])
     text = item.verdict.replace("_", " ").upper()
     if item.fake_probability is not None and item.fake_threshold is not None:

@@ -21,7 +21,7 @@ _COPIED = {
     ".m4v": frozenset({"aac", "mp3", "ac3", "eac3", "alac"}),
     ".mov": frozenset({"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le"}),
 }
-"""Ending -> sounds that players take in such a file; Matroska takes all. Others are encoded as AAC."""
+"""Ending -> audio codecs that players accept in such a file; Matroska takes all. Others are encoded as AAC."""
 
 
 class Sound:

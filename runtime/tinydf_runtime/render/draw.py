@@ -44,16 +44,16 @@ class Zones:
 Colour = tuple[int, int, int]
 
 HEAT_COLOUR: Colour = (200, 20, 255)
-"""Magenta: neither skin nor hair nor any light comes near it."""
+"""Magenta: unlike skin, hair and any usual light."""
 NO_COLOUR: Colour = (170, 170, 170)
-"""For what has no verdict."""
+"""For tracks without a verdict."""
 PLATE_COLOUR: Colour = (28, 24, 22)
 TEXT_COLOUR: Colour = (245, 245, 245)
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _HEAT_OPACITY = 0.6
 CLEAR_HEAT = 0.25
-"""Below this a forgery map says nothing, and nothing is drawn; from here on it is the more magenta the higher."""
+"""Forgery map value from which the overlay starts; opacity grows from here on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def inline_svg(svg: str, name: str, label: str, variables: Mapping[str, str] = V
     Args:
         svg: What ``savefig`` wrote.
         name: Unique in the page; begins every id.
-        label: What the drawing shows, for those who cannot see it.
+        label: What the drawing shows, for screen readers.
         variables: Stand-in colour -> variable of the page.
     """
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)

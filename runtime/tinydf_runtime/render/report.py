@@ -1,4 +1,4 @@
-"""Report -> JSON and CSV files; a stream's results -> JSON, one line each, for programs that read along."""
+"""Report -> JSON and CSV files; a stream's results -> JSON, one line each, for programs."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def report_line(report: Report) -> str:
 
 
 def _face(scored: ScoredFace) -> dict[str, Any]:
-    """Returns what is told of a face."""
+    """Returns the JSON object of a face."""
     verdict = scored.verdict
     return {
         "track": scored.track,

@@ -11,12 +11,12 @@ from tinydf_runtime.render.draw import DrawnFace, Zones
 from tinydf_runtime.results import TrackReport
 
 LONGEST_GAP_S = 1.0
-"""A face missed for longer than this is not drawn: nobody knows where it was."""
+"""A face missed for longer than this is not drawn, since its position is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """Where a track was and what it scored, at the times it was looked at.
+    """Boxes and scores of a track at its scored times.
 
     Attributes:
         track: Its id.
@@ -49,7 +49,7 @@ class Trail:
         )
 
     def held_to(self, end_s: float, hold_s: float) -> Trail:
-        """Returns the trail with its last look repeated at the video's end, where no further look came in between."""
+        """Returns the trail with its last box repeated at the video's end, if no further frame was scored before it."""
         if not 0 < end_s - self.time_s[-1] <= 2 * hold_s:
             return self
         return Trail(
@@ -62,11 +62,11 @@ class Trail:
         )
 
     def at(self, time_s: float, hold_s: float) -> DrawnFace | None:
-        """Returns the face between the two nearest looks, None where it was not there.
+        """Returns the face interpolated between its two nearest scored frames, None if it was absent.
 
         Args:
             time_s: When.
-            hold_s: How long the face stays before the first and after the last look.
+            hold_s: How long the face stays before the first and after the last scored frame.
         """
         after = int(np.searchsorted(self.time_s, time_s))
         first, last = max(after - 1, 0), min(after, len(self.time_s) - 1)

@@ -30,7 +30,7 @@ class LiveWindow:
             MissingExtraError: This OpenCV, or this machine, has no windows.
         """
         self._title, self._margin = title, margin
-        # OpenCV's Qt misses fonts that are not used here, and says so many times.
+        # OpenCV's Qt warns many times of missing fonts that are not used here.
         os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
         try:
             cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)

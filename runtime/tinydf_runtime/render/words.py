@@ -33,35 +33,35 @@ VERDICT_WORDS: dict[InputVerdict, VerdictWords] = {
         "Looks forged",
         "{fake} above the threshold.",
         "The faces of the most suspicious person carry traces like those that blending or re-rendering a face leaves "
-        "behind, and enough of them to pass the threshold. It is worth having a person look at the marked moments.",
+        "behind, and enough of them to pass the threshold. It is worth having a person look at the marked segments.",
         "It is not proof of a deepfake. Strong compression, filters, make-up or poor light can leave similar traces, "
         "and some real faces pass the threshold. It does not say who changed what, with which tool or why.",
     ),
     "real": VerdictWords(
         "Looks real",
         "{people} well below the threshold, as most real faces do.",
-        "In the faces that were looked at, the network found too little of the traces that it knows from forged ones.",
-        "It does not certify that the recording is genuine. Forgeries of a kind that the network does not know, faces "
+        "In the faces that it analysed, the network found few of the traces that it learned from forged ones.",
+        "It does not certify that the recording is genuine. Kinds of forgery that the network never learned, faces "
         "too small to judge, voices, and everything outside the faces go unnoticed.",
     ),
     "inconclusive": VerdictWords(
         "Inconclusive",
-        "The evidence does not suffice for either answer.",
-        "There is too little to judge, or what there is contradicts itself. The reasons are named here; a longer, "
+        "The evidence is not sufficient for either answer.",
+        "There is too little evidence, or it contradicts itself. The reasons are named here; a longer, "
         "larger or less compressed copy may settle it.",
-        "It does not mean half forged or probably forged, and a number just below the threshold is not a weak verdict: "
-        "it is none.",
+        "It does not mean half forged or probably forged, and a score just below the threshold is not a weak verdict: "
+        "it is no verdict.",
     ),
     "no_face": VerdictWords(
         "No face found",
-        "There was no face to judge in what was looked at.",
+        "There was no face to judge in what was analysed.",
         "The detector found no face in the sampled frames, so nothing was scored.",
-        "It does not mean that nobody is in it, nor that it is genuine: turned, covered or tiny faces are missed.",
+        "It does not mean that nobody appears in it, or that it is genuine: turned, covered or tiny faces are missed.",
     ),
     "error": VerdictWords(
         "Not judged",
         "The input could not be read.",
-        "Nothing was seen of it. The message tells what is wrong and what to do.",
+        "Nothing was seen of it. The message says what is wrong and what to do.",
         "It says nothing about the content.",
     ),
 }
@@ -81,26 +81,26 @@ def summary_of(item: InputReport) -> str:
 
 
 REASON_WORDS: dict[Reason, str] = {
-    "forged_segment": "one stretch looks forged, the rest less so",
-    "too_few_faces": "the face was seen too few times to judge",
+    "forged_segment": "one segment looks forged, the rest less so",
+    "too_few_faces": "the face was seen in too few frames to judge",
     "faces_too_small": "the faces are too small to judge",
     "uncertain_face": "it may not be a face at all",
     "side_person": "the face is too small or seen too briefly beside the others",
-    "near_threshold": "the score lies between what is called real and what is called fake",
-    "frames_disagree": "the frames agree too little to be sure",
+    "near_threshold": "the score lies between the thresholds for real and fake",
+    "frames_disagree": "the frames disagree",
     "many_people": "among so many people, one real face may score this high",
-    "unstable_under_compression": "encoding the faces once more turns the verdict round",
+    "unstable_under_compression": "re-encoding the faces would flip the verdict",
     "no_face_found": "no face was found",
-    "mostly_unseen": "less than half of it was seen, and the rest may differ",
+    "mostly_unseen": "less than half of it was read, and the rest may differ",
     "interrupted": "stopped before its end",
     "unreadable": "it could not be read",
-    "no_resources": "this machine had no memory, process or open file left for it, and it may be good",
+    "no_resources": "this machine ran out of memory, processes or open files; the input itself may be fine",
     "decoding_failed": "decoding failed before its end, and the rest may differ",
-    "damaged_part": "a part of it is damaged and could not be looked at",
-    "file_changed": "the file changed while it was read, and what is there now was not looked at",
-    "more_tracks": "it holds more pictures or video tracks than were looked at",
-    "size_changes": "its pictures change size midway, and the rest was not looked at",
-    "few_colours": "so few colours are left that dither and steps hide what a forgery leaves, and look like it",
+    "damaged_part": "part of it is damaged and could not be analysed",
+    "file_changed": "the file changed while it was read, and its present content was not analysed",
+    "more_tracks": "it holds more pictures or video tracks than were analysed",
+    "size_changes": "its pictures change size midway, and the rest was not analysed",
+    "few_colours": "so few colours are left that dithering and banding can hide traces of a forgery, or imitate them",
     "over_exposed": "the face is too bright to show detail",
     "smoothed": "the face has no fine detail: painted, smoothed or enlarged",
     "screen_pattern": "a pattern lies over the face, as in a photo of a screen or of print",
@@ -108,7 +108,7 @@ REASON_WORDS: dict[Reason, str] = {
 """Reason code -> words for people."""
 
 MOST = 0.5
-"""From this share of real people on, "1 in so many" says less than a percentage."""
+"""Share of real people from which a percentage says more than "1 in so many"."""
 
 EVIDENCE_NOTE = "A verdict is statistical evidence, not proof."
 
@@ -119,13 +119,13 @@ def reason_words(reasons: tuple[Reason, ...]) -> str:
 
 
 def stranger_words(network: ModelInfo | DetectorInfo) -> str:
-    """Returns which network of somebody else's was used, as one phrase; nothing for one that comes with TinyDF."""
+    """Returns a phrase that names a network that does not come with TinyDF; empty for one that does."""
     if network.known:
         return ""
     from tinydf_runtime.results import ModelInfo
 
     what = "classifier" if isinstance(network, ModelInfo) else "face detector"
-    return f"{what} {network.name}: none that comes with TinyDF, SHA-256 {network.sha256 or 'not a file'}"
+    return f"{what} {network.name}: not one that comes with TinyDF, SHA-256 {network.sha256 or 'not a file'}"
 
 
 def rarity_words(rarity: Rarity) -> str:
@@ -154,7 +154,7 @@ def clock(time_s: float) -> str:
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the start of a formula (OWASP, CSV injection)."""
+"""Characters that start a formula in a spreadsheet (OWASP, CSV injection)."""
 
 
 def printable(text: str) -> str:
@@ -168,7 +168,7 @@ def as_cell(text: str) -> str:
 
 
 def _acts(letter: str) -> bool:
-    """Returns whether a letter is a control, a separator of lines, half a letter or one that turns the order round."""
+    """Returns whether a character is a control, a line separator, a lone surrogate or a bidirectional override."""
     kind = unicodedata.category(letter)
     # Emoji are joined by a format letter that does no harm.
     return kind in ("Cc", "Cs", "Zl", "Zp") or (kind == "Cf" and unicodedata.bidirectional(letter) not in ("BN", "L"))

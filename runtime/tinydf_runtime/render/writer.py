@@ -1,4 +1,4 @@
-"""Pictures with times -> video file: with the source's sound where PyAV or an ffmpeg command is there."""
+"""Pictures with times -> video file, with the source's sound if PyAV or an ffmpeg command is installed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ONE_SECOND_FPS = 240.0
 
 
 class VideoWriter(Protocol):
-    """Writes a video picture by picture. Closed unfinished, what it wrote is no video."""
+    """Writes a video picture by picture. Closed before ``finish``, it leaves no valid video."""
 
     def write(self, time_s: float, image: Image) -> None:
         """Adds a picture to be shown from a time on."""
@@ -58,7 +58,7 @@ def open_writer(path: Path, source: Path, fps: float | None, size: tuple[int, in
         OutputError: The file cannot be opened for writing.
     """
     rate = min(max(fps or _USUAL_FPS, 1.0), _ONE_SECOND_FPS)
-    # An .avi has no place for times.
+    # AVI stores no time stamps.
     if path.suffix != ".avi" and find_spec("av"):
         return AvWriter(path, source, rate, even_size(size))
     return OpencvWriter(path, source, rate, even_size(size))
@@ -83,10 +83,10 @@ class OpencvWriter:
         self._last = fit_picture(image, self._size)
 
     def finish(self) -> str | None:
-        """Writes the last picture, makes sure that all are there, and adds the sound.
+        """Writes the last picture, checks the number of pictures, and adds the sound.
 
         Raises:
-            OutputError: Not all are there; OpenCV tells of no error while writing.
+            OutputError: Pictures are missing; OpenCV reports no errors while writing.
         """
         self._fill(self._written + 1)
         with quiet():
@@ -142,7 +142,7 @@ def add_sound(path: Path, source: Path) -> bool:
 
 
 _ENCODERS = {"libx264": {"crf": "18", "preset": "veryfast"}, "libopenh264": {}, "mpeg4": {"qscale": "3"}}
-"""Encoder -> options; the first one that is there is used."""
+"""Encoder -> options; the first one available is used."""
 _TICKS = 60000
 """Ticks a second: every usual frame rate is a whole or half number of them, and MPEG-4 takes no finer ones."""
 _BT601, _LIMITED = 6, 1
@@ -211,7 +211,7 @@ class AvWriter:
     def close(self) -> None:
         """Closes both files."""
         self._sound.close()
-        # Where writing failed, closing fails once more, and that error is being raised already.
+        # After a failed write closing fails too, and the first error is being raised already.
         with suppress(self._av.FFmpegError):
             self._out.close()
 
@@ -224,7 +224,7 @@ class AvWriter:
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = Fraction(1, _TICKS)
-        # As OpenCV converts: BT.601, limited range. Without a word players would take HD pictures for BT.709.
+        # As OpenCV converts: BT.601, limited range. Untagged, HD pictures would be taken for BT.709.
         context.colorspace, context.color_range = _BT601, _LIMITED
         return stream
 

@@ -28,7 +28,7 @@ from tinydf_runtime.trust import strict
 from tinydf_runtime.types import Frame
 
 STALLED_S = 60.0
-"""Wall clock without one more frame decoded, after which a decoder counts as hanging."""
+"""Seconds without a decoded frame after which a decoder counts as hanging."""
 _TICK_MS = 200
 _LONGEST_LINE = 1 << 16
 _MOST_COUNT = 1 << 53
@@ -87,14 +87,14 @@ class ChildFrames:
         """Starts to decode, and returns itself.
 
         Raises:
-            UnavailableError: No process can be started, on a machine that has enough of everything.
+            UnavailableError: No process can be started, and not for lack of resources.
         """
         try:
             self._start()
         except (OSError, UnavailableError) as error:
             if not is_no_resources(error):
                 raise
-            # Like all that costs this input alone, it is said with the first frame.
+            # Like every error of one input, it is raised with the first frame.
             self._refused = str(error)
         return self
 
@@ -148,7 +148,7 @@ class ChildFrames:
 
     @property
     def info(self) -> VideoInfo:
-        """What the file says about itself; known once there was a frame."""
+        """Header facts of the file; known after the first frame."""
         assert self._info is not None
         return self._info
 
@@ -156,8 +156,8 @@ class ChildFrames:
         """Returns the frame that a message brings, None where it brings something else.
 
         Raises:
-            UnreadableInputError: It says that nothing can be read.
-            NoResourcesError: Nothing was, and that is not the file's fault.
+            UnreadableInputError: The child could read nothing.
+            NoResourcesError: The same, for lack of resources and not because of the file.
         """
         try:
             self._note_facts(message)
@@ -228,7 +228,7 @@ class ChildFrames:
                 return
 
     def _receive(self) -> dict[str, Any] | None:
-        """Returns the child's next message, None where waiting for it is over.
+        """Returns the child's next message, None if the wait was ended.
 
         Raises:
             InputTimeoutError: Time ran out before the first frame.
@@ -245,7 +245,7 @@ class ChildFrames:
             try:
                 more = self._channel.recv(1 << 15)
             except ConnectionResetError:
-                # It died with some of ours unread. What it and the server said before is still there.
+                # It died with messages unread. What it and the server sent before can still be read.
                 continue
             self._buffer += more
             if not more:

@@ -23,7 +23,7 @@ def main(descriptor: int) -> None:
 
     Args:
         descriptor: Of a socket that keeps messages apart. Each carries what to read, as JSON, and two descriptors: a
-            socket to the one who asks, and the memory for the pictures.
+            socket to the client, and the shared memory.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()
@@ -47,7 +47,7 @@ class Server:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
 
     def serve(self) -> None:
-        """Serves until the control socket is closed; then kills what still works."""
+        """Serves until the control socket is closed; then kills the remaining workers."""
         while True:
             for descriptor, _ in self._poll.poll():
                 if descriptor == self._ended:
@@ -67,7 +67,7 @@ class Server:
         if not message:
             return False
         if len(descriptors) < 2:
-            # So many files are open here that they did not arrive. Who asked sees the socket's end.
+            # Too many open files: the descriptors did not arrive. The client sees its socket closed.
             for descriptor in descriptors:
                 os.close(descriptor)
             return True
@@ -83,7 +83,7 @@ class Server:
             self._become_worker(message, channel, memory)
         os.close(memory)
         self._workers[channel.fileno()] = (pid, channel)
-        # No event asked for: that the other end was closed is always told.
+        # No event is subscribed: hang-ups are always reported.
         self._poll.register(channel, 0)
         return True
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from tinydf_runtime.errors import NoResourcesError, UnavailableError, is_no_resources
 
 AVAILABLE = sys.platform == "linux"
-"""Only Linux has what the sandbox needs; elsewhere files are decoded in the calling process."""
+"""Whether the sandbox works here: on Linux only; elsewhere files are decoded in the calling process."""
 
 MOST_PIXELS = 1 << 28
 """Pixels of a picture that is decoded: 16384 x 16384. Larger ones are refused by their headers."""

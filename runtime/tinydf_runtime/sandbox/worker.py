@@ -39,7 +39,7 @@ def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
     Args:
         request: What ``open_reader`` takes, ``path`` (the source), ``kind`` ("video" or "image"), ``sample_fps`` and
             ``max_pixels``; and ``folder``, where a relative path begins.
-        channel: To the one who asks.
+        channel: Socket to the client.
         memory: Descriptor of the memory for pictures.
     """
     ring = Ring(memory)
@@ -80,7 +80,7 @@ def _send_frames(reader: FrameReader, channel: socket.socket, ring: Ring) -> Non
 
 
 def _wait_taken(channel: socket.socket) -> int:
-    """Returns how many more pictures were taken, waiting for one; ends the process where nobody takes any."""
+    """Returns how many more pictures the client released, waiting for one; exits if the client is gone."""
     taken = len(channel.recv(1 << 10))
     if not taken:
         os._exit(0)
@@ -117,7 +117,7 @@ def _set_limits(max_pixels: int | None) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Where the machine itself runs out of memory, this process goes first, and not the one that has the results.
+    # If the machine runs out of memory, the kernel kills this process first, not the one that holds the results.
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
         file.write("1000")
     _allow_step()
@@ -137,7 +137,7 @@ def _allow_step() -> None:
 
 @contextmanager
 def _heart(reader: FrameReader, ring: Ring) -> Iterator[None]:
-    """Notes in the memory how far reading is, and gives more computing time while it gets on.
+    """Records progress in shared memory, and extends the CPU limit while frames keep coming.
 
     Raises:
         NoResourcesError: No thread can be started.

@@ -1,1 +1,1 @@
-"""Archives: every video and picture of many folders, each content scored once, whatever ends the work meanwhile."""
+"""Archives: every video and picture of many folders, each content scored once; an interrupted scan resumes."""

@@ -1,6 +1,6 @@
 """Files -> ledger: lists, hashes and scores concurrently, each content once, until nothing is left to do.
 
-All state is in the ledger; kept here are only the running tasks and what comes next.
+All state is in the ledger; only running and upcoming tasks are kept here.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from tinydf_runtime.scan.workers import Workers
 
 Job: TypeAlias = Listed | Waiting
 Tell: TypeAlias = Callable[[Counts, bool], None]
-"""Takes how far the work is, and whether all files are known yet."""
+"""Called with the counts, and whether listing is complete."""
 LISTED_AT_ONCE = 500
-"""Files noted between two looks at what the workers have done: some 10 ms."""
+"""Files listed between two polls of the workers: some 10 ms."""
 _READ_AT_ONCE = 256
-"""Rows of the ledger that wait in memory for a worker."""
+"""Rows of the ledger that are queued in memory."""
 _LOOK_S = 0.5
-"""Between two looks at whether the scan is to stop."""
+"""Poll interval of the stop flag, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a scan is done.
+    """Settings of a scan.
 
     Attributes:
         settings: How a file is scored.
@@ -71,7 +71,7 @@ class Coordinator:
         self._last_file = self._last_content = 0
 
     def run(self, entries: Iterator[Entry], stop: threading.Event) -> None:
-        """Does all that is listed and all that an earlier scan left, or ends early when ``stop`` is set.
+        """Processes everything listed or left by an earlier scan; ends early when ``stop`` is set.
 
         Raises:
             UnavailableError: The cluster is gone.
@@ -93,7 +93,7 @@ class Coordinator:
             self._tell(self._ledger.counts, not listing)
 
     def _start_tasks(self) -> None:
-        """Gives every free worker something to do: what is to be scored first."""
+        """Gives every free worker a task, scoring before hashing."""
         while self._workers.free > 0 and (job := self._next()) is not None:
             if isinstance(job, Waiting):
                 future: Future[Any] = self._workers.submit(score_file, job.path, self._plan.settings, self._plan.facts)
@@ -103,7 +103,7 @@ class Coordinator:
             future.add_done_callback(lambda done, job=job: self._done.put((job, done)))  # type: ignore[misc]
 
     def _next(self) -> Job | None:
-        """Returns what is to be done next, None while there is nothing."""
+        """Returns the next task, None if there is none now."""
         if not self._scoring:
             self._scoring += self._ledger.waiting_after(self._last_content, _READ_AT_ONCE)
             self._last_content = self._scoring[-1].content if self._scoring else self._last_content
@@ -117,7 +117,7 @@ class Coordinator:
     def _is_all_done(self) -> bool:
         """Returns whether the ledger holds nothing more to do, from its beginning: what failed comes after all others.
 
-        What is wrong for a moment is likely over by then.
+        Transient faults have likely passed by then.
         """
         self._last_file = self._last_content = 0
         job = self._next()
@@ -128,7 +128,7 @@ class Coordinator:
         return job is None
 
     def _settle_all(self, wait_s: float) -> None:
-        """Notes what is done; waits for the first one."""
+        """Records finished tasks, waiting for the first."""
         while self._running:
             try:
                 job, future = self._done.get(timeout=wait_s) if wait_s else self._done.get_nowait()
@@ -153,7 +153,7 @@ class Coordinator:
             self._ledger.hashed(job.file, found.sha256)
 
     def _note_scored(self, job: Waiting, found: Scored) -> None:
-        """Notes a result, unless the file was changed or removed since it was hashed."""
+        """Records a result, unless the file was changed or removed since it was hashed."""
         if found.sha256 == job.sha256:
             page = None if found.page is None else self._write_page(job.sha256, found.page)
             self._ledger.scored(job.content, found, page)
@@ -163,7 +163,7 @@ class Coordinator:
             self._ledger.hash_again(job.file)
 
     def _note_failure(self, job: Job, error: BaseException) -> None:
-        """Leaves a file whose worker failed to be tried again, or gives it up.
+        """Queues a file whose worker failed for a retry, or gives it up.
 
         Raises:
             UnavailableError: The cluster is gone.

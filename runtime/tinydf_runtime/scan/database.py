@@ -1,6 +1,6 @@
 """A path -> the ledger's SQLite database: made, checked, locked, in WAL mode.
 
-Nothing in it depends on an orderly end: each result is one transaction, and a killed scan leaves a whole database.
+It survives a kill at any time: each result is one transaction.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ APPLICATION_ID = 0x54444653
 """Marks the file as a scan's ledger ("TDFS")."""
 VERSION = 1
 _WAIT_S = 30.0
-"""For readers that hold the database, such as a backup, to finish."""
+"""Seconds to wait for readers that hold the database, such as a backup."""
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -48,7 +48,7 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Makes the statements of the block happen all or not at all."""
+    """Runs the statements of the block in one transaction."""
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -73,7 +73,7 @@ def locked(path: Path) -> Iterator[None]:
         lock = sqlite3.connect(path.with_name(f".{path.name}.lock"), timeout=0, isolation_level=None)
     try:
         try:
-            # Nothing is ever written: no journal need lie beside it.
+            # Nothing is ever written: it needs no journal file.
             lock.execute("PRAGMA journal_mode = MEMORY")
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
@@ -98,7 +98,7 @@ def reported(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        # Only the system's troubles are OperationalError.
+        # Only errors of the system are OperationalError.
         if not isinstance(error, sqlite3.OperationalError) and "not a database" in str(error):
             raise UsageError(f"{path}: is there and is no ledger of tinydf-scan. Choose another --out.") from error
         raise OutputError(

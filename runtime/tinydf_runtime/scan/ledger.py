@@ -27,7 +27,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A content that waits to be scored, with one of the files that hold it."""
+    """A content that is to be scored, with one of the files that hold it."""
 
     content: int
     sha256: str
@@ -63,14 +63,14 @@ class Ledger:
         self.counts = Counts()
 
     def recount(self) -> None:
-        """Counts all files anew, which is needed after ``add`` and ``try_again``."""
+        """Recounts all files; needed after ``add`` and ``try_again``."""
         row = self._database.execute(
             "SELECT count(*), count(verdict), count(CASE WHEN exit_code <> 0 THEN 1 END) FROM results"
         ).fetchone()
         self.counts = Counts(*row)
 
     def agree(self, facts: dict[str, str]) -> None:
-        """Notes what results depend on, or makes sure that it is what earlier results in the ledger depended on.
+        """Records what results depend on, or checks that it equals what earlier results depended on.
 
         Args:
             facts: Version, hashes of the networks, threshold and the like, as text.
@@ -89,7 +89,7 @@ class Ledger:
             self._database.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", facts.items())
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Notes files. Those known keep their results unless size or date changed; folders are read anew each time."""
+        """Records files. Known ones keep their results unless size or date changed; folders are read each time."""
         rows = [(to_cell(one.path), one.version, one.size_bytes, one.message) for one in entries]
         with transaction(self._database):
             self._database.executemany(
@@ -104,12 +104,12 @@ class Ledger:
             )
 
     def forget_folders(self) -> None:
-        """Forgets which folders could not be read: they are looked into again."""
+        """Forgets which folders could not be read, so that they are listed again."""
         with transaction(self._database):
             self._database.execute("DELETE FROM files WHERE version = ''")
 
     def try_again(self) -> None:
-        """Puts back to be done what could not be read, or only in part, and what was given up."""
+        """Queues again what could not be read, or only in part, and what was given up."""
         with transaction(self._database):
             self._database.execute(
                 "UPDATE files SET state = 'listed', failures = 0, message = NULL WHERE state = 'unreadable'"
@@ -195,7 +195,7 @@ class Ledger:
         return int(self._database.execute(f"SELECT failures FROM {table} WHERE id = ?", (number,)).fetchone()[0])
 
     def hash_again(self, file: int) -> None:
-        """Puts a file back to be hashed: it does not hold what it held. A content that no file holds is forgotten."""
+        """Queues a changed file for hashing again. A content that no file holds any more is deleted."""
         with transaction(self._database):
             row = self._database.execute("SELECT content FROM files WHERE id = ?", (file,)).fetchone()
             self._database.execute("UPDATE files SET state = 'listed', content = NULL WHERE id = ?", (file,))
@@ -215,7 +215,7 @@ class Ledger:
         self.counts.failed += files if exit_code else 0
 
     def _replace(self, table: str, content: int, rows: Sequence[tuple[object, ...]]) -> None:
-        """Puts the rows of a content in place of those of an earlier try."""
+        """Replaces the rows that an earlier try left for a content."""
         self._database.execute(f"DELETE FROM {table} WHERE content = ?", (content,))
         for row in rows:
             marks = ", ".join("?" * (1 + len(row)))

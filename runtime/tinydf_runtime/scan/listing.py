@@ -1,7 +1,7 @@
 """Folders and addresses of stores -> the videos and pictures below them, one by one, and copies of stored ones.
 
-Stores, such as S3, are read through fsspec. Where one is and who may read it stands in its own settings (the
-environment, FSSPEC_CONFIG_DIR), not in the ledger.
+Stores such as S3 are read through fsspec. Endpoints and credentials come from fsspec's own settings (the environment,
+FSSPEC_CONFIG_DIR) and are never in the ledger.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Entry:
         path: Absolute, or an address.
         version: Changes when the file does; empty for a folder that could not be read.
         size_bytes: Its size, None where that is not known.
-        message: Why it could not be looked at, None where it could.
+        message: Why it could not be listed, None if it was.
     """
 
     path: str
@@ -44,7 +44,7 @@ def check_folder_exists(name: str) -> None:
     """Refuses, before the work, a folder that is not there.
 
     Raises:
-        UnreadableInputError: Nothing is there.
+        UnreadableInputError: It does not exist.
     """
     if not is_address(name) and not os.path.lexists(name):
         raise UnreadableInputError(f"{name}: No such file or directory. Check the path.")
@@ -82,7 +82,7 @@ def _is_wanted(name: str) -> bool:
 
 
 def _look_at(path: str) -> Entry:
-    """Returns a file's size and dates; whoever opens it says what is wrong with it."""
+    """Returns a file's size and dates; errors are reported when it is opened."""
     try:
         found = os.stat(path)  # noqa: PTH116
     except (OSError, ValueError):
@@ -99,7 +99,7 @@ def _drain(unread: list[OSError]) -> Iterator[Entry]:
 
 
 _VERSIONS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "updated", "modified")
-"""What stores call the value that changes with a file, the surest first."""
+"""Names that stores give to the version of a file, the most reliable first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def open_store(address: str) -> tuple[AbstractFileSystem, str]:
             "address of a store: holds a password, which the ledger would keep. Put it into the store's own settings."
         )
     try:
-        # A cached listing of millions of names would fill the memory, and hide what has changed.
+        # A cached listing of millions of names would fill the memory and hide changes.
         store, name = url_to_fs(address, use_listings_cache=False)
     except ImportError as error:
         raise UnavailableError(f"{address}: {error}. Its package must be installed.") from error
@@ -165,7 +165,7 @@ def walk_store(address: str) -> Iterator[tuple[str, StoredFile | Exception]]:
 
 @contextmanager
 def fetched(address: str) -> Iterator[Path]:
-    """Copies a stored file to a temporary one of the same ending, which is gone after the block.
+    """Yields a temporary copy of a stored file, with the same ending; removed after the block.
 
     One that a killed worker has left goes with the next copy that a process makes.
 

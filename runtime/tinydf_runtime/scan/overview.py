@@ -23,7 +23,8 @@ from tinydf_runtime.scan.ledger import Counts, from_cell
 
 _FOLDER = Path(__file__).parent
 MOST_JUDGED, MOST_OTHERS = 4000, 1000
-"""Files in the table: those with the highest probability, and of those without one. Browsers grow slow with more."""
+"""Files in the table at most: those with the highest probability, and those without one. More would slow browsers
+down."""
 _COLUMNS = "path, verdict, fake_probability, people_judged, duration_s, reasons, message, page"
 _VERDICTS: tuple[str, ...] = get_args(InputVerdict)
 
@@ -88,7 +89,7 @@ def _rows(database: sqlite3.Connection) -> list[tuple[Any, ...]]:
 
 
 def _row(row: tuple[Any, ...], folder: Path) -> str:
-    """Returns one file as a row. Names and messages were chosen by others: nothing in them is HTML."""
+    """Returns one file as a row. Names and messages are untrusted, and escaped."""
     path, verdict, probability, people, duration_s, reasons, message, page = row
     name = escape(printable(from_cell(path)))
     if page is not None:

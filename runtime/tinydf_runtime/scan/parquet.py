@@ -40,7 +40,7 @@ _TYPES = {
     "page": _TEXT,
     "finished_utc": _TEXT,
 }
-"""Columns of the view ``results`` and their types; a whole column may be empty, so that its values do not tell."""
+"""Columns of the view ``results`` and their types, which cannot be inferred where a column is empty."""
 _ROWS_AT_ONCE = 50_000
 
 
@@ -55,7 +55,9 @@ def check_parquet() -> None:
 
 
 def write_parquet(database: sqlite3.Connection, path: Path) -> None:
-    """Writes the view ``results``, whole or not at all, in bounded memory. Names that are no Unicode are written out.
+    """Writes the view ``results``, whole or not at all, in bounded memory.
+
+    Names that are not valid Unicode are escaped.
 
     Raises:
         OutputError: The file cannot be written.

@@ -28,7 +28,7 @@ from tinydf_runtime.scan.workers import LocalWorkers, Workers, connected, core_c
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a scan is asked to do.
+    """Options of a scan.
 
     Attributes:
         folders: Folders, files and addresses of stores; none for what the ledger has left.
@@ -61,7 +61,7 @@ def run_scan(request: Request, stop: threading.Event, tell: Tell) -> dict[str, A
     Args:
         request: What to do.
         stop: Ends the work early; what is done stays done.
-        tell: Called with how far the work is.
+        tell: Called with the progress.
 
     Raises:
         UsageError: There is nothing to scan, or the ledger is another scan's.
@@ -87,7 +87,7 @@ def run_scan(request: Request, stop: threading.Event, tell: Tell) -> dict[str, A
 
 
 def _do_all(ledger: Ledger, entries: Iterator[Entry], request: Request, stop: threading.Event, tell: Tell) -> None:
-    """Makes workers and gives them all there is to do."""
+    """Starts the workers and runs the coordinator."""
     with _workers(request) as workers:
         facts = _describe(workers, request.settings)
         ledger.agree(dict(facts))

@@ -52,13 +52,13 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a worker hands back of one file.
+    """Result of a worker for one file.
 
     Attributes:
         sha256: Hash of the bytes that were really scored; None where the file could not be opened.
         result: Its row.
         people: Rows of the table ``people``, without the content.
-        segments: Rows of the table ``segments``, likewise.
+        segments: Rows of the table ``segments``, without the content.
         page: The HTML page with all evidence, where it was asked for.
     """
 
@@ -158,7 +158,7 @@ def hash_file(path: str) -> Hashed:
 
 
 def score_file(path: str, settings: Settings, expected: Facts) -> Scored:
-    """Returns what is found in one file.
+    """Returns the scores of one file as rows of the ledger.
 
     Args:
         path: File, or address of a stored one.
@@ -178,7 +178,7 @@ def score_file(path: str, settings: Settings, expected: Facts) -> Scored:
             )
     with _local(path) as file:
         item = analyzer.analyze_input(file, None, Limits(settings.max_seconds))
-        # A stored file is known by its address, not by its copy's name.
+        # A stored file is reported by its address, not by its copy's name.
         message = None if item.message is None else item.message.replace(os.fspath(file), path)
         item = replace(item, path=path, message=message)
         page = _page(analyzer, item) if settings.pages and message is None else None
@@ -187,7 +187,7 @@ def score_file(path: str, settings: Settings, expected: Facts) -> Scored:
 
 @lru_cache(maxsize=1)
 def _analyzer(settings: Settings) -> Analyzer:
-    """Returns this process's analyzer. Threads within one file would only take the cores of other workers."""
+    """Returns this process's analyzer. One thread, since others would take the cores of other workers."""
     analyzer = Analyzer(
         settings.model,
         detector=settings.detector,

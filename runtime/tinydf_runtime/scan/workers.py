@@ -50,10 +50,10 @@ class LocalWorkers:
     tries = False
 
     def __init__(self, count: int) -> None:
-        """Starts none yet: each starts with its first task.
+        """Starts no process yet: each starts with its first task.
 
         Args:
-            count: How many run at once. Each keeps to one core, so that they do not take each other's.
+            count: How many run at once, each pinned to one core.
         """
         self._cores = _idlest_first(_cores())
         self._free = set(range(count))
@@ -65,7 +65,7 @@ class LocalWorkers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends the processes at once, and waits for that: what they have in hand is not waited for."""
+        """Kills the processes and waits for their end, not for their tasks."""
         for place, (_, process) in self._pools.items():
             if place not in self._free and process.done() and process.exception() is None:
                 with suppress(ProcessLookupError):
@@ -96,7 +96,7 @@ class LocalWorkers:
         return future
 
     def _take_back(self, place: int, future: Future[T]) -> None:
-        """Makes a place free, and its process anew where that died."""
+        """Frees a slot, and replaces its process if that died."""
         if not future.cancelled() and isinstance(future.exception(), BrokenProcessPool):
             self._pools.pop(place)[0].shutdown(wait=False)
         self._free.add(place)
@@ -147,7 +147,7 @@ def _begin(core: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends this process when its parent was killed: nobody would take its results."""
+    """Ends this process when its parent was killed."""
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])
@@ -157,9 +157,9 @@ def _end_with_parent() -> None:
 _CONNECT_S = 5
 _WORKERS_S = 30
 _PER_THREAD = 2
-"""Tasks that wait for each thread of the cluster beside the one in hand, so that none is idle while results travel."""
+"""Tasks queued per thread of the cluster beside the running one, so that none is idle while results travel."""
 _COUNT_EVERY_S = 5.0
-"""Between two looks at how many workers there are: they come and go."""
+"""Seconds between two counts of the cluster's workers, which come and go."""
 
 
 class ClusterWorkers:
@@ -206,7 +206,7 @@ def connected(address: str, retries: int) -> Iterator[ClusterWorkers]:
     """
     with needs("cluster"):
         from distributed import Client
-    # They would tell of every lost connection with a stack.
+    # They would log a traceback for every lost connection.
     for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:

@@ -1,1 +1,1 @@
-"""What those who run TinyDF day after day watch it by: log lines, figures for Prometheus, and drift."""
+"""Monitoring of continuous operation: log lines, Prometheus metrics and drift."""

@@ -38,7 +38,7 @@ class DriftWatch:
     """Remembers bins of the first and of the last people; some kilobytes, however many there are."""
 
     def __init__(self, path: Path) -> None:
-        """Goes on from a file, where it is there.
+        """Resumes from a file, if there is one.
 
         Raises:
             UsageError: It holds something else.
@@ -65,7 +65,7 @@ class DriftWatch:
                 self._recent.append(bins)
 
     def indices(self) -> dict[str, float]:
-        """Returns the index of each thing that is watched; nothing before there are enough people."""
+        """Returns the stability index of each feature; empty before there are enough people."""
         if len(self._recent) < LEAST_RECENT:
             return {}
         return {
@@ -106,7 +106,7 @@ class DriftWatch:
 
 
 def _values(track: TrackReport) -> tuple[float, ...] | None:
-    """Returns what is watched of a person, 0..1 each; None where nobody was judged or nothing measured."""
+    """Returns the monitored features of a person, 0..1 each; None if not judged or not measured."""
     qualities = [score.quality for score in track.scores if score.quality is not None]
     if track.fake_probability is None or not qualities:
         return None

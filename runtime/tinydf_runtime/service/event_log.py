@@ -1,4 +1,4 @@
-"""What happens -> lines of JSON, for log collectors."""
+"""Events -> lines of JSON, for log collectors."""
 
 from __future__ import annotations
 

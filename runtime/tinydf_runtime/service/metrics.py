@@ -1,4 +1,4 @@
-"""What was judged -> counters and timings in Prometheus' text form (extra ``metrics``)."""
+"""Reports -> counters and timings in Prometheus' text format (extra ``metrics``)."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class Metrics:
             self._seconds.labels(step).observe(getattr(item.timing, f"{step}_s"))
 
     def note_drift(self, drift: dict[str, float]) -> None:
-        """Sets how far each thing that is watched has drifted."""
+        """Sets the drift index of each feature."""
         for what, value in drift.items():
             self._drift.labels(what).set(value)
 
     def text(self) -> bytes:
-        """Returns all of them in Prometheus' text form."""
+        """Returns all metrics in Prometheus' text format."""
         return bytes(self._prometheus.generate_latest(self._registry))
 
     def write(self, path: Path) -> None:

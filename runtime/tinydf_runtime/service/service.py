@@ -1,4 +1,4 @@
-"""The options of a command that is run day after day, and what they switch on."""
+"""Options for continuous operation (log, metrics, drift) and the service that they start."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def service_options(command: Command) -> Command:
     """Adds ``--log-json``, ``--metrics`` and ``--drift``, whose values go to ``ServiceOptions``."""
     file = click.Path(path_type=Path)
     for option in (
-        click.option("--drift", type=file, metavar="FILE", help="Watch scores for drift from run to run."),
-        click.option("--metrics", metavar="FILE|PORT", help="Write figures for Prometheus, or serve them on loopback."),
+        click.option("--drift", type=file, metavar="FILE", help="Monitor scores for drift across runs."),
+        click.option("--metrics", metavar="FILE|PORT", help="Write metrics for Prometheus, or serve them on loopback."),
         click.option("--log-json", type=file, metavar="FILE", help="Log as lines of JSON; - is stderr."),
     ):
         command = option(command)
@@ -34,7 +34,7 @@ def service_options(command: Command) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class ServiceOptions:
-    """What to keep beside the report.
+    """What to write beside the report.
 
     Attributes:
         log: File for lines of JSON, ``-`` for stderr.
@@ -54,7 +54,7 @@ class ServiceOptions:
 
 
 class Service:
-    """Takes each report as it is done. Without options it does nothing, and loads nothing."""
+    """Receives each report when it is done. Without options it does and loads nothing."""
 
     def __init__(self, options: ServiceOptions, warn: Callable[[str], None]) -> None:
         """Opens what the options ask for.

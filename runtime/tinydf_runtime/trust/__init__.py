@@ -1,1 +1,1 @@
-"""What a model file must be before it is used: read in bounds, well formed, and trusted where it is code."""
+"""Model files before use: read within bounds, checked for form, and trusted explicitly if they are code."""

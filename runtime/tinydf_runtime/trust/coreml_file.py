@@ -1,6 +1,6 @@
 """A Core ML package -> accepted, once it is one plain program with finite weights, all of them in the package.
 
-What a package must not have is looked for before Apple's compiler sees it.
+The checks run before Apple's compiler sees the package.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from tinydf_runtime.trust.reading import MOST_TEXT_BYTES, read_model_file
 from tinydf_runtime.trust.strict import StrictError, brief, parse
 
 MOST_OPERATIONS = 20_000
-"""The shipped classifier has some three thousand, constants among them."""
+"""Operations at most; the shipped classifier has some three thousand, constants included."""
 CONTROL_FLOW = ("cond", "while_loop")
-"""A loop may go round for ever, and none of our networks has one."""
+"""Control flow: a loop may never end, and no network of ours has one."""
 RANDOM = ("random_bernoulli", "random_categorical", "random_normal", "random_uniform")
-"""The same file would give another verdict each time."""
+"""Random operators: the same file would give another verdict each time."""
 MEMORY = ("read_state", "write_state", "coreml_update_state")
-"""A verdict would depend on the pictures before."""
+"""State: a verdict would depend on earlier pictures."""
 
 _WEIGHTS_NAME = f"@model_path/weights/{WEIGHTS.name}"
 _BLOB = struct.Struct("<IIQQ")
@@ -33,9 +33,9 @@ _BLOB_MARK = 0xDEADBEEF
 _FLOATS = {10: "<f2", 11: "<f4"}
 """FLOAT16 and FLOAT32 of MIL.proto, as NumPy calls them."""
 _OTHER_FLOATS = (12, 13, 40, 41)
-"""FLOAT64, BFLOAT16 and two of eight bits, which no network of ours holds."""
+"""FLOAT64, BFLOAT16 and two 8-bit floats, which no network of ours uses."""
 _BLOBS_OF, _FLOAT_BLOBS = {10: 1, 11: 2}, (1, 2, 5)
-"""What weight files call the same, and all floats that they know."""
+"""The same types, and all floats, as weight files number them."""
 
 
 def check_coreml(model: Any, path: Path) -> None:
@@ -57,11 +57,11 @@ def check_coreml(model: Any, path: Path) -> None:
 
 
 class _RefusedError(ValueError):
-    """A well-formed package has what we do not take."""
+    """A well-formed package contains something that is refused."""
 
 
 def _check_manifest(path: Path) -> None:
-    """Refuses a manifest that makes Core ML load another file than the one that was looked at."""
+    """Refuses a manifest that makes Core ML load another file than the one that was checked."""
     content = read_model_file(path / MANIFEST, MOST_TEXT_BYTES)
     try:
         manifest = parse(content.decode(), MOST_TEXT_BYTES)

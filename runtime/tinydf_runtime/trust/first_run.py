@@ -16,19 +16,19 @@ from tinydf_runtime.io.user_folders import is_remembered, remember
 
 SCHEMA = "tinydf.first-run/1"
 LIMIT_S = 60.0
-"""To load and compute one picture; the shipped classifier takes a second on a slow board."""
+"""Seconds to load and run on one picture; the shipped classifier takes one on a slow board."""
 
 _BOOT = "import sys; sys.path[:] = {path!r}; from tinydf_runtime.trust.first_run_child import main; main()"
 
 
 def check_first_run(files: Sequence[bytes], engine: str, source: str, limit_s: float = LIMIT_S) -> None:
-    """Accepts a network that can be loaded and run, as was found now or when this machine first met it.
+    """Accepts a network that can be loaded and run, tried now or at its first use on this machine.
 
     Args:
         files: Its files' contents.
         engine: Package of the library that computes it, "onnxruntime" or "openvino".
         source: Its file name, for the error message.
-        limit_s: What it may take.
+        limit_s: Time limit in seconds.
 
     Raises:
         ModelFileError: It cannot be loaded or run, crashes the library, takes too long or too much memory.
@@ -44,7 +44,7 @@ def check_first_run(files: Sequence[bytes], engine: str, source: str, limit_s: f
 
 
 def _run(files: Sequence[bytes], engine: str, limit_s: float) -> str:
-    """Returns why a network cannot be run; nothing where it can."""
+    """Returns why a network cannot be run; empty if it can."""
     message = b"".join(len(file).to_bytes(8, "little") + file for file in files)
     try:
         done = subprocess.run(

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 MEMORY_BYTES = 4 << 30
-"""Beyond what the process has once its library is loaded."""
+"""Memory limit beyond what the process has once its library is loaded."""
 CPU_S = 120
 MOST_PIXELS = 1 << 24
 _USUAL = (1, 192, 320, 3)
-"""What a side that a network leaves open is taken to be, in the order of a detector's."""
+"""Sizes used for dimensions that a network leaves open, in the order of a detector's."""
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
         message = message[8 + length :]
     try:
         {"onnxruntime": _run_onnxruntime, "openvino": _run_openvino}[sys.argv[1]](files)
-    # Whatever a library raises is the answer.
+    # Any error of a library is the answer.
     except BaseException as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         print(lines[0 if sys.argv[1] == "onnxruntime" else -1][:200].encode("ascii", "replace").decode(), flush=True)
@@ -41,7 +41,7 @@ def _run_onnxruntime(files: list[bytes]) -> None:
     feeds: dict[str, Any] = {}
     for value in session.get_inputs():
         if value.type != "tensor(uint8)" or len(value.shape) != len(_USUAL):
-            # Whoever opens it says what is wrong with it.
+            # The error is reported when it is opened.
             return
         feeds[value.name] = _picture(tuple(value.shape))
     session.run(None, feeds)

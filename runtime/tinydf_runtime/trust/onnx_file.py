@@ -1,7 +1,7 @@
 """An ONNX file's bytes -> its metadata, once it is known to be a plain graph with all weights in it, and finite ones.
 
-Read from the wire format, before ONNX Runtime sees a byte: what a file must not have is found where it is, and not by a
-pattern that may stand in a name or be missed under another spelling. Field numbers are those of onnx.proto3.
+Parsed from the wire format before ONNX Runtime sees a byte: forbidden content is found by its field, not by a byte
+    pattern, which could occur in a name or be missed in another encoding. Field numbers are those of onnx.proto3.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from tinydf_runtime.trust.protobuf import Wire, WireError
 from tinydf_runtime.trust.strict import brief
 
 MOST_NODES = 20_000
-"""The shipped classifier has a thousand."""
+"""Nodes at most; the shipped classifier has a thousand."""
 DOMAINS = ("", "ai.onnx")
-"""Sets of operators that ONNX itself defines. Any other is code of whoever registers it, or of one engine alone."""
+"""Operator sets that ONNX itself defines. Any other is custom code, or known to one engine only."""
 CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
-"""A loop may go round for ever, and none of our networks has one."""
+"""Control flow: a loop may never end, and no network of ours has one."""
 RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
-"""The same file would give another verdict each time."""
+"""Random operators: the same file would give another verdict each time."""
 DROPOUT_INPUTS = 2
-"""With a third, which says that it trains, Dropout draws lots too."""
+"""A third input, the training flag, makes Dropout random too."""
 
 _MODEL_OPSETS, _MODEL_GRAPH, _MODEL_METADATA, _MODEL_TRAINING, _MODEL_FUNCTIONS = 8, 7, 14, 20, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
@@ -65,12 +65,12 @@ def read_onnx(model: bytes, source: str) -> dict[str, str]:
 
 
 class _RefusedError(ValueError):
-    """A well-formed model has something that is not accepted."""
+    """A well-formed model contains something that is refused."""
 
 
 @dataclass(slots=True)
 class _Reader:
-    """What is carried from message to message."""
+    """State shared by the messages of one file."""
 
     wire: Wire = field(default_factory=Wire)
     nodes: int = 0
@@ -141,7 +141,7 @@ class _Reader:
             elif number in (_TENSOR_FLOATS, _TENSOR_DOUBLES, _TENSOR_RAW):
                 contents.append((number, _message(value)))
             whole = whole or number == _TENSOR_WHOLE
-        # Where a field stands twice the last one counts, and it is not for us to guess which reader thinks so.
+        # Repeated scalar field: by the specification the last one counts, but readers differ.
         for kind in set(kinds):
             if kind not in (*_RAW_TYPES, _BFLOAT16, *_WHOLE_TYPES) or (whole and kind in (_FLOAT16, _BFLOAT16)):
                 raise _RefusedError("has weights in another form than floats of 16 to 64 bits or whole numbers.")

@@ -17,11 +17,11 @@ from tinydf_runtime.trust.strict import brief
 MOST_LAYERS = 20_000
 MOST_ELEMENTS = 1_000_000
 CONTROL_FLOW = ("If", "Loop", "TensorIterator")
-"""A loop may go round for ever, and none of our networks has one."""
+"""Control flow: a loop may never end, and no network of ours has one."""
 RANDOM = ("Multinomial", "RandomUniform")
-"""The same file would give another verdict each time."""
+"""Random operators: the same file would give another verdict each time."""
 MEMORY = ("Assign", "ReadValue")
-"""A verdict would depend on the pictures before."""
+"""State: a verdict would depend on earlier pictures."""
 CONSTANT = ("Const", "Constant")
 """OpenVINO writes the first and reads both."""
 
@@ -57,7 +57,7 @@ def check_openvino(graph: bytes, weights: bytes, source: str) -> None:
 
 
 class _RefusedError(ValueError):
-    """Well-formed XML has something that is not accepted."""
+    """Well-formed XML contains something that is refused."""
 
 
 class _Reader:

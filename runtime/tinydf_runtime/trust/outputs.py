@@ -12,11 +12,11 @@ from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.types import Scores
 
 SLACK = 1e-5
-"""Rounding by which an engine's sigmoid may leave 0..1."""
+"""Tolerance for rounding outside 0..1 by an engine's sigmoid."""
 
 
 def checked_scores(found: Sequence[Any], count: int, map_shape: tuple[int, int] | None, source: str) -> Scores:
-    """Returns what a classifier gave for a batch.
+    """Returns a classifier's outputs for a batch as checked ``Scores``.
 
     Args:
         found: Probabilities and forgery maps: expected to be ``count`` and count x h x w floats from 0 to 1.
@@ -36,7 +36,7 @@ def checked_scores(found: Sequence[Any], count: int, map_shape: tuple[int, int] 
 
 
 def checked_faces(outputs: Sequence[Any], source: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Returns scores, boxes and landmarks that a detector gave for one picture.
+    """Returns a detector's checked scores, boxes and landmarks for one picture.
 
     Args:
         outputs: Expected to be 1 x P floats from 0 to 1, and 1 x P x 4 and 1 x P x 5 x 2 floats.

@@ -1,4 +1,4 @@
-"""A TensorRT plan -> whether it may be loaded. Loading one runs what is in it, as its maker says: it is a program.
+"""A TensorRT plan -> whether it may be loaded. By NVIDIA's documentation a plan is a program that loading may run.
 
 It is trusted where its hash is in this machine's record, or where its sigstore model-signing signature is by a key in
 it: ``model_signing sign key FILE --private-key KEY --signature FILE.sig``. No network is used.
@@ -43,7 +43,7 @@ def signer_of(content: bytes, path: Path, keys: Iterable[Trusted]) -> Trusted | 
 
     Raises:
         ModelFileError: The signature cannot be read.
-        MissingExtraError: There are a signature and a key, but nothing to verify them with.
+        MissingExtraError: There are a signature and a key, but the library that verifies them is not installed.
     """
     beside = signature_path(path)
     keys = [key for key in keys if key.kind == "key"]
@@ -53,7 +53,7 @@ def signer_of(content: bytes, path: Path, keys: Iterable[Trusted]) -> Trusted | 
     with needs("signing"):
         from model_signing import verifying
     with tempfile.TemporaryDirectory() as folder:
-        # What is verified are these bytes, and not what the file may hold by the time that it is read again.
+        # These bytes are verified, not what the file may hold when it is read again.
         copy, copied_signature, pem = (Path(folder) / name for name in (path.name, "signature", "key.pem"))
         copy.write_bytes(content)
         copied_signature.write_bytes(signature)
@@ -98,7 +98,7 @@ def check_key(pem: str, source: str) -> None:
 
 
 def check_fits(path: Path, facts: PlanFacts, tensorrt: str, device: str) -> None:
-    """Accepts a plan that was built for what is here.
+    """Accepts a plan that was built for this GPU and TensorRT version.
 
     Args:
         path: The plan.
@@ -123,7 +123,7 @@ def check_trusted(content: bytes, path: Path, facts: PlanFacts) -> bool:
     Args:
         content: Of the plan, as it will be loaded.
         path: The plan.
-        facts: What the file beside it says; nothing is allowed on its word.
+        facts: Content of the file beside it, which is not trusted.
 
     Raises:
         ModelFileError: The plan's hash is not in the trust record and no trusted key signed it, or it carries code and
@@ -151,7 +151,7 @@ def check_trusted(content: bytes, path: Path, facts: PlanFacts) -> bool:
 
 
 def rebuild_line(path: Path, facts: PlanFacts) -> str:
-    """Returns the command that builds a plan anew, from the ONNX file beside it where that is there."""
+    """Returns the command that rebuilds a plan, from the ONNX file beside it if there is one."""
     command = "tinydf-build-plan {source} --out {out}"
     out = shlex.quote(str(path))
     for source in (source_path(path), path.with_suffix(".onnx")):

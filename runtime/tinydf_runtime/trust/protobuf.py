@@ -10,7 +10,7 @@ from collections.abc import Iterator
 MOST_NUMBER = (1 << 29) - 1
 """Of a field, by the format. Some readers take the lower bits of a larger one."""
 MOST_FIELDS = 2_000_000
-"""Looked at in one file. The shipped classifier has some ten thousand."""
+"""Fields read in one file at most. The shipped classifier has some ten thousand."""
 
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from tinydf_runtime.errors import ModelFileError
 
 MOST_BYTES = 256 << 20
-"""Of a model file: forty times the shipped classifier."""
+"""Size limit of a model file: forty times the shipped classifier."""
 MOST_TEXT_BYTES = 16 << 20
-"""Of a text beside a model; golden crops make most of it."""
+"""Size limit of a text beside a model; golden crops make most of it."""
 
 
 def read_model_file(path: Path, at_most: int = MOST_BYTES, advice: str = "Check the path of the model.") -> bytes:
@@ -26,7 +26,7 @@ def read_model_file(path: Path, at_most: int = MOST_BYTES, advice: str = "Check 
         ModelFileError: It is missing, no regular file, too large, or cannot be read.
     """
     try:
-        # Opening a pipe would wait for a writer.
+        # Opening a pipe would block until it has a writer.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as file:
             facts = os.fstat(descriptor)

@@ -1,7 +1,7 @@
 """This machine's trust record: the hashes of engines that may run as code here, and the keys whose signatures count.
 
-One small file for each, named by its hash, so that two processes that add at once lose nothing. Only files that nobody
-but the user could have written count.
+One small file per entry, named by its hash, so that two processes that add at once lose nothing. Files that another
+user could have written do not count.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tinydf_runtime.trust.reading import read_model_file
 SCHEMA = "tinydf.trust/1"
 MOST_BYTES = 1 << 16
 MOST_KEY = 10_000
-"""Letters of a public key as PEM."""
+"""Length limit of a public key in PEM."""
 
 How = Literal["built", "confirmed"]
 

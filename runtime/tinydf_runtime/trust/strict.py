@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 MOST_DEPTH = 32
-"""Lists and objects within one another; our own files have six."""
+"""Nesting depth at most; our own files have six levels."""
 MOST_DIGITS = 40
-"""Of a number. Reading one takes time that grows with the square of its length."""
+"""Digits of a number at most: parsing time grows with the square of its length."""
 MOST_NAME = 200
 """Letters of a name or version."""
 
@@ -19,7 +19,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class StrictError(ValueError):
-    """A text is not what was asked for; the message says where and why, in one short line."""
+    """The text does not have the expected form; the message says where and why, in one short line."""
 
 
 def parse(text: str, at_most: int) -> Any:
@@ -159,7 +159,7 @@ def brief(value: object) -> str:
 
 
 class Fields:
-    """A JSON object whose entries are taken out one by one; what is left at the end is refused as unknown."""
+    """A JSON object whose entries are taken one by one; entries left at the end are refused as unknown."""
 
     def __init__(self, value: object, what: str = "") -> None:
         """Takes an object.

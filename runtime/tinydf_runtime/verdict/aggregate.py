@@ -1,9 +1,8 @@
 """Evidence of the tracks -> verdict of each; verdicts of the tracks -> verdict of the input.
 
-A track says what its mean says; a segment of it decides in its place only where it alone suffices for `fake`, so that a
-clip forged in its second half is not diluted by its first, and no other clip is judged by its worst moment. What cannot
-be told is `inconclusive`, with a reason, and never a number in the middle. Why the numbers are what they are:
-docs/verdicts.md.
+A track is judged by its mean logit. A segment decides instead only if it alone suffices for `fake`: a clip forged in
+its second half is not diluted by its first, and no other clip is judged by its worst moment. An undecided track is
+`inconclusive`, with a reason. docs/verdicts.md explains the constants.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from tinydf_runtime.verdict.evidence import (
     FULL_SIDE_PX,
     Evidence,
     collect_evidence,
-    count_looks,
+    count_steps,
     interval,
     standard_error,
     to_logit,
@@ -27,15 +26,15 @@ from tinydf_runtime.verdict.rules import BAND, DecisionRule
 from tinydf_runtime.verdict.segments import find_forged, shrunken_mean
 
 DOUBT_Z = 1.0
-"""Standard errors that a mean must lie away from the threshold. Errors larger than a single person's margin come from
-frames that contradict each other."""
+"""Distance from the threshold, in standard errors, that a mean must keep. A standard error above a single person's
+margin means that frames contradict each other."""
 SIDE_SHARE = 0.15
-"""A person who fills less than this share of what the most prominent one fills is not judged: beside a face of 112 px
-that is seen for 4 s, one of 45 px seen as long, or one as large seen for half a second."""
-FULL_LOOKS = 20
-"""Looks, 4 s of them at the default rate, from which more of a person add nothing to what the person fills."""
+"""A person whose prominence is below this share of the most prominent one's is not judged: beside a face of 112 px seen
+for 4 s, that is one of 45 px seen as long, or one as large seen for half a second."""
+FULL_STEPS = 20
+"""Time steps (4 s at the default rate) beyond which a person's prominence grows no further."""
 MINIMUM_COVERAGE = 0.5
-"""With less of a video read than this share, the unseen part may hold the forgery: not finding it says nothing."""
+"""If a smaller share of a video was read, the unread part may hold the forgery, so that the verdict is not `real`."""
 
 
 def judge_track(
@@ -46,19 +45,19 @@ def judge_track(
     Args:
         track: Its id.
         scores: Its faces, in any order.
-        rule: What they are held against.
-        people: Tracks of the same input that are judged, this one among them.
+        rule: Thresholds and margins.
+        people: Judged tracks of the same input, this one included.
     """
     evidence = collect_evidence(scores)
     if thin := thin_reasons(scores, evidence, rule):
         return _not_judged(track, evidence, thin), ()
-    threshold_logit, bar = to_logit(rule.threshold), to_logit(rule.threshold) + rule.margin(people)
+    threshold_logit, fake_logit = to_logit(rule.threshold), to_logit(rule.threshold) + rule.margin(people)
     forged = [evidence.part(*span) for span in find_forged(evidence, threshold_logit, rule.minimum_faces)]
     whole = trimmed_mean(evidence)
     # The whole comes first, so that a segment must pass it to decide.
     candidates = [(whole, evidence), *((shrunken_mean(part, evidence), part) for part in forged)]
     logit, deciding = max(candidates, key=lambda candidate: candidate[0])
-    if logit < bar:
+    if logit < fake_logit:
         logit, deciding = whole, evidence
     doubts = doubt_reasons(logit, deciding, rule, people)
     fake = logit >= threshold_logit
@@ -83,19 +82,19 @@ def judge_track(
 def judge_tracks(
     scores: Mapping[int, Sequence[FaceScore]], rule: DecisionRule
 ) -> list[tuple[Verdict, tuple[Segment, ...]]]:
-    """Returns ``judge_track`` of every track of one input, by id, each knowing how many there are to go wrong.
+    """Returns ``judge_track`` of every track of one input, by id, with margins for the number of people judged.
 
-    Who is hardly seen beside the others is not judged: see ``SIDE_SHARE``.
+    People of little prominence beside the others are not judged: see ``SIDE_SHARE``.
 
     Args:
         scores: Track -> its faces.
-        rule: What they are held against.
+        rule: Thresholds and margins.
     """
     evidence = {track: collect_evidence(faces) for track, faces in scores.items()}
     credible = {track for track in scores if not thin_reasons(scores[track], evidence[track], rule)}
-    filled = {track: filled_by(scores[track], evidence[track]) for track in credible}
-    most = max(filled.values(), default=0.0)
-    people = {track for track in credible if filled[track] >= SIDE_SHARE * most}
+    prominence = {track: prominence_of(scores[track], evidence[track]) for track in credible}
+    most = max(prominence.values(), default=0.0)
+    people = {track for track in credible if prominence[track] >= SIDE_SHARE * most}
     return [
         (_not_judged(track, evidence[track], ("side_person",)), ())
         if track in credible - people
@@ -105,22 +104,22 @@ def judge_tracks(
 
 
 def thin_reasons(scores: Sequence[FaceScore], evidence: Evidence, rule: DecisionRule) -> tuple[Reason, ...]:
-    """Returns why there is too little to judge, or nothing."""
+    """Returns why a track has too little evidence to judge; empty if it has enough."""
     if scores and median(score.detection_score for score in scores) < rule.certain_score:
         return ("uncertain_face",)
-    if count_looks(evidence) >= rule.minimum_faces:
+    if count_steps(evidence) >= rule.minimum_faces:
         return ()
     return ("faces_too_small",) if len(evidence.logit) < rule.minimum_faces <= len(scores) else ("too_few_faces",)
 
 
-def filled_by(scores: Sequence[FaceScore], evidence: Evidence) -> float:
-    """Returns what a track fills of an input: its looks times its usual area, each up to where more shows no more."""
+def prominence_of(scores: Sequence[FaceScore], evidence: Evidence) -> float:
+    """Returns a track's prominence in its input: time steps times median area in square pixels, both capped."""
     sides = (max(right - left, bottom - top) for left, top, right, bottom in (score.box_xyxy for score in scores))
-    return min(count_looks(evidence), FULL_LOOKS) * min(median(sides), FULL_SIDE_PX) ** 2
+    return min(count_steps(evidence), FULL_STEPS) * min(median(sides), FULL_SIDE_PX) ** 2
 
 
 def doubt_reasons(logit: float, evidence: Evidence, rule: DecisionRule, people: int = 1) -> tuple[Reason, ...]:
-    """Returns why a probability cannot be called real or fake, or nothing.
+    """Returns why a track is called neither real nor fake; empty if it can be.
 
     Above the threshold a track must pass the margin. Below it a single person must keep some distance; in a crowd
     someone is always near the threshold, so no distance is required.
@@ -128,7 +127,7 @@ def doubt_reasons(logit: float, evidence: Evidence, rule: DecisionRule, people: 
     Args:
         logit: Of the track, or its worst segment.
         evidence: That it rests on.
-        rule: What it is held against.
+        rule: Thresholds and margins.
         people: Tracks of the input that are judged.
     """
     single, margin = rule.margin(1), rule.margin(people)
@@ -147,8 +146,8 @@ def judge_input(
 ) -> tuple[InputVerdict, float | None, tuple[Reason, ...]]:
     """Returns an input's verdict, its probability and the reasons: those of its worst credible track.
 
-    A fake track decides over a doubtful one, a doubtful one over real ones, and tracks with too little evidence
-    only where there are no others.
+    Fake outranks inconclusive, inconclusive outranks real, and tracks without a probability decide only if there are no
+    others.
 
     Args:
         verdicts: Of all tracks.
@@ -163,12 +162,12 @@ def judge_input(
 
 
 def severity(verdict: Verdict) -> tuple[int, float]:
-    """Returns what tracks are ordered by, the worst last: too little to judge, real, inconclusive, fake."""
+    """Returns the sort key of tracks, the worst last: not judged, real, inconclusive, fake; then by probability."""
     if verdict.fake_probability is None:
         return -1, float(verdict.faces_used)
     return ("real", "inconclusive", "fake").index(verdict.label), verdict.fake_probability
 
 
 def _not_judged(track: int, evidence: Evidence, reasons: tuple[Reason, ...]) -> Verdict:
-    """Returns the verdict of a track that gets no number and never decides."""
+    """Returns the verdict of a track without a probability, which never decides."""
     return Verdict(track, "inconclusive", None, reasons, len(evidence.logit))

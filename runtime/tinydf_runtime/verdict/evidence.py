@@ -1,7 +1,7 @@
-"""Scores of a track -> what they weigh together: a mean, and how far it may be off.
+"""Scores of a track -> weighted evidence: its mean logit and the standard error of that.
 
-Probabilities are averaged as logits, where two equally sure and opposite frames cancel out. Faces weigh by how much
-they show.
+Probabilities are averaged as logits, where two equally sure and opposite frames cancel out. Faces are weighted by size,
+detection score and quality.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from numpy.typing import NDArray
 from tinydf_runtime.results import FaceQuality, FaceScore
 
 LOGIT_LIMIT = 5.0
-"""Networks saturate, and one frame must not outweigh all others: none counts for more than 99.3 %, unless half of its
-track does."""
+"""Networks saturate, and one frame must not outweigh all others: each is capped at 99.3 %, unless the track's weighted
+median is higher."""
 HIGHEST_LOGIT = 9.2
-"""99.99 %, the most that a track can say. Crowds need more than ``LOGIT_LIMIT``: the worst of 64 real people in a
-picture may score 99.8 %. Closer to 1 too few digits are left."""
+"""99.99 %, the cap of a track. Crowds need more than ``LOGIT_LIMIT``: the worst of 64 real people in a picture may
+score 99.8 %. Closer to 1 too few digits are left."""
 MINIMUM_SIDE_PX = 40.0
-"""Below this the crop is enlarged more than fivefold, and the network looks at interpolation."""
+"""Smaller faces are enlarged more than fivefold: the network would see interpolation."""
 FULL_SIDE_PX = 112.0
 """From half the network's input side on, a face shows all the detail that the network can use."""
 LEAST_WEIGHT = 0.05
 TRIM = 0.1
 """Share of the weight left out at either end, so that blinks and motion blur do not move the mean."""
-LOOKS_A_SECOND = 1.0
-"""Neighbouring frames show the same pose and compression: about one a second is a new look."""
+SAMPLES_A_SECOND = 1.0
+"""Independent samples a second, at most: neighbouring frames show the same pose and compression."""
 STEP_S = 0.2
 """Faces nearer to each other than this, the default rate's distance, show nothing new."""
 USUAL_SPREAD = 0.6
 """Standard deviation in logits of a face's scores over a clip, which a few frames cannot show."""
-USUAL_SPREAD_LOOKS = 2.0
-"""Looks that this assumption counts for beside those seen."""
+USUAL_SPREAD_SAMPLES = 2.0
+"""Weight of this prior, in samples."""
 INTERVAL_Z = 1.645
-"""Standard errors on either side: nine in ten such intervals hold the mean of a clip that never ends."""
+"""Half-width of the interval in standard errors: 90 % coverage of the mean over an endless clip."""
 _SHORTEST_SERIES = 8
 
 
@@ -126,16 +126,16 @@ def trimmed_mean(evidence: Evidence) -> float:
 
 
 def effective_sample_size(evidence: Evidence) -> float:
-    """Returns the effective sample size: how many independent looks the faces are worth, from 1 to about one a second.
+    """Returns the effective sample size: how many independent frames the faces are worth, at most about one a second.
 
     Fewer where scores are correlated for longer than that, or where a few faces carry the weight. Faces within
-    ``STEP_S`` count as one, so that a video in which every frame was looked at gives what its samples give.
+    ``STEP_S`` count as one, so that scoring every frame gives what scoring five a second gives.
     """
     steps = by_step(evidence)
     count = len(steps.logit)
     even = float(steps.weight.sum() ** 2 / (steps.weight**2).sum()) / count
-    looks = count / correlation_length(steps.logit)
-    return max(1.0, even * min(looks, 1 + evidence.duration_s() * LOOKS_A_SECOND, float(count)))
+    samples = count / correlation_length(steps.logit)
+    return max(1.0, even * min(samples, 1 + evidence.duration_s() * SAMPLES_A_SECOND, float(count)))
 
 
 def by_step(evidence: Evidence) -> Evidence:
@@ -148,15 +148,15 @@ def by_step(evidence: Evidence) -> Evidence:
     return Evidence(evidence.time_s[first], logit, weight / count)
 
 
-def count_looks(evidence: Evidence) -> int:
-    """Returns how many steps show the face: many frames of one moment are one look. Without time stamps, all faces."""
+def count_steps(evidence: Evidence) -> int:
+    """Returns how many time steps show the face: a burst of frames counts once. Without time stamps, all faces."""
     return len(by_step(evidence).logit) if evidence.duration_s() > 0 else len(evidence.logit)
 
 
 def correlation_length(logit: NDArray[np.float64]) -> float:
     """Returns how many neighbouring scores are worth one: 1 plus twice the sum of their correlations.
 
-    The sum ends where the correlation first is lost in noise, since what lies behind is nothing but noise.
+    The sum ends at the first lag whose correlation is within noise (one standard error of white noise).
     """
     count = len(logit)
     apart = logit - logit.mean()
@@ -168,23 +168,23 @@ def correlation_length(logit: NDArray[np.float64]) -> float:
     lost = np.flatnonzero(correlation < 1 / math.sqrt(count))
     end = int(lost[0]) if len(lost) else len(correlation)
     length = max(1.0, 1 + 2 * float(correlation[1:end].sum()))
-    # What swings more slowly than the series lasts passes for its mean, and is missing from the sum.
+    # Fluctuations slower than the series are absorbed by its mean and missing from the sum.
     return length * (1 + 2 * (length - 1) / count)
 
 
 def standard_error(evidence: Evidence) -> float:
-    """Returns how far the mean logit may be off, from its effective looks and the scores' spread."""
+    """Returns the standard error of the mean logit, from the effective sample size and the scores' spread."""
     steps = by_step(evidence)
     mean = np.average(steps.logit, weights=steps.weight)
     variance = float(np.average((steps.logit - mean) ** 2, weights=steps.weight))
-    looks = effective_sample_size(evidence)
-    # A mean taken from the same few looks lies too close to them.
-    seen, usual = variance * looks / max(looks - 1, 1.0), USUAL_SPREAD**2
-    pooled = (looks * seen + USUAL_SPREAD_LOOKS * usual) / (looks + USUAL_SPREAD_LOOKS)
-    return math.sqrt(pooled / looks)
+    samples = effective_sample_size(evidence)
+    # Bessel's correction: the mean was estimated from the same few samples.
+    seen, usual = variance * samples / max(samples - 1, 1.0), USUAL_SPREAD**2
+    pooled = (samples * seen + USUAL_SPREAD_SAMPLES * usual) / (samples + USUAL_SPREAD_SAMPLES)
+    return math.sqrt(pooled / samples)
 
 
 def interval(logit: float, evidence: Evidence) -> tuple[float, float]:
-    """Returns the probabilities between which nine in ten means of as many independent looks lie."""
+    """Returns the 90 % interval of the probability, low and high."""
     reach = INTERVAL_Z * standard_error(evidence)
     return to_probability(logit - reach), to_probability(logit + reach)

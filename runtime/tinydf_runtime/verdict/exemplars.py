@@ -33,12 +33,12 @@ APART_S = 1.0
 FRAME_SIDE_PX = 640
 """Longer side at which a whole picture is kept: some 40 kB, one per person."""
 FULL_SIDE_PX = 224.0
-"""A face this large fills its crop with own pixels; a larger one is not seen better."""
+"""From this side on a face fills its crop without enlargement; larger ones score no better view."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exemplar:
-    """A face that was kept.
+    """A face that is kept, with the reason.
 
     Attributes:
         record: When and where it was, and its score.
@@ -119,12 +119,12 @@ class Exemplars:
         forgery_map: NDArray[np.float32] | NDArray[np.uint8],
         frame: SmallFrame | None = None,
     ) -> None:
-        """Takes a scored face in, if it is worth a place. Faces of a track come in order of time.
+        """Keeps a scored face if it is worth a place. Faces of a track come in order of time.
 
         Args:
             track: Whose face it is.
             record: When and where, with its score.
-            crop: side x side x 3, RGB, uint8; copied where it is kept.
+            crop: side x side x 3, RGB, uint8; copied if it is kept.
             forgery_map: h x w over the crop: 0..1, or 0..255 as uint8.
             frame: The whole picture; None where it is not to be shown.
         """
@@ -197,7 +197,7 @@ def _finest(track: int, pictures: Sequence[Exemplar]) -> Iterator[FacePicture]:
 
 
 def _view(record: FaceScore) -> float:
-    """Returns how well a face is seen: large, surely a face, sharp and turned to the camera."""
+    """Returns the quality of a view, 0..1: size, detection score, sharpness and frontal pose."""
     left, top, right, bottom = record.box_xyxy
     seen = min(1.0, max(right - left, bottom - top) / FULL_SIDE_PX) * record.detection_score
     quality = record.quality
@@ -210,7 +210,7 @@ def _time_s(record: FaceScore) -> float:
 
 
 def _suspicion(record: FaceScore) -> float:
-    """Returns how forged a face looks."""
+    """Returns the fake probability of a face, by which suspicious pictures are ranked."""
     return record.fake_probability
 
 

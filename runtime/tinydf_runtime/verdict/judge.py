@@ -20,10 +20,11 @@ from tinydf_runtime.verdict.rules import DecisionRule
 UNSEEN: frozenset[Reason] = frozenset(
     {"decoding_failed", "damaged_part", "file_changed", "more_tracks", "size_changes"}
 )
-"""A part was not looked at: what was found counts, and to have found nothing says little."""
+"""Part of the input was not seen: a forgery found counts, but finding none is no evidence for `real`."""
 CERTAIN_FAKE = 0.9
-"""Fake probability that faces in few colours must reach. None of 240 photos of real people did, brought to 256 colours
-of their own and to 256 fixed ones; 6 and 5 of them passed the threshold, as 6 did that kept their colours."""
+"""Fake probability that faces in few colours must reach to be called fake. None of 240 photos of real people did,
+brought to 256 colours of their own and to 256 fixed ones; 6 and 5 of them passed the threshold, as 6 did that kept
+their colours."""
 
 LEAST_QUALITY: dict[str, tuple[float, Reason]] = {
     "over_exposure_prevention": (0.5, "over_exposed"),
@@ -38,7 +39,7 @@ compressed among them, none had more than .22, and a mask or sunglasses drawn ov
 
 
 def doubt_quality(verdict: Verdict, scores: Sequence[FaceScore]) -> Verdict:
-    """Returns a track's verdict, inconclusive where its faces are not such as the network was made for.
+    """Returns a track's verdict, inconclusive if most of its faces are of a quality that the network was not made for.
 
     Args:
         verdict: Of the scores.
@@ -56,7 +57,7 @@ def doubt_quality(verdict: Verdict, scores: Sequence[FaceScore]) -> Verdict:
 
 
 def doubt_palette(verdict: Verdict, caveats: Sequence[Reason]) -> Verdict:
-    """Returns a track's verdict, inconclusive where few colours hide a forgery, or look like one.
+    """Returns a track's verdict, inconclusive if a small palette may hide a forgery or look like one.
 
     Args:
         verdict: Of the scores.
@@ -71,7 +72,7 @@ def doubt_palette(verdict: Verdict, caveats: Sequence[Reason]) -> Verdict:
 def weigh_caveats(
     verdict: InputVerdict, reasons: tuple[Reason, ...], caveats: Sequence[Reason]
 ) -> tuple[InputVerdict, tuple[Reason, ...]]:
-    """Returns an input's verdict and reasons, the caveats among them.
+    """Returns an input's verdict and its reasons, caveats included.
 
     Args:
         verdict: Of what was seen.
@@ -118,7 +119,7 @@ def judge(
 
     Args:
         scores: Track id -> its faces.
-        rule: What they are held against.
+        rule: Thresholds and margins.
         exemplars: Crops of the tracks, which are encoded and scored once more.
         engine: The classifier.
         coverage: Share of the input that was read, 0..1.

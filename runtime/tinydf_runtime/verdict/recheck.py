@@ -1,7 +1,7 @@
 """Crops of the deciding track, re-encoded -> whether its verdict stands.
 
-A video is encoded again each time it is passed on. A score that a mild re-encoding flips rests on something that the
-next upload changes, and says little about the face.
+A video is re-encoded each time it is shared. A score that mild re-encoding flips rests on detail that the next upload
+destroys, and is weak evidence about the face.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from tinydf_runtime.verdict.evidence import to_logit, to_logits
 from tinydf_runtime.verdict.exemplars import Exemplar, Exemplars
 
 JPEG_QUALITY = 70
-"""As messengers and platforms send pictures."""
+"""JPEG quality typical of messengers and platforms."""
 SHRINK = 0.75
-"""And the size they shrink them to."""
+"""Downscaling typical of them."""
 CROPS = 4
-"""Scored again at most: one small batch."""
+"""Crops scored again at most: one small batch."""
 RECHECKED_TRACKS = 2
 """Tracks that are rechecked at most, a batch each."""
 REACH = 2.0
-"""Logits from the threshold beyond which no re-encoding is known to carry a verdict."""
+"""Distance from the threshold, in logits, beyond which no re-encoding was seen to flip a verdict."""
 _ORDER = ("spread", "best", "suspicious")
 
 
 def recheck(
     judged: Sequence[tuple[Verdict, tuple[Segment, ...]]], exemplars: Exemplars, threshold: float, engine: Engine
 ) -> list[tuple[Verdict, tuple[Segment, ...]]]:
-    """Returns track verdicts of which the worst stands when its faces are encoded once more; else it is inconclusive.
+    """Returns the track verdicts, the worst one made inconclusive if it does not survive re-encoding.
 
-    With the worst gone the next one decides, and is checked too; more are not, so that the cost stays small.
+    If the worst does not, the next one decides and is checked too, up to a small number of tracks.
 
     Args:
         judged: Verdict and segments of each track.
@@ -61,7 +61,7 @@ def recheck(
 
 
 def reencode_crop(crop: Image) -> Image:
-    """Returns a crop as it looks after being shrunk, compressed and enlarged again.
+    """Returns a crop after downscaling, JPEG compression and upscaling.
 
     Args:
         crop: side x side x 3, RGB, uint8.
@@ -76,7 +76,7 @@ def reencode_crop(crop: Image) -> Image:
 
 
 def is_unstable(probability: float, threshold: float, pictures: Sequence[Exemplar], engine: Engine) -> bool:
-    """Returns whether a verdict flips when its faces are encoded once more.
+    """Returns whether the mean change of the logit under re-encoding would flip a verdict.
 
     Args:
         probability: Of the track.
@@ -87,7 +87,7 @@ def is_unstable(probability: float, threshold: float, pictures: Sequence[Exempla
     distance = to_logit(probability) - to_logit(threshold)
     if not pictures or abs(distance) > REACH:
         return False
-    # A picture kept for its high score would score lower whatever was done to it.
+    # Pictures kept for a high score regress to the mean under any change, so they come last.
     chosen = sorted(pictures, key=lambda picture: _ORDER.index(picture.why))[:CROPS]
     before = to_logits(np.array([picture.record.fake_probability for picture in chosen], np.float64))
     crops = np.stack([reencode_crop(picture.crop) for picture in chosen])

@@ -1,6 +1,6 @@
-"""What scores are held against: a threshold, a margin above it, and how high real people score.
+"""Decision rule: a threshold, the margin above it that `fake` needs, and how high real people score.
 
-``RealScores`` is measured once for each network by ``scripts/measure_real_people.py`` and carried in its ``ModelSpec``.
+``RealScores`` is measured once per network by ``tinydf-fpr-table`` and carried in its ``ModelSpec``.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from tinydf_runtime.results import Rarity
 from tinydf_runtime.verdict.evidence import to_logit, to_probability
 
 RANK_STEP = 1.1
-"""Of the ranks that are kept, each is this much above the one before: the highest all, the many low ones in steps."""
+"""Ratio of neighbouring ranks in the table: all of the highest scores are kept, lower ones in growing steps."""
 CONFIDENCE_Z = 1.96
-"""Standard errors on either side of a share: 19 in 20 such intervals hold it."""
+"""Half-width of a share's interval in standard errors: 95 % coverage."""
 TAIL_SHARE = 0.1
-"""The highest tenth shows how fast people become rare."""
+"""Share of the highest scores from which the slope of the tail is estimated."""
 LEAST_TAIL = 1.0
-"""Logits over which the share of people falls by a factor e beyond the highest of all, at least. One person far above
-the others is rare enough to be missing among those measured: with less, more crowds of made clips were called fake than
-is allowed (``tests/runtime/verdict/test_made_clips.py``)."""
+"""Lower bound on the tail's scale: logits over which the share of people falls by a factor e. A person far above the
+others is rare enough to be missing among those measured: with less, more crowds of synthetic clips were called fake
+than is allowed (``tests/runtime/verdict/test_synthetic_clips.py``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RealScores:
-    """Scores of real people, one each, by the rule that verdicts are given by.
+    """Track logits of real people, one each, as the runtime computes them: an empirical distribution.
 
     Attributes:
         people: How many were measured.
@@ -40,7 +40,7 @@ class RealScores:
 
     @classmethod
     def of_logits(cls, logits: Sequence[float]) -> RealScores:
-        """Returns the table of people's logits, in any order, at least one."""
+        """Returns the table of logits, one per person, in any order; at least one."""
         ordered = sorted(logits, reverse=True)
         places, place = [], 1
         while place < len(ordered):
@@ -58,20 +58,21 @@ class RealScores:
         z = CONFIDENCE_Z**2 / self.people
         middle, reach = share + z / 2, math.sqrt(z * (share * (1 - share) + z / 4))
         low, high = (middle - reach) / (1 + z), (middle + reach) / (1 + z)
-        # Where nobody or everybody scores as high the ends are 0 and 1 but for rounding.
+        # At shares of 0 and 1 the ends are 0 and 1 but for rounding.
         low, high = (0.0 if share == 0 else low), (1.0 if share == 1 else high)
         return Rarity(round(share, 6), round(low, 6), round(high, 6), self.people)
 
     def logit_reached_by(self, share: float) -> float:
         """Returns the logit that another real person reaches with a probability of at most ``share``, above 0.
 
-        The k-th highest of n people is reached by one more with a probability of k / (n + 1), whatever their scores are
-        distributed like (Vovk et al., 2005). Beyond the highest of all it is taken to fall off as in the upper tenth.
+        The k-th highest of n people is reached by one more with a probability of k / (n + 1), whatever the distribution
+        (Vovk et al., 2005). Beyond the highest of all an exponential tail is assumed, with the slope of the upper
+        tenth.
         """
         places, logits = (np.array(column, np.float64) for column in zip(*self.ranks, strict=True))
         place = share * (self.people + 1)
         if place >= 1:
-            # Of a place that is left out, the next higher one is known.
+            # A rank that is not in the table is bounded by the next higher score that is.
             kept = int(np.searchsorted(places, math.floor(place), side="right")) - 1
             return float(logits[kept])
         edge = max(1.0, TAIL_SHARE * self.people)
@@ -80,36 +81,36 @@ class RealScores:
         return float(logits[0]) + tail * math.log(1 / place)
 
     def _reached_by(self, logit: float) -> int:
-        """Returns how many people score a logit or more; between places that are known, the most that it can be."""
+        """Returns how many people reach a logit; between ranks in the table, the upper bound."""
         below = [place for place, known in self.ranks if known < logit]
         return below[0] - 1 if below else self.people
 
 
 CERTAIN_SCORE = 0.85
-"""Half of a track's detections must be this sure, unless the detector's file names another score. The classifier's
-score is meaningless on false detections. ``scripts/choose_certain_score.py`` measures where faces and patterns part."""
+"""Median detection score that a track needs, unless the detector's file names another. The classifier's score is
+meaningless on false detections. ``scripts/choose_certain_score.py`` measures what separates faces from patterns."""
 MINIMUM_FACES = 5
-"""The fewest looks at a person in a video, a second of them at the default rate: two of three may be one blink."""
+"""Frames that a person in a video needs, a second of them at the default rate: of three, two may be one blink."""
 BAND = 0.2
 """Logits on either side of the threshold (about .05 of probability at .5) in which a verdict would be a coin toss."""
 ALLOWED_FALSE_ALARMS = 0.03
 """Share of inputs with real people only that may be called fake."""
 USUAL_FALSE_ALARMS = 0.1
-"""Share of real people who reach a model's own threshold, where the model does not carry what was measured."""
+"""Assumed share of real people who reach a model's own threshold, if the model carries no ``RealScores``."""
 USUAL_TAIL = 0.75
-"""Logits above it over which that share falls by a factor e, likewise."""
+"""Assumed logits above that threshold over which the share falls by a factor e."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionRule:
-    """How scores become verdicts. Below the threshold a person is real; fake is said from a bar on, well above it.
+    """How logits become verdicts: real below the threshold, fake from threshold plus margin on, else inconclusive.
 
     Attributes:
         threshold: Probability above 0 and below 1.
         own_threshold: The model's own, by which ``real_people`` and the usual margin are measured; None: the same.
-        real_people: What the model says of real people; None where nobody measured.
+        real_people: Measured scores of real people; None if the model carries none.
         certain_score: Median detection score from which a track counts as a person.
-        minimum_faces: Looks that a person must have had; 1 for a single picture.
+        minimum_faces: Frames that a person needs; 1 for a single picture.
     """
 
     threshold: float
@@ -119,11 +120,11 @@ class DecisionRule:
     minimum_faces: int = MINIMUM_FACES
 
     def margin(self, people: int) -> float:
-        """Returns the logits by which the worst of so many people must pass the threshold to be called fake.
+        """Returns the logits above the threshold that the worst of so many people needs to be called fake.
 
-        The worst of thirty real people scores higher than any one of them is expected to. Each may give a false alarm
-        so rarely that all together do in ``ALLOWED_FALSE_ALARMS`` of the inputs (Sidak's correction). A threshold that
-        is stricter than the model's own needs the less above it.
+        The more real people are judged, the higher the worst of them scores. The false alarm rate of each is chosen so
+        that an input of ``people`` real people is called fake with probability ``ALLOWED_FALSE_ALARMS`` (Sidak's
+        correction). A threshold stricter than the model's own needs a smaller margin.
         """
         each = 1 - (1 - ALLOWED_FALSE_ALARMS) ** (1 / max(1, people))
         own = to_logit(self.threshold if self.own_threshold is None else self.own_threshold)

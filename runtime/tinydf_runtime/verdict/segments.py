@@ -18,7 +18,7 @@ from tinydf_runtime.verdict.evidence import Evidence, trimmed_mean
 MINIMUM_SEGMENT_S = 1.5
 """Shorter ones are usually a turned head or a cut; longer ones are evidence."""
 MAXIMUM_GAP_S = 2.0
-"""A segment does not reach over a longer time in which the face was not seen."""
+"""A segment does not span a longer absence of the face."""
 PRIOR_S = 2.0
 """A segment is picked because it is high, so it is judged together with this many seconds of the whole track."""
 SEGMENT_PRICE = 3.0
@@ -27,7 +27,7 @@ _BIN_S = 0.5
 _MOST_BINS = 8_000
 _BINS_A_SEGMENT = 3
 _SMALLEST_SPREAD = 0.3
-"""Logits; scores that agree better than this hide changes of no meaning."""
+"""Floor of the noise estimate in logits, so that tiny changes between near-equal scores start no segment."""
 
 
 def find_segments(evidence: Evidence) -> list[tuple[int, int]]:
@@ -47,14 +47,14 @@ def find_segments(evidence: Evidence) -> list[tuple[int, int]]:
 
 
 def find_forged(evidence: Evidence, threshold_logit: float, minimum_faces: int) -> list[tuple[int, int]]:
-    """Returns the segments that look forged, neighbours joined, and are long enough to say so.
+    """Returns the segments that look forged and last long enough, as (first, end) indices; neighbours are joined.
 
-    A segment is judged by its mean, drawn towards the whole track's: see ``shrunken_mean``.
+    A segment is judged by its mean, shrunk towards the whole track's: see ``shrunken_mean``.
 
     Args:
         evidence: Of one track.
         threshold_logit: From which a mean counts as forged.
-        minimum_faces: That a segment needs.
+        minimum_faces: Faces that a segment needs.
     """
     joined: list[tuple[int, int]] = []
     for first, end in find_segments(evidence):
@@ -79,7 +79,7 @@ def is_credible_span(part: Evidence, whole: Evidence, minimum_faces: int) -> boo
 
 
 def shrunken_mean(part: Evidence, whole: Evidence) -> float:
-    """Returns a segment's mean logit, drawn towards the whole track's as if that had ``PRIOR_S`` seconds more."""
+    """Returns a segment's mean logit, shrunk towards the whole track's with a weight of ``PRIOR_S`` seconds."""
     share = part.duration_s() / (part.duration_s() + PRIOR_S)
     return share * trimmed_mean(part) + (1 - share) * trimmed_mean(whole)
 

@@ -60,10 +60,10 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
 
 
 def rule_of(watch: Watch, threshold: float, kind: Kind) -> DecisionRule:
-    """Returns what the scores of an input are held against: what model and detector carry, at a threshold.
+    """Returns the decision rule of an input, from what model and detector carry.
 
     Args:
-        watch: Its networks. A detector of the user's own that has no ``certain_score`` is believed.
+        watch: Its networks. Detections of a user's own detector without ``certain_score`` are all taken for faces.
         threshold: Probability below which a person is real.
         kind: In a picture one face is enough for a verdict.
     """
@@ -95,7 +95,7 @@ def summarize_unreadable(
         message: What is wrong with it and what to do, in one line.
         total_s: Wall clock spent on it.
         status: "timeout" where it may be read in more time.
-        reasons: With "no_resources" where it may be read when less runs on this machine.
+        reasons: With "no_resources" if the machine was too busy and the file may be good.
     """
     return InputReport(
         path=path,
@@ -131,7 +131,7 @@ def _status(kind: Kind, watch: Watch) -> Status:
 
 
 def _is_endless(kind: Kind, watch: Watch) -> bool:
-    """Returns whether an input has no end: no rest of it stays unseen. A file on a web server has one."""
+    """Returns whether an input has no end, so that nothing of it is left unread. A file on a web server has one."""
     return kind == "stream" and (watch.info is None or watch.info.duration_s is None)
 
 

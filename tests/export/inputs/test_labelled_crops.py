@@ -15,7 +15,7 @@ from tinydf_runtime.errors import UnreadableInputError, UsageError
 from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.types import Image
 
-RECIPE = CropConfig(side_px=64)
+CROP_CONFIG = CropConfig(side_px=64)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def prepared(tmp_path: Path) -> Path:
 
 
 def test_photos_alone_come_with_a_forgery_each_and_sources_balanced(photos: Path) -> None:
-    found = read_labelled_crops(photos, "train", RECIPE, 16)
+    found = read_labelled_crops(photos, "train", CROP_CONFIG, 16)
     assert found.crops.shape == (16, 64, 64, 3) and found.crops.dtype == np.uint8
     assert found.forged.tolist() == [False, True] * 8
     # A photo and its forgery are resampled together and differ.
@@ -83,13 +83,13 @@ def test_photos_alone_come_with_a_forgery_each_and_sources_balanced(photos: Path
 
 
 def test_crops_follow_from_the_seed(photos: Path) -> None:
-    first, again, other = (read_labelled_crops(photos, "train", RECIPE, 4, seed).crops for seed in (1, 1, 2))
+    first, again, other = (read_labelled_crops(photos, "train", CROP_CONFIG, 4, seed).crops for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
 def test_a_set_with_fakes_is_balanced_over_methods_and_compressions(prepared: Path) -> None:
-    found = read_labelled_crops(prepared, "val", RECIPE, 12)
+    found = read_labelled_crops(prepared, "val", CROP_CONFIG, 12)
     assert len(found) == 12
     assert {one: int((found.compression == one).sum()) for one in ("c23", "c40")} == {"c23": 6, "c40": 6}
     assert 5 <= found.forged.sum() <= 8
@@ -100,14 +100,14 @@ def test_a_set_with_fakes_is_balanced_over_methods_and_compressions(prepared: Pa
 def test_pictures_that_cannot_be_read_are_left_out_unless_all_are(prepared: Path) -> None:
     (prepared / "3.png").write_bytes(b"no picture")
     skipped: list[str] = []
-    assert len(read_labelled_crops(prepared, "val", RECIPE, 100, skip=skipped.append)) == 23
+    assert len(read_labelled_crops(prepared, "val", CROP_CONFIG, 100, skip=skipped.append)) == 23
     assert len(skipped) == 1 and "3.png: cannot be read" in skipped[0]
     for path in prepared.glob("*.png"):
         path.write_bytes(b"no picture")
     with pytest.raises(UnreadableInputError, match="not one picture"):
-        read_labelled_crops(prepared, "val", RECIPE, 100)
+        read_labelled_crops(prepared, "val", CROP_CONFIG, 100)
 
 
 def test_an_empty_split_is_a_usage_error(photos: Path) -> None:
     with pytest.raises(UsageError, match="no face in split test"):
-        read_labelled_crops(photos, "test", RECIPE, 4)
+        read_labelled_crops(photos, "test", CROP_CONFIG, 4)

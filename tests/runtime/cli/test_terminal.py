@@ -75,7 +75,7 @@ def test_nothing_is_cut_off_or_wider_than_the_terminal(item: InputReport, width:
 
 def test_the_verdict_comes_first_and_the_worst_person_leads() -> None:
     lines = shown(VIDEO).splitlines()
-    assert lines[0] == f"{'FAKE':<12}   98.7%  clips/interview.mp4  (one stretch looks forged, the rest less so)"
+    assert lines[0] == f"{'FAKE':<12}   98.7%  clips/interview.mp4  (one segment looks forged, the rest less so)"
     assert lines[1] == "  threshold of 2 people: fake from 91.2%, real below 50.0%"
     assert [line.split()[0] for line in lines[3:5]] == ["2", "1"]
     assert "person 2 looks forged from 0:06 to 0:11.8 (95.0%)" in lines[5]
@@ -131,7 +131,7 @@ def test_a_crowd_is_cut_short_and_counted() -> None:
 def test_people_who_were_not_judged_are_counted_with_the_reason() -> None:
     unjudged = replace(track(3, [0.5] * 2, "inconclusive"), fake_probability=None, reasons=("too_few_faces",))
     text = shown(replace(VIDEO, tracks=(*VIDEO.tracks, unjudged)))
-    assert "1 more face was not judged: the face was seen too few times to judge" in text
+    assert "1 more face was not judged: the face was seen in too few frames to judge" in text
 
 
 def test_no_colour_is_used_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:

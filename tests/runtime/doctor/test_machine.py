@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tinydf_runtime.doctor import machine
 from tinydf_runtime.doctor.machine import read_machine
 
 X86 = "model name\t: Some Xeon\nflags\t\t: fpu avx2 avx512f avx_vnni\n"
@@ -31,9 +30,8 @@ def test_features_are_read_from_what_linux_lists(
     lacking: set[str],
 ) -> None:
     (tmp_path / "cpuinfo").write_text(text)
-    monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr("platform.machine", lambda: architecture)
-    found = read_machine()
+    found = read_machine(cpuinfo=tmp_path / "cpuinfo")
     assert found.processor == name
     assert {feature for feature, is_there in found.features.items() if is_there} >= there
     assert not any(found.features[feature] for feature in lacking)
@@ -41,19 +39,18 @@ def test_features_are_read_from_what_linux_lists(
 
 def test_apples_processors_are_read_from_sysctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = "machdep.cpu.brand_string: Apple M1\nhw.optional.arm.FEAT_DotProd: 1\nhw.optional.arm.FEAT_I8MM: 0\n"
-    monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "none")
     monkeypatch.setattr("platform.machine", lambda: "arm64")
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     monkeypatch.setattr("subprocess.run", lambda *a, **k: subprocess.CompletedProcess(a, 0, stdout=listed))
-    found = read_machine()
+    found = read_machine(cpuinfo=tmp_path / "none")
     assert found.processor == "Apple M1"
     assert found.features["dot products"] and not found.features["int8 matrices"]
 
 
-def test_a_container_with_less_memory_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "memory.max").write_text(f"{64 << 20}\n")
-    monkeypatch.setattr(machine, "_MEMORY_LIMIT", tmp_path / "memory.max")
-    assert read_machine().memory_mb == 64
-    (tmp_path / "memory.max").write_text("max\n")
-    assert read_machine().memory_mb != 64
-    assert read_machine().cores >= 1
+def test_a_container_with_less_memory_counts(tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    limit.write_text(f"{64 << 20}\n")
+    assert read_machine(memory_limit=limit).memory_mb == 64
+    limit.write_text("max\n")
+    unlimited = read_machine(memory_limit=limit)
+    assert unlimited.memory_mb != 64 and unlimited.cores >= 1

@@ -36,23 +36,16 @@ def test_box_is_mapped_back_from_any_size(
     np.testing.assert_allclose(face.box_xyxy, box, atol=tolerance)
 
 
-def test_network_sees_whole_cells_of_the_coarsest_stride(tiny_detector: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    detector = FaceDetector(tiny_detector, long_side_px=320)
-    shapes: list[tuple[int, ...]] = []
-
-    class Recorder:
-        def run(self, names: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-            shapes.append(feed["image"].shape)
-            return [np.zeros((1, 2)), np.zeros((1, 2, 4)), np.zeros((1, 2, 5, 2))]
-
-    monkeypatch.setattr(detector, "_session", Recorder())
-    for height, width in ((720, 1280), (1, 1), (100, 33), (5000, 3)):
-        assert detector.detect(np.zeros((height, width, 3), np.uint8)) == []
-    assert shapes == [(1, 192, 320, 3), (1, 32, 32, 3), (1, 128, 64, 3), (1, 320, 32, 3)]
+def test_network_sees_whole_cells_of_the_coarsest_stride(constant_detector: Callable[..., Path]) -> None:
+    whole = FaceDetector(constant_detector(np.array([0.9])), long_side_px=320)
+    sizes = ((720, 1280), (1, 1), (100, 33), (5000, 3))
+    seen = [whole.detect(np.zeros((height, width, 3), np.uint8))[0].box_xyxy for height, width in sizes]
+    # 320 x 192, 32 x 32, 64 x 128 and 32 x 320 pixels, in those of the pictures.
+    expected = [(0, 0, 1280, 768), (0, 0, 32, 32), (0, 0, 64, 128), (0, 0, 64, 5000)]
+    np.testing.assert_allclose(seen, expected)
 
 
-def test_overlapping_padded_and_empty_boxes_are_dropped(tiny_detector: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    detector = FaceDetector(tiny_detector)
+def test_overlapping_padded_and_empty_boxes_are_dropped(constant_detector: Callable[..., Path]) -> None:
     boxes = np.array(
         [
             [10, 10, 50, 50],
@@ -67,11 +60,7 @@ def test_overlapping_padded_and_empty_boxes_are_dropped(tiny_detector: Path, mon
     )
     scores = np.array([0.8, 0.9, 0.95, 0.95, 0.95, 0.7, 0.49], np.float32)
 
-    class Fixed:
-        def run(self, names: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-            return [scores[None], boxes[None], np.zeros((1, 7, 5, 2), np.float32)]
-
-    monkeypatch.setattr(detector, "_session", Fixed())
+    detector = FaceDetector(constant_detector(scores, boxes))
     image = np.zeros((100, 100, 3), np.uint8)
     assert [face.box_xyxy for face in detector.detect(image)] == [(12, 10, 52, 50), (80, 80, 110, 110)]
     assert len(detector.detect(image, score_threshold=0.3)) == 3

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError
-from tinydf_runtime.io.capture import Capture
+from tinydf_runtime.io.capture import Capture, open_file
+from tinydf_runtime.io.containers.container import Container
 from tinydf_runtime.io.image import IMAGE_SUFFIXES
 from tinydf_runtime.io.video import VIDEO_SUFFIXES, VideoReader
 from tinydf_runtime.types import Image
@@ -108,18 +110,37 @@ def test_sampling_at_the_frame_rate_gives_every_frame(write_video: Callable[...,
             assert len(list(reader)) == 30
 
 
+class Decoder:
+    """What reads a file, but for what a test changes."""
+
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._capture, name)
+
+
+def _read_by(decoder: type[Decoder], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts a decoder between readers and the files that they open."""
+
+    def opened(path: Path) -> tuple[Decoder, Container]:
+        capture, container = open_file(path)
+        return decoder(capture), container
+
+    monkeypatch.setattr("tinydf_runtime.io.video.open_file", opened)
+
+
 def test_skipped_frames_are_not_converted(write_video: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = VideoReader(write_video(_numbered(50)), sample_fps=5)
-    converted: list[int] = []
-    retrieve = reader._retrieve
+    converted: list[float] = []
 
-    def record() -> Image | None:
-        converted.append(reader.frames_decoded - 1)
-        return retrieve()
+    class Counting(Decoder):
+        def retrieve(self) -> tuple[bool, object]:
+            converted.append(self.get(cv2.CAP_PROP_POS_FRAMES) - 1)
+            return self._capture.retrieve()
 
-    monkeypatch.setattr(reader, "_retrieve", record)
-    assert [frame.index for frame in reader] == converted == list(range(0, 50, 5))
-    reader.close()
+    _read_by(Counting, monkeypatch)
+    with VideoReader(write_video(_numbered(50)), sample_fps=5) as reader:
+        assert [frame.index for frame in reader] == converted == list(range(0, 50, 5))
 
 
 @pytest.mark.parametrize("rotation_deg", MATRICES)
@@ -259,23 +280,13 @@ def test_video_that_starts_late_is_whole(tmp_path: Path, suffix: str) -> None:
 def test_times_rise_even_when_the_file_gives_none(
     write_video: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class NoClock:
-        def __init__(self, capture: Capture) -> None:
-            self._capture = capture
-
+    class NoClock(Decoder):
         def get(self, which: int) -> float:
             return 0.0 if which == cv2.CAP_PROP_POS_MSEC else self._capture.get(which)
 
-        def grab(self) -> bool:
-            return self._capture.grab()
-
-        def retrieve(self) -> object:
-            return self._capture.retrieve()
-
+    _read_by(NoClock, monkeypatch)
     with VideoReader(write_video(_numbered(10))) as reader:
-        monkeypatch.setattr(reader, "_capture", NoClock(reader._capture))
         times = [frame.time_s for frame in reader]
-        monkeypatch.undo()
     np.testing.assert_allclose(times, np.arange(10) / 25)
 
 
@@ -373,10 +384,17 @@ def test_video_without_one_decodable_frame_is_an_error(
     path.write_bytes(content)
     with pytest.raises(UnreadableInputError, match="Check that the file plays"), VideoReader(path) as reader:
         list(reader)
-    with VideoReader(write_video(_numbered(5))) as reader:
-        monkeypatch.setattr(reader, "_retrieve", lambda: None)
-        with pytest.raises(UnreadableInputError, match="no frame could be decoded"):
-            list(reader)
+
+    class Blind(Decoder):
+        def retrieve(self) -> tuple[bool, object]:
+            return False, None
+
+    _read_by(Blind, monkeypatch)
+    with (
+        VideoReader(write_video(_numbered(5))) as reader,
+        pytest.raises(UnreadableInputError, match="no frame could be decoded"),
+    ):
+        list(reader)
 
 
 def test_bad_files_leave_stderr_clean(tmp_path: Path, cut_video: Callable[..., Path]) -> None:

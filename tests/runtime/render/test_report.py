@@ -1,4 +1,4 @@
-"""Report -> JSON and CSV."""
+"""Report -> JSON and CSV; a live frame's result -> a line of JSON."""
 
 from __future__ import annotations
 
@@ -14,20 +14,33 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.errors import OutputError
-from tinydf_runtime.render.report import CSV_COLUMNS, SCHEMA_FILE, report_csv, report_json, write_csv, write_json
+from tinydf_runtime.render.report import (
+    CSV_COLUMNS,
+    FRAME_RESULT_SCHEMA_FILE,
+    SCHEMA_FILE,
+    frame_result_line,
+    report_csv,
+    report_json,
+    write_csv,
+    write_json,
+)
 from tinydf_runtime.render.words import REASON_WORDS
 from tinydf_runtime.results import (
     DetectorInfo,
     FaceScore,
+    FrameResult,
     InputReport,
     ModelInfo,
     Reason,
     Report,
+    ScoredFace,
     Segment,
     Timing,
     ToolInfo,
     TrackReport,
+    Verdict,
 )
+from tinydf_runtime.types import Face, Frame
 
 SCORES = tuple(
     FaceScore(i / 5, i * 5, (1.5, 2.0, 81.5, 92.0), 0.9, 0.8, np.zeros((14, 14), np.uint8)) for i in range(4)
@@ -158,3 +171,35 @@ def test_file_names_that_are_no_unicode_are_kept(tmp_path: Path) -> None:
 def test_a_missing_folder_is_an_output_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError):
         write_json(REPORT, tmp_path / "none" / "r.json")
+
+
+# Lines of JSON
+
+
+FACE = Face((1.234567, 2.0, 30.0, 40.0), ((5.0, 6.0),) * 5, np.float64(0.9))
+VERDICT = Verdict(3, "inconclusive", None, ("too_few_faces",), 2)
+SCORED = ScoredFace(3, FACE, 0.25, np.zeros((14, 14), np.float32), VERDICT)
+MOMENT = FrameResult(Frame(7, 1.23456, np.zeros((48, 64, 3), np.uint8)), (SCORED,), 0.0421, 5)
+
+
+@pytest.mark.parametrize("moment", [MOMENT, replace(MOMENT, faces=(), latency_s=None, frames_dropped=0)])
+def test_a_line_follows_the_schema(moment: FrameResult) -> None:
+    line = frame_result_line(moment, "rtsp://bob:secret@host/1")
+    assert line.endswith("\n") and line.count("\n") == 1
+    values = json.loads(line)
+    schema = json.loads(FRAME_RESULT_SCHEMA_FILE.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(values, schema)
+    assert set(values) == set(schema["properties"]) == set(schema["required"])
+    assert values["source"] == "rtsp://***@host/1"
+    assert (values["time_s"], values["frame"], values["width"], values["height"]) == (1.235, 7, 64, 48)
+
+
+def test_a_line_tells_what_is_known_of_a_face() -> None:
+    values = json.loads(frame_result_line(MOMENT, 0))
+    (face,) = values["faces"]
+    assert set(face) == set(json.loads(FRAME_RESULT_SCHEMA_FILE.read_text())["$defs"]["face"]["properties"])
+    assert values["latency_ms"] == 42.1 and values["frames_dropped"] == 5
+    assert (face["track"], face["track_verdict"], face["track_fake_probability"]) == (3, "inconclusive", None)
+    assert face["box_xyxy"] == [1.23, 2.0, 30.0, 40.0]
+    assert face["reasons"] == ["too_few_faces"]

@@ -102,7 +102,7 @@ def test_correlation_length_is_found(rng: np.random.Generator) -> None:
     assert correlation_length(np.ones(50)) == correlation_length(np.arange(3.0)) == 1
 
 
-def test_looks_are_at_most_one_a_second_and_one_a_face(rng: np.random.Generator) -> None:
+def test_samples_are_at_most_one_a_second_and_one_a_face(rng: np.random.Generator) -> None:
     white = rng.standard_normal(500)
     assert effective_sample_size(series(white, fps=25)) == pytest.approx(21, rel=0.05)
     assert effective_sample_size(series(white[:10], fps=0.1)) == pytest.approx(10)
@@ -119,7 +119,7 @@ def test_looking_at_every_frame_makes_nothing_more_or_less_certain(rng: np.rando
     assert standard_error(every) == pytest.approx(standard_error(sampled), rel=0.02)
 
 
-def test_looks_are_fewer_where_scores_follow_each_other_or_few_faces_weigh(rng: np.random.Generator) -> None:
+def test_samples_are_fewer_where_scores_follow_each_other_or_few_faces_weigh(rng: np.random.Generator) -> None:
     slow, white = remembering(rng, 500, 0.95), rng.standard_normal(500)
     assert effective_sample_size(series(slow)) < 0.5 * effective_sample_size(series(white))
     heavy = np.full(500, 0.05)

@@ -1,4 +1,4 @@
-"""How rare a score is among real people, and the score that so few of them reach."""
+"""How rare a score is among real people, and the margin that `fake` needs above the threshold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.verdict.evidence import HIGHEST_LOGIT, to_probability
-from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, DecisionRule, RealScores
+from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, BAND, DecisionRule, RealScores
 
 PEOPLE = np.random.default_rng(0).standard_normal(400)
 MEASURED = RealScores.of_logits(PEOPLE.tolist())
@@ -50,6 +50,20 @@ def test_so_few_other_people_reach_the_score_whatever_they_are_distributed_like(
     assert reached / 400 <= share + 4 * (share * (1 - share) / 400) ** 0.5
 
 
+def test_the_margin_grows_with_the_people() -> None:
+    margins = [DecisionRule(0.6).margin(people) for people in (0, 1, 2, 10, 30, 1000)]
+    assert margins[0] == margins[1] > 0
+    assert margins == sorted(margins)
+
+
+def test_a_stricter_threshold_asks_for_less_above_it() -> None:
+    usual, strict, lax = DecisionRule(0.63), DecisionRule(0.9, 0.63), DecisionRule(0.3, 0.63)
+    # What must be passed in all stays, as long as the threshold lies below it.
+    assert strict.fake_threshold(30) == pytest.approx(usual.fake_threshold(30), abs=1e-5)
+    assert strict.margin(1) == BAND
+    assert lax.margin(1) == usual.margin(1)
+
+
 def test_a_crowd_of_real_people_is_rarely_called_fake_though_its_bar_is_a_guess() -> None:
     rng = np.random.default_rng(2)
     alarms = 0
@@ -58,7 +72,7 @@ def test_a_crowd_of_real_people_is_rarely_called_fake_though_its_bar_is_a_guess(
         people = rng.logistic(size=196 + 64)
         bar = DecisionRule(0.7, 0.7, RealScores.of_logits(people[64:].tolist())).fake_threshold(64)
         alarms += to_probability(min(HIGHEST_LOGIT, people[:64].max())) >= bar
-    # Half more than is promised for people among those measured, as for made clips.
+    # Half more than is promised for people among those measured, as for synthetic clips.
     assert alarms / 300 <= 1.5 * ALLOWED_FALSE_ALARMS
 
 

@@ -35,7 +35,7 @@ def test_changes_are_found_where_they_are(fps: float) -> None:
     assert starts(evidence) == pytest.approx([0, 8, 12], abs=0.4)
 
 
-def test_stretches_hold_every_face_once_and_in_order() -> None:
+def test_segments_hold_every_face_once_and_in_order() -> None:
     evidence = series([(-1, 5), (1, 5), (-1, 5), (2, 3)])
     segments = find_segments(evidence)
     assert segments[0][0] == 0 and segments[-1][1] == len(evidence.logit)
@@ -67,7 +67,7 @@ def test_a_single_frame_is_no_segment() -> None:
     assert find_forged(evidence, 0.5, 5) == []
 
 
-def test_no_stretch_reaches_over_a_gap() -> None:
+def test_no_segment_reaches_over_a_gap() -> None:
     evidence = series([(2, 6)], spread=0.1)
     evidence.time_s[15:] += MAXIMUM_GAP_S + 0.1
     assert find_segments(evidence) == [(0, 15), (15, 30)]
@@ -82,7 +82,7 @@ def test_neighbouring_forged_levels_are_one_segment() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_the_shortest_tracks_are_one_stretch(count: int) -> None:
+def test_the_shortest_tracks_are_one_segment(count: int) -> None:
     evidence = Evidence(np.arange(count) / 5, np.ones(count), np.ones(count))
     assert find_segments(evidence) == [(0, count)]
     assert find_forged(evidence, 0.5, 1) == [(0, count)]

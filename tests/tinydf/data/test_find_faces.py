@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tinydf.data.find_faces import RECIPE, Found, find_in_photo, find_in_sequence, find_in_video
+from tinydf.data.find_faces import CROP_CONFIG, Found, find_in_photo, find_in_sequence, find_in_video
 from tinydf.data.layouts.listing import Clip, ClipKind
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.faces.crop import crop_face
@@ -41,8 +41,8 @@ def test_windows_give_the_crops_of_the_frames_that_deployment_sees(
     for face in found.faces:
         (deployed,) = detector.detect(frames[face.frame])
         left, top, right, bottom = face.box_xyxy
-        crop = crop_face(read_image(tmp_path / face.file), (left, top, right, bottom), RECIPE)
-        assert np.array_equal(crop, crop_face(frames[face.frame], deployed.box_xyxy, RECIPE))
+        crop = crop_face(read_image(tmp_path / face.file), (left, top, right, bottom), CROP_CONFIG)
+        assert np.array_equal(crop, crop_face(frames[face.frame], deployed.box_xyxy, CROP_CONFIG))
         assert face.time_s == pytest.approx(face.frame / 25)
         assert face.sha256 == sha256_of(face_video)
         assert face.sharpness > 0

@@ -176,7 +176,7 @@ def test_nobody_waits_for_ever(folder: Path) -> None:
 def test_crops_of_another_recipe_are_refused(folder: Path) -> None:
     plan, _ = read_plan(folder)
     write_plan(folder, replace(plan, crop_sha256="0" * 64), [])
-    with pytest.raises(UsageError, match="recipe 00000000, expected"):
+    with pytest.raises(UsageError, match="crop config 00000000, expected"):
         ShardPairs(folder, 224, PAIRS, seed=0)
 
 

@@ -5,7 +5,7 @@ from tinydf.data.windows import ROOM, cut_window, measure_sharpness
 from tinydf_runtime.faces.crop import CropConfig, crop_face
 from tinydf_runtime.types import BoxXYXY, Face, Image
 
-RECIPE = CropConfig()
+CROP_CONFIG = CropConfig()
 POINTS = tuple((float(x), 50.0) for x in range(5))
 
 
@@ -35,21 +35,21 @@ def test_the_window_gives_the_very_crop_that_the_frame_gives(frame: Image, kind:
             box = (left, top, right, bottom)
         # The table rounds boxes to 1/1024 px.
         left, top, right, bottom = (round(value * 1024) / 1024 for value in box)
-        window = cut_window(frame, Face(box, POINTS, 0.9), RECIPE)
+        window = cut_window(frame, Face(box, POINTS, 0.9), CROP_CONFIG)
         if window is None:
             continue
-        expected = crop_face(frame, (left, top, right, bottom), RECIPE)
-        assert np.array_equal(crop_face(window.image, stored(window.face.box_xyxy), RECIPE), expected)
+        expected = crop_face(frame, (left, top, right, bottom), CROP_CONFIG)
+        assert np.array_equal(crop_face(window.image, stored(window.face.box_xyxy), CROP_CONFIG), expected)
 
 
 def test_a_face_half_outside_of_the_frame_still_has_a_window(frame: Image) -> None:
-    window = cut_window(frame, Face((-30.0, -20.0, 40.0, 60.0), POINTS, 0.9), RECIPE)
+    window = cut_window(frame, Face((-30.0, -20.0, 40.0, 60.0), POINTS, 0.9), CROP_CONFIG)
     assert window is not None
     assert np.array_equal(window.image[:10, :10], frame[:10, :10])
 
 
 def test_room_is_left_on_each_side_as_far_as_the_frame_reaches(frame: Image) -> None:
-    window = cut_window(frame, Face((100.3, 60.2, 140.9, 120.7), POINTS, 0.9), RECIPE)
+    window = cut_window(frame, Face((100.3, 60.2, 140.9, 120.7), POINTS, 0.9), CROP_CONFIG)
     assert window is not None
     height, width = window.image.shape[:2]
     left, top, right, bottom = window.face.box_xyxy
@@ -57,13 +57,13 @@ def test_room_is_left_on_each_side_as_far_as_the_frame_reaches(frame: Image) -> 
 
 
 def test_a_face_outside_of_the_frame_has_none(frame: Image) -> None:
-    assert cut_window(frame, Face((400.0, 10.0, 460.0, 80.0), POINTS, 0.9), RECIPE) is None
-    assert cut_window(frame, Face((255.0, 10.0, 315.0, 70.0), POINTS, 0.9), RECIPE) is None
+    assert cut_window(frame, Face((400.0, 10.0, 460.0, 80.0), POINTS, 0.9), CROP_CONFIG) is None
+    assert cut_window(frame, Face((255.0, 10.0, 315.0, 70.0), POINTS, 0.9), CROP_CONFIG) is None
 
 
 def test_landmarks_move_with_the_box(frame: Image) -> None:
     box = (100.0, 60.0, 140.0, 120.0)
-    window = cut_window(frame, Face(box, POINTS, 0.9), RECIPE)
+    window = cut_window(frame, Face(box, POINTS, 0.9), CROP_CONFIG)
     assert window is not None
     moved = np.array(window.face.box_xyxy[:2]) - box[:2]
     assert np.allclose(np.array(window.face.landmarks) - moved, POINTS)

@@ -20,19 +20,20 @@ image and the mask of what was replaced, H x W, float32, 0..1. ``coarseness`` is
 are, up to 1 for coarse ones, which the curriculum begins with; a type may ignore it."""
 
 POISSON_SHARE = 0.15
-"""How often tools that swap faces blend gradients; the others blend by opacity."""
+"""Share of face swaps blended in the gradient domain (Poisson); the others are alpha-blended."""
 MOST_TINT = 16.0
-"""Mean change of a face in levels from which a Poisson blend has failed: hair or background under the seam bled in."""
+"""Mean colour shift of a face, in levels, above which a Poisson blend counts as failed: hair or background under the
+seam bled in."""
 LEAST_SIDE_PX = 8
 
 
 def blend(source: Image, target: Image, mask: Mask) -> Image:
-    """Returns source where the mask is 1, target where it is 0, a mixture between."""
+    """Returns the alpha blend: source where the mask is 1, target where it is 0."""
     return as_image(cv2.blendLinear(source, target, mask, 1 - mask))
 
 
 def blend_as_tools_do(source: Image, target: Image, mask: Mask, rng: Generator) -> tuple[Image, Mask]:
-    """Returns the blend of a whole face, by opacity or by gradients, and the mask of what it replaced."""
+    """Returns the blend of a whole face, alpha or Poisson, and the mask of what it replaced."""
     if rng.random() < POISSON_SHARE and (cloned := blend_gradients(source, target, mask)) is not None:
         return cloned
     return blend(source, target, mask), mask

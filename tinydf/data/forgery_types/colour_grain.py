@@ -1,6 +1,6 @@
 """Colour and grain mismatch: the face keeps its shape and sharpness but not its surround's light, noise or codec.
 
-Every renderer and decoder paints without a sensor's noise, and under light of its own.
+Renderers and decoders produce no sensor noise, and light of their own.
 """
 
 from __future__ import annotations

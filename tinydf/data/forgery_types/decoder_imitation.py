@@ -1,7 +1,7 @@
 """Low-resolution decoder imitation: the face as a 48 to 160 px decoder would rebuild it, pasted back.
 
-Face swaps generate a small face and enlarge it. The rebuilt face loses detail and grain, its features move a little,
-and the colour transfer that follows it never fits quite.
+Face swaps generate a small face and enlarge it. The generated face loses detail and grain, its features shift slightly,
+and the colour transfer that follows is never exact.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def imitate_decoder(
         source = photometry.shift_colour(source, rng, rng.uniform(0.1, 0.4))
     scale = min(0.8, rng.uniform(*DECODER_PX) / face_width(geometry)) * (1 - 0.3 * coarseness)
     small = cv2.resize(source, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    # A decoder paints smooth skin and firm edges: a bilateral filter does the same to what is there.
+    # A decoder paints smooth skin and firm edges, as a bilateral filter does.
     smooth = cv2.bilateralFilter(small, 5, rng.uniform(8, 25), 2)
     rebuilt = as_image(cv2.resize(smooth, (width, height), interpolation=photometry.INTERPOLATIONS[rng.integers(2)]))
     if rng.random() < 0.3:

@@ -1,7 +1,7 @@
 """Face warping artefacts: the face region is brought to a fixed size, smoothed and warped back.
 
-After Li & Lyu, "Exposing DeepFake Videos By Detecting Face Warping Artifacts" (CVPR Workshops 2019), section 3.1. Its
-colours and grain of the surround stay: what gives it away is that the face was interpolated twice.
+After Li & Lyu, "Exposing DeepFake Videos By Detecting Face Warping Artifacts" (CVPR Workshops 2019), section 3.1.
+Colours and the surround's grain stay: the only trace is that the face was interpolated twice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Mesh Face2Face: a face bent to another one's expression and drawn anew from a coarse texture of itself.
+"""Mesh Face2Face: a face warped to another one's expression and re-rendered from a coarse texture of itself.
 
 After what Thies et al., "Face2Face: Real-Time Face Capture and Reenactment of RGB Videos" (CVPR 2016) does: the
 expression alone is transferred, the inside of the mouth comes from a picture of the wanted expression, and the drawn

@@ -1,7 +1,7 @@
 """Self-blended images: a real photo blended with a changed copy of itself.
 
 Written from the paper: Shiohara & Yamasaki, "Detecting Deepfakes with Self-Blended Images" (CVPR 2022). A network that
-tells them from the photo has learned what blending leaves behind, and not one forger's habits.
+    tells them from the photo has learned blending artefacts, not the artefacts of one generator.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tinydf.data.photometry import as_image
 from tinydf_runtime.types import Image
 
 MIN_DIFFERENCE = 1.5
-"""Mean change inside the mask, in levels, from which a blend counts as a forgery: below it there is nothing to find."""
+"""Least mean change inside the mask, in levels: below it there is no trace to learn."""
 MAX_TRIES = 4
 
 

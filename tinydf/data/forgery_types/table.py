@@ -1,8 +1,13 @@
-"""The table of forgery types, and the mixture that training draws from."""
+"""The table of forgery types, a row each, and the mixture that training draws from.
+
+Photos of donors -> forgers, each of which makes a forged image and its mask of a real one; see ``blending.Forger``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.random import Generator
@@ -24,40 +29,56 @@ from tinydf.data.photos import Photo
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.types import Image
 
-SHARES = {
-    "self-blend": 0.3,
-    "cross-identity": 0.16,
-    "decoder": 0.16,
-    "mesh-swap": 0.18,
-    "mesh-reenact": 0.1,
-    "region-blend": 0.04,
-    "face-warp": 0.02,
-    "colour-grain": 0.01,
-    "upsampling": 0.03,
+
+class Donors:
+    """Photos whose faces may be put onto others."""
+
+    def __init__(self, photos: Sequence[Photo]) -> None:
+        self.photos = photos
+
+    @cached_property
+    def posed(self) -> PosedDonors:
+        """The photos with their head poses, measured once for all types that ask."""
+        return PosedDonors(self.photos)
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeryType:
+    """One row of the table.
+
+    Attributes:
+        share: How often training draws it, relative to the others.
+        make: Donors -> its forger.
+        needs_mesh: Drawn for faces with a mesh only. Asked for by name, it lays the mean face over faces without one.
+    """
+
+    share: float
+    make: Callable[[Donors], Forger]
+    needs_mesh: bool = False
+
+
+TYPES: dict[str, ForgeryType] = {
+    "self-blend": ForgeryType(0.3, lambda _: self_blend),
+    "cross-identity": ForgeryType(0.16, lambda donors: CrossIdentity(donors.photos)),
+    "decoder": ForgeryType(0.16, lambda _: imitate_decoder),
+    "mesh-swap": ForgeryType(0.18, lambda donors: MeshSwap(donors.posed), needs_mesh=True),
+    "mesh-reenact": ForgeryType(0.1, lambda donors: MeshReenact(donors.posed), needs_mesh=True),
+    "region-blend": ForgeryType(0.04, lambda _: region_blend),
+    "face-warp": ForgeryType(0.02, lambda _: face_warp),
+    "colour-grain": ForgeryType(0.01, lambda _: mismatch_colour_and_grain),
+    "upsampling": ForgeryType(0.03, lambda _: leave_upsampling_trace),
 }
-"""How often training draws each type."""
-NEED_MESH = ("mesh-swap", "mesh-reenact")
-"""Types drawn for faces with a mesh only. Asked for by name, they lay the mean face over faces without one."""
+"""Name -> forgery type. The shares need not add up to 1."""
 
 
-def forgers_by_type(donors: Sequence[Photo]) -> dict[str, Forger]:
+def forgers_by_type(photos: Sequence[Photo]) -> dict[str, Forger]:
     """Returns the forger of every type, by the type's name.
 
     Args:
-        donors: Photos whose faces may be put onto others.
+        photos: Whose faces may be put onto others.
     """
-    posed = PosedDonors(donors)
-    return {
-        "self-blend": self_blend,
-        "cross-identity": CrossIdentity(donors),
-        "decoder": imitate_decoder,
-        "mesh-swap": MeshSwap(posed),
-        "mesh-reenact": MeshReenact(posed),
-        "region-blend": region_blend,
-        "face-warp": face_warp,
-        "colour-grain": mismatch_colour_and_grain,
-        "upsampling": leave_upsampling_trace,
-    }
+    donors = Donors(photos)
+    return {name: row.make(donors) for name, row in TYPES.items()}
 
 
 def shares_without(names: Collection[str]) -> dict[str, float]:
@@ -66,24 +87,24 @@ def shares_without(names: Collection[str]) -> dict[str, float]:
     Raises:
         UsageError: A name is not in the table, or no type is left.
     """
-    unknown = sorted(set(names) - set(SHARES))
+    unknown = sorted(set(names) - set(TYPES))
     if unknown:
-        raise UsageError(f"{', '.join(unknown)}: no such forgery type. Expected {', '.join(SHARES)}.")
-    kept = {name: share for name, share in SHARES.items() if name not in names}
+        raise UsageError(f"{', '.join(unknown)}: no such forgery type. Expected {', '.join(TYPES)}.")
+    kept = {name: row.share for name, row in TYPES.items() if name not in names}
     if not kept:
         raise UsageError("every forgery type is left out: nothing remains to train on.")
     return {name: share / sum(kept.values()) for name, share in kept.items()}
 
 
 class Mixture:
-    """A forger that draws one of the types for each forgery, by ``SHARES``."""
+    """A forger that draws one of the types for each forgery, as often as the table says."""
 
     def __init__(self, donors: Sequence[Photo], without: Collection[str] = ()) -> None:
         """Prepares the forgers.
 
         Args:
             donors: Photos whose faces may be put onto others.
-            without: Types to leave out, to see how the others prepare for them.
+            without: Types to leave out, to measure generalisation to them.
 
         Raises:
             UsageError: A name is not in the table, or no type is left.
@@ -92,7 +113,7 @@ class Mixture:
         forgers = forgers_by_type(donors)
         self._forgers = [forgers[name] for name in shares]
         self._shares = np.array(list(shares.values()))
-        without_mesh = np.array([0 if name in NEED_MESH else share for name, share in shares.items()])
+        without_mesh = np.array([0 if TYPES[name].needs_mesh else share for name, share in shares.items()])
         # Where only they are trained on, they take every face.
         self._shares_without_mesh = without_mesh / without_mesh.sum() if without_mesh.any() else self._shares
 

@@ -103,7 +103,7 @@ def _clip(root: Path, file: Path, fake: bool, split: Split, origin: str) -> Clip
 
 
 def _cut_by_part(parts: list[Path], has_held_out: bool) -> bool:
-    """Returns whether the parts that are there leave some for training, for validation and for testing."""
+    """Returns whether the available parts cover training, validation and testing."""
     splits = {_split_of_part(path.parent.name) for path in parts}
     return None not in splits and {"train", "val"} <= splits and (has_held_out or "test" in splits)
 

@@ -79,7 +79,7 @@ def list_clips(root: Path) -> Listing:
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, list[Clip]]]:
-    """Yields each folder of videos that is there, with its clips, their split still to be set."""
+    """Yields each existing folder of videos with its clips, their split not yet set."""
     groups = [("original_sequences", name) for name in ORIGINALS] + [("manipulated_sequences", m) for m in METHODS]
     for top, name in groups:
         for compression in COMPRESSIONS:

@@ -1,4 +1,4 @@
-"""What a layout finds in a folder: the clips to prepare, what its lists name in vain, and what it leaves out."""
+"""Result of a layout for a folder: the clips to prepare, listed files that are missing, and what is left out."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from tinydf_runtime.engines.coreml_package import coremltools
 mb = coremltools.converters.mil.Builder
 
 SMALLEST_NORMAL = float(np.finfo(np.float16).tiny)
-"""Chips that compute in float16 may take anything nearer to zero for zero."""
+"""Smallest normal float16: chips may flush smaller values to zero."""
 
 
 def _conv(step: Step) -> Any:

@@ -1,4 +1,4 @@
-"""One ONNX node on its way to MIL: what the functions that build MIL operations take."""
+"""One ONNX node with its MIL inputs: the argument of the functions that build MIL operations."""
 
 from __future__ import annotations
 

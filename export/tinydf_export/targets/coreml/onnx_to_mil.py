@@ -114,7 +114,7 @@ class _Builder:
         return made
 
     def _check_shape(self, node: NodeProto, found: Sequence[int]) -> None:
-        """Refuses what ONNX says has another shape, but for the batch."""
+        """Refuses a MIL value whose shape is not ONNX's, but for the batch."""
         expected = self.shapes.get(node.output[0], ())
         if any(size and size != made for size, made in zip(expected[1:], found[1:], strict=False)):
             raise UnknownFormatError(

@@ -63,6 +63,6 @@ class PlanDraft:
                 f"{out.name}: no plan was built, since it must be built on the device that runs it ({error}) "
                 f"{ready} is ready. On the device: tinydf-build-plan {ready.name} --out {out.name}"
             ) from error
-        # For the day when another version of TensorRT or another GPU needs another plan.
+        # Kept to rebuild the plan for another version of TensorRT or another GPU.
         write_atomically(source_path(out), content)
         return size_bytes

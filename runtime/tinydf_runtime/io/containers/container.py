@@ -1,6 +1,6 @@
 """Video file -> what its own headers promise and OpenCV does not tell. Nothing here decodes pictures.
 
-OpenCV gives a frame count alone, and for most containers guesses it from the duration.
+OpenCV gives only a frame count, estimated from the duration for most containers.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _PLAYLIST_STARTS = {
     b"rtsptext": "a QuickTime",
     b"smiltext": "a QuickTime",
 }
-"""How files begin that name other files or addresses and hold no pictures; compared without regard to case."""
+"""First bytes of playlists, which name other files or addresses; compared case-insensitively."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ class Container:
         duration_s: How long its pictures are shown, None where the headers do not say so for the pictures alone.
         mirrored: Left and right are to be swapped after turning by ``rotation_deg``, which OpenCV does not know.
         rotation_deg: Clockwise turn that brings pictures upright, where ``mirrored``; else None.
-        transfer: Number in ITU-T H.273 of how light became numbers; None where not said.
+        transfer: Transfer characteristics as ITU-T H.273 numbers them; None if not stated.
         sounds: What kinds of sound it holds, as the container names them.
-        may_interlace: A picture may consist of two half pictures of two moments.
+        may_interlace: A frame may consist of two fields from two times.
         videos: Number of video tracks, None where the headers do not say.
         may_resize: The size of its pictures may change midway.
-        resizes: It does, and what reads it stretches the rest to the first size.
-        tells_length: Its headers say how long the whole is; else what is counted is what is left.
+        resizes: It does, and the decoder stretches later frames to the first size.
+        tells_length: Its headers state the whole length; else only what is left of a cut file can be counted.
     """
 
     cut_off: bool = False
@@ -82,7 +82,7 @@ class Container:
 
     @property
     def only_sound(self) -> bool:
-        """Whether it holds sound and no video: what else a player shows is the cover."""
+        """Whether it holds sound and no video; a cover picture does not count."""
         return bool(self.sounds) and self.videos == 0
 
     @property
@@ -94,7 +94,7 @@ class Container:
 def read_container(path: Path) -> Container:
     """Reads the outermost headers of a video file, and of some its last bytes.
 
-    Any other or damaged file gives a Container that knows nothing, but for the kind of a sound file.
+    Any other or damaged file gives an empty Container, except for the kind of a sound file.
 
     Raises:
         OSError: The file cannot be read.
@@ -141,7 +141,7 @@ def read_container(path: Path) -> Container:
                 return Container(cut_off=True)
             if ends_within_a_picture(file, size):
                 return Container(cut_off=True, tells_length=False)
-        # Whatever a damaged header makes a reader stumble over: nothing is known then.
+        # A damaged header may raise any of these: nothing is known then.
         except (struct.error, ArithmeticError, LookupError, ValueError, MemoryError):
             return Container()
     if start[:4] == b"RIFF" and start[8:12] == b"WAVE":
@@ -162,7 +162,7 @@ def playlist_kind(path: Path) -> str | None:
 
 
 def _of_mpeg_stream(content: bytes) -> Container:
-    """Returns what the start of a program or transport stream tells: MPEG-2, mostly interlaced, or H.264."""
+    """Returns whether a program or transport stream may be interlaced: MPEG-2 mostly is, H.264 states it."""
     joined = _join_packets(content)
     transport = _is_transport(content)
     tracks = transport_tracks(plain_packets(content)) if transport else program_tracks(content)
@@ -195,7 +195,7 @@ def _is_transport(content: bytes) -> bool:
 
 
 def packet_layout(content: bytes) -> tuple[int, int] | None:
-    """Returns what recorders put before each packet of a transport stream, and how far packets are apart, in bytes."""
+    """Returns the bytes before each packet of a transport stream and the distance between packets, in bytes."""
     for head, length in ((0, 188), (4, 192), (0, 204)):
         if len(content) > length + head and content[head] == content[head + length] == 0x47:
             return head, length

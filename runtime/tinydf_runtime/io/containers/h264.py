@@ -7,7 +7,7 @@ from collections.abc import Iterator
 # Profiles whose header says more about colour, ITU-T H.264, 7.3.2.1.1.
 _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
 _MOST_SPS_BYTES = 1024
-"""Some dozens in practice; scaling lists may fill a few hundred."""
+"""Bytes read at most: some dozens in practice; scaling lists may fill a few hundred."""
 _WIDEST_NUMBER = 32
 _SPS_STARTS = (b"\x00\x00\x01\x67", b"\x00\x00\x01\x47", b"\x00\x00\x01\x27")
 

@@ -1,7 +1,7 @@
 """AVI, FLV, Matroska, MPEG and Ogg packets -> the tracks that they announce, and whether packets are missing.
 
-Nothing here decodes pictures. FFmpeg passes over what is no packet without a word: a hole in a file shows as a gap in
-time, or not at all.
+Nothing here decodes pictures. FFmpeg skips corrupt data silently: a hole in a file shows as a gap in time, or not at
+all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OGG_VIDEO = (b"\x80theora", b"BBCD", b"OVP80", b"\x01video\0\0\0")
 _OGG_SOUND = {b"\x01vorbis": "Vorbis", b"OpusHead": "Opus", b"\x7fFLAC": "FLAC", b"Speex   ": "Speex"}
 _OGG_HEAD_BYTES = 27
 _SYNCS = 8
-"""First bytes in a row that tell packets from what happens to look like one."""
+"""Consecutive sync bytes that identify packets, as opposed to a chance match."""
 _TS_VIDEO_TYPES = frozenset({0x01, 0x02, 0x10, 0x1B, 0x20, 0x21, 0x24, 0x33, 0xD1, 0xEA})
 """Stream types of ISO/IEC 13818-1, table 2-34, and those registered for AVS and VC-1, that are video."""
 

@@ -20,7 +20,7 @@ def count_pictures(file: BinaryIO, most: int) -> int:
 
 
 def gif_is_whole(file: BinaryIO) -> bool:
-    """Returns whether a GIF goes on to its trailer, the byte that ends it."""
+    """Returns whether a GIF is complete up to its trailer byte."""
     return _walk(file, None)[1]
 
 

@@ -1,7 +1,7 @@
 """File -> what its Content Credentials (C2PA manifest) say, verified where the extra is installed.
 
-Without the extra the container's own structure tells whether there is a manifest at all; nothing is then known of
-whether it is genuine. Nothing is fetched from any network in either case.
+Without the extra only the presence of a manifest is detected, from the container's structure, and not whether it is
+genuine. Nothing is fetched from any network in either case.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CredentialStatus: TypeAlias = Literal["absent", "unverified", "valid", "invalid"
 _BMFF_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 """Type of the uuid box that holds a manifest in MP4, QuickTime, HEIC and AVIF files (C2PA 2.2, A.5)."""
 _MOST_PARTS = 100_000
-"""Parts of a file that are walked; a damaged one must not hold us up."""
+"""Parts of a file that are walked, at most: a bound for damaged files."""
 _OFFLINE = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
 
 
@@ -32,7 +32,7 @@ class ContentCredentials:
     """What a file says about its own origin.
 
     Attributes:
-        status: "absent", "unverified" where nobody checked, else what the check of signature and hashes gave.
+        status: "absent", "unverified" if not checked, else the result of checking signature and hashes.
         facts: What the manifest states, as name and value; empty where it was not verified.
         note: One sentence on what that is worth, or what to do.
     """

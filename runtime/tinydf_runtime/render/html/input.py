@@ -66,7 +66,7 @@ def more_facts_of(item: InputReport) -> list[tuple[str, str]]:
     facts = [("status", STATUS_WORDS[item.status])]
     if item.frames_decoded:
         expected = f" of {item.frames_expected:,}" if item.frames_expected else ""
-        facts.append(("frames", f"{item.frames_decoded:,}{expected} read, {item.frames_scored:,} looked at"))
+        facts.append(("frames", f"{item.frames_decoded:,}{expected} read, {item.frames_scored:,} analysed"))
     if item.smallest_face_px is not None:
         facts.append(("faces looked for", f"from {item.smallest_face_px} px on"))
     if item.frames_dropped:

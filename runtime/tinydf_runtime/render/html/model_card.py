@@ -1,6 +1,6 @@
 """The shipped model card -> the parts of it that belong beside a verdict, as HTML.
 
-Figures and limits are never typed twice: they come from the card that was written where they were measured.
+Figures and limits come from the card that was written when they were measured; none is repeated in code.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ ICONS = {
 }
 """Verdict -> its sign, each of another shape, so that colour is not needed to tell them apart."""
 MOST_SECTIONS = 100
-"""Inputs that get a section; the table on top has all, and nobody scrolls through a thousand pictures."""
+"""Inputs that get a section, at most; the table on top lists all."""
 
 
 def write_html(report: Report, path: Path, command: str | None = None) -> None:
@@ -50,7 +50,7 @@ def _input(item: InputReport, model: ModelInfo, number: int) -> str:
     """Returns the section of one input.
 
     Args:
-        item: What was found in it; its file is looked at again for its size and its Content Credentials.
+        item: What was found in it; its file is opened again for its size and its Content Credentials.
         model: The classifier.
         number: Place of the input in the page, from 1.
     """

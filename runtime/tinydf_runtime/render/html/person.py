@@ -19,10 +19,10 @@ from tinydf_runtime.types import Image
 from tinydf_runtime.verdict.exemplars import JPEG_QUALITY
 
 MOST_CARDS = 12
-"""Cards of one input, the most suspicious people first; each takes some 100 kB, and nobody reads a crowd's."""
+"""Cards of one input at most, the most suspicious people first; each takes some 100 kB."""
 MOST_ROWS = 100
 POOR = 0.5
-"""Below this, measured as in ISO/IEC 29794-5, something about a face takes from its worth as evidence."""
+"""Quality component (ISO/IEC 29794-5) below which a face is described as deficient."""
 QUALITY_WORDS = {
     "sharpness": "blurred",
     "under_exposure_prevention": "too dark",
@@ -32,7 +32,7 @@ QUALITY_WORDS = {
     "head_pose_roll": "tilted",
     "inter_eye_distance": "small",
 }
-"""Component of ``FaceQuality`` -> what a face is called that has little of it."""
+"""Component of ``FaceQuality`` -> adjective for a face that has little of it."""
 
 
 def people_of(item: InputReport, zones: Zones, anchor: str) -> str:
@@ -95,7 +95,7 @@ def _table(tracks: Sequence[TrackReport], item: InputReport, anchor: str) -> str
             f'<tr><th scope="row" class="who">{name}</th>{seen}'
             f'<td class="n">{track.fake_probability:.1%}</td><td>{pill(track.verdict)}</td></tr>'
         )
-    seen = '<th scope="col" class="wide">Seen</th><th scope="col" class="n wide">Looks used</th>' if timed else ""
+    seen = '<th scope="col" class="wide">Seen</th><th scope="col" class="n wide">Frames used</th>' if timed else ""
     head = (
         f'<th scope="col">Who</th>{seen}'
         '<th scope="col" class="n">Fake<span class="wide"> probability</span></th><th scope="col">Verdict</th>'
@@ -107,8 +107,8 @@ def _card(track: TrackReport, item: InputReport, zones: Zones, anchor: str) -> s
     """Returns one person's verdict, timeline, faces and quality."""
     timed = item.kind != "image"
     name = f"Person {track.id}"
-    looks = "1 look" if track.faces_used == 1 else f"{track.faces_used} looks"
-    seen = f"Seen from {clock(track.first_s)} to {clock(track.last_s)}, judged by {looks}." if timed else ""
+    frames = "1 frame" if track.faces_used == 1 else f"{track.faces_used} frames"
+    seen = f"Seen from {clock(track.first_s)} to {clock(track.last_s)}, judged from {frames}." if timed else ""
     found = [
         f"looks forged from {clock(s.start_s)} to {clock(s.end_s)}, {s.fake_probability:.1%} fake there"
         for s in item.segments
@@ -150,7 +150,7 @@ def faces_of(pictures: Sequence[FacePicture], person: str, verdict: Label, zones
     Args:
         pictures: Those of the person, the most suspicious first.
         person: How the person is called in the page.
-        verdict: Of the person. Who is judged real has nothing to be marked.
+        verdict: Of the person. Nothing is marked on a person judged real.
         zones: The zones of the scores.
         timed: Say when each face was seen; a picture has no time.
     """

@@ -16,13 +16,13 @@ from tinydf_runtime.render.words import clock
 from tinydf_runtime.results import InputReport, TrackReport
 
 WIDTH, HEIGHT = 1000, 100
-"""Units of the drawing; up is more forged, so that y = HEIGHT * (1 - probability)."""
+"""Units of the drawing; y = HEIGHT * (1 - probability), so that up is more forged."""
 MOST_POINTS = 240
-"""Points of the curve, and dots: more would lie on one another."""
+"""Points of the curve, and dots, at most: more would overlap."""
 SHORTEST_BIN_S = 0.8
-"""Scores of this time make one point of the curve: a blink is no change."""
+"""Averaging window of the curve, so that a blink is no change."""
 LONGEST_STEP_S = 2.0
-"""Over a longer time in which the person was not seen, no line is drawn."""
+"""The line breaks over longer absences of the person."""
 MOST_TICKS = 8
 TICK_STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 
@@ -126,7 +126,7 @@ def _between(zones: Zones) -> str:
 
 
 def _band(left: float, right: float, kind: str, height: int, top: int = 0) -> str:
-    """Draws a stretch of time; a very short one stays visible."""
+    """Draws a time span; a very short one stays visible."""
     return f'<rect class="{kind}" x="{left:.1f}" y="{top}" width="{max(2.0, right - left):.1f}" height="{height}"/>'
 
 
@@ -137,12 +137,12 @@ def _ticks(end_s: float) -> Sequence[float]:
 
 
 def _label(track: TrackReport, item: InputReport, zones: Zones) -> str:
-    """Returns what the drawing shows, for who cannot see it."""
+    """Returns a description of the drawing for screen readers."""
     values = [score.fake_probability for score in track.scores]
     above = sum(value >= zones.fake_threshold for value in values) / len(values)
     forged = [f"from {clock(s.start_s)} to {clock(s.end_s)}" for s in item.segments if s.track == track.id]
     return (
         f"Fake probability of person {track.id} over time: between {min(values):.0%} and {max(values):.0%}, "
-        f"{above:.0%} of the looks at or above the threshold of {zones.fake_threshold:.0%}"
+        f"{above:.0%} of the frames at or above the threshold of {zones.fake_threshold:.0%}"
         + (f"; looks forged {', '.join(forged)}." if forged else "; no forged segment.")
     )

@@ -235,9 +235,15 @@ def test_the_page_holds_the_figures_of_the_json() -> None:
     words = Page(page_of(item)).words
     for figure in (
         *("a" * 64, "b" * 64, "d" * 64, "e" * 64, "clips/interview.mp4", "1280 x 720", "turned by 90°"),
-        *("1,234 of 1,250 read, 60 looked at", "25.00 a second", "12.00 s", "81.2%", "93.1%", "0:02 to 0:06.4"),
+        *("1,234 of 1,250 read, 60 analysed", "25.00 a second", "12.00 s", "81.2%", "93.1%", "0:02 to 0:06.4"),
         *("tiny-green", "fp32", "onnxruntime on cpu", "0.5", "1.25", "squares", "TinyDF 1.2.3", "2026-03-04 10:30 UTC"),
-        *("judged by 60 looks", REASON_WORDS["forged_segment"], "tinydf-run a.mp4", "41 frames", "The face is blurred"),
+        *(
+            "judged from 60 frames",
+            REASON_WORDS["forged_segment"],
+            "tinydf-run a.mp4",
+            "41 frames",
+            "The face is blurred",
+        ),
         *("90% interval 70.1% to 90.2%", "threshold 76.5%", "threshold 77%"),
         "About 1 in 100 real people scores this high (1 in 40 to 1 in 250).",
     ):

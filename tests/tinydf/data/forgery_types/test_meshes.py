@@ -10,7 +10,7 @@ from tinydf.data.face_mesh import MOUTH_CORNERS
 from tinydf.data.forgery_types.blending import MOST_TINT, blend_gradients
 from tinydf.data.forgery_types.mesh_reenact import LOWER_INNER_LIP, UPPER_INNER_LIP, bend_to_expression
 from tinydf.data.forgery_types.mesh_swap import MeshSwap, fade
-from tinydf.data.forgery_types.table import NEED_MESH, SHARES, Mixture
+from tinydf.data.forgery_types.table import TYPES, Mixture
 from tinydf.data.geometry import FaceGeometry, lay_mean_mesh, measure_pose
 from tinydf.data.mean_face import FIVE_POINTS
 from tinydf.data.mesh_donors import PosedDonors
@@ -132,8 +132,9 @@ def test_faces_without_a_mesh_are_not_drawn_on(drawn_photos: list[Photo]) -> Non
     image, face = draw_face(np.random.default_rng(1))
     bare = FaceGeometry(np.array(face.landmarks))
     meshed = FaceGeometry(bare.landmarks, lay_mean_mesh(bare.landmarks))
-    others = [name for name in SHARES if name not in (*NEED_MESH, "colour-grain")]
-    mixture, plain = Mixture(drawn_photos, others), Mixture(drawn_photos, [*others, *NEED_MESH])
+    on_meshes = [name for name, row in TYPES.items() if row.needs_mesh]
+    others = [name for name in TYPES if name not in (*on_meshes, "colour-grain")]
+    mixture, plain = Mixture(drawn_photos, others), Mixture(drawn_photos, [*others, *on_meshes])
 
     def made(forge: Mixture, geometry: FaceGeometry, seed: int) -> np.ndarray:
         return forge(image, geometry, np.random.default_rng(seed), 0.0)[1]

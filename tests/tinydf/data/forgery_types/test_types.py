@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -9,11 +11,15 @@ from tinydf.data.dataset import FixedPairs
 from tinydf.data.drawn_faces import draw_face, write_drawn_faces
 from tinydf.data.forgery_types.blending import blend
 from tinydf.data.forgery_types.self_blend import MIN_DIFFERENCE, self_blend
-from tinydf.data.forgery_types.table import SHARES, Mixture, forgers_by_type
+from tinydf.data.forgery_types.table import TYPES, ForgeryType, Mixture, forgers_by_type, shares_without
 from tinydf.data.geometry import FaceGeometry
+from tinydf.data.masks import Mask, draw_mask
 from tinydf.data.photos import Photo, read_photos
+from tinydf.evaluation.faces import open_faces
+from tinydf.evaluation.perturbations import UNCHANGED
 from tinydf.metrics import auc
 from tinydf_runtime.errors import UsageError
+from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.types import Image
 
 NEAR_CHANCE = 0.65
@@ -69,7 +75,7 @@ def test_file_statistics_do_not_give_the_label_away(tmp_path_factory: pytest.Tem
     assert auc(scores[:, 0], scores[:, 1]) < NEAR_CHANCE
 
 
-@pytest.mark.parametrize("name", SHARES)
+@pytest.mark.parametrize("name", TYPES)
 def test_a_type_changes_the_inside_of_its_mask_alone(name: str, drawn_photos: list[Photo]) -> None:
     forge = forgers_by_type(drawn_photos)[name]
     for seed in range(4):
@@ -86,7 +92,7 @@ def test_a_type_changes_the_inside_of_its_mask_alone(name: str, drawn_photos: li
             assert difference[mask == 0].max(initial=0) <= 1
 
 
-@pytest.mark.parametrize("name", SHARES)
+@pytest.mark.parametrize("name", TYPES)
 def test_a_seed_gives_one_forgery_of_every_type(name: str, drawn_photos: list[Photo]) -> None:
     forge = forgers_by_type(drawn_photos)[name]
     image, face = draw_face(np.random.default_rng(1))
@@ -97,7 +103,7 @@ def test_a_seed_gives_one_forgery_of_every_type(name: str, drawn_photos: list[Ph
 
 
 def test_a_type_that_is_left_out_is_never_drawn(drawn_photos: list[Photo]) -> None:
-    others = [name for name in SHARES if name != "face-warp"]
+    others = [name for name in TYPES if name != "face-warp"]
     image, face = draw_face(np.random.default_rng(1))
     only, single = Mixture(drawn_photos, others), forgers_by_type(drawn_photos)["face-warp"]
     geometry, rng, same = FaceGeometry(np.array(face.landmarks)), np.random.default_rng(3), np.random.default_rng(3)
@@ -106,8 +112,31 @@ def test_a_type_that_is_left_out_is_never_drawn(drawn_photos: list[Photo]) -> No
     np.testing.assert_array_equal(only(image, geometry, rng)[0], single(image, geometry, same, 0.0)[0])
 
 
+def test_a_new_type_is_a_function_and_a_row(
+    drawn_photos: list[Photo], drawn_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def paint_green(
+        image: Image, geometry: FaceGeometry, rng: np.random.Generator, coarseness: float
+    ) -> tuple[Image, Mask]:
+        height, width = image.shape[:2]
+        mask = draw_mask(geometry, height, width, rng)
+        return blend(np.full_like(image, (0, 255, 0)), image, mask), mask
+
+    monkeypatch.setitem(TYPES, "green", ForgeryType(0.5, lambda _: paint_green))
+    assert shares_without(()) == pytest.approx({name: row.share / 1.5 for name, row in TYPES.items()})
+    image, face = draw_face(np.random.default_rng(1))
+    drawn, mask = Mixture(drawn_photos, TYPES.keys() - {"green"})(
+        image, FaceGeometry(np.array(face.landmarks)), np.random.default_rng(0)
+    )
+    assert (drawn[mask == 1] == (0, 255, 0)).all()
+    evaluated = open_faces(drawn_folder, "train", CropConfig(), limit=1)
+    assert evaluated.forgery_types == tuple(TYPES) and len(evaluated.entries) == len(TYPES)
+    for crop in evaluated.entries.cut(len(TYPES) - 1, (UNCHANGED,)).crops[1]:
+        assert (crop[..., 1] > 2 * crop[..., 0].astype(int)).mean() > 0.1
+
+
 def test_unknown_types_and_none_at_all_are_refused(drawn_photos: list[Photo]) -> None:
     with pytest.raises(UsageError, match="voodoo: no such forgery type"):
         Mixture(drawn_photos, ["voodoo"])
     with pytest.raises(UsageError, match="nothing remains"):
-        Mixture(drawn_photos, list(SHARES))
+        Mixture(drawn_photos, list(TYPES))

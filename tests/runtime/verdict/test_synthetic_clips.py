@@ -1,6 +1,6 @@
-"""Bars and intervals held to their word on scores of made clips: one real person each, moving, coded as video.
+"""Fake thresholds and intervals keep their promise on synthetic clips: one real person each, moving, coded as video.
 
-The scores are what ``scripts/compare_verdict_rules.py --test-data`` keeps of ``scripts/score_made_clips.py``.
+The scores are what ``scripts/compare_verdict_rules.py --test-data`` keeps of ``tinydf-score-clips``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tinydf_runtime.verdict.aggregate import judge_input, judge_tracks
 from tinydf_runtime.verdict.evidence import collect_evidence, interval, to_logit, to_probability, trimmed_mean
 from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, DecisionRule, RealScores
 
-STORED = Path(__file__).with_name("made_clips.npz")
+STORED = Path(__file__).with_name("synthetic_clips.npz")
 Clip = Sequence[FaceScore]
 SPLITS, DRAWS = 200, 20
 

@@ -1,4 +1,4 @@
-"""Names that others chose are shown, and never obeyed."""
+"""Times are shown in words; names that others chose are shown, and never obeyed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tinydf_runtime.render.words import as_cell, printable
+from tinydf_runtime.render.words import as_cell, clock, printable
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,14 @@ def test_formulas_stay_text(start: str) -> None:
     (row,) = csv.reader(io.StringIO(text.getvalue(), newline=""))
     assert row[0].startswith("'" + start)
     assert as_cell("clips/a=b.mp4") == "clips/a=b.mp4" and Path(as_cell("1.mp4")) == Path("1.mp4")
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    ("time_s", "words"),
+    [(0.0, "0:00"), (6.0, "0:06"), (6.44, "0:06.4"), (59.96, "1:00"), (3600.0, "1:00:00"), (3725.5, "1:02:05.5")],
+)
+def test_hours_and_tenths_are_shown_only_where_there_are_some(time_s: float, words: str) -> None:
+    assert clock(time_s) == words
