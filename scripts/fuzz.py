@@ -14,8 +14,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,7 +28,7 @@ from tinydf_runtime.io.files import write_atomically
 _NEEDED: dict[Kind, tuple[str, ...]] = {
     "media": (),
     "models": ("onnxruntime", "cv2", "tinydf_runtime.cli.run"),
-    "plans": ("onnxruntime", "cv2", "openvino", "tinydf_runtime.cli.run"),
+    "plans": ("onnxruntime", "cv2", "openvino", "tinydf_runtime.engines.coreml_package", "tinydf_runtime.cli.run"),
     "tables": ("tinydf.checkpoint", "tinydf.facedetector.weights", "tinydf_calibration.table"),
 }
 _CLEAN = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -85,7 +85,7 @@ def run(kind: Kind, corpus: Path, count: int | None, scratch: Path, options: lis
 def _import_early(kind: Kind) -> None:
     """Imports once what every copy of this process needs; none of it starts a thread."""
     for name in _NEEDED[kind]:
-        if find_spec(name.partition(".")[0]):
+        with suppress(ImportError):
             import_module(name)
 
 

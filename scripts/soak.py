@@ -4,7 +4,7 @@ python scripts/soak.py --hours 1
 python scripts/soak.py --clips 10000
 
 Memory, descriptors and threads of this process and of the decoding server are printed along the way and compared at the
-end with those after the first tenth. Exit status 3: something grew. Linux alone.
+end, or at Ctrl-C, with those after the first tenth. Exit status 3: something grew. Linux alone.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def main(hours: float | None, clips: int | None) -> None:
         if shown:
             click.echo(f"{time.monotonic() - began_s:7.0f} s  {where:<12} {loads[-1]}")
 
-    with tempfile.TemporaryDirectory() as name, Analyzer(threads=1) as analyzer:
+    with suppress(KeyboardInterrupt), tempfile.TemporaryDirectory() as name, Analyzer(threads=1) as analyzer:
         folder = Path(name)
         if clips is not None:
             for number, where in enumerate(judge_clips(analyzer, folder, clips), 1):

@@ -74,6 +74,11 @@ def test_a_reader_that_has_gone_is_exit_code_7(clip: Path, networks: list[str]) 
     os.close(writing)
 
 
+def test_without_a_standard_output_it_is_exit_code_7(clip: Path, networks: list[str]) -> None:
+    closed = run(clip, *networks, "--json", "-", stdout=None, preexec_fn=lambda: os.close(1))
+    assert_one_line(closed, 7, "standard output", "Bad file descriptor")
+
+
 def test_a_full_disk_leaves_no_file_and_is_exit_code_7(clip: Path, networks: list[str], tmp_path: Path) -> None:
     def fill() -> None:
         # What is written beyond counts as no space left.

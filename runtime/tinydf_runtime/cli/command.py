@@ -60,6 +60,7 @@ class OneLineCommand(click.Command):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the command and ends the process."""
+        _fill_closed_streams()
         for stream in (sys.stdout, sys.stderr):
             # A file name may hold what the terminal's encoding does not; that must not end the run.
             if isinstance(stream, io.TextIOWrapper):
@@ -177,6 +178,33 @@ def _ending_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
+class _ClosedStream(io.TextIOBase):
+    """Standard output of a process that was started without one."""
+
+    def write(self, text: str) -> int:
+        """Takes nothing.
+
+        Raises:
+            OSError: Always.
+        """
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+def _fill_closed_streams() -> None:
+    """Gives a process that was started without standard streams some that take nothing.
+
+    Else the first file that is opened would take their number, and what a library prints would go into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = _ClosedStream()
+
+
 def _drop_output() -> None:
     """Discards further output: Python would complain again when it flushes at exit."""
     with suppress(OSError, ValueError):
@@ -199,7 +227,7 @@ class PromptCommand(OneLineCommand):
                 raise
             # Unwritten output is reported by the normal exit.
             with suppress(OSError):
-                for stream in (sys.stdout, sys.stderr):
+                for stream in filter(None, (sys.stdout, sys.stderr)):
                     stream.flush()
                 os._exit(end.code if isinstance(end.code, int) else 1)
             raise

@@ -23,7 +23,7 @@ from tinydf_runtime.cli.options import (
 from tinydf_runtime.cli.outputs import annotation_targets, check_outputs, write_reports
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.engines.engine import AUTO
-from tinydf_runtime.errors import ExitCode, UsageError
+from tinydf_runtime.errors import ExitCode, NoResourcesError, UnreadableInputError, UsageError
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.input import Input, expand_inputs, parse_input
 from tinydf_runtime.live.reconnect import GIVE_UP_S
@@ -46,6 +46,7 @@ class Run:
     silent: bool
     stop: threading.Event = field(default_factory=threading.Event)
     done: list[InputReport] = field(default_factory=list)
+    undrawn: int = 0
     service: Service = field(default_factory=lambda: Service(ServiceOptions(), say_error))
 
 
@@ -217,7 +218,7 @@ def main(
     if run.stop.is_set():
         say_error("interrupted; what was done is written.")
         return ExitCode.INTERRUPTED
-    return ExitCode.INPUT if any(is_partly_read(item) for item in run.done) else ExitCode.DONE
+    return ExitCode.INPUT if run.undrawn or any(is_partly_read(item) for item in run.done) else ExitCode.DONE
 
 
 def is_partly_read(item: InputReport) -> bool:
@@ -267,17 +268,33 @@ def judge_all(
             say_error(f"{item.path}: {_PARTLY[item.status]}; its findings are of the rest.")
         target = targets.get(source.name)
         if target is not None and item.message is None and not run.stop.is_set():
-            from tinydf_runtime.render.annotate import annotate_image, annotate_video
+            try:
+                draw_input(item, target, analyzer, run, sandbox)
+            except (UnreadableInputError, NoResourcesError) as error:
+                # It was judged. That it cannot be read once more costs its drawing alone.
+                run.undrawn += 1
+                say_error(str(error))
 
-            threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
-            note: str | None = None
-            with Progress(f"drawing {target.name}", unit="s", quiet=run.silent) as progress:
-                if item.kind == "image":
-                    annotate_image(item, target, threshold, margin, sandbox)
-                else:
-                    note = annotate_video(item, target, threshold, margin, progress.advance, run.stop, sandbox)
-            if note is not None and not run.silent:
-                say_error(f"{target}: {note}")
+
+def draw_input(item: InputReport, target: Path, analyzer: Analyzer, run: Run, sandbox: bool) -> None:
+    """Writes an input with what was found in it.
+
+    Raises:
+        UnreadableInputError: It is gone.
+        NoResourcesError: There is nothing to decode it with now.
+        OutputError: The file cannot be written.
+    """
+    from tinydf_runtime.render.annotate import annotate_image, annotate_video
+
+    threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
+    note: str | None = None
+    with Progress(f"drawing {target.name}", unit="s", quiet=run.silent) as progress:
+        if item.kind == "image":
+            annotate_image(item, target, threshold, margin, sandbox)
+        else:
+            note = annotate_video(item, target, threshold, margin, progress.advance, run.stop, sandbox)
+    if note is not None and not run.silent:
+        say_error(f"{target}: {note}")
 
 
 _PARTLY = {"truncated": "the file ends too early", "timeout": "not read to its end in the time given"}

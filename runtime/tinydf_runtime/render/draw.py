@@ -205,12 +205,14 @@ def paint_timeline(
 
 
 def draw_timeline(image: Image, strip: Image, time_s: float, duration_s: float) -> None:
-    """Lays the timeline along the lower edge, with the time and a mark where the frame is."""
+    """Lays the timeline along the lower edge, with the time and a mark where the frame is, if there is room."""
     sizes = Sizes.for_picture(*image.shape[:2])
     height, width = image.shape[:2]
     text = f"{clock(time_s)} / {clock(duration_s)}"
     strip_top = height - sizes.pad_px - strip.shape[0]
     left = (width - strip.shape[1]) // 2
+    if min(strip_top, left) < 0:
+        return
     shade(image, (0, strip_top - sizes.pad_px, width, height), 0.7)
     image[strip_top : strip_top + strip.shape[0], left : left + strip.shape[1]] = strip
     x = left + round(min(1.0, time_s / max(duration_s, 1e-9)) * (strip.shape[1] - 1))

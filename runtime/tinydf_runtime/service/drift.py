@@ -18,6 +18,7 @@ from typing import Any
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.io.files import exists, write_atomically
 from tinydf_runtime.results import InputReport, TrackReport
+from tinydf_runtime.trust.reading import MOST_TEXT_BYTES, read_model_file
 
 DRIFT_SCHEMA = "tinydf.drift/1"
 WINDOW = 500
@@ -48,8 +49,9 @@ class DriftWatch:
         self._recent: deque[list[int]] = deque(maxlen=WINDOW)
         if exists(path):
             try:
-                self._read(json.loads(path.read_text(encoding="utf-8")))
-            except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+                self._read(json.loads(read_model_file(path, MOST_TEXT_BYTES)))
+            # ModelFileError, of a device or a file without end, is a ValueError.
+            except (ValueError, TypeError, LookupError, RecursionError) as error:
                 raise UsageError(f"{path}: holds no drift record ({error}). Name another file.") from error
 
     def note(self, item: InputReport) -> None:

@@ -249,6 +249,27 @@ def test_several_inputs_are_drawn_into_a_folder(tool: Tool, clip: Path, tmp_path
         assert len(list(reader)) == 75
 
 
+def test_a_file_that_goes_before_it_is_drawn_costs_its_drawing_alone(
+    tool: Tool, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tinydf_runtime.analyzer import Analyzer
+
+    analyze_input, photos = Analyzer.analyze_input, [tmp_path / f"{name}.png" for name in "ab"]
+    for photo in photos:
+        cv2.imwrite(str(photo), face(FORGED_GREEN))
+
+    def judged_and_gone(self: Analyzer, source: Input, *rest: Any) -> InputReport:
+        item = analyze_input(self, source, *rest)
+        photos[0].unlink(missing_ok=True)
+        return item
+
+    monkeypatch.setattr(Analyzer, "analyze_input", judged_and_gone)
+    done = tool(*photos, "--annotate", out := tmp_path / "drawn", "--json", tmp_path / "r.json")
+    assert done.exit_code == 5 and "a.png" in done.stderr
+    assert [file.name for file in out.iterdir()] == ["b.annotated.png"]
+    assert len(read_report(tmp_path / "r.json")["inputs"]) == 2
+
+
 def test_one_input_is_drawn_into_a_file(tool: Tool, clip: Path, tmp_path: Path) -> None:
     assert tool(clip, "--annotate", tmp_path / "drawn.mp4").exit_code == 0
     assert (tmp_path / "drawn.mp4").stat().st_size > 0

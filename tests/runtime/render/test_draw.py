@@ -17,6 +17,7 @@ from tinydf_runtime.render.draw import (
     draw_face,
     draw_heat,
     draw_plate,
+    draw_timeline,
     paint_timeline,
     plate_size,
 )
@@ -91,3 +92,9 @@ def test_a_timeline_without_tracks_is_grey() -> None:
 )
 def test_times_read_as_minutes_and_seconds(time_s: float, text: str) -> None:
     assert clock(time_s) == text
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (1, 600), (600, 1), (20, 40)])
+def test_a_picture_without_room_for_a_timeline_gets_none(height: int, width: int) -> None:
+    strip = paint_timeline([], 1.0, 0.1, Zones(0.5, 0.8), (max(1, width - 20), 9))
+    draw_timeline(np.zeros((height, width, 3), np.uint8), strip, 0.5, 1.0)

@@ -156,8 +156,10 @@ def test_a_drift_record_that_is_damaged_is_refused(tmp_path: Path, run: Callable
         path.write_text(content)
         with pytest.raises(UsageError, match="holds no drift record"):
             DriftWatch(path)
-    result = run(clip, "--drift", path)
-    assert result.exit_code == 2 and result.stderr.count("\n") == 1
+    (endless := tmp_path / "endless.json").symlink_to("/dev/zero")
+    for damaged in (path, endless):
+        result = run(clip, "--drift", damaged)
+        assert result.exit_code == 2 and result.stderr.count("\n") == 1
 
 
 def test_drift_is_told_at_the_end_of_a_run(
