@@ -6,6 +6,7 @@ The networks compute something a test can foretell, so that no test needs a trai
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -21,6 +22,11 @@ import pytest
 
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.types import Image
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from tinydf.checkpoint import Checkpoint
 
 
 def load(name: str) -> ModuleType:
@@ -34,9 +40,18 @@ def load(name: str) -> ModuleType:
     return module
 
 
+# Beside each other, processes of as many threads as cores would take turns.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 tiny_networks = load("tiny_networks")
 VideoWriter = Callable[..., Path]
 ImageDrawer = Callable[..., Image]
+
+
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector what all test modules imported: PyTorch alone brings a million objects."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,6 +73,27 @@ def usual_priority() -> Iterator[None]:
     yield
     if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+@pytest.fixture(scope="session")
+def trace_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Checkpoint], ModelProto]:
+    """Makes a checkpoint's float graph, once for all processes of a run of tests: that takes most of a minute."""
+    filelock = pytest.importorskip("filelock")
+    onnx = pytest.importorskip("onnx")
+    float_graph = pytest.importorskip("tinydf_export.graph.float_graph")
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def trace(checkpoint: Checkpoint) -> ModelProto:
+        path = folder / f"{checkpoint.spec.checkpoint_sha256}.onnx"
+        with filelock.FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                path.write_bytes(float_graph.build_float_graph(checkpoint).SerializeToString(deterministic=True))
+            model: ModelProto = onnx.load(path)
+        return model
+
+    return trace
 
 
 @pytest.fixture(scope="session")

@@ -54,9 +54,10 @@ def wheel(index_reached: None, tmp_path_factory: pytest.TempPathFactory) -> Path
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the programs of an environment that holds the wheel and what it needs."""
     folder = tmp_path_factory.mktemp("environment")
-    run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
+    run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
     programs = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
-    run(programs / "python", "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", wheel, cwd=folder)
+    pip = (sys.executable, "-m", "pip", "--python", programs / "python")
+    run(*pip, "install", "-q", "--no-compile", "-c", ROOT / "constraints.txt", wheel, cwd=folder)
     return programs
 
 
@@ -81,7 +82,7 @@ def test_wheel_holds_nothing_else(wheel: Path) -> None:
 def test_runtime_install_has_no_torch(environment: Path, tmp_path: Path) -> None:
     code = "import importlib.util as u; print([n for n in ('torch', 'onnx', 'skimage', 'sklearn') if u.find_spec(n)])"
     assert run(environment / "python", "-c", code, cwd=tmp_path).stdout.strip() == "[]"
-    run(environment / "python", "-m", "pip", "check", cwd=tmp_path)
+    run(sys.executable, "-m", "pip", "--python", environment / "python", "check", cwd=tmp_path)
 
 
 def test_wheel_alone_judges_the_example_video(environment: Path, tmp_path: Path) -> None:

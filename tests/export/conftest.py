@@ -24,7 +24,6 @@ from tinydf_export import (  # noqa: E402
     ExportRequest,
     runner,
 )
-from tinydf_export.graph import float_graph  # noqa: E402
 from tinydf_export.parity.golden import draw_golden_crops  # noqa: E402
 from tinydf_runtime.faces.crop import CropConfig  # noqa: E402
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal  # noqa: E402
@@ -81,9 +80,9 @@ def checkpoint(checkpoint_path: Path) -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
-def plain_model(checkpoint: Checkpoint) -> onnx.ModelProto:
+def plain_model(checkpoint: Checkpoint, trace_once: Callable[[Checkpoint], onnx.ModelProto]) -> onnx.ModelProto:
     """The float graph: whole float32 weights, no metadata."""
-    return float_graph.build_float_graph(checkpoint)
+    return trace_once(checkpoint)
 
 
 @pytest.fixture(scope="module")

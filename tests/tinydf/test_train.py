@@ -20,7 +20,7 @@ from tinydf.train_step import learning_rate_factor, moving_average
 from tinydf.train_validation import calibrated
 from tinydf_runtime.errors import UsageError
 
-CONFIG = TrainConfig(seed=3, steps=6, batch_pairs=2, patch_px=64, validate_every=2)
+CONFIG = TrainConfig(seed=3, steps=4, batch_pairs=2, patch_px=64, validate_every=2)
 
 
 class StoppedError(Exception):
@@ -41,24 +41,34 @@ def run(config: TrainConfig, photos: list[Photo], out: Path, *, stop_after: int 
     return train(config, photos[:8], photos[8:12], out, fabric=fabric, resume=resume, workers=0, report=report)
 
 
+@pytest.fixture(scope="module")
+def trained(drawn_photos: list[Photo], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a run of two steps, with its state beside it."""
+    return run(replace(CONFIG, steps=2), drawn_photos, tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="module")
+def wide(drawn_photos: list[Photo], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a wider network, after a step."""
+    return run(replace(CONFIG, steps=1, width=1.25), drawn_photos, tmp_path_factory.mktemp("wide"))
+
+
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(drawn_photos: list[Photo], tmp_path: Path) -> None:
     whole = load_checkpoint(run(CONFIG, drawn_photos, tmp_path / "whole"))
     with pytest.raises(StoppedError):
-        run(CONFIG, drawn_photos, tmp_path / "killed", stop_after=5)
+        run(CONFIG, drawn_photos, tmp_path / "killed", stop_after=3)
     resumed = load_checkpoint(run(CONFIG, drawn_photos, tmp_path / "killed", resume=True))
     assert resumed.config == whole.config
     assert all(torch.equal(resumed.state[name], value) for name, value in whole.state.items())
 
 
-def test_the_saved_state_is_itself_a_checkpoint(drawn_photos: list[Photo], tmp_path: Path) -> None:
-    run(replace(CONFIG, steps=2), drawn_photos, tmp_path)
-    assert load_checkpoint(tmp_path / "state.pt").config["steps"] == 2
+def test_the_saved_state_is_itself_a_checkpoint(trained: Path) -> None:
+    assert load_checkpoint(trained.with_name("state.pt")).config["steps"] == 2
 
 
-def test_other_settings_are_not_resumed(drawn_photos: list[Photo], tmp_path: Path) -> None:
-    run(replace(CONFIG, steps=2), drawn_photos, tmp_path)
+def test_other_settings_are_not_resumed(trained: Path, drawn_photos: list[Photo]) -> None:
     with pytest.raises(UsageError, match="other settings"):
-        run(replace(CONFIG, steps=4), drawn_photos, tmp_path, resume=True)
+        run(replace(CONFIG, steps=4), drawn_photos, trained.parent, resume=True)
 
 
 class SamePairs(PairSeries):
@@ -125,8 +135,9 @@ def test_mistakes_give_one_line_and_their_code(arguments: list[str], code: int, 
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_a_checkpoint_tells_the_runs_that_it_came_from(drawn_photos: list[Photo], tmp_path: Path) -> None:
-    first = run(replace(CONFIG, steps=2), drawn_photos, tmp_path / "first")
+def test_a_checkpoint_tells_the_runs_that_it_came_from(
+    trained: Path, drawn_photos: list[Photo], tmp_path: Path
+) -> None:
     fabric = Fabric(accelerator="cpu", devices=1)
     second = train(
         replace(CONFIG, steps=1),
@@ -134,7 +145,7 @@ def test_a_checkpoint_tells_the_runs_that_it_came_from(drawn_photos: list[Photo]
         drawn_photos[4:8],
         tmp_path,
         fabric=fabric,
-        init=str(first),
+        init=str(trained),
         workers=0,
     )
     origin = load_checkpoint(second).config["started_from"]
@@ -143,21 +154,18 @@ def test_a_checkpoint_tells_the_runs_that_it_came_from(drawn_photos: list[Photo]
 
 
 @pytest.mark.parametrize("part", ["deep", "residual"])
-def test_a_part_learns_alone(part: Part, drawn_photos: list[Photo], tmp_path: Path) -> None:
-    first = run(replace(CONFIG, steps=1), drawn_photos, tmp_path / "first")
+def test_a_part_learns_alone(part: Part, trained: Path, drawn_photos: list[Photo], tmp_path: Path) -> None:
     fabric = Fabric(accelerator="cpu", devices=1)
     config = replace(CONFIG, steps=2, part=part)
-    second = train(
-        config, drawn_photos[:8], drawn_photos[8:12], tmp_path / "second", fabric=fabric, init=str(first), workers=0
-    )
-    before, after = load_checkpoint(first).state, load_checkpoint(second).state
+    second = train(config, drawn_photos[:8], drawn_photos[8:12], tmp_path, fabric=fabric, init=str(trained), workers=0)
+    before, after = load_checkpoint(trained).state, load_checkpoint(second).state
     changed = {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
     assert ("residual" in changed) == (part == "residual")
     assert len(changed) == (1 if part == "residual" else 5)
 
 
-def test_training_ends_with_an_operating_point(drawn_photos: list[Photo], tmp_path: Path) -> None:
-    spec = load_checkpoint(run(replace(CONFIG, steps=2), drawn_photos, tmp_path)).spec
+def test_training_ends_with_an_operating_point(trained: Path) -> None:
+    spec = load_checkpoint(trained).spec
     assert (spec.temperature, spec.threshold) != (uncalibrated_spec().temperature, uncalibrated_spec().threshold)
 
 
@@ -168,14 +176,13 @@ def test_the_threshold_lets_a_tenth_of_the_real_faces_through() -> None:
     assert (probabilities >= spec.threshold).mean() == pytest.approx(0.1, abs=0.01)
 
 
-def test_a_wider_network_is_trained_too(drawn_photos: list[Photo], tmp_path: Path) -> None:
-    wide = load_checkpoint(run(replace(CONFIG, steps=1, width=1.25), drawn_photos, tmp_path))
-    assert (wide.width, wide.config["step"]) == (1.25, 1)
-    assert torch.isfinite(wide.build()(torch.zeros(1, 3, 64, 64))[0]).all()
+def test_a_wider_network_is_trained_too(wide: Path) -> None:
+    checkpoint = load_checkpoint(wide)
+    assert (checkpoint.width, checkpoint.config["step"]) == (1.25, 1)
+    assert torch.isfinite(checkpoint.build()(torch.zeros(1, 3, 64, 64))[0]).all()
 
 
-def test_a_teacher_counts_as_much_as_its_weight_says(drawn_photos: list[Photo], tmp_path: Path) -> None:
-    teacher = run(replace(CONFIG, steps=1, width=1.25), drawn_photos, tmp_path / "teacher")
+def test_a_teacher_counts_as_much_as_its_weight_says(wide: Path, drawn_photos: list[Photo], tmp_path: Path) -> None:
     name = "residual.verdict.weight"
 
     def learned(weight: float, out: Path, given: Path | None) -> torch.Tensor:
@@ -184,13 +191,12 @@ def test_a_teacher_counts_as_much_as_its_weight_says(drawn_photos: list[Photo], 
         path = train(config, drawn_photos[:8], drawn_photos[8:12], out, fabric=fabric, teacher=given, workers=0)
         return load_checkpoint(path).state[name]
 
-    alone, ignored = learned(0, tmp_path / "alone", None), learned(0, tmp_path / "ignored", teacher)
+    alone, ignored = learned(0, tmp_path / "alone", None), learned(0, tmp_path / "ignored", wide)
     assert torch.equal(alone, ignored)
-    assert not torch.equal(alone, learned(1, tmp_path / "followed", teacher))
+    assert not torch.equal(alone, learned(1, tmp_path / "followed", wide))
 
 
-def test_a_network_of_another_width_is_no_start(drawn_photos: list[Photo], tmp_path: Path) -> None:
-    wide = run(replace(CONFIG, steps=1, width=1.25), drawn_photos, tmp_path / "wide")
+def test_a_network_of_another_width_is_no_start(wide: Path, drawn_photos: list[Photo], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--width 1\.25"):
         train(CONFIG, drawn_photos, drawn_photos, tmp_path / "x", fabric=Fabric(accelerator="cpu"), init=str(wide))
 

@@ -84,7 +84,8 @@ def read_shown(path: Path) -> tuple[Image, tuple[Adjustment, ...]]:
             )
         # OpenCV returns None when it knows no decoder or the file is damaged.
         raise UnreadableInputError(f"{path}: no image that can be decoded. Check that the file opens in a viewer.")
-    picture, adjusted = np.asarray(image, np.uint8), ()
+    picture: Image = np.asarray(image, np.uint8)
+    adjusted: tuple[Adjustment, ...] = ()
     if form.name in _WITH_OPACITY:
         stored = _decode(path, content, cv2.IMREAD_UNCHANGED)
         if stored is not None:

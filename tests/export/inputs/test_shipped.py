@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from tinydf.checkpoint import Checkpoint, load_default
 from tinydf_calibration.table import graph_hash, read_table
 from tinydf_export import runner
 from tinydf_export.cli import export as cli
-from tinydf_export.graph.float_graph import build_float_graph
 from tinydf_export.inputs import shipped
 from tinydf_export.inputs.shipped import SHIPPED_TABLE, check_table
 from tinydf_runtime.errors import StaleTableError
@@ -24,10 +24,10 @@ from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec
 
 
 @pytest.fixture(scope="module")
-def pair() -> tuple[Checkpoint, onnx.ModelProto]:
+def pair(trace_once: Callable[[Checkpoint], onnx.ModelProto]) -> tuple[Checkpoint, onnx.ModelProto]:
     """The shipped checkpoint and its float graph."""
     checkpoint = load_default()
-    return checkpoint, build_float_graph(checkpoint)
+    return checkpoint, trace_once(checkpoint)
 
 
 def test_the_shipped_table_fits_however_the_folded_weights_round(pair: tuple[Checkpoint, onnx.ModelProto]) -> None:

@@ -20,7 +20,6 @@ from tinydf_calibration.schemes import QDQ_SCHEMES
 from tinydf_calibration.table import CalibrationTable, graph_hash, read_table
 from tinydf_export import ExportedModel, ExportRequest, runner
 from tinydf_export.cli import export as cli
-from tinydf_export.graph.float_graph import build_float_graph
 from tinydf_export.graph.weight_only import compress_weights
 from tinydf_export.inputs.shipped import SHIPPED_TABLE
 from tinydf_export.parity import differences
@@ -47,8 +46,8 @@ def checkpoint() -> Checkpoint:
 
 
 @pytest.fixture(scope="module")
-def plain_model(checkpoint: Checkpoint) -> onnx.ModelProto:
-    return build_float_graph(checkpoint)
+def plain_model(checkpoint: Checkpoint, trace_once: Callable[[Checkpoint], onnx.ModelProto]) -> onnx.ModelProto:
+    return trace_once(checkpoint)
 
 
 @pytest.fixture(scope="module")
