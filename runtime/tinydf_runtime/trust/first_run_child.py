@@ -9,7 +9,6 @@ import numpy as np
 
 MEMORY_BYTES = 4 << 30
 """Memory limit beyond what the process has once its library is loaded."""
-CPU_S = 120
 MOST_PIXELS = 1 << 24
 _USUAL = (1, 192, 320, 3)
 """Sizes used for dimensions that a network leaves open, in the order of a detector's."""
@@ -81,7 +80,9 @@ def _limit() -> None:
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s = int(used.ru_utime + used.ru_stime) + int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
     if sys.platform == "linux":
         with open("/proc/self/statm") as file:  # noqa: PTH123
             now = int(file.read().split()[0]) * resource.getpagesize()

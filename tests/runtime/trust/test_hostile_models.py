@@ -377,6 +377,9 @@ def test_a_network_that_takes_all_memory_costs_a_child_alone(tmp_path: Path) -> 
 def test_a_network_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"not done after 0\.01 s"):
         first_run.check_first_run([growing([1 << 10, 1 << 9])], "onnxruntime", "m.onnx", limit_s=0.01)
+    if os.name == "posix":
+        with pytest.raises(ModelFileError, match="not done after 0 s of computing"):
+            first_run.check_first_run([growing([1 << 10, 1 << 9])], "onnxruntime", "m.onnx", cpu_s=0)
 
 
 def test_a_network_that_runs_is_tried_once_on_a_machine(
