@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ from click.testing import CliRunner
 from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.cli.outputs import annotation_targets, check_outputs
 from tinydf_runtime.cli.run import main, network_files
-from tinydf_runtime.errors import OutputError, UsageError
+from tinydf_runtime.errors import OutputError, UnreadableInputError, UsageError
+from tinydf_runtime.io.files import check_file
 from tinydf_runtime.io.input import expand_inputs
 from tinydf_runtime.render.html.page import render_page
 from tinydf_runtime.watch import Limits
@@ -91,6 +94,25 @@ def test_folders_that_lead_in_a_circle_are_walked_once(tmp_path: Path) -> None:
     (tmp_path / "a" / "face.png").write_bytes(b"x")
     (tmp_path / "loop.mp4").symlink_to("loop.mp4")
     assert expand_inputs([str(tmp_path)]) == [str(tmp_path / "a" / "face.png")]
+
+
+def test_a_folder_that_cannot_be_read_is_an_input_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (locked := tmp_path / "locked").mkdir()
+    (tmp_path / "face.png").write_bytes(b"x")
+    read = os.scandir
+
+    def scandir(path: str | Path) -> Any:
+        if Path(path) == locked:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read(path)
+
+    # A folder that root may not read cannot be made.
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert expand_inputs([str(tmp_path)]) == [str(tmp_path / "face.png"), str(locked)]
+    with pytest.raises(UnreadableInputError, match=r"locked: this folder cannot be read \(Permission denied\)"):
+        check_file(locked)
 
 
 def test_a_folder_gives_what_cameras_and_studios_write_too(tmp_path: Path) -> None:

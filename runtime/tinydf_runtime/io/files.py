@@ -222,6 +222,12 @@ def check_file(path: Path) -> None:
         reason = getattr(error, "strerror", None) or error
         raise UnreadableInputError(f"{path}: {reason}. Check the path and its permissions.") from error
     if stat.S_ISDIR(found.st_mode):
+        try:
+            os.scandir(path).close()
+        except OSError as error:
+            raise UnreadableInputError(
+                f"{path}: this folder cannot be read ({error.strerror}). Check its permissions."
+            ) from error
         raise UnreadableInputError(f"{path}: is a folder, expected a file. Name the files in it.")
     if not stat.S_ISREG(found.st_mode):
         # Opening it may block, and reading it may never end.

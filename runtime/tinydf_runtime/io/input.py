@@ -131,10 +131,15 @@ def _expand(name: str) -> list[str]:
 
 
 def _media_in(folder: Path) -> list[Path]:
-    """Returns the videos and pictures in a folder and below it, hidden ones left out."""
+    """Returns the videos and pictures in a folder and below it but hidden ones, and folders that cannot be read."""
     found: list[Path] = []
+
+    def keep(error: OSError) -> None:
+        # As an input of its own it is reported, like a file that cannot be read.
+        found.append(Path(os.fsdecode(error.filename)))
+
     # Links to folders are not followed: they may lead in a circle.
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=keep):
         folders[:] = [name for name in folders if not name.startswith(".")]
         files = (Path(parent, name) for name in names if not name.startswith("."))
         found += [file for file in files if file.suffix.lower() in MEDIA_SUFFIXES and is_regular(file)]
