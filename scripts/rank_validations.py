@@ -90,9 +90,8 @@ def open_scorer(path: Path, branch: str | None = None) -> Scorer:
         return score
     state = load_file(path)
     if any(name.startswith("residual.") for name in state):
-        network: torch.nn.Module = load_checkpoint(path).build()
-        if branch == "rgb":
-            network = RGBBranch(network).eval()
+        both = load_checkpoint(path).build()
+        network: torch.nn.Module = RGBBranch(both).eval() if branch == "rgb" else both
     else:
         whole = TinyDF()
         whole.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)

@@ -141,7 +141,7 @@ def _beyond(bits: int) -> bytes:
     model = small([helper.make_node("Loop", [], [])])
     graph = model.graph.SerializeToString()
     model.ClearField("graph")
-    return bytes(model.SerializeToString()) + _varint((7 << 3 | 2) + (1 << bits)) + _varint(len(graph)) + graph
+    return bytes(model.SerializeToString() + _varint((7 << 3 | 2) + (1 << bits)) + _varint(len(graph)) + graph)
 
 
 def _with_node(kind: str, inputs: list[str], **settings: Any) -> bytes:

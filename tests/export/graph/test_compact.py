@@ -110,7 +110,7 @@ def test_nothing_else_changes(plain_model: onnx.ModelProto) -> None:
 def test_a_tables_rounding_and_biases_are_those_of_the_stored_weights(plain_model: onnx.ModelProto) -> None:
     index = index_graph(plain_model)
     conv = next(node for node in index.nodes if node.op_type == "Conv" and node.name in quantizable_layers(plain_model))
-    weight, bias = (index.constant(name) for name in conv.input[1:])
+    weight, bias = (index.constant(name).astype(np.float32) for name in conv.input[1:])
     moves = np.where(np.arange(weight.size).reshape(weight.shape) % 3, 0, -1).astype(np.int8)
     table = CalibrationTable(
         "", "", "", "", 1, "mse", {},
@@ -119,8 +119,6 @@ def test_a_tables_rounding_and_biases_are_those_of_the_stored_weights(plain_mode
     compressed = compress_weights(plain_model, [conv.name], table)
     onnx.checker.check_model(compressed, full_check=True)
     after = {tensor.name: numpy_helper.to_array(tensor) for tensor in compressed.graph.initializer}
-    np.testing.assert_array_equal(
-        after[f"{conv.name}_weight_quantized"], quantize_weight(weight.astype(np.float32), moves=moves)[0]
-    )
+    np.testing.assert_array_equal(after[f"{conv.name}_weight_quantized"], quantize_weight(weight, moves=moves)[0])
     written = next(node for node in compressed.graph.node if node.name == conv.name)
     np.testing.assert_allclose(after[written.input[2]], bias + 0.5)

@@ -283,7 +283,8 @@ def test_a_jpeg_with_a_hole_is_refused(tmp_path: Path, progressive: bool) -> Non
         read_image(path)
     # Zeros in what a camera writes before the picture, or pads its end with, are none.
     path.write_bytes(whole[:2] + b"\xff\xe1\x07\xd2" + bytes(2000) + whole[2:-2] + bytes(1000) + whole[-2:])
-    assert np.array_equal(read_image(path), cv2.imdecode(np.frombuffer(whole, np.uint8), cv2.IMREAD_COLOR))
+    expected = cv2.imdecode(np.frombuffer(whole, np.uint8), cv2.IMREAD_COLOR)
+    assert expected is not None and np.array_equal(read_image(path), expected)
 
 
 def test_photos_in_hdr_are_shown_as_on_an_ordinary_screen(tmp_path: Path) -> None:
