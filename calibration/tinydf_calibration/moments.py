@@ -56,9 +56,9 @@ def observe_moments(
 def _draw_patches(planes: NDArray[np.float32], node: NodeProto, index: GraphIndex, rng: np.random.Generator) -> Patches:
     """Returns G x P x K: at P places, what a convolution takes from each group of channels of a C x h x w map."""
     height, width = index.constant(node.input[1]).shape[2:]
-    down, across = _pair(node, "strides", 1)
-    gap_down, gap_across = _pair(node, "dilations", 1)
-    top, left, bottom, right = (int(pad) for pad in _numbers(node, "pads", (0, 0, 0, 0)))
+    down, across = _numbers(node, "strides", (1, 1))
+    gap_down, gap_across = _numbers(node, "dilations", (1, 1))
+    top, left, bottom, right = _numbers(node, "pads", (0, 0, 0, 0))
     padded = np.pad(planes, ((0, 0), (top, bottom), (left, right)))
     rows = (padded.shape[1] - gap_down * (height - 1) - 1) // down + 1
     columns = (padded.shape[2] - gap_across * (width - 1) - 1) // across + 1
@@ -71,12 +71,7 @@ def _draw_patches(planes: NDArray[np.float32], node: NodeProto, index: GraphInde
     return values.reshape(groups, -1, len(places)).transpose(0, 2, 1)
 
 
-def _pair(node: NodeProto, name: str, default: int) -> tuple[int, int]:
-    first, second = _numbers(node, name, (default, default))
-    return int(first), int(second)
-
-
 def _numbers(node: NodeProto, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
     value = attribute(node, name, default)
     assert isinstance(value, list | tuple)
-    return tuple(value)
+    return tuple(int(one) for one in value)

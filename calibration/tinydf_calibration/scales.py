@@ -12,7 +12,6 @@ LARGEST_FACTOR = 64
 activations in 16 bit, saturated (x86: VPMADDUBSW), and 2 * 64 * 255 fits: so every processor gives the same sums."""
 _LARGEST_STORED = 127
 _LARGEST_INT32 = 2**31 - 1
-_SMALLEST_HALF = np.float32(np.finfo(np.float16).tiny)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +54,7 @@ def weight_scales(weight: NDArray[np.float32], smallest: NDArray[np.float32] | N
         weight: O x ..., float32.
         smallest: O, lower bounds of the scales; see ``smallest_weight_scale``.
     """
-    # Core ML takes no subnormal scale of float16, and all engines get the same.
-    least = np.full(len(weight), _SMALLEST_HALF, np.float32) if smallest is None else smallest
-    return _scales(weight, np.maximum(least, _SMALLEST_HALF), LARGEST_FACTOR, half=True)
+    return _scales(weight, LARGEST_FACTOR, half=True, smallest=smallest)
 
 
 def quantize_weight(
@@ -83,20 +80,17 @@ def quantize_weight(
     return stored, scales
 
 
-def store_weight(
-    weight: NDArray[np.float32], smallest: NDArray[np.float32] | None = None, *, half: bool = False
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def store_weight(weight: NDArray[np.float32], *, half: bool = False) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Rounds a weight that is stored in 8 bit and multiplied in float to -127..127, one scale per output channel.
 
     Args:
         weight: O x ..., float32.
-        smallest: O, lower bounds of the scales.
         half: Takes for each channel the next larger scale that float16 holds.
 
     Returns:
         The stored values, and the scale of each output channel.
     """
-    scales = _scales(weight, smallest, _LARGEST_STORED, half)
+    scales = _scales(weight, _LARGEST_STORED, half=half)
     return _round(weight, scales, _LARGEST_STORED), scales
 
 
@@ -113,11 +107,15 @@ def quantize_bias(bias: NDArray[np.float32], scales: NDArray[np.float32]) -> NDA
 
 
 def _scales(
-    weight: NDArray[np.float32], smallest: NDArray[np.float32] | None, levels: int, half: bool
+    weight: NDArray[np.float32], levels: int, *, half: bool, smallest: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
     largest = np.abs(weight.reshape(len(weight), -1)).max(1)
     scales = np.where(largest > 0, largest, 1.0).astype(np.float32) / np.float32(levels)
-    scales = np.maximum(scales, np.finfo(np.float32).tiny if smallest is None else smallest).astype(np.float32)
+    # Core ML takes no subnormal scale: one nearly dead channel would keep its whole layer in float16.
+    scales = np.maximum(scales, np.finfo(np.float16 if half else np.float32).tiny)
+    if smallest is not None:
+        scales = np.maximum(scales, smallest)
+    scales = scales.astype(np.float32)
     return _round_up_to_half(scales) if half else scales
 
 

@@ -72,6 +72,4 @@ def _stored(
     moves = None if table is None else moves_of(table, node.name, weight.shape)
     if moves is not None:
         return quantize_weight(weight, moves=moves)
-    # Core ML takes no subnormal scale: one nearly dead channel would keep its whole layer in float16.
-    smallest = np.full(len(weight), np.finfo(np.float16).tiny, np.float32)
-    return store_weight(weight, smallest, half=True)
+    return store_weight(weight, half=True)
