@@ -146,7 +146,7 @@ def _describe(exports: list[Export], times: dict[str, list[float]], crops: int, 
         "difference in fake probability, verdicts that change sides, loss of AUC with its 95 % bootstrap",
         "interval. Core ML files ran on our interpreter of their program, TensorRT's typed graphs on ONNX",
         "Runtime; no plan was built. Times are medians (minima) of single crops on one thread, in turns, on",
-        f"{_cpu()}, ONNX Runtime {version('onnxruntime')}, OpenVINO {version('openvino')}.",
+        f"{cpu_name()}, ONNX Runtime {version('onnxruntime')}, OpenVINO {version('openvino')}.",
         "",
         "| target | precision | MB | mean difference | largest | flipped | AUC lost | ms | faster than baseline |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -170,7 +170,8 @@ def _describe(exports: list[Export], times: dict[str, list[float]], crops: int, 
     return "\n".join(lines) + "\n"
 
 
-def _cpu() -> str:
+def cpu_name() -> str:
+    """Returns the processor's name, as the system tells it."""
     info = Path("/proc/cpuinfo")
     names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
     return names[0].split(":", 1)[1].strip() if names else platform.processor()
