@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinydf_runtime.io.containers import matroska, mp4
-from tinydf_runtime.io.containers.ends import ends_within_a_picture, says_it_is_longer
+from tinydf_runtime.io.containers.ends import ASF_START, ends_within_a_picture, says_it_is_longer
 from tinydf_runtime.io.containers.h264 import stream_may_interlace
+from tinydf_runtime.io.containers.more_films import NUT_START, asf_videos, nut_videos
 from tinydf_runtime.io.containers.packets import (
     avi_tracks,
     ogg_is_cut_off,
@@ -137,6 +138,10 @@ def read_container(path: Path) -> Container:
                 file.seek(max(0, size - _LAST_BYTES))
                 cut_off = size % length != 0 and transport_is_cut_off(file.read(), head, length)
                 return replace(_of_mpeg_stream(content), cut_off=cut_off)
+            if content.startswith(ASF_START):
+                return Container(says_it_is_longer(file, size), videos=asf_videos(file, content))
+            if content.startswith(NUT_START):
+                return Container(videos=nut_videos(content))
             if says_it_is_longer(file, size):
                 return Container(cut_off=True)
             if ends_within_a_picture(file, size):

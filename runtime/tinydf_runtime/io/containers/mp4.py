@@ -10,6 +10,7 @@ from typing import BinaryIO
 from tinydf_runtime.io.containers.h264 import may_interlace
 
 _LARGEST_INDEX_BYTES = 256 << 20
+_MOST_INDICES = 2
 _MOST_BOXES = 200_000
 """Outermost ones: a day of video in fragments of a second has two a second."""
 _VISUAL_ENTRY_BYTES = 78
@@ -53,7 +54,7 @@ def read_headers(file: BinaryIO, size: int) -> Headers:
     Raises:
         struct.error, IndexError, ZeroDivisionError: A box is damaged.
     """
-    at, index = 0, b""
+    at, indices = 0, []
     fragmented = False
     for _ in range(_MOST_BOXES):
         if at + 8 > size:
@@ -68,12 +69,15 @@ def read_headers(file: BinaryIO, size: int) -> Headers:
             length = size - at
         if length < head:
             break
-        if header[4:8] == b"moov" and length <= _LARGEST_INDEX_BYTES:
+        if header[4:8] == b"moov" and length <= _LARGEST_INDEX_BYTES and len(indices) < _MOST_INDICES:
             file.seek(at + head)
-            index = file.read(length - head)
+            indices.append(file.read(length - head))
         fragmented = fragmented or header[4:8] == b"moof"
         at += length
-    return replace(_read_index(index), cut_off=at > size, fragmented=fragmented)
+    found = _read_index(indices[0] if indices else b"")
+    # Players go by the first index; another one is that of a second film, which they do not show.
+    others = sum(_read_index(other).videos for other in indices[1:] if fragmented or other != indices[0])
+    return replace(found, cut_off=at > size, fragmented=fragmented, videos=found.videos + others)
 
 
 def _read_index(index: bytes) -> Headers:
