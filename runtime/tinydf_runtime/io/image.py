@@ -1,9 +1,7 @@
-"""Image file -> upright pictures: one, or all that a TIFF or HEIC file holds."""
+"""Image file -> its picture, upright; of several the first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,11 +26,10 @@ from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.results import Adjustment
 from tinydf_runtime.types import Image
 
-__all__ = ["IMAGE_SUFFIXES", "is_image", "read_image", "read_more_pages", "read_shown"]
+__all__ = ["IMAGE_SUFFIXES", "in_colour", "is_image", "read_image", "read_shown"]
 
 _PNG_START, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
 _JPEG_START = b"\xff\xd8\xff"
-_MOST_PAGES = 200
 _WITH_OPACITY = frozenset({"PNG", "WebP", "AVIF", "TIFF"})
 _FROM_DISK = frozenset({"Radiance HDR", "Sun raster"})
 
@@ -95,27 +92,6 @@ def read_shown(path: Path) -> tuple[Image, tuple[Adjustment, ...]]:
         return picture, adjusted
     picture, mapped = _to_sdr(turn_avif(picture, content), content)
     return picture, (*mapped, *adjusted)
-
-
-def read_more_pages(path: Path) -> Iterator[Image]:
-    """Yields what a TIFF or HEIC holds after the first, H x W x 3, BGR, uint8; what cannot be decoded is left out."""
-    form = picture_format(read_start(path), path.suffix)
-    if form is not None and form.decoder == "heif":
-        yield from _read_more_heif(path)
-    if form is None or form.name != "TIFF":
-        return
-    with readable_name(path) as name, quiet():
-        try:
-            pages = min(cv2.imcount(name), _MOST_PAGES)
-        except cv2.error:
-            return
-        for page in range(1, pages):
-            try:
-                found, images = cv2.imreadmulti(name, page, 1, flags=cv2.IMREAD_COLOR)
-            except cv2.error:
-                continue
-            if found and len(images) and images[0] is not None:
-                yield np.asarray(images[0], np.uint8)
 
 
 def is_image(path: Path) -> bool:
@@ -243,26 +219,10 @@ def _read_heif(path: Path) -> Image:
         image = np.array(pi_heif.open_heif(path, convert_hdr_to_8bit=True, bgr_mode=True))
     except (OSError, ValueError, RuntimeError) as error:
         raise UnreadableInputError(f"{path}: cannot be decoded ({error}). Check that it opens in a viewer.") from error
-    return _in_colour(image)
+    return in_colour(image)
 
 
-def _read_more_heif(path: Path) -> Iterator[Image]:
-    """Yields the pictures of a HEIC file beside the primary one, as bursts have them."""
-    import pi_heif
-
-    try:
-        opened = pi_heif.open_heif(path, convert_hdr_to_8bit=True, bgr_mode=True)
-        others = [image for place, image in enumerate(opened) if place != opened.primary_index][:_MOST_PAGES]
-    except (OSError, ValueError, RuntimeError):
-        return
-    del opened
-    # Each is decoded when it is taken, and let go of before the next.
-    for _ in range(len(others)):
-        with suppress(OSError, ValueError, RuntimeError):
-            yield _in_colour(np.array(others.pop(0)))
-
-
-def _in_colour(image: np.ndarray) -> Image:
+def in_colour(image: np.ndarray) -> Image:
     """Returns a grey, BGR or BGRA picture as BGR."""
     if image.ndim == 2:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)

@@ -11,7 +11,8 @@ from typing import Literal, Protocol
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.filters import has_few_colours
-from tinydf_runtime.io.image import read_more_pages, read_shown
+from tinydf_runtime.io.image import read_shown
+from tinydf_runtime.io.pages import read_more_pages
 from tinydf_runtime.io.video import VideoInfo, VideoReader
 from tinydf_runtime.results import Adjustment, Reason
 from tinydf_runtime.types import Frame
