@@ -24,6 +24,7 @@ from tinydf_runtime.errors import (
     UsageError,
     is_no_resources,
 )
+from tinydf_runtime.io.address import STREAM_STARTS, is_foreign_address, mask_credentials
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.file_frames import decode
 from tinydf_runtime.io.input import Source, parse_input
@@ -157,9 +158,16 @@ class Analyzer:
             progress: Called after each sampled frame.
             limits: When to stop early.
         """
+        message: str | None
         item = parse_input(source)
         kind, path = item.kind, item.name
         started, before = time.perf_counter(), item.state()
+        if before is None and is_foreign_address(item.source):
+            shown = mask_credentials(path)
+            message = (
+                f"{shown}: no such file; of addresses, those with {', '.join(STREAM_STARTS)} are read. Get it first."
+            )
+            return summarize_unreadable(shown, None, kind, message, time.perf_counter() - started)
         with ExitStack() as stack:
             # The file is opened, hashed and decoded while the networks load.
             limits = limits or Limits()
@@ -171,7 +179,7 @@ class Analyzer:
             stack.enter_context(frames)
             networks = self._networks()
             watch = self._new_watch(networks, tracks=kind != "image")
-            message: str | None = None
+            message = None
             status: Status = "unreadable"
             reasons: tuple[Reason, ...] = ("unreadable",)
             try:

@@ -11,7 +11,7 @@ import numpy as np
 from tinydf_runtime.errors import MissingExtraError, UnreadableInputError, install_line, needs
 from tinydf_runtime.io.animation import is_animated
 from tinydf_runtime.io.containers.container import HLG, PQ
-from tinydf_runtime.io.containers.stills import transfer_of, turn_avif
+from tinydf_runtime.io.containers.stills import exr_is_cut_off, transfer_of, turn_avif
 from tinydf_runtime.io.files import check_file
 from tinydf_runtime.io.filters import show_on_white, tone_map
 from tinydf_runtime.io.formats import (
@@ -20,16 +20,18 @@ from tinydf_runtime.io.formats import (
     ends_as_picture,
     picture_format,
     read_start,
+    refuse_foreign,
 )
 from tinydf_runtime.io.jpeg_film import is_jpeg_film, jpeg_end, jpeg_has_hole
 from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.results import Adjustment
 from tinydf_runtime.types import Image
 
-__all__ = ["IMAGE_SUFFIXES", "in_colour", "is_image", "read_image", "read_shown"]
+__all__ = ["IMAGE_SUFFIXES", "decode", "in_colour", "is_image", "read_image", "read_shown"]
 
 _PNG_START, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
 _JPEG_START = b"\xff\xd8\xff"
+_QOI_END = bytes(7) + b"\1"
 _WITH_OPACITY = frozenset({"PNG", "WebP", "AVIF", "TIFF"})
 _FROM_DISK = frozenset({"Radiance HDR", "Sun raster"})
 
@@ -56,6 +58,7 @@ def read_shown(path: Path) -> tuple[Image, tuple[Adjustment, ...]]:
     """
     path = Path(path)
     check_file(path)
+    refuse_foreign(path)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -63,16 +66,16 @@ def read_shown(path: Path) -> tuple[Image, tuple[Adjustment, ...]]:
     form = picture_format(content[:16], path.suffix) or PictureFormat("image")
     if form.decoder == "heif":
         return _to_sdr(_read_heif(path), content)
-    if form.decoder == "ffmpeg":
-        return _read_with_ffmpeg(path, form), ()
     if form.decoder == "none":
         raise UnreadableInputError(f"{path}: {form.name}, which cannot be read here. Save it as JPEG or PNG.")
     _check_whole(path, content)
+    if form.decoder == "ffmpeg":
+        return _read_with_ffmpeg(path, form), ()
     if form.name in _FROM_DISK:
         return _read_from_disk(path, form), ()
-    image = _decode(path, content, cv2.IMREAD_COLOR)
+    image = decode(path, content, cv2.IMREAD_COLOR)
     if image is None and form.name == "TIFF":
-        image = _of_numbers(_decode(path, content, cv2.IMREAD_UNCHANGED))
+        image = _of_numbers(decode(path, content, cv2.IMREAD_UNCHANGED))
     if image is None:
         if form.name == "AVIF" and not cv2.haveImageWriter(".avif"):
             raise UnreadableInputError(
@@ -84,7 +87,7 @@ def read_shown(path: Path) -> tuple[Image, tuple[Adjustment, ...]]:
     picture: Image = np.asarray(image, np.uint8)
     adjusted: tuple[Adjustment, ...] = ()
     if form.name in _WITH_OPACITY:
-        stored = _decode(path, content, cv2.IMREAD_UNCHANGED)
+        stored = decode(path, content, cv2.IMREAD_UNCHANGED)
         if stored is not None:
             picture, transparent = show_on_white(picture, stored)
             adjusted = ("on_white",) if transparent else ()
@@ -126,13 +129,15 @@ def _check_whole(path: Path, content: bytes) -> None:
     """
     cut = content.startswith(_PNG_START) and _PNG_END not in content
     cut = cut or (content.startswith(_JPEG_START) and jpeg_end(content, 0) is None)
+    cut = cut or (content.startswith(b"qoif") and _QOI_END not in content)
+    cut = cut or (content.startswith(b"v/1\x01") and exr_is_cut_off(content))
     if cut:
         raise UnreadableInputError(f"{path}: the image is cut off. Copy it again.")
     if content.startswith(_JPEG_START) and jpeg_has_hole(content):
         raise UnreadableInputError(f"{path}: a part of the image is missing. Copy it again.")
 
 
-def _decode(path: Path, content: bytes, flags: int) -> np.ndarray | None:
+def decode(path: Path, content: bytes, flags: int) -> np.ndarray | None:
     """Returns what OpenCV makes of an image file, None where it knows no decoder.
 
     Raises:
@@ -196,7 +201,8 @@ def _read_with_ffmpeg(path: Path, form: PictureFormat) -> Image:
         frames = [*decoder.decode(av.Packet(path.read_bytes())), *decoder.decode(None)]
         return np.ascontiguousarray(frames[0].to_ndarray(format="bgr24"), np.uint8)
     except (av.FFmpegError, EOFError, IndexError, ValueError) as error:
-        raise UnreadableInputError(f"{path}: {form.name}, which cannot be decoded ({error}). Save it anew.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UnreadableInputError(f"{path}: {form.name}, which cannot be decoded ({reason}). Save it anew.") from error
 
 
 def _read_heif(path: Path) -> Image:

@@ -66,6 +66,7 @@ class Container:
         may_resize: The size of its pictures may change midway.
         resizes: It does, and the decoder stretches later frames to the first size.
         tells_length: Its headers state the whole length; else only what is left of a cut file can be counted.
+        encrypted: Its pictures need a key.
     """
 
     cut_off: bool = False
@@ -80,6 +81,7 @@ class Container:
     may_resize: bool = True
     resizes: bool = False
     tells_length: bool = True
+    encrypted: bool = False
 
     @property
     def only_sound(self) -> bool:
@@ -114,6 +116,7 @@ def read_container(path: Path) -> Container:
                     sounds=found.sounds,
                     may_interlace=found.may_interlace,
                     videos=found.videos,
+                    encrypted=found.encrypted,
                 )
             file.seek(0)
             content = file.read(_SEARCHED_BYTES)
@@ -191,6 +194,7 @@ def _of_mp4(found: mp4.Headers) -> Container:
         # Without an index nothing is known.
         videos=found.videos if found.videos or found.sounds else None,
         may_resize=found.entries > 1 or found.fragmented,
+        encrypted=found.encrypted,
     )
 
 

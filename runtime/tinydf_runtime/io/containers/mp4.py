@@ -34,6 +34,7 @@ class Headers:
         may_interlace: See ``Container``.
         videos: Video tracks.
         entries: Descriptions of the first one's pictures; more than one where size or codec change midway.
+        encrypted: See ``Container``.
     """
 
     cut_off: bool = False
@@ -46,6 +47,7 @@ class Headers:
     may_interlace: bool = False
     videos: int = 0
     entries: int = 0
+    encrypted: bool = False
 
 
 def read_headers(file: BinaryIO, size: int) -> Headers:
@@ -109,6 +111,7 @@ def _read_index(index: bytes) -> Headers:
                 transfer=_transfer(entry),
                 may_interlace=may_interlace(entry.get(b"avcC", b"")),
                 entries=_count_entries(media),
+                encrypted=name == "encv",
             )
     return found
 
