@@ -181,7 +181,7 @@ def score_file(path: str, settings: Settings, expected: Facts) -> Scored:
         # A stored file is reported by its address, not by its copy's name.
         message = None if item.message is None else item.message.replace(os.fspath(file), path)
         item = replace(item, path=path, message=message)
-        page = _page(analyzer, item) if settings.pages and message is None else None
+        page = _page(analyzer, item, settings.sandbox) if settings.pages and message is None else None
     return scored(item, worker, page)
 
 
@@ -203,11 +203,11 @@ def _analyzer(settings: Settings) -> Analyzer:
     return analyzer
 
 
-def _page(analyzer: Analyzer, item: InputReport) -> bytes:
+def _page(analyzer: Analyzer, item: InputReport, sandbox: bool) -> bytes:
     """Returns the page with all evidence of one file."""
     from tinydf_runtime.render.html.page import render_page
 
-    return render_page(analyzer.report((item,)), None, datetime.now(timezone.utc)).encode("utf-8", "replace")
+    return render_page(analyzer.report((item,)), None, datetime.now(timezone.utc), sandbox).encode("utf-8", "replace")
 
 
 def _facts(analyzer: Analyzer, settings: Settings) -> Facts:

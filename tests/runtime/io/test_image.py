@@ -153,11 +153,14 @@ def test_pages_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytest.
     # The second page's size is no size.
     start = int.from_bytes(content[4:8], "little")
     second = start + 2 + 12 * int.from_bytes(content[start : start + 2], "little")
-    width = content.index(b"\x00\x01", int.from_bytes(content[second : second + 4], "little") + 2)
-    content[width + 8 : width + 12] = bytes(4)
+    entry = int.from_bytes(content[second : second + 4], "little") + 2
+    while content[entry : entry + 2] != (256).to_bytes(2, "little"):
+        entry += 12
+    content[entry + 8 : entry + 12] = bytes(4)
     path.write_bytes(content)
     with PictureReader(path) as reader:
-        assert len(list(reader)) == 2 and "damaged_part" in reader.caveats
+        # OpenCV finds no page behind one that it cannot read.
+        assert len(list(reader)) == 1 and "damaged_part" in reader.caveats
 
 
 def test_content_tells_image_from_video_before_the_name_does(tmp_path: Path, write_video: Callable[..., Path]) -> None:

@@ -15,7 +15,9 @@ import pytest
 
 from tinydf_runtime.errors import OutputError
 from tinydf_runtime.io.video import VideoReader
+from tinydf_runtime.render import sound as render_sound
 from tinydf_runtime.render import writer as video_writer
+from tinydf_runtime.render.sound import keep_sound
 from tinydf_runtime.render.writer import open_writer
 from tinydf_runtime.types import Image
 
@@ -54,13 +56,14 @@ def write_film(path: Path, times_ms: list[int], sound: str = "aac", sound_starts
 
 def rewrite(source: Path, out: Path) -> str | None:
     with VideoReader(source) as reader:
-        writer = open_writer(out, source, reader.info.fps, SIZE)
+        writer = open_writer(out, reader.info.fps, SIZE)
         try:
             for frame in reader:
                 writer.write(frame.time_s, frame.image)
-            return writer.finish()
+            writer.finish()
         finally:
             writer.close()
+    return keep_sound(out, source)
 
 
 def streams_of(path: Path) -> dict[str, str]:
@@ -118,7 +121,8 @@ def test_varying_times_stay(tmp_path: Path) -> None:
 def test_without_pyav_and_ffmpeg_times_stay_nearly_and_the_note_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video_writer, "find_spec", lambda name: None)
+    for module in (video_writer, render_sound):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
     monkeypatch.setattr("shutil.which", lambda name: None)
     times_ms = [0, 40, 80, 400, 440, 480, 520, 920, 960]
     source = write_film(tmp_path / "source.mp4", times_ms)
@@ -137,7 +141,8 @@ def test_without_pyav_and_ffmpeg_times_stay_nearly_and_the_note_says_what_to_ins
 def test_an_ffmpeg_command_adds_the_sound_where_pyav_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video_writer, "find_spec", lambda name: None)
+    for module in (video_writer, render_sound):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
     source = write_film(tmp_path / "-odd name%d.mkv", list(range(0, 1000, 40)), "pcm_s16le")
     assert rewrite(source, tmp_path / "out.mp4") is None
     assert streams_of(tmp_path / "out.mp4")["audio"] == "aac"
