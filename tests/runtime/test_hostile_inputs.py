@@ -21,6 +21,7 @@ from tinydf_runtime.errors import OutputError, UnreadableInputError, UsageError
 from tinydf_runtime.io.files import check_file
 from tinydf_runtime.io.input import expand_inputs
 from tinydf_runtime.render.html.page import render_page
+from tinydf_runtime.scan.work import hash_file
 from tinydf_runtime.watch import Limits
 
 VideoWriter = Callable[..., Path]
@@ -98,11 +99,18 @@ def test_archives_and_documents_are_named(tmp_path: Path, analyzer: Analyzer, st
     assert all(item.verdict == "error" and item.message is not None and said in item.message for item in items)
 
 
-def test_a_file_as_long_as_a_disk_is_hashed_no_longer_than_it_is_looked_at(tmp_path: Path, analyzer: Analyzer) -> None:
+def test_a_file_as_long_as_a_disk_is_hashed_no_longer_than_it_is_looked_at(
+    tmp_path: Path, analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with (endless := tmp_path / "endless.mp4").open("wb") as file:
         file.truncate(1 << 43)
     item = analyzer.analyze_input(endless, limits=Limits(max_seconds=0.5))
     assert (item.verdict, item.sha256) == ("error", None)
+    # Nor much longer than it takes to see that it is no video.
+    monkeypatch.setattr("tinydf_runtime.analyzer.UNREADABLE_HASHING_S", 0.1)
+    assert analyzer.analyze_input(endless).sha256 is None
+    hashed = hash_file(str(endless), 0.2)
+    assert hashed.sha256 is None and hashed.message is not None and "too long" in hashed.message
 
 
 def test_devices_and_pipes_are_named(tmp_path: Path, analyzer: Analyzer) -> None:

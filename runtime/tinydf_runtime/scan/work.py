@@ -143,8 +143,16 @@ def describe(settings: Settings) -> Facts:
     return _facts(_analyzer(settings), settings)
 
 
-def hash_file(path: str) -> Hashed:
+LONGEST_HASHING_S = 3600.0
+"""Wall clock for the hash of one file where no other was given: a small file may say that it is as long as a disk."""
+
+
+def hash_file(path: str, max_seconds: float | None = None) -> Hashed:
     """Returns the hash of a file or stored file.
+
+    Args:
+        path: File, or address of a stored one.
+        max_seconds: Wall clock for it, None for ``LONGEST_HASHING_S``.
 
     Raises:
         UnavailableError: The store does not answer.
@@ -152,7 +160,7 @@ def hash_file(path: str) -> Hashed:
     try:
         with _local(path) as file:
             check_file(file)
-            return Hashed(sha256_of(file))
+            return Hashed(sha256_of(file, Limits(max_seconds or LONGEST_HASHING_S).clock()))
     except UnreadableInputError as error:
         return Hashed(None, str(error).replace(os.fspath(path), path))
 
