@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -68,13 +68,13 @@ def _count_tiff(path: Path) -> int:
 def _read_more_tiff(path: Path) -> Iterator[Image | None]:
     """Yields the pages after the first."""
     for page in range(1, min(_count_tiff(path), 1 + MOST_PAGES)):
-        images: object = ()
+        images: Sequence[np.ndarray | None] = ()
         try:
             with readable_name(path) as name, quiet():
                 _, images = cv2.imreadmulti(name, page, 1, flags=cv2.IMREAD_COLOR)
         except cv2.error:
             pass
-        yield np.asarray(images[0], np.uint8) if images and images[0] is not None else None
+        yield np.asarray(images[0], np.uint8) if len(images) and images[0] is not None else None
 
 
 def _read_more_jpegs(path: Path) -> Iterator[Image | None]:

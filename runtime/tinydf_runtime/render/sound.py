@@ -51,16 +51,18 @@ def keep_sound(
     if not find_spec("av"):
         return None if _add_with_command(path, source, deadline_s) else _NO_SOUND
     with temporary_file(path, path.suffix) as complete:
-        names = [os.path.abspath(name) for name in (source, path, complete)]  # noqa: PTH100
+        sound, pictures, out = (os.path.abspath(name) for name in (source, path, complete))  # noqa: PTH100
         try:
             if sandbox:
                 most_bytes = path.stat().st_size + source.stat().st_size + _MORE_BYTES
-                found = call_in_child(merge_sound, *names, most_bytes=most_bytes, deadline_s=deadline_s, stop=stop)
+                found = call_in_child(
+                    merge_sound, sound, pictures, out, most_bytes=most_bytes, deadline_s=deadline_s, stop=stop
+                )
             else:
-                found = merge_sound(*names, lambda: None)
-            kept, note, failed = strict.flag(found[0]), found[1], found[2]
-            note = strict.optional(note, strict.text, _LONGEST_NOTE)
-            failed = strict.optional(failed, strict.whole, 0, 1 << 31)
+                found = merge_sound(sound, pictures, out, lambda: None)
+            kept = strict.flag(found[0])
+            note: str | None = strict.optional(found[1], strict.text, _LONGEST_NOTE)
+            failed: int | None = strict.optional(found[2], strict.whole, 0, 1 << 31)
         except (UnreadableInputError, UnavailableError, ValueError, LookupError) as error:
             return f"the sound of {source.name} is left out: {error}."
         if failed is not None and not (sandbox and failed == errno.EFBIG):

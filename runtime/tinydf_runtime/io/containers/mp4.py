@@ -56,7 +56,8 @@ def read_headers(file: BinaryIO, size: int) -> Headers:
     Raises:
         struct.error, IndexError, ZeroDivisionError: A box is damaged.
     """
-    at, indices = 0, []
+    at = 0
+    indices: list[bytes] = []
     fragmented = False
     for _ in range(_MOST_BOXES):
         if at + 8 > size:

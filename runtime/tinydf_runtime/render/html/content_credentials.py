@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias, get_args
+from typing import Any, BinaryIO, Literal, TypeAlias, cast, get_args
 
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, install_line, needs
 from tinydf_runtime.render.words import printable
@@ -80,9 +80,8 @@ def _checked(found: object) -> ContentCredentials:
     status, facts, note = strict.rows(found, 3)
     rows = [strict.rows(row, 2) for row in strict.rows(facts, _MOST_FACTS)]
     stated = tuple((strict.text(name, _LONGEST_FACT), strict.text(value, _LONGEST_FACT)) for name, value in rows)
-    return ContentCredentials(
-        strict.one_of(status, get_args(CredentialStatus)), stated, strict.text(note, _LONGEST_FACT)
-    )
+    known = cast("CredentialStatus", strict.one_of(status, get_args(CredentialStatus)))
+    return ContentCredentials(known, stated, strict.text(note, _LONGEST_FACT))
 
 
 def has_manifest(path: Path) -> bool:
