@@ -21,6 +21,7 @@ from tinydf_runtime.io.file_frames import MOST_AHEAD, FileFrames
 from tinydf_runtime.results import FaceScore
 from tinydf_runtime.steps import MOST_CROPS, FrameStep
 from tinydf_runtime.types import Face, Frame, Image, Scores
+from tinydf_runtime.verdict.summary import summarize
 from tinydf_runtime.watch import BATCH, FRAMES_AHEAD, Limits, Watch, watch_image, watch_video
 
 VideoWriter = Callable[..., Path]
@@ -193,3 +194,8 @@ def test_a_crowd_is_cropped_in_parts_and_no_longer_than_a_picture_may_take(
         with FileFrames(str(tmp_path / "crowd.png"), None, "image") as frames:
             watch_image(frames, watch, Limits(max_seconds))
         assert (sum(map(len, watch.scores.values())), watch.status, watch.frames_scored) == (faces, status, 1)
+        # Whoever was not looked at may be forged.
+        item = summarize("crowd.png", None, "image", watch, 0.99999, 0.0)
+        assert (item.verdict, item.reasons) == (
+            ("real", ()) if status == "ok" else ("inconclusive", ("mostly_unseen",))
+        )
