@@ -203,6 +203,18 @@ def test_a_second_film_behind_the_first_is_said(tmp_path: Path) -> None:
     (tmp_path / "b.ts").write_bytes(packets + b"lost" + renumbered(packets, 0x345))
     with VideoReader(tmp_path / "b.ts") as reader:
         assert list(reader) and "more_tracks" in reader.caveats
+    # Another codec, or another size that only the headers tell: in the tags or the Segment that follow.
+    for name, codecs in (("c.flv", ("flv1", "h264")), ("c.mkv", ("mpeg4", "mpeg2video")), ("d.mkv", ("h264", "h264"))):
+        parts = []
+        for number, codec in enumerate(codecs):
+            pictures = greys(10, 128 - 32 * number)
+            parts.append(
+                film(tmp_path / f"{number}{name}", pictures, codec).read_bytes()[13 * number if "flv" in name else 0 :]
+            )
+        for content, said in ((parts[0], False), (parts[0] + parts[1], True)):
+            (tmp_path / name).write_bytes(content)
+            with VideoReader(tmp_path / name) as reader:
+                assert list(reader) and ("more_tracks" in reader.caveats) is said, name
     # The same recording goes on.
     (tmp_path / "c.ts").write_bytes(packets + packets)
     with VideoReader(tmp_path / "c.ts") as reader:

@@ -133,6 +133,34 @@ def _elements(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += length
 
 
+def all_tracks(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yields the content of the Tracks element of every Segment: a file may hold several, one behind the other."""
+    at = 0
+    while at < size:
+        file.seek(at)
+        head = file.read(16)
+        if len(head) < 12 or not (step := element_length(head)):
+            return
+        name_width = 9 - head[0].bit_length()
+        length, width = _size(head[name_width:])
+        if head[:4] == _TRACKS and length <= _LARGEST_TRACKS_BYTES:
+            file.seek(at + name_width + width)
+            yield file.read(length)
+        if head[:4] == _CLUSTER and not _is_unknown(length, width):
+            step = name_width + width + length
+        at += step
+
+
+def video_codecs(content: bytes) -> list[tuple[bytes, bytes]]:
+    """Returns name and header of the codec of each video track in a Tracks element."""
+    tracks = [dict(_elements(entry)) for name, entry in _elements(content) if name == _TRACK]
+    return [
+        (track.get(_CODEC, b""), track.get(_CODEC_HEADER, b""))
+        for track in tracks
+        if int.from_bytes(track.get(_TRACK_TYPE, b""), "big") == _VIDEO_TYPE
+    ]
+
+
 def element_length(head: bytes) -> int:
     """Returns the length of a child of a file, Segment or Cluster, of the last two that of the header; 0 for no such.
 

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from tinydf_runtime.io.containers import matroska
 from tinydf_runtime.io.containers.ends import ASF_FILE_PROPERTIES, ASF_START
-from tinydf_runtime.io.containers.packets import aligned_packets, map_videos, transport_layout
+from tinydf_runtime.io.containers.packets import aligned_packets, flv_tag, map_videos, transport_layout
 
 NUT_START = b"nut/multimedia container\0"
 _ASF_STREAM = bytes.fromhex("9107dcb7b7a9cf118ee600c00c205365")
 _ASF_VIDEO = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
 _NUT_STREAM = bytes.fromhex("4e5311405bf2f9db")
 _LONGEST_PLAIN_NUT_HEADER = 4096
+_FLV_VIDEO, _FLV_COMMAND = 9, 5
 _FIRST_VIDEO_ID, _LAST_VIDEO_ID = 0xE0, 0xEF
 
 
@@ -59,29 +62,62 @@ def _nut_number(content: bytes, at: int) -> tuple[int, int]:
     raise ValueError("a number without an end")
 
 
-def transport_has_more(path: Path) -> bool:
-    """Returns whether a transport stream (ISO/IEC 13818-1) holds several films, side by side or one after another.
+def has_more_films(path: Path) -> bool:
+    """Returns whether a transport stream, Flash video or Matroska file goes on with another film than it begins with.
 
-    False for any other file. Programs have maps of their own, and what was recorded or joined may change its packet
-    numbers or its codec midway; FFmpeg goes on with the first.
+    False for any other file, and for one that is damaged.
 
     Raises:
         OSError: The file cannot be read.
     """
+    size = path.stat().st_size
+    # What a damaged file says of itself decides nothing; the damage is told elsewhere.
+    with path.open("rb") as file, suppress(LookupError, ValueError):
+        if (layout := transport_layout(file)) is not None:
+            return _transport_has_more(file, size, *layout)
+        file.seek(0)
+        start = file.read(9)
+        if start.startswith(b"FLV\x01"):
+            return _flv_has_more(file, size, int.from_bytes(start[5:9], "big") + 4)
+        if start.startswith(matroska.EBML):
+            films = map(matroska.video_codecs, matroska.all_tracks(file, size))
+            first = next(films, None)
+            return any(other != first for other in films)
+    return False
+
+
+def _transport_has_more(file: BinaryIO, size: int, offset: int, length: int) -> bool:
+    """Returns whether a transport stream (ISO/IEC 13818-1) holds several films, side by side or one after another.
+
+    Programs have maps of their own, and what was recorded or joined may change its packet numbers or its codec midway.
+    """
     films: set[int] = set()
     codecs: dict[int, int] = {}
-    with path.open("rb") as file:
-        layout = transport_layout(file)
-        for number, payload in _unit_starts(file, path.stat().st_size, *layout) if layout else ():
-            if payload[:3] == b"\0\0\1":
-                films |= {number} if _FIRST_VIDEO_ID <= payload[3] <= _LAST_VIDEO_ID else set()
-            else:
-                for listed, codec in (map_videos(payload[1 + payload[0] :]) or {}).items():
-                    if codecs.setdefault(listed, codec) != codec:
-                        return True
-            if len(films) > 1:
-                return True
+    for number, payload in _unit_starts(file, size, offset, length):
+        if payload[:3] == b"\0\0\1":
+            films |= {number} if _FIRST_VIDEO_ID <= payload[3] <= _LAST_VIDEO_ID else set()
+        else:
+            for listed, codec in (map_videos(payload[1 + payload[0] :]) or {}).items():
+                if codecs.setdefault(listed, codec) != codec:
+                    return True
+        if len(films) > 1:
+            return True
     return False
+
+
+def _flv_has_more(file: BinaryIO, size: int, at: int) -> bool:
+    """Returns whether the codec changes (Adobe Flash Video File Format 10.1, E.4.3.1; Enhanced RTMP names it)."""
+    codecs: set[bytes] = set()
+    while at < size and len(codecs) < 2:
+        file.seek(at)
+        tag = file.read(16)
+        if not (length := flv_tag(tag)):
+            break
+        at += length
+        named = tag[11] & 0x80 if len(tag) == 16 else 0
+        if tag[0] & 0x1F == _FLV_VIDEO and len(tag) == 16 and (tag[11] >> 4 & 7) != _FLV_COMMAND:
+            codecs.add(tag[12:16] if named else bytes([tag[11] & 15]))
+    return len(codecs) > 1
 
 
 def _unit_starts(file: BinaryIO, size: int, offset: int, length: int) -> Iterator[tuple[int, bytes]]:

@@ -112,6 +112,8 @@ def _read_index(index: bytes) -> Headers:
                 transfer=_transfer(entry),
                 may_interlace=may_interlace(entry.get(b"avcC", b"")),
                 entries=_count_entries(media),
+                # What changes its codec midway is decoded to there.
+                videos=found.videos + max(0, len(_codecs(media)) - 1),
                 encrypted=name == "encv",
             )
     return found
@@ -174,6 +176,12 @@ def _sample_entry(media: dict[bytes, bytes]) -> tuple[str, dict[bytes, bytes]]:
     for kind, content in _boxes(table.get(b"stsd", b"")[8:]):
         return kind.decode("ascii", "replace").strip(), dict(_boxes(content[_VISUAL_ENTRY_BYTES:]))
     return "", {}
+
+
+def _codecs(media: dict[bytes, bytes]) -> set[bytes]:
+    """Returns the codecs that the descriptions of a track's pictures name."""
+    table = dict(_boxes(dict(_boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
+    return {kind for kind, _ in _boxes(table.get(b"stsd", b"")[8:])}
 
 
 def _count_entries(media: dict[bytes, bytes]) -> int:

@@ -144,7 +144,7 @@ def has_hole(path: Path, cut_off: bool = False) -> bool:
         if (layout := transport_layout(file)) is not None:
             return _transport_has_hole(file, size, *layout)
         if start.startswith(b"FLV\x01"):
-            return _chain_breaks(file, size, int.from_bytes(start[5:9], "big") + 4, _flv_tag, True)
+            return _chain_breaks(file, size, int.from_bytes(start[5:9], "big") + 4, flv_tag, True)
         steps: dict[bytes, Step] = {
             b"RIFF": _avi_chunk,
             b"OggS": _ogg_page,
@@ -177,7 +177,7 @@ def _avi_chunk(head: bytes) -> int:
     return 8 + length + length % 2 if all(0x20 <= letter < 0x7F for letter in name) else 0
 
 
-def _flv_tag(head: bytes) -> int:
+def flv_tag(head: bytes) -> int:
     """Returns the length of an FLV tag and of the number behind it (Adobe Flash Video File Format 10.1, annex E)."""
     return 11 + int.from_bytes(head[1:4], "big") + 4 if head[0] & 0x1F in (8, 9, 18) else 0
 
