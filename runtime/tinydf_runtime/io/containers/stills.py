@@ -60,6 +60,7 @@ def _palette_bytes(flags: int) -> int:
 _EXR_LINES = {0: 1, 1: 1, 2: 1, 3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}
 """Compression of an OpenEXR file -> picture lines a block."""
 _EXR_MANY_PARTS = 0x1800
+_MOST_ATTRIBUTES = 1000
 
 
 def exr_is_cut_off(content: bytes) -> bool:
@@ -67,11 +68,16 @@ def exr_is_cut_off(content: bytes) -> bool:
     if int.from_bytes(content[4:8], "little") & _EXR_MANY_PARTS:
         return False
     facts, at = {}, 8
-    while name := content[at : content.find(b"\0", at)]:
-        at = content.find(b"\0", at + len(name) + 1) + 1
-        length = int.from_bytes(content[at : at + 4], "little")
-        facts[name] = content[at + 4 : at + 4 + length]
-        at += 4 + length
+    for _ in range(_MOST_ATTRIBUTES):
+        end = content.find(b"\0", at)
+        kind_end = content.find(b"\0", end + 1)
+        if end == at:
+            break
+        if end < 0 or kind_end < 0:
+            return True
+        length = int.from_bytes(content[kind_end + 1 : kind_end + 5], "little")
+        facts[content[at:end]] = content[kind_end + 5 : kind_end + 5 + length]
+        at = kind_end + 5 + length
         if at >= len(content):
             return True
     lines, window = (
