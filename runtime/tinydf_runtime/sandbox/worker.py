@@ -133,16 +133,21 @@ def _set_limits(max_pixels: int | None, most_bytes: int = 0) -> None:
     bytes_now = pages * resource.getpagesize()
     machine_bytes = os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()
     memory_bytes = max(LEAST_MEMORY_BYTES, min(MEMORY_BYTES, machine_bytes, *_pixel_bytes(max_pixels)))
-    resource.setrlimit(resource.RLIMIT_AS, (bytes_now + memory_bytes,) * 2)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
-    _, allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
-    most_bytes = most_bytes if allowed == resource.RLIM_INFINITY else min(most_bytes, allowed)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit(resource.RLIMIT_AS, bytes_now + memory_bytes)
+    _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
+    _limit(resource.RLIMIT_FSIZE, most_bytes)
+    _limit(resource.RLIMIT_CORE, 0)
     # If the machine runs out of memory, the kernel kills this process first, not the one that holds the results.
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
         file.write("1000")
     _allow_step()
+
+
+def _limit(what: int, most: int) -> None:
+    """Sets a limit for good, no higher than the one that this process already has."""
+    _, allowed = resource.getrlimit(what)
+    most = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
+    resource.setrlimit(what, (most, most))
 
 
 def _pixel_bytes(max_pixels: int | None) -> tuple[int, ...]:
@@ -154,7 +159,8 @@ def _allow_step() -> None:
     """Extends the limit on CPU time, at which the system ends the process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + STEP_CPU_S, most))
+    soft = int(used.ru_utime + used.ru_stime) + STEP_CPU_S
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if most == resource.RLIM_INFINITY else min(soft, most), most))
 
 
 @contextmanager
