@@ -210,7 +210,7 @@ def test_what_cannot_be_drawn_in_time_costs_its_drawing(
 ) -> None:
     source = write_film(tmp_path / "source.mkv", times_ms)
     item = InputReport(
-        str(source), None, "video", "ok", 96, 64, 25.0, None, 0, None, 4, 4, "no_face", None, (), None, (), (), Timing()
+        str(source), None, "video", "ok", 96, 64, 25.0, None, 0, 4, 4, 4, "no_face", None, (), None, (), (), Timing()
     )
     with pytest.raises(UnreadableInputError, match=said):
         annotate_video(item, tmp_path / "out.avi", max_seconds=max_seconds)
