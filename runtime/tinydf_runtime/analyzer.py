@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -24,6 +25,7 @@ from tinydf_runtime.errors import (
     UsageError,
     is_no_resources,
 )
+from tinydf_runtime.io.address import STREAM_STARTS, is_foreign_address, mask_credentials
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.file_frames import decode
 from tinydf_runtime.io.input import Source, parse_input
@@ -40,6 +42,10 @@ from tinydf_runtime.watch import Limits, Progress, Watch, watch_image, watch_vid
 if TYPE_CHECKING:
     from tinydf_runtime.engines.networks import Networks
     from tinydf_runtime.live.stream import LiveStream
+
+
+UNREADABLE_HASHING_S = 60.0
+"""Seconds for which a file is hashed after it proved unreadable: it may say that it is as long as a disk."""
 
 
 class Analyzer:
@@ -157,21 +163,32 @@ class Analyzer:
             progress: Called after each sampled frame.
             limits: When to stop early.
         """
+        message: str | None
         item = parse_input(source)
         kind, path = item.kind, item.name
         started, before = time.perf_counter(), item.state()
+        if before is None and is_foreign_address(item.source):
+            shown = mask_credentials(path)
+            message = (
+                f"{shown}: no such file; of addresses, those with {', '.join(STREAM_STARTS)} are read. Get it first."
+            )
+            return summarize_unreadable(shown, None, kind, message, time.perf_counter() - started)
         with ExitStack() as stack:
             # The file is opened, hashed and decoded while the networks load.
             limits = limits or Limits()
-            is_over = limits.clock()
+            is_over, hashed_until_s = limits.clock(), math.inf
             hashing = (
-                stack.enter_context(Task(lambda: item.sha256(is_over), "tinydf-hash")) if kind != "stream" else None
+                stack.enter_context(
+                    Task(lambda: item.sha256(lambda: is_over() or time.monotonic() > hashed_until_s), "tinydf-hash")
+                )
+                if kind != "stream"
+                else None
             )
             frames = decode(item.source, kind, self._sample_fps, self._sandbox, limits.max_pixels)
             stack.enter_context(frames)
             networks = self._networks()
             watch = self._new_watch(networks, tracks=kind != "image")
-            message: str | None = None
+            message = None
             status: Status = "unreadable"
             reasons: tuple[Reason, ...] = ("unreadable",)
             try:
@@ -191,6 +208,7 @@ class Analyzer:
                 message = f"{path}: {message}" if isinstance(error, MemoryError) else message
                 status = "timeout" if isinstance(error, InputTimeoutError) else "unreadable"
                 reasons = ("unreadable", "no_resources") if is_no_resources(error) else reasons
+                hashed_until_s = time.monotonic() + UNREADABLE_HASHING_S
             sha256 = hashing.result() if hashing else None
         if item.state() != before:
             # It is unknown which content the hash is of.

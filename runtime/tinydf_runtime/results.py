@@ -36,6 +36,7 @@ Reason: TypeAlias = Literal[
     "size_changes",
     "few_colours",
     "over_exposed",
+    "under_exposed",
     "smoothed",
     "screen_pattern",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -57,6 +57,7 @@ class FoundFaces:
         frame: The whole picture, shrunk; None where nobody is in it.
         detect_s: Seconds that detection and tracking took.
         crop_s: Seconds that cropping took.
+        goes_on: These are further faces of the frame before.
     """
 
     index: int
@@ -66,6 +67,11 @@ class FoundFaces:
     frame: SmallFrame | None
     detect_s: float
     crop_s: float
+    goes_on: bool = False
+
+
+MOST_CROPS = 16
+"""Faces that are cropped at once: 150 KB each, and a crowd has thousands."""
 
 
 @dataclass(slots=True)
@@ -93,13 +99,27 @@ class FrameStep:
 
     def find(self, frame: Frame) -> FoundFaces:
         """Detects, tracks and crops the faces of a frame, which can then go."""
+        return next(self._find(frame, None))
+
+    def find_parts(self, frame: Frame) -> Iterator[FoundFaces]:
+        """Yields the same, at most ``MOST_CROPS`` faces at once, so that the crops of a crowd take little memory."""
+        return self._find(frame, MOST_CROPS)
+
+    def _find(self, frame: Frame, at_once: int | None) -> Iterator[FoundFaces]:
+        """Yields the faces of a frame, so many at once; None for all."""
         started = time.perf_counter()
         tracked = self._track(frame, self._detect(frame))
-        found = time.perf_counter()
-        crops = crop_tracked(frame, tracked, self.engine)
-        small = shrink_frame(frame.image) if crops else None
-        crop_s = time.perf_counter() - found
-        return FoundFaces(frame.index, frame.time_s, dict(tracked), crops, small, found - started, crop_s)
+        detect_s = time.perf_counter() - started
+        small: SmallFrame | None = None
+        for first in range(0, max(1, len(tracked)), at_once or max(1, len(tracked))):
+            began = time.perf_counter()
+            part = tracked[first : first + (at_once or len(tracked))]
+            crops = crop_tracked(frame, part, self.engine)
+            if crops and small is None:
+                small = shrink_frame(frame.image)
+            crop_s = time.perf_counter() - began
+            spent_s = 0.0 if first else detect_s
+            yield FoundFaces(frame.index, frame.time_s, dict(part), crops, small, spent_s, crop_s, first > 0)
 
     def score(self, found: Sequence[tuple[FaceScore, Image]]) -> tuple[list[FaceScore], NDArray[np.float32]]:
         """Returns the records with their probabilities, and the forgery maps: N x h x w, 0..1. One batch.

@@ -105,7 +105,7 @@ class Watch:
 
     def count(self, found: FoundFaces) -> None:
         """Counts a frame and its detection time."""
-        self.frames_scored += 1
+        self.frames_scored += not found.goes_on
         self.last_s = found.time_s
         self.detect_s += found.detect_s
         self.classify_s += found.crop_s
@@ -201,15 +201,18 @@ def watch_image(frames: FrameSource, watch: Watch, limits: Limits) -> None:
     """
     if isinstance(frames, ChildFrames):
         frames.bound(None if limits.max_seconds is None else time.monotonic() + limits.max_seconds, limits.stop)
-    for frame in frames:
-        watch.take(watch.step.find(frame))
-        # Frees the frame before the next one is waited for.
-        del frame
+    is_over = limits.clock()
+    for found in _find_all(iter(frames), watch):
+        if is_over() and watch.frames_scored:
+            watch.interrupted = limits.stop is not None and limits.stop.is_set()
+            watch.status = watch.status if watch.interrupted else "timeout"
+            break
+        watch.take(found)
     watch.finish()
     watch.info = frames.info
     watch.frames_decoded = frames.frames_decoded
     _note_facts(frames, watch)
-    if frames.truncated:
+    if frames.truncated and watch.status == "ok":
         watch.status = "truncated"
 
 
@@ -231,7 +234,6 @@ def _find_all(frames: Iterator[Frame], watch: Watch) -> Generator[FoundFaces, No
         watch.decode_s += time.perf_counter() - started
         if frame is None:
             return
-        found = watch.step.find(frame)
+        yield from watch.step.find_parts(frame)
         # Frees the frame before the next one is waited for.
         del frame
-        yield found

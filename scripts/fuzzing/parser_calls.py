@@ -10,7 +10,7 @@ import math
 import struct
 import tempfile
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from fuzzing import bases
@@ -19,7 +19,8 @@ from tinydf_runtime.io import jpeg_film, sizes
 from tinydf_runtime.io.address import mask_credentials, stream_address
 from tinydf_runtime.io.containers import ends, h264, matroska, mp4, packets
 from tinydf_runtime.io.containers.container import playlist_kind, read_container
-from tinydf_runtime.io.containers.stills import count_pictures, gif_is_whole, turn_avif
+from tinydf_runtime.io.containers.more_films import NUT_START, asf_videos, has_more_films, nut_videos
+from tinydf_runtime.io.containers.stills import count_pictures, exr_is_cut_off, gif_is_whole, turn_avif
 from tinydf_runtime.io.formats import ends_as_picture, picture_format
 from tinydf_runtime.io.image import is_image
 from tinydf_runtime.io.input import expand_inputs
@@ -44,7 +45,9 @@ def temporary_file(content: bytes, ending: str) -> Path:
 
 def container(content: bytes) -> None:
     """Reads headers of a file of any kind."""
-    found = read_container(temporary_file(content, ".mp4"))
+    path = temporary_file(content, ".mp4")
+    found = read_container(path)
+    has_more_films(path)
     assert found.duration_s is None or (math.isfinite(found.duration_s) and found.duration_s >= 0)
     assert found.videos is None or found.videos >= 0
 
@@ -77,6 +80,7 @@ def file_ends(content: bytes) -> None:
     for read in (ends.says_it_is_longer, ends.ends_within_a_picture):
         with suppress(*DAMAGED, struct.error):
             read(io.BytesIO(content), len(content))
+    exr_is_cut_off(b"v/1\x01" + content)
 
 
 def h264_headers(content: bytes) -> None:
@@ -94,6 +98,9 @@ def track_tables(content: bytes) -> None:
             continue
         assert found.videos is None or found.videos > 0 or found.sounds
     packets.ogg_is_cut_off(content)
+    for start, count in ((ends.ASF_START, partial(asf_videos, io.BytesIO(content))), (NUT_START, nut_videos)):
+        with suppress(*DAMAGED):
+            assert count(start + content) != 0
 
 
 def key_frames(content: bytes) -> None:
@@ -104,6 +111,7 @@ def key_frames(content: bytes) -> None:
 
 def jpeg_segments(content: bytes) -> None:
     """Looks for where a picture ends."""
+    assert all(side >= 0 for side in jpeg_film.jpeg_size(content, 0))
     end = jpeg_film.jpeg_end(content, 0)
     assert end is None or 0 < end <= len(content)
     is_image(temporary_file(b"\xff\xd8\xff" + content, ".jpg"))

@@ -21,6 +21,7 @@ from tinydf_runtime.errors import OutputError, UnreadableInputError, UsageError
 from tinydf_runtime.io.files import check_file
 from tinydf_runtime.io.input import expand_inputs
 from tinydf_runtime.render.html.page import render_page
+from tinydf_runtime.scan.work import hash_file
 from tinydf_runtime.watch import Limits
 
 VideoWriter = Callable[..., Path]
@@ -63,11 +64,53 @@ def test_no_input_ends_a_batch(tmp_path: Path, write_video: VideoWriter, analyze
     assert page.count("the file cannot be read") == len(odd) - 2  # Two are files that can be opened.
 
 
-def test_a_file_as_long_as_a_disk_is_hashed_no_longer_than_it_is_looked_at(tmp_path: Path, analyzer: Analyzer) -> None:
+@pytest.mark.parametrize("source", ["http://[::1", 1 << 40, "99999999999999999999"])
+def test_no_address_and_no_camera_ends_a_batch(analyzer: Analyzer, source: str | int) -> None:
+    (item,) = analyzer.analyze_all([source]).inputs
+    assert item.verdict == "error" and item.message is not None
+    assert item.message.endswith("camera or stream cannot be opened. Check its number or address.")
+
+
+def test_an_address_that_is_not_read_is_told_without_its_password(analyzer: Analyzer) -> None:
+    item = analyzer.analyze_input("rtmp://anna:pass@camera/live")
+    assert (item.verdict, item.path) == ("error", "rtmp://***@camera/live")
+    assert item.message is not None and "those with rtsp://" in item.message and "pass" not in item.message
+
+
+def test_an_empty_name_is_not_the_current_folder() -> None:
+    with pytest.raises(UsageError, match="name is empty"):
+        expand_inputs(["", "clip.mp4"])
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        (b"PK\x03\x04", "a ZIP archive"),
+        (b"\0" * 257 + b"ustar", "a tar archive"),
+        (b"%PDF-1.7", "a PDF document"),
+        (b"<!DOCTYPE HTML>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+    ],
+)
+def test_archives_and_documents_are_named(tmp_path: Path, analyzer: Analyzer, start: bytes, said: str) -> None:
+    for name in ("a.mp4", "a.jpg"):
+        (tmp_path / name).write_bytes(start + bytes(1000))
+    items = analyzer.analyze_all([tmp_path / "a.mp4", tmp_path / "a.jpg"]).inputs
+    assert all(item.verdict == "error" and item.message is not None and said in item.message for item in items)
+
+
+def test_a_file_as_long_as_a_disk_is_hashed_no_longer_than_it_is_looked_at(
+    tmp_path: Path, analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with (endless := tmp_path / "endless.mp4").open("wb") as file:
         file.truncate(1 << 43)
     item = analyzer.analyze_input(endless, limits=Limits(max_seconds=0.5))
     assert (item.verdict, item.sha256) == ("error", None)
+    # Nor much longer than it takes to see that it is no video.
+    monkeypatch.setattr("tinydf_runtime.analyzer.UNREADABLE_HASHING_S", 0.1)
+    assert analyzer.analyze_input(endless).sha256 is None
+    hashed = hash_file(str(endless), 0.2)
+    assert hashed.sha256 is None and hashed.message is not None and "too long" in hashed.message
 
 
 def test_devices_and_pipes_are_named(tmp_path: Path, analyzer: Analyzer) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -18,9 +19,10 @@ from tinydf_runtime.errors import ModelFileError, UnreadableInputError
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.file_frames import MOST_AHEAD, FileFrames
 from tinydf_runtime.results import FaceScore
-from tinydf_runtime.steps import FrameStep
+from tinydf_runtime.steps import MOST_CROPS, FrameStep
 from tinydf_runtime.types import Face, Frame, Image, Scores
-from tinydf_runtime.watch import BATCH, FRAMES_AHEAD, Limits, Watch, watch_video
+from tinydf_runtime.verdict.summary import summarize
+from tinydf_runtime.watch import BATCH, FRAMES_AHEAD, Limits, Watch, watch_image, watch_video
 
 VideoWriter = Callable[..., Path]
 ImageDrawer = Callable[..., Image]
@@ -159,17 +161,41 @@ def test_what_waits_is_bounded(new_watch: Callable[[], Watch], write_video: Vide
     assert watch.frames_scored == 120
 
 
+class Crowd:
+    name, sha256 = "crowd", "0" * 64
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def detect(self, image: Image) -> list[Face]:
+        boxes = [(3.0 * i, 10.0, 3.0 * i + 40, 50.0) for i in range(self.count)]
+        return [Face(box, tuple(((box[0] + 20), 30.0) for _ in range(5)), 0.9) for box in boxes]
+
+
 def test_many_faces_of_one_frame_are_scored_in_batches(tiny_classifier: Path) -> None:
-    class Crowd:
-        name, sha256 = "crowd", "0" * 64
-
-        def detect(self, image: Image) -> list[Face]:
-            boxes = [(10.0 * i, 10.0, 10.0 * i + 40, 50.0) for i in range(2 * BATCH + 1)]
-            return [Face(box, tuple(((box[0] + 20), 30.0) for _ in range(5)), 0.9) for box in boxes]
-
     engine = Broken(open_engine(tiny_classifier, threads=1), 0)
-    watch = Watch(FrameStep(engine, Crowd()))
+    watch = Watch(FrameStep(engine, Crowd(2 * BATCH + 1)))
     watch.take(watch.step.find(Frame(0, 0.0, np.zeros((100, 300, 3), np.uint8))))
     watch.finish()
     assert engine.calls == 3
     assert sum(map(len, watch.scores.values())) == 2 * BATCH + 1
+
+
+def test_a_crowd_is_cropped_in_parts_and_no_longer_than_a_picture_may_take(
+    tiny_classifier: Path, tmp_path: Path
+) -> None:
+    engine, count = open_engine(tiny_classifier, threads=1), 3 * MOST_CROPS + 2
+    picture = np.random.default_rng(0).integers(0, 255, (100, 300, 3), np.uint8)
+    found = [*FrameStep(engine, Crowd(count), tracks=False).find_parts(Frame(0, 0.0, picture))]
+    assert [len(part.crops) for part in found] == [MOST_CROPS, MOST_CROPS, MOST_CROPS, 2]
+    assert cv2.imwrite(str(tmp_path / "crowd.png"), picture)
+    for max_seconds, faces, status in ((None, count, "ok"), (1e-9, MOST_CROPS, "timeout")):
+        watch = Watch(FrameStep(engine, Crowd(count), tracks=False))
+        with FileFrames(str(tmp_path / "crowd.png"), None, "image") as frames:
+            watch_image(frames, watch, Limits(max_seconds))
+        assert (sum(map(len, watch.scores.values())), watch.status, watch.frames_scored) == (faces, status, 1)
+        # Whoever was not looked at may be forged.
+        item = summarize("crowd.png", None, "image", watch, 0.99999, 0.0)
+        assert (item.verdict, item.reasons) == (
+            ("real", ()) if status == "ok" else ("inconclusive", ("mostly_unseen",))
+        )

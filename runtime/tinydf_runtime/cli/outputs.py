@@ -131,6 +131,7 @@ def write_reports(
     html_file: Path | None,
     command: str,
     timing: bool = True,
+    sandbox: bool = True,
 ) -> None:
     """Writes the files that were asked for, and the report as the last of the JSON lines.
 
@@ -143,6 +144,7 @@ def write_reports(
         html_file: The page.
         command: What was typed, for the page.
         timing: Say in the JSON file how long each step took.
+        sandbox: Verify Content Credentials in a child process.
     """
     if csv_file is None and json_file is None and html_file is None and not json_lines:
         return
@@ -150,7 +152,7 @@ def write_reports(
     if html_file is not None:
         from tinydf_runtime.render.html.page import write_html
 
-        write_html(report, html_file, command)
+        write_html(report, html_file, command, sandbox)
     if csv_file is not None:
         write_csv(report, csv_file)
     if json_lines:

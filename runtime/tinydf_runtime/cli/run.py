@@ -99,7 +99,7 @@ class Run:
 @click.option(
     "--max-seconds",
     type=click.FloatRange(min=0, min_open=True),
-    help="Wall-clock limit per input; the verdict then rests on what was seen.",
+    help="Wall-clock limit per input; the verdict then rests on what was seen. Drawing it may take as long again.",
 )
 @click.option(
     "--json-lines",
@@ -204,7 +204,7 @@ def main(
         # Networks that failed to load are not tried again.
         if run.done or run.stop.is_set():
             command = typed_command(click.get_current_context())
-            write_reports(analyzer, run.done, json_file, csv_file, json_lines, html_file, command, timing)
+            write_reports(analyzer, run.done, json_file, csv_file, json_lines, html_file, command, timing, sandbox)
     if len(run.done) > 1 and not run.silent:
         from rich.console import Console
 
@@ -269,18 +269,20 @@ def judge_all(
         target = targets.get(source.name)
         if target is not None and item.message is None and not run.stop.is_set():
             try:
-                draw_input(item, target, analyzer, run, sandbox)
+                draw_input(item, target, analyzer, run, sandbox, max_seconds)
             except (UnreadableInputError, NoResourcesError) as error:
                 # It was judged. That it cannot be read once more costs its drawing alone.
                 run.undrawn += 1
                 say_error(str(error))
 
 
-def draw_input(item: InputReport, target: Path, analyzer: Analyzer, run: Run, sandbox: bool) -> None:
+def draw_input(
+    item: InputReport, target: Path, analyzer: Analyzer, run: Run, sandbox: bool, max_seconds: float | None
+) -> None:
     """Writes an input with what was found in it.
 
     Raises:
-        UnreadableInputError: It is gone.
+        UnreadableInputError: It is gone, or cannot be drawn in that time.
         NoResourcesError: There is nothing to decode it with now.
         OutputError: The file cannot be written.
     """
@@ -290,9 +292,9 @@ def draw_input(item: InputReport, target: Path, analyzer: Analyzer, run: Run, sa
     note: str | None = None
     with Progress(f"drawing {target.name}", unit="s", quiet=run.silent) as progress:
         if item.kind == "image":
-            annotate_image(item, target, threshold, margin, sandbox)
+            annotate_image(item, target, threshold, margin, sandbox, max_seconds)
         else:
-            note = annotate_video(item, target, threshold, margin, progress.advance, run.stop, sandbox)
+            note = annotate_video(item, target, threshold, margin, progress.advance, run.stop, sandbox, max_seconds)
     if note is not None and not run.silent:
         say_error(f"{target}: {note}")
 

@@ -28,6 +28,13 @@ def stream_address(source: str | os.PathLike[str] | int) -> str | int | None:
     return int(text) if text.isdecimal() and not exists(Path(text)) else None
 
 
+def is_foreign_address(source: str | int) -> bool:
+    """Returns whether a source that is no file looks like an address of a kind that is not read: rtmp://, s3://."""
+    return (
+        isinstance(source, str) and stream_address(source) is None and "://" in source and bool(_ADDRESS.match(source))
+    )
+
+
 def mask_credentials(source: str | os.PathLike[str] | int) -> str:
     """Returns a source without credentials, for output: of an address, scheme, host, port, path and query names stay.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.io.containers.stills import count_pictures
+from tinydf_runtime.io.filters import show_on_white
 from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.types import Image
 
@@ -18,6 +19,7 @@ _LONGEST_CHUNK = 64
 _USUAL_MS = 100
 """Browsers show a picture without a duration this long."""
 _SEARCHED_BYTES = 1 << 16
+_MOST_CHUNKS = 4096
 
 
 class AnimationCapture:
@@ -60,8 +62,9 @@ class AnimationCapture:
         return bool(self._pictures)
 
     def retrieve(self) -> tuple[bool, Image | None]:
-        """Returns the picture as BGR; transparency is dropped."""
-        return True, np.ascontiguousarray(self._pictures[self._index - self._first][..., :3], np.uint8)
+        """Returns the picture as BGR; transparent parts are white."""
+        picture = self._pictures[self._index - self._first]
+        return True, show_on_white(np.ascontiguousarray(picture[..., :3], np.uint8), picture)[0]
 
     def get(self, which: int) -> float:
         """Returns what ``cv2.VideoCapture.get`` would, 0 where not known."""
@@ -107,6 +110,21 @@ def is_animated(path: Path) -> bool:
     if start[:4] == b"RIFF" and start[8:16] == b"WEBPVP8X":
         return bool(start[20] & 2) if len(start) > 20 else False
     if start.startswith(b"\x89PNG"):
-        # APNG's control chunk comes before the first picture's data.
-        return 0 < start.find(b"acTL") < start.find(b"IDAT") % (_SEARCHED_BYTES + 1)
+        return _png_is_animated(path)
     return start[4:12] == b"ftypavis"
+
+
+def _png_is_animated(path: Path) -> bool:
+    """Returns whether a PNG has APNG's control chunk before the first picture's data. Any text may come before it."""
+    at = 8
+    try:
+        with path.open("rb") as file:
+            for _ in range(_MOST_CHUNKS):
+                file.seek(at)
+                head = file.read(8)
+                if len(head) < 8 or head[4:] in (b"IDAT", b"acTL"):
+                    return head[4:] == b"acTL"
+                at += 12 + int.from_bytes(head[:4], "big")
+    except OSError:
+        pass
+    return False

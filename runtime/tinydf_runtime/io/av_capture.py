@@ -86,6 +86,9 @@ class AvCapture:
                 if packet is None:
                     return
                 yield from packet.decode()
+            except IndexError:
+                # A packet of a stream that begins midway, which PyAV does not know: it ends, and the rest is asked for.
+                packets = self._container.demux(self._stream)
             except self._errors:
                 failures += 1
                 self.damaged = True

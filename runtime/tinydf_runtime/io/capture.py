@@ -18,6 +18,7 @@ from tinydf_runtime.io.av_capture import AvCapture
 from tinydf_runtime.io.containers.container import Container, playlist_kind, read_container
 from tinydf_runtime.io.files import check_file
 from tinydf_runtime.io.filters import opencv_tone_maps
+from tinydf_runtime.io.formats import refuse_foreign
 from tinydf_runtime.io.jpeg_film import JpegCapture, is_jpeg_film, read_private_jpegs
 from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.io.sizes import size_changes
@@ -40,6 +41,7 @@ _CODECS = {"AV01": "AV1", "av01": "AV1", "hevc": "HEVC", "hev1": "HEVC", "hvc1":
 _TEXT = "ansi"
 _INTERLACED_CODECS = frozenset({"mpg2", "mpg1", "dvsd", "dvhd", "WVC1", "WMV3"})
 _COMPARED_FRAMES = 12
+_LAST_CAMERA = 999_999
 
 
 class Capture(Protocol):
@@ -71,10 +73,11 @@ def open_file(path: Path) -> tuple[Capture, Container]:
         The reader, whose first frame waits for ``retrieve``, and what the file's headers say.
 
     Raises:
-        UnreadableInputError: The file is missing, empty, holds no video or none that can be decoded here, or is a
-            playlist.
+        UnreadableInputError: The file is missing, empty, encrypted, holds no video or none that can be decoded here, or
+            is a playlist.
     """
     check_file(path)
+    refuse_foreign(path)
     try:
         container, playlist = read_container(path), playlist_kind(path)
     except OSError as error:
@@ -84,6 +87,8 @@ def open_file(path: Path) -> tuple[Capture, Container]:
         raise UnreadableInputError(f"{path}: is {playlist} playlist, which names other files. Give those themselves.")
     if container.only_sound:
         raise UnreadableInputError(_only_sound(path, container))
+    if container.encrypted:
+        raise UnreadableInputError(f"{path}: is encrypted, and its key is not known here. Decrypt it first.")
     capture = _open_frames(path, container)
     if container.may_resize and isinstance(capture, cv2.VideoCapture) and not find_spec("av") and size_changes(path):
         container = replace(container, resizes=True)
@@ -99,6 +104,8 @@ def open_file(path: Path) -> tuple[Capture, Container]:
 
 def open_source(source: int | str) -> cv2.VideoCapture:
     """Opens a source. Files and addresses go to FFmpeg where OpenCV has it: other backends ignore rotation."""
+    if isinstance(source, int) and not 0 <= source <= _LAST_CAMERA:
+        return cv2.VideoCapture()
     with quiet():
         use_ffmpeg = isinstance(source, str) and cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG)
         is_stream = use_ffmpeg and stream_address(source) is not None

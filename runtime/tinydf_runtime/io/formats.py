@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.io.files import is_regular
 
 Decoder = Literal["opencv", "heif", "ffmpeg", "none"]
@@ -75,6 +76,41 @@ IMAGE_SUFFIXES = frozenset(
     | _ENDINGS.keys()
     | _RAW_ENDINGS
 )
+
+
+_FOREIGN_STARTS = {
+    b"PK\x03\x04": "a ZIP archive. Unpack it, and name the files in it",
+    b"\x1f\x8b": "compressed by gzip. Unpack it first",
+    b"BZh": "compressed by bzip2. Unpack it first",
+    b"\xfd7zXZ\0": "compressed by xz. Unpack it first",
+    b"\x28\xb5\x2f\xfd": "compressed by Zstandard. Unpack it first",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive. Unpack it, and name the files in it",
+    b"rar!\x1a\x07": "a RAR archive. Unpack it, and name the files in it",
+    b"\x93numpy": "a NumPy array. Save its pictures, or give them to Analyzer.analyze_frames",
+    b"%pdf-": "a PDF document. Save its pictures first",
+    b"<!doctype html": "a web page. Download the video or picture itself",
+    b"<html": "a web page. Download the video or picture itself",
+    b"version https://git-lfs": "a pointer of Git LFS. Fetch the file itself: git lfs pull",
+}
+"""First bytes, letters in lower case, of what is often given in place of a video -> what it is, and what to do."""
+_TAR_MARK, _TAR_AT = b"ustar", 257
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuses archives, documents and web pages: of some FFmpeg would read the first picture, and of others nothing.
+
+    Raises:
+        UnreadableInputError: It is one.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(_TAR_AT + len(_TAR_MARK))
+    known = {magic.lower(): words for magic, words in _FOREIGN_STARTS.items()}
+    found = next((words for magic, words in known.items() if start.lower().startswith(magic)), None)
+    if found is None and start[_TAR_AT:] == _TAR_MARK:
+        found = "a tar archive. Unpack it, and name the files in it"
+    if found is not None:
+        raise UnreadableInputError(f"{path}: is {found}.")
 
 
 def read_start(path: Path) -> bytes:

@@ -1,9 +1,7 @@
-"""Image file -> upright pictures: one, or all that a TIFF or HEIC file holds."""
+"""Image file -> its picture, upright; of several the first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import numpy as np
 from tinydf_runtime.errors import MissingExtraError, UnreadableInputError, install_line, needs
 from tinydf_runtime.io.animation import is_animated
 from tinydf_runtime.io.containers.container import HLG, PQ
-from tinydf_runtime.io.containers.stills import transfer_of, turn_avif
+from tinydf_runtime.io.containers.stills import exr_is_cut_off, transfer_of, turn_avif
 from tinydf_runtime.io.files import check_file
 from tinydf_runtime.io.filters import show_on_white, tone_map
 from tinydf_runtime.io.formats import (
@@ -22,17 +20,18 @@ from tinydf_runtime.io.formats import (
     ends_as_picture,
     picture_format,
     read_start,
+    refuse_foreign,
 )
 from tinydf_runtime.io.jpeg_film import is_jpeg_film, jpeg_end, jpeg_has_hole
 from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.results import Adjustment
 from tinydf_runtime.types import Image
 
-__all__ = ["IMAGE_SUFFIXES", "is_image", "read_image", "read_more_pages", "read_shown"]
+__all__ = ["IMAGE_SUFFIXES", "decode", "in_colour", "is_image", "read_image", "read_shown"]
 
 _PNG_START, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
 _JPEG_START = b"\xff\xd8\xff"
-_MOST_PAGES = 200
+_QOI_END = bytes(7) + b"\1"
 _WITH_OPACITY = frozenset({"PNG", "WebP", "AVIF", "TIFF"})
 _FROM_DISK = frozenset({"Radiance HDR", "Sun raster"})
 
@@ -59,6 +58,7 @@ def read_shown(path: Path) -> tuple[Image, tuple[Adjustment, ...]]:
     """
     path = Path(path)
     check_file(path)
+    refuse_foreign(path)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -66,16 +66,16 @@ def read_shown(path: Path) -> tuple[Image, tuple[Adjustment, ...]]:
     form = picture_format(content[:16], path.suffix) or PictureFormat("image")
     if form.decoder == "heif":
         return _to_sdr(_read_heif(path), content)
-    if form.decoder == "ffmpeg":
-        return _read_with_ffmpeg(path, form), ()
     if form.decoder == "none":
         raise UnreadableInputError(f"{path}: {form.name}, which cannot be read here. Save it as JPEG or PNG.")
     _check_whole(path, content)
+    if form.decoder == "ffmpeg":
+        return _read_with_ffmpeg(path, form), ()
     if form.name in _FROM_DISK:
         return _read_from_disk(path, form), ()
-    image = _decode(path, content, cv2.IMREAD_COLOR)
+    image = decode(path, content, cv2.IMREAD_COLOR)
     if image is None and form.name == "TIFF":
-        image = _of_numbers(_decode(path, content, cv2.IMREAD_UNCHANGED))
+        image = _of_numbers(decode(path, content, cv2.IMREAD_UNCHANGED))
     if image is None:
         if form.name == "AVIF" and not cv2.haveImageWriter(".avif"):
             raise UnreadableInputError(
@@ -87,7 +87,7 @@ def read_shown(path: Path) -> tuple[Image, tuple[Adjustment, ...]]:
     picture: Image = np.asarray(image, np.uint8)
     adjusted: tuple[Adjustment, ...] = ()
     if form.name in _WITH_OPACITY:
-        stored = _decode(path, content, cv2.IMREAD_UNCHANGED)
+        stored = decode(path, content, cv2.IMREAD_UNCHANGED)
         if stored is not None:
             picture, transparent = show_on_white(picture, stored)
             adjusted = ("on_white",) if transparent else ()
@@ -95,27 +95,6 @@ def read_shown(path: Path) -> tuple[Image, tuple[Adjustment, ...]]:
         return picture, adjusted
     picture, mapped = _to_sdr(turn_avif(picture, content), content)
     return picture, (*mapped, *adjusted)
-
-
-def read_more_pages(path: Path) -> Iterator[Image]:
-    """Yields what a TIFF or HEIC holds after the first, H x W x 3, BGR, uint8; what cannot be decoded is left out."""
-    form = picture_format(read_start(path), path.suffix)
-    if form is not None and form.decoder == "heif":
-        yield from _read_more_heif(path)
-    if form is None or form.name != "TIFF":
-        return
-    with readable_name(path) as name, quiet():
-        try:
-            pages = min(cv2.imcount(name), _MOST_PAGES)
-        except cv2.error:
-            return
-        for page in range(1, pages):
-            try:
-                found, images = cv2.imreadmulti(name, page, 1, flags=cv2.IMREAD_COLOR)
-            except cv2.error:
-                continue
-            if found and len(images) and images[0] is not None:
-                yield np.asarray(images[0], np.uint8)
 
 
 def is_image(path: Path) -> bool:
@@ -150,13 +129,15 @@ def _check_whole(path: Path, content: bytes) -> None:
     """
     cut = content.startswith(_PNG_START) and _PNG_END not in content
     cut = cut or (content.startswith(_JPEG_START) and jpeg_end(content, 0) is None)
+    cut = cut or (content.startswith(b"qoif") and _QOI_END not in content)
+    cut = cut or (content.startswith(b"v/1\x01") and exr_is_cut_off(content))
     if cut:
         raise UnreadableInputError(f"{path}: the image is cut off. Copy it again.")
     if content.startswith(_JPEG_START) and jpeg_has_hole(content):
         raise UnreadableInputError(f"{path}: a part of the image is missing. Copy it again.")
 
 
-def _decode(path: Path, content: bytes, flags: int) -> np.ndarray | None:
+def decode(path: Path, content: bytes, flags: int) -> np.ndarray | None:
     """Returns what OpenCV makes of an image file, None where it knows no decoder.
 
     Raises:
@@ -220,7 +201,8 @@ def _read_with_ffmpeg(path: Path, form: PictureFormat) -> Image:
         frames = [*decoder.decode(av.Packet(path.read_bytes())), *decoder.decode(None)]
         return np.ascontiguousarray(frames[0].to_ndarray(format="bgr24"), np.uint8)
     except (av.FFmpegError, EOFError, IndexError, ValueError) as error:
-        raise UnreadableInputError(f"{path}: {form.name}, which cannot be decoded ({error}). Save it anew.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UnreadableInputError(f"{path}: {form.name}, which cannot be decoded ({reason}). Save it anew.") from error
 
 
 def _read_heif(path: Path) -> Image:
@@ -243,26 +225,10 @@ def _read_heif(path: Path) -> Image:
         image = np.array(pi_heif.open_heif(path, convert_hdr_to_8bit=True, bgr_mode=True))
     except (OSError, ValueError, RuntimeError) as error:
         raise UnreadableInputError(f"{path}: cannot be decoded ({error}). Check that it opens in a viewer.") from error
-    return _in_colour(image)
+    return in_colour(image)
 
 
-def _read_more_heif(path: Path) -> Iterator[Image]:
-    """Yields the pictures of a HEIC file beside the primary one, as bursts have them."""
-    import pi_heif
-
-    try:
-        opened = pi_heif.open_heif(path, convert_hdr_to_8bit=True, bgr_mode=True)
-        others = [image for place, image in enumerate(opened) if place != opened.primary_index][:_MOST_PAGES]
-    except (OSError, ValueError, RuntimeError):
-        return
-    del opened
-    # Each is decoded when it is taken, and let go of before the next.
-    for _ in range(len(others)):
-        with suppress(OSError, ValueError, RuntimeError):
-            yield _in_colour(np.array(others.pop(0)))
-
-
-def _in_colour(image: np.ndarray) -> Image:
+def in_colour(image: np.ndarray) -> Image:
     """Returns a grey, BGR or BGRA picture as BGR."""
     if image.ndim == 2:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)

@@ -93,10 +93,13 @@ def expand_inputs(names: Sequence[str]) -> list[str]:
     A plain name is kept whether it exists or not: a missing file is reported later, as an input.
 
     Raises:
-        UsageError: A folder or pattern names no video or picture, and nothing else is left to do.
+        UsageError: A folder or pattern names no video or picture, and nothing else is left to do; or a name is empty.
     """
     found: list[str] = []
     empty: list[str] = []
+    if "" in names:
+        # It would be the current folder.
+        raise UsageError("an input's name is empty. Check the variable that it comes from.")
     for name in names:
         part = _expand(name)
         found += part

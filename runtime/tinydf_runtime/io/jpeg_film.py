@@ -110,7 +110,7 @@ class JpegCapture:
         self._end = 0
         self._index = -1
         self._start = 0
-        image = self._decode(*_next_picture(self._content, 0))
+        image = self._decode(*next_jpeg(self._content, 0))
         self._height, self._width = (0, 0) if image is None else image.shape[:2]
 
     def isOpened(self) -> bool:  # noqa: N802
@@ -119,7 +119,7 @@ class JpegCapture:
 
     def grab(self) -> bool:
         """Finds the next picture; False at the end."""
-        self._start, self._end = _next_picture(self._content, self._end)
+        self._start, self._end = next_jpeg(self._content, self._end)
         self._index += 1
         return self._start < self._end
 
@@ -173,14 +173,14 @@ def is_jpeg_film(path: Path) -> bool:
         content = _START + file.read(_SEARCHED_BYTES)
     at = 0
     for _ in range(_LEAST_PICTURES):
-        start, end = _next_picture(content, at)
+        start, end = next_jpeg(content, at)
         if start >= end or start - at > _PADDING_BYTES:
             return False
         at = end
     return True
 
 
-def _next_picture(content: bytes | mmap.mmap, at: int) -> tuple[int, int]:
+def next_jpeg(content: bytes | mmap.mmap, at: int) -> tuple[int, int]:
     """Returns where the next picture from a place on starts and ends; twice the same where none is there or whole."""
     start = content.find(_START, at)
     if start < 0:
@@ -204,6 +204,22 @@ def jpeg_has_hole(content: bytes, start: int = 0) -> bool:
     end = content.find(_END, scan)
     hole = content.find(_HOLE, scan, end)
     return hole >= 0 and bool(content[hole:end].lstrip(b"\0"))
+
+
+def jpeg_size(content: bytes, start: int) -> tuple[int, int, int]:
+    """Returns height, width and number of components of the picture that starts at a place, zeros where it has none."""
+    place = start + 2
+    for _ in range(_MOST_SEGMENTS):
+        if (fill := _FILL.match(content, place)) is not None:
+            place = fill.end()
+        if place + 10 > len(content) or content[place] != 0xFF or content[place + 1] == 0xDA:
+            break
+        # The frame headers of ITU-T T.81, table B.1: three of the sixteen markers are others.
+        if 0xC0 <= content[place + 1] <= 0xCF and content[place + 1] not in (0xC4, 0xC8, 0xCC):
+            height, width = (int.from_bytes(content[place + at : place + at + 2], "big") for at in (5, 7))
+            return height, width, content[place + 9]
+        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+    return 0, 0, 0
 
 
 def _scan_start(content: bytes | mmap.mmap, start: int) -> int:

@@ -11,7 +11,8 @@ from typing import Literal, Protocol
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.filters import has_few_colours
-from tinydf_runtime.io.image import read_more_pages, read_shown
+from tinydf_runtime.io.image import read_shown
+from tinydf_runtime.io.pages import has_unread_pictures, read_more_pages
 from tinydf_runtime.io.video import VideoInfo, VideoReader
 from tinydf_runtime.results import Adjustment, Reason
 from tinydf_runtime.types import Frame
@@ -57,8 +58,18 @@ class PictureReader:
         """Yields the pictures; the time between two is a second."""
         yield Frame(0, 0.0, self._image)
         for image in read_more_pages(self._path):
+            if image is None:
+                self._note("damaged_part")
+                continue
             yield Frame(self.frames_decoded, float(self.frames_decoded), image)
             self.frames_decoded += 1
+        if has_unread_pictures(self._path):
+            self._note("more_tracks")
+
+    def _note(self, caveat: Reason) -> None:
+        """Notes a reason not to rely on the pictures."""
+        if caveat not in self.caveats:
+            self.caveats += (caveat,)
 
 
 class FrameReader(AbstractContextManager["FrameReader"], Protocol):

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tinydf_runtime.io.jpeg_film import jpeg_size
 from tinydf_runtime.io.opencv import quiet, readable_name
 
 _NAL_START = b"\x00\x00\x01"
@@ -20,7 +21,6 @@ _H264_SPS, _HEVC_SPS = 7, 33
 _MPEG_SEQUENCE = b"\x00\x00\x01\xb3"
 _VP9_SYNC = b"\x49\x83\x42"
 _HEADER_BYTES = 4096
-_JPEG_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3})
 
 
 def size_changes(path: Path) -> bool:
@@ -112,14 +112,9 @@ def _vp9_sync_end(packet: bytes, profile: int) -> int:
     return 2 + 2 + (1 if profile == 3 else 0) + 4 + 24
 
 
-def _of_jpeg(packet: bytes) -> bytes | None:
-    """Returns the 32 bits that hold height and width, ITU-T T.81, B.2.2."""
-    at = 2
-    while at + 9 <= len(packet) and packet[at] == 0xFF:
-        if packet[at + 1] in _JPEG_FRAMES:
-            return packet[at + 5 : at + 9]
-        at += 2 + int.from_bytes(packet[at + 2 : at + 4], "big")
-    return None
+def _of_jpeg(packet: bytes) -> tuple[int, int, int] | None:
+    size = jpeg_size(packet, 0)
+    return size if any(size) else None
 
 
 _SIZES: dict[str, Callable[[bytes], object]] = {

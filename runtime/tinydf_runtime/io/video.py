@@ -18,6 +18,7 @@ from tinydf_runtime.io.address import mask_credentials, stream_address
 from tinydf_runtime.io.av_capture import AvCapture
 from tinydf_runtime.io.capture import Capture, open_file, open_source
 from tinydf_runtime.io.containers.container import Container
+from tinydf_runtime.io.containers.more_films import has_more_films
 from tinydf_runtime.io.containers.packets import has_hole
 from tinydf_runtime.io.filters import (
     has_few_colours,
@@ -294,6 +295,8 @@ class VideoReader:
             self._note("damaged_part")
         if self.kind == "video" and has_hole(Path(str(self._source)), self._container.cut_off):
             self._note("damaged_part")
+        if self.kind == "video" and has_more_films(Path(str(self._source))):
+            self._note("more_tracks")
         if self.truncated and (self.info.frames_expected or 0) <= self.frames_decoded:
             # The count is of the remaining frames, not of all.
             self.info = replace(self.info, frames_expected=None)

@@ -47,7 +47,11 @@ def redirected(address: str, began_s: float) -> str | None:
     """
     if not address.lower().startswith(("http://", "https://")):
         return None
-    named, at = urlsplit(address).hostname, address
+    try:
+        named, at = urlsplit(address).hostname, address
+    except ValueError:
+        # It is no address at all, such as one of IPv6 without its second bracket.
+        return None
     for hop in range(MOST_REDIRECTS + 1):
         target = _next(at, LONGEST_S - (time.monotonic() - began_s))
         if target is None:

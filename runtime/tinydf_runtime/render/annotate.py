@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tinydf_runtime.errors import OutputError, TinyDFError, UsageError
+from tinydf_runtime.errors import InputTimeoutError, OutputError, TinyDFError, UnreadableInputError, UsageError
 from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.file_frames import decode
 from tinydf_runtime.io.files import temporary_file, write_atomically
@@ -24,12 +25,16 @@ from tinydf_runtime.render.draw import (
     draw_timeline,
     paint_timeline,
 )
+from tinydf_runtime.render.sound import keep_sound
 from tinydf_runtime.render.trail import Trail
 from tinydf_runtime.render.writer import CODECS, VideoWriter, open_writer
 from tinydf_runtime.results import InputReport, TrackReport
+from tinydf_runtime.sandbox.client import ChildFrames
 from tinydf_runtime.types import Image
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+_LONGEST_SHOWN_S = 3600.0
+"""A damaged or hostile time stamp may lie years later; writers repeat the picture, or refuse such times."""
 TIMELINE_ROWS = 4
 """Tracks in the timeline; more would be too thin to see."""
 
@@ -40,6 +45,7 @@ def annotate_image(
     threshold: float = 0.5,
     margin: float = CropConfig().margin,
     sandbox: bool = True,
+    max_seconds: float | None = None,
 ) -> None:
     """Draws a picture's faces and writes it; of several pages the first.
 
@@ -49,14 +55,17 @@ def annotate_image(
         threshold: Probability below which a person is real; the report names the one from which fake is said.
         margin: The crop's border, over which forgery maps lie.
         sandbox: Decode in a child process, see ``Analyzer``.
+        max_seconds: Wall clock that decoding may take, None for as long as it takes.
 
     Raises:
         UsageError: The ending is none of those.
         OutputError: The file cannot be written.
-        UnreadableInputError: The input is gone.
+        UnreadableInputError: The input is gone, or cannot be decoded in that time.
     """
     check_suffix(out, PICTURES)
     with decode(item.path, "image", sandbox=sandbox) as frames:
+        if isinstance(frames, ChildFrames) and max_seconds is not None:
+            frames.bound(time.monotonic() + max_seconds, None)
         image = next(frames).image.copy()
     zones = Zones.of(item, threshold)
     for track in _shown(item):
@@ -77,6 +86,7 @@ def annotate_video(
     progress: Callable[[float, float | None], None] | None = None,
     stop: threading.Event | None = None,
     sandbox: bool = True,
+    max_seconds: float | None = None,
 ) -> str | None:
     """Draws faces, scores, forgery maps and a timeline into every frame of a video and writes it.
 
@@ -91,6 +101,7 @@ def annotate_video(
         progress: Called after each frame with the seconds done and the length.
         stop: Ends the drawing when set; then no file is left.
         sandbox: Decode in a child process, see ``Analyzer``.
+        max_seconds: Wall clock that drawing may take, None for as long as it takes.
 
     Returns:
         What the video lacks and what to install for it, None where nothing is lost.
@@ -98,8 +109,9 @@ def annotate_video(
     Raises:
         UsageError: The ending is none of those.
         OutputError: The file cannot be written.
-        UnreadableInputError: The input is gone.
+        UnreadableInputError: The input is gone, or cannot be drawn in that time; then no file is left.
     """
+    deadline_s = None if max_seconds is None else time.monotonic() + max_seconds
     check_suffix(out, CODECS)
     # Its writers name the file under which they write.
     temporary = out
@@ -107,15 +119,18 @@ def annotate_video(
         # The ending stays last: the container is chosen by it.
         with temporary_file(out, out.suffix.lower()) as temporary, ExitStack() as opened:
             writer: VideoWriter | None = None
-            for time_s, image in _drawn_frames(item, threshold, margin, progress, stop, sandbox):
+            for time_s, image in _drawn_frames(item, threshold, margin, progress, stop, sandbox, deadline_s):
                 if writer is None:
-                    writer = open_writer(temporary, Path(item.path), item.fps, image.shape[1::-1])
+                    writer = open_writer(temporary, item.fps, image.shape[1::-1])
                     opened.callback(writer.close)
                 writer.write(time_s, image)
             if writer is None or (stop is not None and stop.is_set()):
                 return None
-            note = writer.finish()
+            writer.finish()
             opened.close()
+            note = keep_sound(temporary, Path(item.path), sandbox, deadline_s, stop)
+            if stop is not None and stop.is_set():
+                return None
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.replace(out)
@@ -145,8 +160,13 @@ def _drawn_frames(
     progress: Callable[[float, float | None], None] | None,
     stop: threading.Event | None,
     sandbox: bool,
+    deadline_s: float | None,
 ) -> Iterator[tuple[float, Image]]:
-    """Yields time and annotated picture of every frame, up to the last one that was analysed."""
+    """Yields time and annotated picture of every frame, up to the last one that was analysed.
+
+    Raises:
+        UnreadableInputError: The input is gone, takes too long, or shows a picture for more than an hour.
+    """
     zones = Zones.of(item, threshold)
     trails = [Trail.of_track(track, zones) for track in _shown(item)]
     hold_s = _half_step_s(trails)
@@ -155,10 +175,21 @@ def _drawn_frames(
     trails = [trail.held_to(duration_s, hold_s) for trail in trails]
     strip: Image | None = None
     size: tuple[int, int] | None = None
+    before_s = 0.0
     with decode(item.path, item.kind, sandbox=sandbox) as reader:
+        if isinstance(reader, ChildFrames):
+            reader.bound(deadline_s, stop)
         for frame in reader:
             if stop is not None and stop.is_set():
                 return
+            if deadline_s is not None and time.monotonic() >= deadline_s:
+                break
+            if frame.time_s > before_s + _LONGEST_SHOWN_S:
+                raise UnreadableInputError(
+                    f"{item.path}: shows one picture for {frame.time_s - before_s:,.0f} s, too long to be drawn. "
+                    "Cut it before that."
+                )
+            before_s = frame.time_s
             # The reader may hand out a view of its own buffer.
             image = frame.image.copy()
             for trail in trails:
@@ -173,6 +204,8 @@ def _drawn_frames(
             if progress:
                 progress(frame.time_s, item.duration_s)
             yield frame.time_s, image
+    if deadline_s is not None and time.monotonic() >= deadline_s:
+        raise InputTimeoutError(f"{item.path}: could not be drawn in the time given. Allow more (--max-seconds).")
 
 
 def _fit(image: Image, size: tuple[int, int]) -> Image:

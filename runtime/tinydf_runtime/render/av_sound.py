@@ -1,4 +1,4 @@
-"""The sound of one video file -> packets for another, through PyAV (extra ``video``)."""
+"""Drawn video and the source of its sound -> both in one file, through PyAV (extra ``video``)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tinydf_runtime.errors import needs
 from tinydf_runtime.io.opencv import readable_name
+from tinydf_runtime.sandbox.call import GoesOn
 
 if TYPE_CHECKING:
     import av
@@ -22,6 +23,53 @@ _COPIED = {
     ".mov": frozenset({"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le"}),
 }
 """Ending -> audio codecs that players accept in such a file; Matroska takes all. Others are encoded as AAC."""
+
+
+_PACKETS_A_STEP = 64
+
+
+def merge_sound(source: str, drawn: str, out: str, goes_on: GoesOn) -> tuple[bool, str | None, int | None]:
+    """Writes a video's pictures and another file's sound into a third file.
+
+    Args:
+        source: File whose sound is kept.
+        drawn: The pictures, written by ``AvWriter``.
+        out: File to write, of the same ending.
+        goes_on: Called now and then.
+
+    Returns:
+        Whether there is sound that was written; what of it could not be kept, None where nothing is lost; and the error
+        number where the file cannot be written.
+    """
+    with needs("video"):
+        import av
+    ending = Path(out).suffix
+    note: str | None = None
+    try:
+        options = {"movflags": "+faststart"} if ending != ".mkv" else {}
+        with av.open(drawn) as pictures, av.open(out, "w", options=options) as target:
+            stream = target.add_stream_from_template(pictures.streams.video[0])
+            sound = Sound(Path(source), target, ending)
+            note = sound.note
+            if not sound.has_tracks:
+                return False, note, None
+            for number, packet in enumerate(pictures.demux(pictures.streams.video[0])):
+                # The last one is empty.
+                if not packet.size or packet.pts is None:
+                    continue
+                shift = round(Fraction(sound.pictures_start_s) / packet.time_base)
+                packet.pts, packet.stream = packet.pts + shift, stream
+                # Matroska stores none.
+                packet.dts = None if packet.dts is None else packet.dts + shift
+                target.mux(sound.packets(float(packet.pts * packet.time_base)))
+                target.mux(packet)
+                if number % _PACKETS_A_STEP == 0:
+                    goes_on()
+            target.mux(sound.packets(None))
+            sound.close()
+    except av.FFmpegError as error:
+        return False, note, error.errno
+    return True, note, None
 
 
 class Sound:
@@ -65,6 +113,11 @@ class Sound:
             self.pictures_start_s = starts[0] - self._zero_s
         self._read = self._read_packets()
         self._waiting = next(self._read, None)
+
+    @property
+    def has_tracks(self) -> bool:
+        """Whether there is sound that can be kept."""
+        return bool(self._tracks)
 
     def packets(self, until_s: float | None) -> list[_Packet]:
         """Returns the packets up to a time, or all that are left."""

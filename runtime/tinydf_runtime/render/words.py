@@ -102,6 +102,7 @@ REASON_WORDS: dict[Reason, str] = {
     "size_changes": "its pictures change size midway, and the rest was not analysed",
     "few_colours": "so few colours are left that dithering and banding can hide traces of a forgery, or imitate them",
     "over_exposed": "the face is too bright to show detail",
+    "under_exposed": "the face is too dark to show detail",
     "smoothed": "the face has no fine detail: painted, smoothed or enlarged",
     "screen_pattern": "a pattern lies over the face, as in a photo of a screen or of print",
 }

@@ -1,9 +1,7 @@
-"""Pictures with times -> video file, with the source's sound if PyAV or an ffmpeg command is installed."""
+"""Pictures with times -> video file without sound."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from contextlib import suppress
 from fractions import Fraction
 from importlib.util import find_spec
@@ -13,11 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 import cv2
 import numpy as np
 
-from tinydf_runtime.errors import OutputError, install_line, needs
+from tinydf_runtime.errors import OutputError, needs
 from tinydf_runtime.io.containers.container import read_container
-from tinydf_runtime.io.files import temporary_file
 from tinydf_runtime.io.opencv import quiet
-from tinydf_runtime.render.av_sound import Sound
 from tinydf_runtime.types import Image
 
 if TYPE_CHECKING:
@@ -26,8 +22,6 @@ if TYPE_CHECKING:
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".m4v": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 """Ending of a video -> code of a codec that every OpenCV wheel can write."""
 
-_NO_SOUND = f"the drawn video has no sound. For that, install PyAV, in the clone of TinyDF: {install_line('video')}"
-_AVI_NOTE = "an .avi is drawn without sound. Choose .mp4 or .mkv to keep it."
 _USUAL_FPS = 25.0
 _ONE_SECOND_FPS = 240.0
 
@@ -38,19 +32,18 @@ class VideoWriter(Protocol):
     def write(self, time_s: float, image: Image) -> None:
         """Adds a picture to be shown from a time on."""
 
-    def finish(self) -> str | None:
-        """Completes the file and returns what it lacks, None where nothing is lost."""
+    def finish(self) -> None:
+        """Completes the file."""
 
     def close(self) -> None:
         """Closes the file."""
 
 
-def open_writer(path: Path, source: Path, fps: float | None, size: tuple[int, int]) -> VideoWriter:
-    """Opens the best writer at hand: PyAV (H.264, sound, true times), else OpenCV, with ffmpeg for the sound.
+def open_writer(path: Path, fps: float | None, size: tuple[int, int]) -> VideoWriter:
+    """Opens the best writer at hand: PyAV (H.264, true times), else OpenCV.
 
     Args:
         path: File to write, ending in one of ``CODECS``.
-        source: File whose sound is kept.
         fps: Pictures a second on average, None where unknown.
         size: Width and height in pixels.
 
@@ -60,16 +53,16 @@ def open_writer(path: Path, source: Path, fps: float | None, size: tuple[int, in
     rate = min(max(fps or _USUAL_FPS, 1.0), _ONE_SECOND_FPS)
     # AVI stores no time stamps.
     if path.suffix != ".avi" and find_spec("av"):
-        return AvWriter(path, source, rate, even_size(size))
-    return OpencvWriter(path, source, rate, even_size(size))
+        return AvWriter(path, rate, even_size(size))
+    return OpencvWriter(path, rate, even_size(size))
 
 
 class OpencvWriter:
     """Writes with OpenCV at an even rate: a picture is repeated or left out where the source's rate varies."""
 
-    def __init__(self, path: Path, source: Path, fps: float, size: tuple[int, int]) -> None:
+    def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         """Opens the file; see ``open_writer``."""
-        self._path, self._source, self._fps, self._size = path, source, fps, size
+        self._path, self._fps, self._size = path, fps, size
         self._written = 0
         self._last: Image | None = None
         with quiet():
@@ -82,8 +75,8 @@ class OpencvWriter:
         self._fill(round(time_s * self._fps))
         self._last = fit_picture(image, self._size)
 
-    def finish(self) -> str | None:
-        """Writes the last picture, checks the number of pictures, and adds the sound.
+    def finish(self) -> None:
+        """Writes the last picture, and checks the number of pictures.
 
         Raises:
             OutputError: Pictures are missing; OpenCV reports no errors while writing.
@@ -98,9 +91,6 @@ class OpencvWriter:
             raise OutputError(
                 f"{self._path}: only {found} of {self._written} frames could be written. Check the free space."
             )
-        if self._path.suffix == ".avi":
-            return _AVI_NOTE
-        return None if add_sound(self._path, self._source) else _NO_SOUND
 
     def close(self) -> None:
         """Closes the file."""
@@ -114,33 +104,6 @@ class OpencvWriter:
             self._written += 1
 
 
-def add_sound(path: Path, source: Path) -> bool:
-    """Puts the sound of ``source`` into a video, and its pictures into H.264, with an ``ffmpeg`` command.
-
-    Returns:
-        Whether that was possible; if not, the file is as it was.
-    """
-    command = shutil.which("ffmpeg")
-    if command is None:
-        return False
-    inputs = ["-i", f"file:{path}", "-i", f"file:{source.absolute()}", "-map", "0:v:0", "-map", "1:a?"]
-    pictures = ["-c:v", "libx264", "-crf", "18", "-preset", "veryfast", "-pix_fmt", "yuv420p"]
-    with temporary_file(path, path.suffix) as complete:
-        for choice in (pictures, ["-c:v", "copy"]):
-            for sound in ("copy", "aac"):
-                arguments = [*inputs, *choice, "-c:a", sound, "-movflags", "+faststart", f"file:{complete}"]
-                done = subprocess.run(
-                    [command, "-nostdin", "-v", "quiet", "-y", *arguments],
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    check=False,
-                )
-                if done.returncode == 0:
-                    complete.replace(path)
-                    return True
-    return False
-
-
 _ENCODERS = {"libx264": {"crf": "18", "preset": "veryfast"}, "libopenh264": {}, "mpeg4": {"qscale": "3"}}
 """Encoder -> options; the first one available is used."""
 _TICKS = 60000
@@ -152,12 +115,11 @@ _BT601, _LIMITED = 6, 1
 class AvWriter:
     """Writes a video with PyAV; see ``video_writer.VideoWriter``. Memory does not grow with its length."""
 
-    def __init__(self, path: Path, source: Path, fps: float, size: tuple[int, int]) -> None:
+    def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         """Opens the file.
 
         Args:
             path: File to write.
-            source: File whose sound is kept.
             fps: Pictures a second on average.
             size: Width and height in pixels, even.
 
@@ -175,42 +137,36 @@ class AvWriter:
         except (av.FFmpegError, OSError) as error:
             raise self._failed(error) from error
         self._video = self._add_pictures(fps)
-        self._sound = Sound(source, self._out, path.suffix)
 
     def write(self, time_s: float, image: Image) -> None:
-        """Encodes a picture and what sounds until then.
+        """Encodes a picture.
 
         Raises:
             OutputError: The disk is full, or the like.
         """
-        shown_s = time_s + self._sound.pictures_start_s
         planes = cv2.cvtColor(fit_picture(image, self._size), cv2.COLOR_BGR2YUV_I420)
         frame = self._av.VideoFrame.from_ndarray(np.asarray(planes, np.uint8), format="yuv420p")
-        self._last_tick = max(self._last_tick + 1, round(shown_s * _TICKS))
+        self._last_tick = max(self._last_tick + 1, round(time_s * _TICKS))
         frame.pts, frame.time_base = self._last_tick, Fraction(1, _TICKS)
         try:
-            self._out.mux(self._sound.packets(shown_s))
             self._out.mux(self._video.encode(frame))
         except self._av.FFmpegError as error:
             raise self._failed(error) from error
 
-    def finish(self) -> str | None:
-        """Completes the file; returns what it lacks.
+    def finish(self) -> None:
+        """Completes the file.
 
         Raises:
             OutputError: The disk is full, or the like.
         """
         try:
             self._out.mux(self._video.encode(None))
-            self._out.mux(self._sound.packets(None))
             self._out.close()
         except self._av.FFmpegError as error:
             raise self._failed(error) from error
-        return self._sound.note
 
     def close(self) -> None:
-        """Closes both files."""
-        self._sound.close()
+        """Closes the file."""
         # After a failed write closing fails too, and the first error is being raised already.
         with suppress(self._av.FFmpegError):
             self._out.close()

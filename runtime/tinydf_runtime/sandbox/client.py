@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -100,7 +101,14 @@ class ChildFrames:
 
     def _start(self) -> None:
         """Asks for a child that decodes."""
-        memory = make_memory()
+        try:
+            memory = make_memory()
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            raise UnavailableError(
+                "memory for pictures: is more than ulimit -f allows. Raise that limit, or use --no-sandbox."
+            ) from error
         try:
             self._ring = Ring(memory)
             # The server may have been started in another folder than the one that the path is meant in.

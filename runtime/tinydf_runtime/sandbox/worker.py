@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import resource
@@ -38,10 +39,14 @@ def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
 
     Args:
         request: What ``open_reader`` takes, ``path`` (the source), ``kind`` ("video" or "image"), ``sample_fps`` and
-            ``max_pixels``; and ``folder``, where a relative path begins.
+            ``max_pixels``; and ``folder``, where a relative path begins. Or what ``call_in_child`` sends.
         channel: Socket to the client.
         memory: Descriptor of the memory for pictures.
     """
+    if "call" in request:
+        _set_limits(None, request["most_bytes"])
+        _tell(channel, **_call(request, channel))
+        return
     ring = Ring(memory)
     _set_limits(request["max_pixels"])
     try:
@@ -60,6 +65,21 @@ def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
     # Any error of a decoder means that this input cannot be read.
     except Exception as error:
         _tell(channel, error=f"{request['path']}: cannot be decoded ({_one_line(error, '')}). Check that it opens.")
+
+
+def _call(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
+    """Returns the result of a function of ours, or its error; see ``call_in_child``."""
+    module, name = request["call"]
+
+    def goes_on() -> None:
+        _allow_step()
+        channel.sendall(b"{}\n")
+
+    try:
+        return {"result": getattr(importlib.import_module(module), name)(*request["arguments"], goes_on)}
+    # Any error of a library means that this file cannot be read.
+    except Exception as error:
+        return {"error": _one_line(error, "")}
 
 
 def _send_frames(reader: FrameReader, channel: socket.socket, ring: Ring) -> None:
@@ -107,20 +127,27 @@ def _one_line(error: BaseException, path: str) -> str:
     return text if not path or str(Path(path)) in text else f"{path}: {text}"
 
 
-def _set_limits(max_pixels: int | None) -> None:
-    """Bounds memory, computing time and open files, and forbids writing any file."""
+def _set_limits(max_pixels: int | None, most_bytes: int = 0) -> None:
+    """Bounds memory, computing time, open files, and the length of a file that is written: 0 forbids it."""
     pages = int(open("/proc/self/statm").read().split()[0])  # noqa: PTH123, SIM115
     bytes_now = pages * resource.getpagesize()
     machine_bytes = os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()
     memory_bytes = max(LEAST_MEMORY_BYTES, min(MEMORY_BYTES, machine_bytes, *_pixel_bytes(max_pixels)))
-    resource.setrlimit(resource.RLIMIT_AS, (bytes_now + memory_bytes,) * 2)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit(resource.RLIMIT_AS, bytes_now + memory_bytes)
+    _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
+    _limit(resource.RLIMIT_FSIZE, most_bytes)
+    _limit(resource.RLIMIT_CORE, 0)
     # If the machine runs out of memory, the kernel kills this process first, not the one that holds the results.
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
         file.write("1000")
     _allow_step()
+
+
+def _limit(what: int, most: int) -> None:
+    """Sets a limit for good, no higher than the one that this process already has."""
+    _, allowed = resource.getrlimit(what)
+    most = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
+    resource.setrlimit(what, (most, most))
 
 
 def _pixel_bytes(max_pixels: int | None) -> tuple[int, ...]:
@@ -132,7 +159,8 @@ def _allow_step() -> None:
     """Extends the limit on CPU time, at which the system ends the process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + STEP_CPU_S, most))
+    soft = int(used.ru_utime + used.ru_stime) + STEP_CPU_S
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if most == resource.RLIM_INFINITY else min(soft, most), most))
 
 
 @contextmanager

@@ -98,7 +98,7 @@ class Coordinator:
             if isinstance(job, Waiting):
                 future: Future[Any] = self._workers.submit(score_file, job.path, self._plan.settings, self._plan.facts)
             else:
-                future = self._workers.submit(hash_file, job.path)
+                future = self._workers.submit(hash_file, job.path, self._plan.settings.max_seconds)
             self._running += 1
             future.add_done_callback(lambda done, job=job: self._done.put((job, done)))  # type: ignore[misc]
 

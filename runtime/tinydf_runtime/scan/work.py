@@ -143,8 +143,16 @@ def describe(settings: Settings) -> Facts:
     return _facts(_analyzer(settings), settings)
 
 
-def hash_file(path: str) -> Hashed:
+LONGEST_HASHING_S = 3600.0
+"""Wall clock for the hash of one file where no other was given: a small file may say that it is as long as a disk."""
+
+
+def hash_file(path: str, max_seconds: float | None = None) -> Hashed:
     """Returns the hash of a file or stored file.
+
+    Args:
+        path: File, or address of a stored one.
+        max_seconds: Wall clock for it, None for ``LONGEST_HASHING_S``.
 
     Raises:
         UnavailableError: The store does not answer.
@@ -152,7 +160,7 @@ def hash_file(path: str) -> Hashed:
     try:
         with _local(path) as file:
             check_file(file)
-            return Hashed(sha256_of(file))
+            return Hashed(sha256_of(file, Limits(max_seconds or LONGEST_HASHING_S).clock()))
     except UnreadableInputError as error:
         return Hashed(None, str(error).replace(os.fspath(path), path))
 
@@ -181,7 +189,7 @@ def score_file(path: str, settings: Settings, expected: Facts) -> Scored:
         # A stored file is reported by its address, not by its copy's name.
         message = None if item.message is None else item.message.replace(os.fspath(file), path)
         item = replace(item, path=path, message=message)
-        page = _page(analyzer, item) if settings.pages and message is None else None
+        page = _page(analyzer, item, settings.sandbox) if settings.pages and message is None else None
     return scored(item, worker, page)
 
 
@@ -203,11 +211,11 @@ def _analyzer(settings: Settings) -> Analyzer:
     return analyzer
 
 
-def _page(analyzer: Analyzer, item: InputReport) -> bytes:
+def _page(analyzer: Analyzer, item: InputReport, sandbox: bool) -> bytes:
     """Returns the page with all evidence of one file."""
     from tinydf_runtime.render.html.page import render_page
 
-    return render_page(analyzer.report((item,)), None, datetime.now(timezone.utc)).encode("utf-8", "replace")
+    return render_page(analyzer.report((item,)), None, datetime.now(timezone.utc), sandbox).encode("utf-8", "replace")
 
 
 def _facts(analyzer: Analyzer, settings: Settings) -> Facts:

@@ -25,7 +25,7 @@ def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold
     rule = rule_of(watch, threshold, kind)
     status = _status(kind, watch)
     endless = _is_endless(kind, watch)
-    coverage = _coverage(watch) if status in ("truncated", "timeout") and not endless else 1.0
+    coverage = _coverage(kind, watch) if status in ("truncated", "timeout") and not endless else 1.0
     judged = judge(watch.scores, rule, watch.exemplars, watch.step.engine, coverage, watch.caveats)
     deciding = judged.deciding
     return InputReport(
@@ -135,10 +135,10 @@ def _is_endless(kind: Kind, watch: Watch) -> bool:
     return kind == "stream" and (watch.info is None or watch.info.duration_s is None)
 
 
-def _coverage(watch: Watch) -> float:
-    """Returns the share of an input that was seen, 0..1; 0 where its length is not known."""
+def _coverage(kind: Kind, watch: Watch) -> float:
+    """Returns the share of an input that was seen, 0..1; 0 where its length, or what is left, is not known."""
     assert watch.info is not None
-    if watch.info.frames_expected:
+    if kind != "image" and watch.info.frames_expected:
         return min(1.0, watch.frames_decoded / watch.info.frames_expected)
     return min(1.0, watch.last_s / watch.info.duration_s) if watch.info.duration_s else 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,28 @@ def _write(path: Path, count: int = len(DURATIONS_MS)) -> Path:
 def _width_of_red(image: Image) -> int:
     row = image[24].astype(int)
     return int(((row[:, 2] - row[:, 0]) > 100).sum())
+
+
+@needs_animations
+def test_text_before_an_animation_does_not_hide_it(tmp_path: Path) -> None:
+    path = _write(tmp_path / "moving.png")
+    content = path.read_bytes()
+    at = content.index(b"acTL") - 4
+    for text in (b"Comment\0" + b"x" * 100_000, b"Comment\0IDAT"):
+        chunk = len(text).to_bytes(4, "big") + b"tEXt" + text
+        chunk += zlib.crc32(chunk[4:]).to_bytes(4, "big")
+        path.write_bytes(content[:at] + chunk + content[at:])
+        assert not is_image(path)
+
+
+@needs_animations
+def test_transparent_parts_of_an_animation_are_white(tmp_path: Path) -> None:
+    movie = cv2.Animation()
+    movie.frames = [np.full((48, 64, 4), (40, 40, 40, opacity), np.uint8) for opacity in (0, 255)]
+    movie.durations = [100, 100]
+    assert cv2.imwriteanimation(str(tmp_path / "moving.png"), movie)
+    with VideoReader(tmp_path / "moving.png") as reader:
+        assert [int(frame.image.mean()) for frame in reader] == [255, 40]
 
 
 @needs_animations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.errors import MissingExtraError, UnreadableInputError
+from tinydf_runtime.io import pages
 from tinydf_runtime.io.file_frames import decode
 from tinydf_runtime.io.image import IMAGE_SUFFIXES, is_image, read_image
 from tinydf_runtime.io.open import PictureReader
@@ -104,6 +106,61 @@ def test_unreadable_images_are_named_in_one_line(tmp_path: Path) -> None:
         with pytest.raises(UnreadableInputError) as caught:
             read_image(tmp_path / name)
         assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("ending", [".qoi", ".exr"])
+def test_pictures_that_ffmpeg_would_fill_up_are_refused_if_they_are_cut_off(tmp_path: Path, ending: str) -> None:
+    av = pytest.importorskip("av")
+    codec = av.CodecContext.create(ending[1:], "w")
+    codec.width, codec.height, codec.time_base = WIDTH, HEIGHT, Fraction(1)
+    codec.pix_fmt = "rgb24" if ending == ".qoi" else "gbrpf32le"
+    frame = av.VideoFrame.from_ndarray(_quadrant(), format="bgr24").reformat(format=codec.pix_fmt)
+    whole = b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)])
+    path = tmp_path / f"photo{ending}"
+    path.write_bytes(whole)
+    assert _red_corner(read_image(path)) == ("top", "left")
+    for left in (len(whole) - 1, len(whole) * 2 // 3):
+        path.write_bytes(whole[:left])
+        with pytest.raises(UnreadableInputError, match="cut off"):
+            read_image(path)
+
+
+@pytest.mark.parametrize(("ending", "read"), [(".jpg", 2), (".png", 1), (".bmp", 1)])
+def test_a_second_picture_behind_the_first_is_read_or_said(tmp_path: Path, ending: str, read: int) -> None:
+    other = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
+    first, second, small = (
+        cv2.imencode(ending, picture)[1].tobytes() for picture in (_quadrant(), other, other[: HEIGHT // 2])
+    )
+    path = tmp_path / f"stereo{ending}"
+    path.write_bytes(first + bytes(20) * (ending == ".jpg") + second)
+    with PictureReader(path) as reader:
+        assert len(list(reader)) == read and ("more_tracks" in reader.caveats) is (read == 1)
+    # Previews, and what is no picture, are not missed.
+    for behind in (small, b"\xff\xd8\xff" + bytes(300)) if ending == ".jpg" else (b"notes",):
+        path.write_bytes(first + behind)
+        with PictureReader(path) as reader:
+            assert len(list(reader)) == 1 and "more_tracks" not in reader.caveats
+
+
+def test_pages_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "pages.tif"
+    assert cv2.imwritemulti(str(path), [_quadrant(), _quadrant(), _quadrant()])
+    with monkeypatch.context() as patch:
+        patch.setattr(pages, "MOST_PAGES", 1)
+        with PictureReader(path) as reader:
+            assert len(list(reader)) == 2 and "more_tracks" in reader.caveats
+    content = bytearray(path.read_bytes())
+    # The second page's size is no size.
+    start = int.from_bytes(content[4:8], "little")
+    second = start + 2 + 12 * int.from_bytes(content[start : start + 2], "little")
+    entry = int.from_bytes(content[second : second + 4], "little") + 2
+    while content[entry : entry + 2] != (256).to_bytes(2, "little"):
+        entry += 12
+    content[entry + 8 : entry + 12] = bytes(4)
+    path.write_bytes(content)
+    with PictureReader(path) as reader:
+        # OpenCV finds no page behind one that it cannot read.
+        assert len(list(reader)) == 1 and "damaged_part" in reader.caveats
 
 
 def test_content_tells_image_from_video_before_the_name_does(tmp_path: Path, write_video: Callable[..., Path]) -> None:

@@ -104,4 +104,5 @@ def test_a_server_that_does_not_answer_in_time_leads_nowhere() -> None:
         assert redirects.redirected(address, began_s - redirects.LONGEST_S + 0.3) is None
         assert redirects.redirected(address, began_s - redirects.LONGEST_S) is None
         assert redirects.redirected("rtsp://127.0.0.1/", began_s) is None
+        assert redirects.redirected("http://[::1", began_s) is None
     assert redirects.redirected(address, time.monotonic()) is None

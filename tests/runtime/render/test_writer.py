@@ -13,10 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinydf_runtime.errors import OutputError
+from tinydf_runtime.errors import OutputError, UnreadableInputError
 from tinydf_runtime.io.video import VideoReader
+from tinydf_runtime.render import sound as render_sound
 from tinydf_runtime.render import writer as video_writer
+from tinydf_runtime.render.annotate import annotate_video
+from tinydf_runtime.render.sound import keep_sound
 from tinydf_runtime.render.writer import open_writer
+from tinydf_runtime.results import InputReport, Timing
+from tinydf_runtime.sandbox import call, start
 from tinydf_runtime.types import Image
 
 av: Any = pytest.importorskip("av")
@@ -52,15 +57,16 @@ def write_film(path: Path, times_ms: list[int], sound: str = "aac", sound_starts
     return path
 
 
-def rewrite(source: Path, out: Path) -> str | None:
+def rewrite(source: Path, out: Path, sandbox: bool = True) -> str | None:
     with VideoReader(source) as reader:
-        writer = open_writer(out, source, reader.info.fps, SIZE)
+        writer = open_writer(out, reader.info.fps, SIZE)
         try:
             for frame in reader:
                 writer.write(frame.time_s, frame.image)
-            return writer.finish()
+            writer.finish()
         finally:
             writer.close()
+    return keep_sound(out, source, sandbox)
 
 
 def streams_of(path: Path) -> dict[str, str]:
@@ -79,11 +85,11 @@ def sounding_s(path: Path) -> tuple[float, float]:
         return float(start_s - picture.pts * picture.time_base), length
 
 
-@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv"])
-def test_sound_is_copied_and_pictures_are_h264(tmp_path: Path, ending: str) -> None:
+@pytest.mark.parametrize(("ending", "sandbox"), [(".mp4", True), (".mp4", False), (".mov", True), (".mkv", True)])
+def test_sound_is_copied_and_pictures_are_h264(tmp_path: Path, ending: str, sandbox: bool) -> None:
     source = write_film(tmp_path / "source.mp4", list(range(0, 1000, 40)))
     out = tmp_path / f"out{ending}"
-    assert rewrite(source, out) is None
+    assert rewrite(source, out, sandbox) is None
     assert streams_of(out) == {"video": "h264", "audio": "aac"}
     assert sounding_s(out)[1] == pytest.approx(1.0, abs=0.15)
 
@@ -107,6 +113,39 @@ def test_sound_and_pictures_stay_in_step(tmp_path: Path, starts_s: float) -> Non
     assert sounding_s(tmp_path / "late_out.mkv")[0] == pytest.approx(-0.4, abs=0.05)
 
 
+@pytest.mark.skipif(not start.AVAILABLE, reason="this system has no sandbox")
+@pytest.mark.parametrize(
+    ("reader", "said"),
+    [("os.kill(os.getpid(), 11)", "crashed"), ("bytearray(8 << 30)", "MemoryError"), ("time.sleep(100)", "too long")],
+)
+def test_a_reader_of_sound_that_fails_costs_the_sound_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, said: str
+) -> None:
+    """A stand-in for PyAV does in the child what hostile sound might make the real one do."""
+    source = write_film(tmp_path / "source.mp4", list(range(0, 1000, 40)))
+    (tmp_path / "av.py").write_text(f"import os, time\n{reader}\n")
+    start.stop()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    if reader.startswith("time"):
+        monkeypatch.setattr(call, "LONGEST_S", 0.5)
+    try:
+        note = rewrite(source, tmp_path / "out.mp4")
+    finally:
+        start.stop()
+    assert note is not None and note.startswith("the sound of source.mp4 is left out") and said in note
+    assert streams_of(tmp_path / "out.mp4") == {"video": "h264"}
+    assert {path.name for path in tmp_path.iterdir()} >= {"source.mp4", "out.mp4"}
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_sound_longer_than_its_file_allows_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render_sound, "_MORE_BYTES", -20_000)
+    source = write_film(tmp_path / "source.mp4", list(range(0, 1000, 40)))
+    note = rewrite(source, tmp_path / "out.mp4")
+    assert note is not None and "takes more room" in note
+    assert streams_of(tmp_path / "out.mp4") == {"video": "h264"}
+
+
 def test_varying_times_stay(tmp_path: Path) -> None:
     times_ms = [0, 20, 40, 160, 280, 300, 900, 920]
     out = tmp_path / "out.mp4"
@@ -118,7 +157,8 @@ def test_varying_times_stay(tmp_path: Path) -> None:
 def test_without_pyav_and_ffmpeg_times_stay_nearly_and_the_note_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video_writer, "find_spec", lambda name: None)
+    for module in (video_writer, render_sound):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
     monkeypatch.setattr("shutil.which", lambda name: None)
     times_ms = [0, 40, 80, 400, 440, 480, 520, 920, 960]
     source = write_film(tmp_path / "source.mp4", times_ms)
@@ -137,7 +177,8 @@ def test_without_pyav_and_ffmpeg_times_stay_nearly_and_the_note_says_what_to_ins
 def test_an_ffmpeg_command_adds_the_sound_where_pyav_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video_writer, "find_spec", lambda name: None)
+    for module in (video_writer, render_sound):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
     source = write_film(tmp_path / "-odd name%d.mkv", list(range(0, 1000, 40)), "pcm_s16le")
     assert rewrite(source, tmp_path / "out.mp4") is None
     assert streams_of(tmp_path / "out.mp4")["audio"] == "aac"
@@ -158,6 +199,22 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     for ending in (".mp4", ".avi"):
         with pytest.raises(OutputError, match="none"):
             rewrite(source, tmp_path / "none" / f"out{ending}")
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "max_seconds", "said"),
+    [([0, 40, 5_000_000, 5_000_040], None, "too long to be drawn"), ([0, 40, 80], 1e-6, "in the time given")],
+)
+def test_what_cannot_be_drawn_in_time_costs_its_drawing(
+    tmp_path: Path, times_ms: list[int], max_seconds: float | None, said: str
+) -> None:
+    source = write_film(tmp_path / "source.mkv", times_ms)
+    item = InputReport(
+        str(source), None, "video", "ok", 96, 64, 25.0, None, 0, 4, 4, 4, "no_face", None, (), None, (), (), Timing()
+    )
+    with pytest.raises(UnreadableInputError, match=said):
+        annotate_video(item, tmp_path / "out.avi", max_seconds=max_seconds)
+    assert [file.name for file in tmp_path.iterdir()] == ["source.mkv"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -102,3 +103,17 @@ def test_counting_the_colours_of_a_picture_takes_little_memory() -> None:
     os.waitpid(pid, 0)
     said, grown_kb = os.read(reading, 100).decode().split()
     assert said == "True" and int(grown_kb) < 120 << 10
+
+
+@pytest.mark.parametrize("limit", ["RLIMIT_NOFILE, (30, 30)", "RLIMIT_CPU, (50, 50)", "RLIMIT_CORE, (0, 0)"])
+def test_lower_limits_of_the_user_stay_and_blame_no_file(write_video: Callable[..., Path], limit: str) -> None:
+    path = write_video([np.full((48, 64, 3), 90, np.uint8)] * 5)
+    code = f"""
+import resource, sys
+resource.setrlimit(resource.{limit})
+from tinydf_runtime.io.file_frames import decode
+with decode(sys.argv[1], "video") as frames:
+    print(len(list(frames)))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "5\n"

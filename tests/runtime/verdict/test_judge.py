@@ -68,11 +68,12 @@ def test_a_photo_its_jpeg_and_its_noise_are_no_reason(astronaut: Image) -> None:
         assert reasons_for(np.asarray(picture, np.uint8)) == ()
 
 
-def test_overexposed_posterised_and_photographed_from_a_screen(astronaut: Image) -> None:
+def test_over_and_underexposed_posterised_and_photographed_from_a_screen(astronaut: Image) -> None:
     crop = crop_of(astronaut)
     rows, columns = np.mgrid[:224, :224]
     grid = (0.75 + 0.25 * np.sin(2.1 * columns)) * (0.8 + 0.2 * np.sin(1.9 * rows))
     assert "over_exposed" in reasons_for(np.asarray(np.clip(crop * 4.0 + 60, 0, 255), np.uint8))
+    assert "under_exposed" in reasons_for(np.asarray(crop // 10, np.uint8))
     assert "smoothed" in reasons_for(np.asarray(cv2.medianBlur(crop, 9) // 48 * 48, np.uint8))
     assert reasons_for(np.asarray(crop * grid[..., None], np.uint8)) == ("screen_pattern",)
     assert "smoothed" in reasons_for(np.asarray(np.where(crop[..., 1:2] > 128, 255, 0).repeat(3, 2), np.uint8))

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinydf_runtime.io.containers import matroska, mp4
-from tinydf_runtime.io.containers.ends import ends_within_a_picture, says_it_is_longer
+from tinydf_runtime.io.containers.ends import ASF_START, ends_within_a_picture, says_it_is_longer
 from tinydf_runtime.io.containers.h264 import stream_may_interlace
+from tinydf_runtime.io.containers.more_films import NUT_START, asf_videos, nut_videos
 from tinydf_runtime.io.containers.packets import (
     avi_tracks,
     ogg_is_cut_off,
@@ -65,6 +66,7 @@ class Container:
         may_resize: The size of its pictures may change midway.
         resizes: It does, and the decoder stretches later frames to the first size.
         tells_length: Its headers state the whole length; else only what is left of a cut file can be counted.
+        encrypted: Its pictures need a key.
     """
 
     cut_off: bool = False
@@ -79,6 +81,7 @@ class Container:
     may_resize: bool = True
     resizes: bool = False
     tells_length: bool = True
+    encrypted: bool = False
 
     @property
     def only_sound(self) -> bool:
@@ -113,6 +116,7 @@ def read_container(path: Path) -> Container:
                     sounds=found.sounds,
                     may_interlace=found.may_interlace,
                     videos=found.videos,
+                    encrypted=found.encrypted,
                 )
             file.seek(0)
             content = file.read(_SEARCHED_BYTES)
@@ -137,6 +141,10 @@ def read_container(path: Path) -> Container:
                 file.seek(max(0, size - _LAST_BYTES))
                 cut_off = size % length != 0 and transport_is_cut_off(file.read(), head, length)
                 return replace(_of_mpeg_stream(content), cut_off=cut_off)
+            if content.startswith(ASF_START):
+                return Container(says_it_is_longer(file, size), videos=asf_videos(file, content))
+            if content.startswith(NUT_START):
+                return Container(videos=nut_videos(content))
             if says_it_is_longer(file, size):
                 return Container(cut_off=True)
             if ends_within_a_picture(file, size):
@@ -186,6 +194,7 @@ def _of_mp4(found: mp4.Headers) -> Container:
         # Without an index nothing is known.
         videos=found.videos if found.videos or found.sounds else None,
         may_resize=found.entries > 1 or found.fragmented,
+        encrypted=found.encrypted,
     )
 
 

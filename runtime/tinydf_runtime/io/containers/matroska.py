@@ -12,6 +12,7 @@ from tinydf_runtime.io.containers.h264 import may_interlace
 EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT, _TRACKS, _CLUSTER = b"\x18\x53\x80\x67", b"\x16\x54\xae\x6b", b"\x1f\x43\xb6\x75"
 _TRACK, _TRACK_TYPE, _CODEC, _CODEC_HEADER = b"\xae", b"\x83", b"\x86", b"\x63\xa2"
+_ENCODINGS, _ENCRYPTION = b"\x6d\x80", b"\x50\x35"
 _VIDEO, _INTERLACED, _COLOUR, _TRANSFER = b"\xe0", b"\x9a", b"\x55\xb0", b"\x55\xba"
 _VIDEO_TYPE, _SOUND_TYPE = 1, 2
 _WALKED = frozenset({_SEGMENT, _CLUSTER})
@@ -39,6 +40,7 @@ class Headers:
         sounds: See ``Container``.
         may_interlace: See ``Container``.
         videos: Video tracks, None where the tracks were not found.
+        encrypted: See ``Container``.
     """
 
     end: int = 0
@@ -46,6 +48,7 @@ class Headers:
     sounds: tuple[str, ...] = ()
     may_interlace: bool = False
     videos: int | None = None
+    encrypted: bool = False
 
 
 def read_headers(file: BinaryIO) -> Headers:
@@ -113,6 +116,7 @@ def _read_tracks(content: bytes) -> Headers:
                 may_interlace=flagged
                 or (codec == "V_MPEG4/ISO/AVC" and may_interlace(track.get(_CODEC_HEADER, b"")))
                 or codec == "V_MPEG2",
+                encrypted=_ENCRYPTION in track.get(_ENCODINGS, b""),
             )
     return replace(found or Headers(), sounds=tuple(sounds), videos=videos if content else None)
 
@@ -127,6 +131,34 @@ def _elements(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += name_width + width
         yield name, content[at : at + length]
         at += length
+
+
+def all_tracks(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yields the content of the Tracks element of every Segment: a file may hold several, one behind the other."""
+    at = 0
+    while at < size:
+        file.seek(at)
+        head = file.read(16)
+        if len(head) < 12 or not (step := element_length(head)):
+            return
+        name_width = 9 - head[0].bit_length()
+        length, width = _size(head[name_width:])
+        if head[:4] == _TRACKS and length <= _LARGEST_TRACKS_BYTES:
+            file.seek(at + name_width + width)
+            yield file.read(length)
+        if head[:4] == _CLUSTER and not _is_unknown(length, width):
+            step = name_width + width + length
+        at += step
+
+
+def video_codecs(content: bytes) -> list[tuple[bytes, bytes]]:
+    """Returns name and header of the codec of each video track in a Tracks element."""
+    tracks = [dict(_elements(entry)) for name, entry in _elements(content) if name == _TRACK]
+    return [
+        (track.get(_CODEC, b""), track.get(_CODEC_HEADER, b""))
+        for track in tracks
+        if int.from_bytes(track.get(_TRACK_TYPE, b""), "big") == _VIDEO_TYPE
+    ]
 
 
 def element_length(head: bytes) -> int:

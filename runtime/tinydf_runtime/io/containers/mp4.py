@@ -10,6 +10,7 @@ from typing import BinaryIO
 from tinydf_runtime.io.containers.h264 import may_interlace
 
 _LARGEST_INDEX_BYTES = 256 << 20
+_MOST_INDICES = 2
 _MOST_BOXES = 200_000
 """Outermost ones: a day of video in fragments of a second has two a second."""
 _VISUAL_ENTRY_BYTES = 78
@@ -33,6 +34,7 @@ class Headers:
         may_interlace: See ``Container``.
         videos: Video tracks.
         entries: Descriptions of the first one's pictures; more than one where size or codec change midway.
+        encrypted: See ``Container``.
     """
 
     cut_off: bool = False
@@ -45,6 +47,7 @@ class Headers:
     may_interlace: bool = False
     videos: int = 0
     entries: int = 0
+    encrypted: bool = False
 
 
 def read_headers(file: BinaryIO, size: int) -> Headers:
@@ -53,7 +56,8 @@ def read_headers(file: BinaryIO, size: int) -> Headers:
     Raises:
         struct.error, IndexError, ZeroDivisionError: A box is damaged.
     """
-    at, index = 0, b""
+    at = 0
+    indices: list[bytes] = []
     fragmented = False
     for _ in range(_MOST_BOXES):
         if at + 8 > size:
@@ -68,12 +72,15 @@ def read_headers(file: BinaryIO, size: int) -> Headers:
             length = size - at
         if length < head:
             break
-        if header[4:8] == b"moov" and length <= _LARGEST_INDEX_BYTES:
+        if header[4:8] == b"moov" and length <= _LARGEST_INDEX_BYTES and len(indices) < _MOST_INDICES:
             file.seek(at + head)
-            index = file.read(length - head)
+            indices.append(file.read(length - head))
         fragmented = fragmented or header[4:8] == b"moof"
         at += length
-    return replace(_read_index(index), cut_off=at > size, fragmented=fragmented)
+    found = _read_index(indices[0] if indices else b"")
+    # Players go by the first index; another one is that of a second film, which they do not show.
+    others = sum(_read_index(other).videos for other in indices[1:] if fragmented or other != indices[0])
+    return replace(found, cut_off=at > size, fragmented=fragmented, videos=found.videos + others)
 
 
 def _read_index(index: bytes) -> Headers:
@@ -105,6 +112,9 @@ def _read_index(index: bytes) -> Headers:
                 transfer=_transfer(entry),
                 may_interlace=may_interlace(entry.get(b"avcC", b"")),
                 entries=_count_entries(media),
+                # What changes its codec midway is decoded to there.
+                videos=found.videos + max(0, len(_codecs(media)) - 1),
+                encrypted=name == "encv",
             )
     return found
 
@@ -166,6 +176,12 @@ def _sample_entry(media: dict[bytes, bytes]) -> tuple[str, dict[bytes, bytes]]:
     for kind, content in _boxes(table.get(b"stsd", b"")[8:]):
         return kind.decode("ascii", "replace").strip(), dict(_boxes(content[_VISUAL_ENTRY_BYTES:]))
     return "", {}
+
+
+def _codecs(media: dict[bytes, bytes]) -> set[bytes]:
+    """Returns the codecs that the descriptions of a track's pictures name."""
+    table = dict(_boxes(dict(_boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
+    return {kind for kind, _ in _boxes(table.get(b"stsd", b"")[8:])}
 
 
 def _count_entries(media: dict[bytes, bytes]) -> int:

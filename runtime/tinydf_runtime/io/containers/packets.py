@@ -7,12 +7,13 @@ all.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinydf_runtime.io.containers import matroska
 
@@ -92,20 +93,21 @@ def transport_tracks(packets: bytes) -> Tracks:
         if packet[0] != 0x47 or not packet[1] & 0x40 or not packet[3] & 0x10:
             continue
         start = 5 + packet[4] if packet[3] & 0x20 else 4
-        if start < 188 and (found := _map_videos(packet[start + 1 + packet[start] :])) is not None:
-            most = max(most, found)
+        if start < 188 and (found := map_videos(packet[start + 1 + packet[start] :])) is not None:
+            most = max(most, len(found))
     return Tracks(most or None)
 
 
-def _map_videos(section: bytes) -> int | None:
-    """Returns the video streams of a program map section (table 2), None for another."""
+def map_videos(section: bytes) -> dict[int, int] | None:
+    """Returns the video streams of a program map section (table 2), packet number -> type, None for another section."""
     if len(section) < 16 or section[0] != 2 or section[1] & 0xF0 != 0xB0:
         return None
     end = min(len(section), 3 + ((section[1] & 15) << 8 | section[2]) - 4)
     at = 12 + ((section[10] & 15) << 8 | section[11])
-    videos = 0
+    videos: dict[int, int] = {}
     while at + 5 <= end:
-        videos += section[at] in _TS_VIDEO_TYPES
+        if section[at] in _TS_VIDEO_TYPES:
+            videos[(section[at + 1] & 0x1F) << 8 | section[at + 2]] = section[at]
         at += 5 + ((section[at + 3] & 15) << 8 | section[at + 4])
     return videos
 
@@ -139,11 +141,10 @@ def has_hole(path: Path, cut_off: bool = False) -> bool:
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(16)
-        for offset, length in ((0, 188), (4, 192), (0, 204)):
-            if _is_transport(file, offset, length):
-                return _transport_has_hole(file, size, offset, length)
+        if (layout := transport_layout(file)) is not None:
+            return _transport_has_hole(file, size, *layout)
         if start.startswith(b"FLV\x01"):
-            return _chain_breaks(file, size, int.from_bytes(start[5:9], "big") + 4, _flv_tag, True)
+            return _chain_breaks(file, size, int.from_bytes(start[5:9], "big") + 4, flv_tag, True)
         steps: dict[bytes, Step] = {
             b"RIFF": _avi_chunk,
             b"OggS": _ogg_page,
@@ -176,7 +177,7 @@ def _avi_chunk(head: bytes) -> int:
     return 8 + length + length % 2 if all(0x20 <= letter < 0x7F for letter in name) else 0
 
 
-def _flv_tag(head: bytes) -> int:
+def flv_tag(head: bytes) -> int:
     """Returns the length of an FLV tag and of the number behind it (Adobe Flash Video File Format 10.1, annex E)."""
     return 11 + int.from_bytes(head[1:4], "big") + 4 if head[0] & 0x1F in (8, 9, 18) else 0
 
@@ -199,28 +200,45 @@ def _program_packet(head: bytes) -> int:
     return 6 + int.from_bytes(head[4:6], "big")
 
 
-def _is_transport(file: BinaryIO, offset: int, length: int) -> bool:
-    """Returns whether a file begins with packets of a transport stream, of that length."""
-    file.seek(0)
-    return file.read(_PACKETS_IN_A_ROW * length)[offset::length] == bytes([_SYNC]) * _PACKETS_IN_A_ROW
+def transport_layout(file: BinaryIO) -> tuple[int, int] | None:
+    """Returns where a transport stream's first packet begins, and the bytes from one to the next; None for another."""
+    for offset, length in ((0, 188), (4, 192), (0, 204)):
+        file.seek(0)
+        if file.read(_PACKETS_IN_A_ROW * length)[offset::length] == bytes([_SYNC]) * _PACKETS_IN_A_ROW:
+            return offset, length
+    return None
+
+
+def aligned_packets(
+    file: BinaryIO, size: int, offset: int, length: int
+) -> Iterator[tuple[NDArray[np.uint8], int, int]]:
+    """Yields the packets of a transport stream that begin as they must, block by block.
+
+    Yields:
+        Their bytes, ``length`` from one to the next; how many bytes behind them are no packets, ``LEAST_BYTES`` + 1
+        where no more were looked at; and where the next block begins.
+    """
+    at = offset
+    while at < size:
+        file.seek(at)
+        block = np.frombuffer(file.read(_BLOCK_PACKETS * length), np.uint8)
+        sync = block[::length] == _SYNC
+        whole = len(sync) if sync.all() else int(np.argmin(sync))
+        at += whole * length
+        gap = 0
+        if whole < len(sync):
+            file.seek(at)
+            gap = _until_packets(file.read(LEAST_BYTES + _PACKETS_IN_A_ROW * length), length)
+            at += gap
+        yield block[: whole * length], gap, at
 
 
 def _transport_has_hole(file: BinaryIO, size: int, offset: int, length: int) -> bool:
     """Returns whether more than ``LEAST_BYTES`` of a transport stream are no packets, which all begin alike."""
-    at, lost, breaks = offset, 0, 0
-    while at < size:
-        file.seek(at)
-        sync = np.frombuffer(file.read(_BLOCK_PACKETS * length), np.uint8)[::length] == _SYNC
-        whole = len(sync) if sync.all() else int(np.argmin(sync))
-        at += whole * length
-        if whole == len(sync):
-            continue
-        file.seek(at)
-        gap = _until_packets(file.read(LEAST_BYTES + _PACKETS_IN_A_ROW * length), length)
-        at, lost, breaks = at + gap, lost + gap, breaks + 1
-        if size - at <= length:
-            break
-        if lost > LEAST_BYTES or breaks > _MOST_BREAKS:
+    lost = breaks = 0
+    for _, gap, at in aligned_packets(file, size, offset, length):
+        lost, breaks = lost + gap, breaks + (gap > 0)
+        if gap and size - at > length and (lost > LEAST_BYTES or breaks > _MOST_BREAKS):
             return True
     return False
 

@@ -1,4 +1,4 @@
-"""Headers of GIF, AVIF and HEIC files: number of pictures, completeness, turns, HDR. Nothing here decodes."""
+"""Headers of GIF, AVIF, HEIC and EXR files: number of pictures, completeness, turns, HDR. Nothing here decodes."""
 
 from __future__ import annotations
 
@@ -55,6 +55,45 @@ def _walk(file: BinaryIO, most: int | None) -> tuple[int, bool]:
 def _palette_bytes(flags: int) -> int:
     """Returns the length of the palette that follows a screen or picture descriptor."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+_EXR_LINES = {0: 1, 1: 1, 2: 1, 3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}
+"""Compression of an OpenEXR file -> picture lines a block."""
+_EXR_MANY_PARTS = 0x1800
+_MOST_ATTRIBUTES = 1000
+
+
+def exr_is_cut_off(content: bytes) -> bool:
+    """Returns whether a block of an OpenEXR picture lies behind its file's end; False where that cannot be told."""
+    if int.from_bytes(content[4:8], "little") & _EXR_MANY_PARTS:
+        return False
+    facts, at = {}, 8
+    for _ in range(_MOST_ATTRIBUTES):
+        end = content.find(b"\0", at)
+        kind_end = content.find(b"\0", end + 1)
+        if end == at:
+            break
+        if end < 0 or kind_end < 0:
+            return True
+        length = int.from_bytes(content[kind_end + 1 : kind_end + 5], "little")
+        facts[content[at:end]] = content[kind_end + 5 : kind_end + 5 + length]
+        at = kind_end + 5 + length
+        if at >= len(content):
+            return True
+    lines, window = (
+        _EXR_LINES.get(int.from_bytes(facts.get(b"compression", b"\xff")[:1], "little")),
+        facts.get(b"dataWindow", b""),
+    )
+    if lines is None or len(window) < 16 or b"tiles" in facts:
+        return False
+    height = (
+        int.from_bytes(window[12:16], "little", signed=True) - int.from_bytes(window[4:8], "little", signed=True) + 1
+    )
+    table = content[at + 1 : at + 1 + 8 * -(-height // lines)]
+    starts = np.frombuffer(table[: len(table) // 8 * 8], "<u8")
+    # A block begins with its line and its length.
+    last = int(starts.max()) if len(starts) else len(content)
+    return last + 8 + int.from_bytes(content[last + 4 : last + 8], "little") > len(content)
 
 
 _ANTICLOCKWISE = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}

@@ -11,10 +11,14 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import Any, BinaryIO, Literal, TypeAlias, cast, get_args
 
-from tinydf_runtime.errors import MissingExtraError, install_line, needs
+from tinydf_runtime.errors import UnavailableError, UnreadableInputError, install_line, needs
+from tinydf_runtime.render.words import printable
+from tinydf_runtime.sandbox.call import GoesOn, call_in_child
+from tinydf_runtime.trust import strict
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +28,7 @@ _BMFF_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 """Type of the uuid box that holds a manifest in MP4, QuickTime, HEIC and AVIF files (C2PA 2.2, A.5)."""
 _MOST_PARTS = 100_000
 """Parts of a file that are walked, at most: a bound for damaged files."""
+_MOST_FACTS, _LONGEST_FACT = 16, 4096
 _OFFLINE = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
 
 
@@ -42,19 +47,41 @@ class ContentCredentials:
     note: str
 
 
-def read_content_credentials(path: Path) -> ContentCredentials:
+def read_content_credentials(path: Path, sandbox: bool = True) -> ContentCredentials:
     """Returns the Content Credentials of a file.
+
+    Args:
+        path: The file.
+        sandbox: Verify its manifest in a child process, see ``Analyzer``.
 
     Raises:
         OSError: It cannot be read.
     """
     if not has_manifest(path):
         return ContentCredentials("absent", (), "Most files carry none, and that says nothing.")
+    unknown = "Whether its C2PA manifest is genuine is not known"
+    if not find_spec("c2pa"):
+        note = f"{unknown}. To have it verified, in the clone of TinyDF: {install_line('c2pa')}"
+        return ContentCredentials("unverified", (), note)
+    if not sandbox:
+        return ContentCredentials(*verify_manifest(str(path), lambda: None))
     try:
-        return _verify(path)
-    except MissingExtraError:
-        note = "Whether its C2PA manifest is genuine is not known. To have it verified, in the clone of TinyDF: "
-        return ContentCredentials("unverified", (), note + install_line("c2pa"))
+        return _checked(call_in_child(verify_manifest, os.path.abspath(path)))  # noqa: PTH100
+    except (UnreadableInputError, UnavailableError, strict.StrictError) as error:
+        return ContentCredentials("unverified", (), f"{unknown}: {error}.")
+
+
+def _checked(found: object) -> ContentCredentials:
+    """Returns what a child gives, which may be another than ours.
+
+    Raises:
+        StrictError: It is of another shape.
+    """
+    status, facts, note = strict.rows(found, 3)
+    rows = [strict.rows(row, 2) for row in strict.rows(facts, _MOST_FACTS)]
+    stated = tuple((strict.text(name, _LONGEST_FACT), strict.text(value, _LONGEST_FACT)) for name, value in rows)
+    known = cast("CredentialStatus", strict.one_of(status, get_args(CredentialStatus)))
+    return ContentCredentials(known, stated, strict.text(note, _LONGEST_FACT))
 
 
 def has_manifest(path: Path) -> bool:
@@ -135,32 +162,33 @@ def _boxes(file: BinaryIO) -> Iterator[bytes]:
         at += size
 
 
-def _verify(path: Path) -> ContentCredentials:
-    """Checks signature and hashes with the C2PA library.
+def verify_manifest(path: str, goes_on: GoesOn) -> tuple[CredentialStatus, tuple[tuple[str, str], ...], str]:
+    """Returns the fields of ``ContentCredentials`` as the C2PA library finds them; it computes hashes of the file.
 
     Raises:
         MissingExtraError: It is not installed.
     """
     with needs("c2pa"):
         import c2pa
+    goes_on()
     try:
         with c2pa.Context.from_dict(_OFFLINE) as context, c2pa.Reader(str(path), context=context) as reader:
             store = json.loads(reader.json())
     except (c2pa.C2paError, ValueError) as error:
         _log.info("%s: C2PA manifest refused: %s", path, error)
-        words = " ".join(str(error).split())
-        return ContentCredentials("invalid", (), f"The manifest could not be read by the verifier ({words}).")
+        words = printable(" ".join(str(error).split()))
+        return "invalid", (), f"The manifest could not be read by the verifier ({words})."[:_LONGEST_FACT]
     facts = _facts(store)
     state = store.get("validation_state")
     if state in ("Valid", "Trusted"):
         note = "Signature and hashes fit the file: it has not been changed since it was signed."
         if state == "Valid":
             note += " Whether its signer is to be trusted was not checked against any list."
-        return ContentCredentials("valid", facts, note)
+        return "valid", facts, note
     codes = [str(entry.get("code")) for entry in store.get("validation_status") or [] if isinstance(entry, dict)]
     codes = [code for code in codes if code != "signingCredential.untrusted"]
-    why = f" ({', '.join(dict.fromkeys(codes))})" if codes else ""
-    return ContentCredentials("invalid", facts, f"The check failed{why}: the file or its manifest was changed.")
+    why = f" ({', '.join(dict.fromkeys(codes))})"[: _LONGEST_FACT // 2] if codes else ""
+    return "invalid", facts, f"The check failed{why}: the file or its manifest was changed."
 
 
 def _facts(store: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -177,7 +205,7 @@ def _facts(store: dict[str, Any]) -> tuple[tuple[str, str], ...]:
         ("signed at", signature.get("time")),
         ("steps", ", ".join(_actions(manifest))),
     ]
-    return tuple((name, str(value)) for name, value in stated if value)
+    return tuple((name, printable(str(value))[:_LONGEST_FACT]) for name, value in stated if value)
 
 
 def _actions(manifest: dict[str, Any]) -> Iterator[str]:

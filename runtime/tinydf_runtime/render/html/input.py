@@ -61,7 +61,7 @@ def facts_of(item: InputReport) -> list[tuple[str, str]]:
     return facts
 
 
-def more_facts_of(item: InputReport) -> list[tuple[str, str]]:
+def more_facts_of(item: InputReport, sandbox: bool = True) -> list[tuple[str, str]]:
     """Returns how much of the input was seen, and what it says about its origin."""
     facts = [("status", STATUS_WORDS[item.status])]
     if item.frames_decoded:
@@ -80,7 +80,7 @@ def more_facts_of(item: InputReport) -> list[tuple[str, str]]:
     if len(item.gaps) > MOST_GAPS:
         facts.append(("no picture", f"{len(item.gaps) - MOST_GAPS} times more"))
     facts.append(("time taken", f"{item.timing.total_s:.1f} s"))
-    return facts + _credentials(item)
+    return facts + _credentials(item, sandbox)
 
 
 def to_facts(facts: Sequence[tuple[str, str]]) -> str:
@@ -100,14 +100,14 @@ def _size_bytes(item: InputReport) -> int | None:
     return None if state is None else state[2]
 
 
-def _credentials(item: InputReport) -> list[tuple[str, str]]:
+def _credentials(item: InputReport, sandbox: bool) -> list[tuple[str, str]]:
     """Returns what the file's Content Credentials say."""
     if item.kind == "stream":
         return [("Content Credentials", "not looked for: a stream carries none")]
     try:
         # To open a pipe would wait for its other end.
         check_file(Path(item.path))
-        found = read_content_credentials(Path(item.path))
+        found = read_content_credentials(Path(item.path), sandbox)
     except OSError:
         return [("Content Credentials", "not looked for: the file cannot be read")]
     stated = [(f"C2PA: {name}", value) for name, value in found.facts]

@@ -30,29 +30,31 @@ MOST_SECTIONS = 100
 """Inputs that get a section, at most; the table on top lists all."""
 
 
-def write_html(report: Report, path: Path, command: str | None = None) -> None:
+def write_html(report: Report, path: Path, command: str | None = None, sandbox: bool = True) -> None:
     """Writes a report as one self-contained HTML page, whole or not at all.
 
     Args:
         report: What was found.
         path: File to write.
         command: What makes the same report again; left out of the page without one.
+        sandbox: Verify Content Credentials in a child process, see ``Analyzer``.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    page = render_page(report, command, datetime.now(timezone.utc))
+    page = render_page(report, command, datetime.now(timezone.utc), sandbox)
     # File names need not be valid Unicode, but a page must be.
     write_atomically(path, page.encode("utf-8", "replace"))
 
 
-def _input(item: InputReport, model: ModelInfo, number: int) -> str:
+def _input(item: InputReport, model: ModelInfo, number: int, sandbox: bool) -> str:
     """Returns the section of one input.
 
     Args:
         item: What was found in it; its file is opened again for its size and its Content Credentials.
         model: The classifier.
         number: Place of the input in the page, from 1.
+        sandbox: See ``write_html``.
     """
     words, anchor = VERDICT_WORDS[item.verdict], f"input-{number}"
     zones = Zones.of(item, model.threshold)
@@ -75,17 +77,18 @@ def _input(item: InputReport, model: ModelInfo, number: int) -> str:
         means_not=words.means_not,
         people=people_of(item, zones, anchor),
         facts=to_facts(facts_of(item)),
-        more_facts=to_facts(more_facts_of(item)),
+        more_facts=to_facts(more_facts_of(item, sandbox)),
     )
 
 
-def render_page(report: Report, command: str | None, created: datetime) -> str:
+def render_page(report: Report, command: str | None, created: datetime, sandbox: bool = True) -> str:
     """Returns the whole page.
 
     Args:
         report: What was found.
         command: What makes the same report again.
         created: Time to date the page with, with its time zone.
+        sandbox: See ``write_html``.
     """
     shown = _worst(report)
     utc = created.astimezone(timezone.utc)
@@ -98,7 +101,7 @@ def render_page(report: Report, command: str | None, created: datetime) -> str:
         created_iso=utc.isoformat(timespec="seconds"),
         created=f"{utc:%Y-%m-%d %H:%M} UTC",
         overview=_overview(report, shown) if len(report.inputs) > 1 else "",
-        sections="\n".join(_input(report.inputs[number - 1], report.model, number) for number in shown),
+        sections="\n".join(_input(report.inputs[number - 1], report.model, number, sandbox) for number in shown),
         model=to_facts(_model_facts(report.model)),
         detector=to_facts([("name", report.detector.name), *_hash_facts(report.detector)]),
         command=_command(command),

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.render.html.content_credentials import has_manifest, read_content_credentials
+from tinydf_runtime.sandbox import call
+from tinydf_runtime.sandbox.start import AVAILABLE, stop
 
 STORE = b"\x00\x00\x00\x20jumb\x00\x00\x00\x18jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71\x03c2pa\x00"
 UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
@@ -144,3 +146,40 @@ def test_a_signed_file_is_valid_until_it_is_changed(tmp_path: Path) -> None:
     (tmp_path / "signed.jpg").write_bytes(changed)
     found = read_content_credentials(tmp_path / "signed.jpg")
     assert found.status == "invalid" and "mismatch" in found.note
+
+
+@pytest.mark.parametrize("sandbox", [True, False])
+def test_both_ways_of_verifying_find_the_same(tmp_path: Path, sandbox: bool) -> None:
+    (tmp_path / "plain.jpg").write_bytes(picture(".jpg"))
+    sign(tmp_path / "plain.jpg", tmp_path / "signed.jpg")
+    found = read_content_credentials(tmp_path / "signed.jpg", sandbox)
+    assert (found.status, dict(found.facts)["made by"]) == ("valid", "example-camera 1.0")
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="this system has no sandbox")
+@pytest.mark.parametrize(
+    ("verifier", "said"),
+    [
+        ("os.kill(os.getpid(), 11)", "crashed"),
+        ("open(__file__ + '.txt', 'wb', 0).write(b'x')", "File too large"),
+        ("import time; time.sleep(100)", "takes too long"),
+        ("bytearray(8 << 30)", "MemoryError"),
+        ("1 / 0", "division by zero"),
+    ],
+)
+def test_a_verifier_that_fails_costs_that_evidence_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verifier: str, said: str
+) -> None:
+    """A stand-in for the library does in the child what a hostile manifest might make the real one do."""
+    (tmp_path / "c2pa.py").write_text(f"import os\n{verifier}\n")
+    if said == "takes too long":
+        monkeypatch.setattr(call, "LONGEST_S", 0.5)
+    stop()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "a.jpg").write_bytes(with_manifest()["a.jpg"])
+    try:
+        found = read_content_credentials(tmp_path / "a.jpg")
+    finally:
+        # The next fork server knows nothing of the stand-in.
+        stop()
+    assert (found.status, found.facts) == ("unverified", ()) and said in found.note

@@ -1,0 +1,132 @@
+"""Rarer containers -> how many films they hold. FFmpeg decodes one and does not tell of others.
+
+Nothing here decodes pictures.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from tinydf_runtime.io.containers import matroska
+from tinydf_runtime.io.containers.ends import ASF_FILE_PROPERTIES, ASF_START
+from tinydf_runtime.io.containers.packets import aligned_packets, flv_tag, map_videos, transport_layout
+
+NUT_START = b"nut/multimedia container\0"
+_ASF_STREAM = bytes.fromhex("9107dcb7b7a9cf118ee600c00c205365")
+_ASF_VIDEO = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
+_NUT_STREAM = bytes.fromhex("4e5311405bf2f9db")
+_LONGEST_PLAIN_NUT_HEADER = 4096
+_FLV_VIDEO, _FLV_COMMAND = 9, 5
+_FIRST_VIDEO_ID, _LAST_VIDEO_ID = 0xE0, 0xEF
+
+
+def asf_videos(file: BinaryIO, content: bytes) -> int | None:
+    """Returns how many films a Windows Media file holds, None where its start does not say.
+
+    Args:
+        file: The file, open.
+        content: Its start.
+    """
+    count = len(re.findall(re.escape(_ASF_STREAM) + b"........" + re.escape(_ASF_VIDEO), content, re.DOTALL))
+    properties = content.find(ASF_FILE_PROPERTIES)
+    if properties >= 0:
+        # Another file may follow the end that the first one tells.
+        file.seek(min(int.from_bytes(content[properties + 40 : properties + 48], "little"), 1 << 62))
+        count += file.read(len(ASF_START)) == ASF_START
+    return count or None
+
+
+def nut_videos(content: bytes) -> int | None:
+    """Returns how many video streams the start of a NUT file tells of, None where of none."""
+    films = set()
+    for found in re.finditer(re.escape(_NUT_STREAM), content):
+        length, at = _nut_number(content, found.end())
+        # A longer header has a checksum of its length.
+        number, at = _nut_number(content, at + (4 if length > _LONGEST_PLAIN_NUT_HEADER else 0))
+        kind, _ = _nut_number(content, at)
+        films |= {number} if kind == 0 else set()
+    return len(films) or None
+
+
+def _nut_number(content: bytes, at: int) -> tuple[int, int]:
+    """Returns a number, of 7 bits a byte until one without the highest, and where it ends."""
+    value = 0
+    for place, byte in enumerate(content[at : at + 9]):
+        value = value << 7 | byte & 0x7F
+        if not byte & 0x80:
+            return value, at + place + 1
+    raise ValueError("a number without an end")
+
+
+def has_more_films(path: Path) -> bool:
+    """Returns whether a transport stream, Flash video or Matroska file goes on with another film than it begins with.
+
+    False for any other file, and for one that is damaged.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    size = path.stat().st_size
+    # What a damaged file says of itself decides nothing; the damage is told elsewhere.
+    with path.open("rb") as file, suppress(LookupError, ValueError):
+        if (layout := transport_layout(file)) is not None:
+            return _transport_has_more(file, size, *layout)
+        file.seek(0)
+        start = file.read(9)
+        if start.startswith(b"FLV\x01"):
+            return _flv_has_more(file, size, int.from_bytes(start[5:9], "big") + 4)
+        if start.startswith(matroska.EBML):
+            films = map(matroska.video_codecs, matroska.all_tracks(file, size))
+            first = next(films, None)
+            return any(other != first for other in films)
+    return False
+
+
+def _transport_has_more(file: BinaryIO, size: int, offset: int, length: int) -> bool:
+    """Returns whether a transport stream (ISO/IEC 13818-1) holds several films, side by side or one after another.
+
+    Programs have maps of their own, and what was recorded or joined may change its packet numbers or its codec midway.
+    """
+    films: set[int] = set()
+    codecs: dict[int, int] = {}
+    for number, payload in _unit_starts(file, size, offset, length):
+        if payload[:3] == b"\0\0\1":
+            films |= {number} if _FIRST_VIDEO_ID <= payload[3] <= _LAST_VIDEO_ID else set()
+        else:
+            for listed, codec in (map_videos(payload[1 + payload[0] :]) or {}).items():
+                if codecs.setdefault(listed, codec) != codec:
+                    return True
+        if len(films) > 1:
+            return True
+    return False
+
+
+def _flv_has_more(file: BinaryIO, size: int, at: int) -> bool:
+    """Returns whether the codec changes (Adobe Flash Video File Format 10.1, E.4.3.1; Enhanced RTMP names it)."""
+    codecs: set[bytes] = set()
+    while at < size and len(codecs) < 2:
+        file.seek(at)
+        tag = file.read(16)
+        if not (length := flv_tag(tag)):
+            break
+        at += length
+        named = tag[11] & 0x80 if len(tag) == 16 else 0
+        if tag[0] & 0x1F == _FLV_VIDEO and len(tag) == 16 and (tag[11] >> 4 & 7) != _FLV_COMMAND:
+            codecs.add(tag[12:16] if named else bytes([tag[11] & 15]))
+    return len(codecs) > 1
+
+
+def _unit_starts(file: BinaryIO, size: int, offset: int, length: int) -> Iterator[tuple[int, bytes]]:
+    """Yields packet number and payload of every packet in which a picture, sound or table begins."""
+    for block, _, _ in aligned_packets(file, size, offset, length):
+        packets = block[: len(block) // length * length].reshape(-1, length)[:, :188]
+        begins = (packets[:, 1] & 0x40 != 0) & (packets[:, 3] & 0x10 != 0)
+        for packet in packets[begins]:
+            content = packet.tobytes()
+            payload = content[5 + content[4] if content[3] & 0x20 else 4 :]
+            if len(payload) > 4:
+                yield (content[1] & 0x1F) << 8 | content[2], payload
