@@ -42,7 +42,7 @@ class Keys:
 
     Attributes:
         checkpoint_sha256: Of the checkpoint file.
-        crop_sha256: Of the crop recipe.
+        crop_sha256: Of the crop config.
         threshold: Probability from which a face counts as fake.
     """
 
