@@ -181,7 +181,7 @@ def _figure(picture: FacePicture, what: str, person: str, zones: Zones, timed: b
     if mapped:
         under = _image(_under_heat(image, picture), size, f"The same face under its forgery map: {_where(picture)}")
     return (
-        f'<figure class="face"><div class="{"pair" if mapped else "pair one"}">'
+        f'<figure class="face{" mapped" if mapped else ""}"><div class="pair">'
         f"{_image(picture.jpeg, size, plain_words)}{under}</div>"
         f'<figcaption><span>{what}{when}</span> <b class="{kind}">{record.fake_probability:.1%} fake</b>'
         "</figcaption></figure>"

@@ -288,8 +288,11 @@ def test_a_map_is_shown_only_where_it_says_something_and_nobody_was_judged_real(
     cold = replace(clip(), pictures=tuple(replace(p, forgery_map=p.forgery_map // 8) for p in clip().pictures))
     real = replace(clip(), tracks=tuple(replace(track, verdict="real") for track in clip().tracks))
     for item in (cold, real):
-        alts = Page(page_of(item)).all("alt")
+        page = Page(page_of(item))
+        alts = page.all("alt")
         assert len(alts) >= 3 and not [words for words in alts if "forgery map" in words]
+        # A face alone takes one cell: none stays empty beside it.
+        assert "face" in page.all("class") and "face mapped" not in page.all("class")
 
 
 def test_the_whole_picture_has_a_box_where_the_face_is() -> None:
