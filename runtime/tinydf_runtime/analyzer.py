@@ -38,8 +38,8 @@ from tinydf_runtime.verdict.summary import summarize, summarize_unreadable
 from tinydf_runtime.watch import Limits, Progress, Watch, watch_image, watch_video
 
 if TYPE_CHECKING:
-    from tinydf_runtime.engines.networks import Networks
     from tinydf_runtime.live.stream import LiveStream
+    from tinydf_runtime.networks import Networks
 
 
 class Analyzer:
@@ -339,7 +339,7 @@ class Analyzer:
         with self._loading:
             self._check_open()
             # Imports ONNX Runtime, while the file that came first is decoded already.
-            from tinydf_runtime.engines.networks import open_networks
+            from tinydf_runtime.networks import open_networks
 
             if self._loaded is None or self._loaded.process != os.getpid():
                 self._loaded = open_networks(

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydf_runtime.faces.exemplars import Exemplars
 from tinydf_runtime.faces.scores import FaceScores
 from tinydf_runtime.io.ahead import Ahead
 from tinydf_runtime.io.file_frames import FileFrames
@@ -20,7 +21,6 @@ from tinydf_runtime.results import Adjustment, FaceScore, Reason, Status
 from tinydf_runtime.sandbox.client import ChildFrames
 from tinydf_runtime.steps import FoundFaces, FrameStep
 from tinydf_runtime.types import Frame, Image, SmallFrame
-from tinydf_runtime.verdict.exemplars import Exemplars
 
 BATCH = 4
 """Crops per batch. Eight are no faster per crop on a CPU, and take 60 MB more."""

@@ -131,7 +131,7 @@ def test_a_run_killed_at_any_write_leaves_whole_files_and_the_next_clears_up(
         preload = [
             "tinydf_runtime.render.annotate",
             "tinydf_runtime.render.html.page",
-            "tinydf_runtime.engines.networks",
+            "tinydf_runtime.networks",
             "av",
         ]
         return {

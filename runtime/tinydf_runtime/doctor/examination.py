@@ -17,12 +17,12 @@ import numpy as np
 
 from tinydf_runtime import __version__
 from tinydf_runtime.doctor.codecs import Codec, try_pictures, try_videos
-from tinydf_runtime.doctor.machine import Machine, read_machine
 from tinydf_runtime.engines.engine import load_engine
+from tinydf_runtime.engines.golden import TOLERANCE, replay_golden
 from tinydf_runtime.errors import TinyDFError, install_line
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.opencv import quiet
-from tinydf_runtime.models.golden import TOLERANCE, replay_golden
+from tinydf_runtime.machine import Machine, read_machine
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 
 DOCTOR_SCHEMA = "tinydf.doctor/1"

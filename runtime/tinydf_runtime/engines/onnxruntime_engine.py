@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.engines.engine import check_choice, check_crops
+from tinydf_runtime.engines.first_run import check_first_run
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import ModelFileError, UnavailableError
 from tinydf_runtime.models.shipped import check_known
 from tinydf_runtime.models.spec import AS_WRITTEN_KEY, GOLDEN_KEY, METADATA_KEY, ModelSpec
-from tinydf_runtime.trust.first_run import check_first_run
 from tinydf_runtime.trust.onnx_file import read_onnx
 from tinydf_runtime.trust.outputs import checked_scores
 from tinydf_runtime.trust.reading import read_model_file

@@ -326,6 +326,6 @@ def _redirected(source: Path | int | str, began_s: float) -> str | None:
         UnavailableError: It leads to a forbidden address.
     """
     # Not needed for files and cameras.
-    from tinydf_runtime.live.redirects import redirected
+    from tinydf_runtime.io.redirects import redirected
 
     return redirected(str(source), began_s)

@@ -11,12 +11,12 @@ from statistics import median
 import cv2
 import numpy as np
 
+from tinydf_runtime.faces.exemplars import JPEG_QUALITY
 from tinydf_runtime.render.draw import CLEAR_HEAT, Zones, draw_heat
 from tinydf_runtime.render.html.timeline import timeline_of
 from tinydf_runtime.render.words import clock, rarity_words, reason_words
 from tinydf_runtime.results import FacePicture, InputReport, Label, TrackReport
 from tinydf_runtime.types import Image
-from tinydf_runtime.verdict.exemplars import JPEG_QUALITY
 
 MOST_CARDS = 12
 """Cards of one input at most, the most suspicious people first; each takes some 100 kB."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.faces.exemplars import Exemplars, shrink_frame
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.render.html.input import ADJUSTMENT_WORDS
 from tinydf_runtime.render.html.page import render_page, write_html
@@ -32,7 +33,6 @@ from tinydf_runtime.results import (
     ToolInfo,
     TrackReport,
 )
-from tinydf_runtime.verdict.exemplars import Exemplars, shrink_frame
 
 VOID = {"meta", "img", "br", "hr", "path", "circle", "rect", "stop", "link", "input"}
 CREATED = datetime(2026, 3, 4, 12, 30, tzinfo=timezone(timedelta(hours=2)))

@@ -22,7 +22,7 @@ machine."""
 CPU_S = 60
 """Seconds of computing; the shipped classifier takes one on a slow board."""
 
-_BOOT = "import sys; sys.path[:] = {path!r}; from tinydf_runtime.trust.first_run_child import main; main()"
+_BOOT = "import sys; sys.path[:] = {path!r}; from tinydf_runtime.engines.first_run_child import main; main()"
 
 
 def check_first_run(
