@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tinydf_runtime.decode import decode
 from tinydf_runtime.engines.engine import AUTO, Engine
 from tinydf_runtime.errors import (
     InputTimeoutError,
@@ -25,15 +26,14 @@ from tinydf_runtime.errors import (
     is_no_resources,
 )
 from tinydf_runtime.io.ahead import Task
-from tinydf_runtime.io.file_frames import decode
 from tinydf_runtime.io.input import Source, parse_input
 from tinydf_runtime.io.own_frames import OwnFrames, checked_image
 from tinydf_runtime.live.reconnect import GIVE_UP_S
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.results import InputReport, Reason, Report, Status, ToolInfo
+from tinydf_runtime.results import InputReport, Report, Status, ToolInfo
 from tinydf_runtime.steps import Detector, FrameStep, score_boxes
-from tinydf_runtime.types import Face, Frame, Image, Scores
+from tinydf_runtime.types import Face, Frame, Image, Reason, Scores
 from tinydf_runtime.verdict.summary import summarize, summarize_unreadable
 from tinydf_runtime.watch import Limits, Progress, Watch, watch_image, watch_video
 

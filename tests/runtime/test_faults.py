@@ -26,9 +26,9 @@ from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.cli.run import is_partly_read
 from tinydf_runtime.engines.engine import score_in_halves
+from tinydf_runtime.engines.passed import is_remembered
 from tinydf_runtime.errors import OutOfMemoryError, OutputError
 from tinydf_runtime.io.files import clear_leftovers, temporary_file, write_atomically
-from tinydf_runtime.io.user_folders import is_remembered
 from tinydf_runtime.trust.record import entries
 from tinydf_runtime.types import Scores
 from tinydf_runtime.watch import Limits

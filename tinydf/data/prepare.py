@@ -21,8 +21,9 @@ from tinydf.data.processes import run_each
 from tinydf.data.sequences import clip_size
 from tinydf.data.splits import refuse_leaks
 from tinydf_runtime.errors import OutputError, TinyDFError, UnreadableInputError, UsageError
-from tinydf_runtime.faces.detector import DEFAULT_DETECTOR, FaceDetector
+from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.files import sha256_of, write_atomically
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
 
 SETTINGS_NAME = "prepare.json"
 FAILURES_NAME = "failures.csv"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
-from tinydf_runtime.results import FaceQuality, FaceScore
+from tinydf_runtime.types import FaceQuality, FaceScore
 from tinydf_runtime.verdict.aggregate import judge_input, judge_tracks
 from tinydf_runtime.verdict.evidence import to_logit
 from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule

@@ -29,9 +29,10 @@ from tinydf_runtime.io.input import Input, expand_inputs, parse_input
 from tinydf_runtime.live.reconnect import GIVE_UP_S
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.render.words import EVIDENCE_NOTE, printable, stranger_words
-from tinydf_runtime.results import InputReport, Reason
+from tinydf_runtime.results import InputReport
 from tinydf_runtime.sandbox.client import start_early
 from tinydf_runtime.service.service import Service, ServiceOptions, service_options
+from tinydf_runtime.types import Reason
 from tinydf_runtime.watch import Limits
 
 NAME = "tinydf-run"

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+from tinydf_runtime.engines.passed import is_remembered, remember
 from tinydf_runtime.errors import ModelFileError, UnavailableError
-from tinydf_runtime.io.user_folders import is_remembered, remember
 
 SCHEMA = "tinydf.first-run/1"
 LIMIT_S = 300.0

@@ -25,8 +25,7 @@ from tinydf_runtime.io.formats import (
 )
 from tinydf_runtime.io.jpeg_film import is_jpeg_film, jpeg_end, jpeg_has_hole
 from tinydf_runtime.io.opencv import quiet, readable_name
-from tinydf_runtime.results import Adjustment
-from tinydf_runtime.types import Image
+from tinydf_runtime.types import Adjustment, Image
 
 __all__ = ["IMAGE_SUFFIXES", "is_image", "read_image", "read_more_pages", "read_shown"]
 

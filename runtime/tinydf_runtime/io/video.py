@@ -30,8 +30,7 @@ from tinydf_runtime.io.filters import (
     tone_map,
 )
 from tinydf_runtime.io.opencv import quiet
-from tinydf_runtime.results import Adjustment, Reason
-from tinydf_runtime.types import Frame, Image
+from tinydf_runtime.types import Adjustment, Frame, Image, Reason
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".qt", ".mj2", ".mkv", ".mk3d", ".webm", ".avi", ".divx", ".mpg", ".mpeg", ".mpe", ".vob"}

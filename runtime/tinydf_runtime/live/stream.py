@@ -17,8 +17,8 @@ from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.live.memory import StreamMemory
 from tinydf_runtime.live.reader import StreamReader
 from tinydf_runtime.live.reconnect import GIVE_UP_S
-from tinydf_runtime.results import FrameResult, InputReport, Kind, ScoredFace
-from tinydf_runtime.types import Frame
+from tinydf_runtime.results import FrameResult, InputReport, ScoredFace
+from tinydf_runtime.types import Frame, Kind
 from tinydf_runtime.verdict.summary import rule_of, summarize, summarize_unreadable
 from tinydf_runtime.watch import Limits, Watch
 

@@ -21,11 +21,10 @@ from tinydf_runtime.errors import (
     is_no_resources,
 )
 from tinydf_runtime.io.video import VideoInfo
-from tinydf_runtime.results import Adjustment, Reason
 from tinydf_runtime.sandbox.ring import Ring, make_memory
 from tinydf_runtime.sandbox.start import AVAILABLE, ask_server, running
 from tinydf_runtime.trust import strict
-from tinydf_runtime.types import Frame
+from tinydf_runtime.types import Adjustment, Frame, Reason
 
 STALLED_S = 60.0
 """Seconds without a decoded frame after which a decoder counts as hanging."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tinydf_runtime.errors import MissingExtraError, NoResourcesError
-from tinydf_runtime.io.open import FrameReader, open_reader
+from tinydf_runtime.io.file_frames import FrameReader, open_reader
 from tinydf_runtime.sandbox.ring import Ring
 
 MEMORY_BYTES, LEAST_MEMORY_BYTES = 4 << 30, 1 << 30

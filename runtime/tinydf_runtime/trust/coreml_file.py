@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinydf_runtime.errors import ModelFileError
-from tinydf_runtime.models.seal import DESCRIPTION, MANIFEST, WEIGHTS
-from tinydf_runtime.trust.reading import MOST_TEXT_BYTES, read_model_file
+from tinydf_runtime.trust.reading import DESCRIPTION, MANIFEST, MOST_TEXT_BYTES, WEIGHTS, read_model_file
 from tinydf_runtime.trust.strict import StrictError, brief, parse
 
 MOST_OPERATIONS = 20_000

@@ -12,7 +12,7 @@ from tinydf_runtime.faces.exemplars import (
     Exemplar,
     Exemplars,
 )
-from tinydf_runtime.results import FaceScore
+from tinydf_runtime.types import FaceScore
 
 CROP = np.zeros((224, 224, 3), np.uint8)
 MAP = np.full((14, 14), 0.5, np.float32)

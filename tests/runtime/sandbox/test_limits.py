@@ -62,7 +62,7 @@ PROGRAM = """
 import json, os, socket, sys
 from tinydf_runtime.sandbox import worker
 from tinydf_runtime.sandbox.ring import make_memory
-import tinydf_runtime.io.open
+import tinydf_runtime.io.file_frames
 
 worker.MEMORY_BYTES = worker.LEAST_MEMORY_BYTES = 150 << 20
 ours, theirs = socket.socketpair()

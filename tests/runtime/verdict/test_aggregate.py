@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tinydf_runtime.results import FaceScore, Verdict
+from tinydf_runtime.faces.tracker import CERTAIN_SCORE
+from tinydf_runtime.results import Verdict
+from tinydf_runtime.types import FaceScore
 from tinydf_runtime.verdict.aggregate import SIDE_SHARE, judge_input, judge_track, judge_tracks
 from tinydf_runtime.verdict.evidence import MINIMUM_SIDE_PX, collect_evidence, to_logit, to_probability, trimmed_mean
-from tinydf_runtime.verdict.rules import CERTAIN_SCORE, MINIMUM_FACES, DecisionRule, RealScores
+from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule, RealScores
 
 STEP_S = 0.2
 

@@ -19,10 +19,7 @@ from tinydf_runtime.render.html.input import ADJUSTMENT_WORDS
 from tinydf_runtime.render.html.page import render_page, write_html
 from tinydf_runtime.render.words import REASON_WORDS
 from tinydf_runtime.results import (
-    Adjustment,
     DetectorInfo,
-    FaceQuality,
-    FaceScore,
     Gap,
     InputReport,
     ModelInfo,
@@ -33,6 +30,7 @@ from tinydf_runtime.results import (
     ToolInfo,
     TrackReport,
 )
+from tinydf_runtime.types import Adjustment, FaceQuality, FaceScore
 
 VOID = {"meta", "img", "br", "hr", "path", "circle", "rect", "stop", "link", "input"}
 CREATED = datetime(2026, 3, 4, 12, 30, tzinfo=timezone(timedelta(hours=2)))
