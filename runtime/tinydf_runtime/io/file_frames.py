@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from tinydf_runtime.errors import TinyDFError, UnreadableInputError
+from tinydf_runtime.errors import TinyDFError, UnreadableInputError, one_line
 from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.ahead import Ahead
 from tinydf_runtime.io.filters import has_few_colours
@@ -205,7 +205,7 @@ class FileFrames:
             raise
         # Any error of a decoder means that this input cannot be read.
         except Exception as error:
-            text = " ".join(str(error).split()) or type(error).__name__
+            text = one_line(error)
             raise UnreadableInputError(f"{self._source}: cannot be decoded ({text}). Check that it opens.") from error
 
     def _decode(self) -> Generator[Frame, None, None]:

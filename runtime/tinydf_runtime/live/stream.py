@@ -9,7 +9,7 @@ from types import TracebackType
 
 import cv2
 
-from tinydf_runtime.errors import UnavailableError, UnknownFormatError
+from tinydf_runtime.errors import UnavailableError, UnknownFormatError, one_line
 from tinydf_runtime.faces.scores import FaceScores
 from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.input import Input
@@ -130,7 +130,7 @@ class LiveStream(Iterator[FrameResult]):
                     yield result
                 self._is_over()
         except (UnavailableError, UnknownFormatError, OSError, cv2.error) as error:
-            self._message = " ".join(str(error).split()) or type(error).__name__
+            self._message = one_line(error)
             raise
         finally:
             self._ended_s = time.monotonic()

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tinydf_runtime.errors import MissingExtraError, NoResourcesError
+from tinydf_runtime.errors import MissingExtraError, NoResourcesError, one_line
 from tinydf_runtime.io.file_frames import FrameReader, open_reader
 from tinydf_runtime.sandbox.ring import Ring
 
@@ -56,10 +56,13 @@ def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
     except NoResourcesError as error:
         _tell(channel, refused=str(error))
     except (OSError, MissingExtraError) as error:
-        _tell(channel, error=_one_line(error, request["path"]))
+        _tell(channel, error=_named(error, request["path"]))
     # Any error of a decoder means that this input cannot be read.
     except Exception as error:
-        _tell(channel, error=f"{request['path']}: cannot be decoded ({_one_line(error, '')}). Check that it opens.")
+        _tell(
+            channel,
+            error=f"{request['path']}: cannot be decoded ({one_line(error, _LONGEST_MESSAGE)}). Check that it opens.",
+        )
 
 
 def _send_frames(reader: FrameReader, channel: socket.socket, ring: Ring) -> None:
@@ -101,10 +104,10 @@ def _tell(channel: socket.socket, **message: Any) -> None:
     channel.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _one_line(error: BaseException, path: str) -> str:
-    """Returns an error in one line that names the file."""
-    text = " ".join(str(error).split())[:_LONGEST_MESSAGE] or type(error).__name__
-    return text if not path or str(Path(path)) in text else f"{path}: {text}"
+def _named(error: BaseException, path: str) -> str:
+    """Returns an error in one line, which names the file."""
+    text = one_line(error, _LONGEST_MESSAGE)
+    return text if str(Path(path)) in text else f"{path}: {text}"
 
 
 def _set_limits(max_pixels: int | None) -> None:

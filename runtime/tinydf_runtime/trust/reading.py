@@ -19,6 +19,10 @@ WEIGHTS = Path("Data/com.apple.CoreML/weights/weight.bin")
 """Files in an ``.mlpackage``."""
 
 
+class RefusedError(ValueError):
+    """A well-formed model contains something that is refused; what checks the file turns this into its own error."""
+
+
 def facts_path(plan: Path) -> Path:
     """Returns where the facts of a TensorRT plan are: ``model.plan.json`` for ``model.plan``."""
     return plan.with_name(f"{plan.name}.json")

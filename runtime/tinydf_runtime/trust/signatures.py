@@ -12,7 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from tinydf_runtime.errors import ModelFileError, needs
+from tinydf_runtime.errors import ModelFileError, first_line, needs
 from tinydf_runtime.io.files import exists
 from tinydf_runtime.trust.reading import read_model_file
 from tinydf_runtime.trust.record import Trusted
@@ -86,7 +86,7 @@ def check_key(pem: str, source: str) -> None:
             _verifier(verifying, path)
         # The library passes on whatever its parsers raise.
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            reason = first_line(error)
             raise ModelFileError(
                 f"{source}: is no public key of an elliptic curve that model-signing verifies with ({reason})."
             ) from error
