@@ -331,7 +331,8 @@ def test_no_command_writes_onto_what_it_reads(tmp_path: Path) -> None:
     import click
     from click.testing import CliRunner
 
-    from tinydf_runtime.cli.command import OneLineCommand, json_option
+    from tinydf_runtime.cli.command import OneLineCommand
+    from tinydf_runtime.cli.options import json_option
 
     @click.command("probe", cls=OneLineCommand)
     @click.argument("models", nargs=-1, type=click.Path(path_type=Path))

@@ -11,10 +11,11 @@ from pathlib import Path
 import click
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.cli.command import PromptCommand, device_option, stopping_on_interrupt
+from tinydf_runtime.cli.command import PromptCommand, stopping_on_interrupt
 from tinydf_runtime.cli.options import (
     LiveOptions,
     detector_option,
+    device_option,
     fpr_option,
     sample_fps_option,
     typed_command,

@@ -12,7 +12,6 @@ from tinydf_runtime.render.draw import (
     DrawnFace,
     Sizes,
     Zones,
-    timecode,
     colour_of,
     draw_face,
     draw_heat,
@@ -20,6 +19,7 @@ from tinydf_runtime.render.draw import (
     draw_timeline,
     paint_timeline,
     plate_size,
+    timecode,
 )
 
 
