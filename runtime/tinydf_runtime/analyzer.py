@@ -1,4 +1,4 @@
-"""analyze(): joins the steps from video to verdict. No other file joins them."""
+"""Input, own frames or stream -> its report: joins decoding, watching and judging, and keeps the networks."""
 
 from __future__ import annotations
 

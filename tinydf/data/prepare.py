@@ -66,7 +66,7 @@ def prepare(
 
     Each clip that is done has a record below ``parts/``. A run that was stopped at any point is started again with the
     same arguments: finished clips are skipped, half-finished ones are redone. On Ctrl-C the table of finished clips is
-        written before the exception propagates.
+    written before the exception propagates.
 
     Args:
         listing: What a layout found.

@@ -118,7 +118,7 @@ def open_named(path: Path) -> cv2.VideoCapture:
 
 
 def codec_of(capture: Capture) -> str:
-    """Returns the four letters that stand for a codec."""
+    """Returns the FOURCC of the codec, as OpenCV tells it; four NUL letters where it does not."""
     return (int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF).to_bytes(4, "little").decode("latin-1")
 
 

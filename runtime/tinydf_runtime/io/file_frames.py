@@ -51,7 +51,7 @@ class FrameReader(AbstractContextManager["FrameReader"], Protocol):
 
 
 class PictureReader:
-    """Reads the pictures of an image file. Same interface as ``VideoReader``.
+    """Reads the pictures of an image file; a ``FrameReader``.
 
     Attributes:
         info: Size of the first picture.
@@ -116,7 +116,7 @@ def open_reader(
 
 
 class FileFrames:
-    """Decodes a file's frames once, in order, ahead of their consumer. Same interface as ``VideoReader``.
+    """Decodes a file's frames once, in order, ahead of their consumer; a ``FrameReader``.
 
     The file is opened in the thread, so that networks can load meanwhile; its errors are raised with the first frame.
     """

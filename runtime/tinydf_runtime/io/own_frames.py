@@ -1,4 +1,4 @@
-"""Pictures from the user's own decoder -> frames as ``VideoReader`` gives them."""
+"""Pictures from the user's own decoder -> frames, sampled and checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TIME_ROUNDING_S = 0.001
 
 
 class OwnFrames:
-    """Reads the user's pictures once, in order. Same interface as ``VideoReader``.
+    """Reads the user's pictures once, in order; a ``FrameReader``.
 
     Attributes:
         info: See ``VideoInfo``; the length is not known.

@@ -35,7 +35,7 @@ _MOST_S = 1e300
 
 
 class ChildFrames:
-    """Reads a file's frames once, in order, in a child process. Same interface as ``VideoReader``.
+    """Reads a file's frames once, in order, in a child process; a ``FrameReader``.
 
     A picture is valid until the next one is requested; then its memory is reused. Decoding starts on entering, and
     errors are raised with the first frame; what goes wrong after that ends the frames, and ``caveats`` says so.

@@ -1,7 +1,7 @@
 """An ONNX file's bytes -> its metadata, once it is known to be a plain graph with all weights in it, and finite ones.
 
 Parsed from the wire format before ONNX Runtime sees a byte: forbidden content is found by its field, not by a byte
-    pattern, which could occur in a name or be missed in another encoding. Field numbers are those of onnx.proto3.
+pattern, which could occur in a name or be missed in another encoding. Field numbers are those of onnx.proto3.
 """
 
 from __future__ import annotations
