@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -11,6 +12,10 @@ from numpy.typing import NDArray
 Image: TypeAlias = NDArray[np.uint8]
 BoxXYXY: TypeAlias = tuple[float, float, float, float]
 Landmarks: TypeAlias = tuple[tuple[float, float], ...]
+OnProgress: TypeAlias = Callable[[int, int], None]
+"""Called with how much is done and how much there is."""
+OnStage: TypeAlias = Callable[[str, int, int], None]
+"""The same, with the name of the stage first."""
 Kind: TypeAlias = Literal["video", "image", "stream"]
 Reason: TypeAlias = Literal[
     "forged_segment",
