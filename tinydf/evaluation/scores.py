@@ -65,7 +65,7 @@ def score_faces(
         scorer: The network.
         ladder: Perturbations of each picture before its crop; each picture is read once for all of them.
         workers: Processes that read and crop; 0 for none but this one.
-        report: Called with the progress.
+        report: Called after each batch, in entries.
 
     Returns:
         The scored faces, and the pictures that could not be measured.
