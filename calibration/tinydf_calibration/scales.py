@@ -31,7 +31,7 @@ class ActivationScale:
 def activation_scale(
     low: float, high: float, *, unsigned: bool, half: bool = False, centred: bool = False
 ) -> ActivationScale:
-    """Returns the scale that covers a range, and always 0.0 exactly, since padding writes zeros.
+    """Returns scale and zero point that cover a range and hold 0.0 exactly, since padding writes zeros.
 
     Args:
         low: Lowest value to represent.

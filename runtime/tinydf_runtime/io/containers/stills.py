@@ -78,7 +78,7 @@ def turn_avif(image: Image, content: bytes) -> Image:
 
 
 def transfer_of(content: bytes) -> int | None:
-    """Returns the number in ITU-T H.273 of how light became numbers in an AVIF or HEIC file, None where not said.
+    """Returns the transfer characteristics of an AVIF or HEIC file, as ITU-T H.273 numbers them; None where not said.
 
     Args:
         content: Of the file.
