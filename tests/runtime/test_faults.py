@@ -208,7 +208,7 @@ def test_two_processes_with_one_cache_and_one_trust_record_lose_nothing_and_neve
 ) -> None:
     program = (
         "import os, sys\n"
-        "from tinydf_runtime.io.user_folders import is_remembered, remember\n"
+        "from tinydf_runtime.engines.passed import is_remembered, remember\n"
         "from tinydf_runtime.trust.record import entries, trust_engine\n"
         "os.umask(0o002)\n"
         "for number in range(30):\n"

@@ -95,7 +95,7 @@ class LiveStream(Iterator[FrameResult]):
         kind: Kind = "stream" if self._source.kind == "stream" else "video"
         total_s = (time.monotonic() if self._ended_s is None else self._ended_s) - self._began_s
         if self._reader is None or self._message is not None:
-            message = self._message or f"{shown}: nothing was read of it yet. Ask for a moment first."
+            message = self._message or f"{shown}: nothing was read of it yet. Take a result first."
             return summarize_unreadable(shown, None, kind, message, total_s)
         watch = self._watch
         watch.info = self._reader.info
