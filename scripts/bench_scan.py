@@ -23,8 +23,8 @@ import click
 
 from archive_clips import EXAMPLE, write_clips, write_pictures
 from tinydf_runtime import __version__
-from tinydf_runtime.doctor.machine import read_machine
 from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.machine import read_machine
 from tinydf_runtime.scan.database import open_database
 from tinydf_runtime.scan.ledger import Ledger
 from tinydf_runtime.scan.listing import Entry, list_media

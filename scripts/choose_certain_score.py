@@ -22,14 +22,14 @@ from tinydf.data.photos import Photo
 from tinydf.evaluation.scored_clips import read_clips
 from tinydf.evaluation.synthetic_clips import make_clip
 from tinydf_runtime.faces.detector import METADATA_KEY, FaceDetector
-from tinydf_runtime.faces.tracker import FaceTracker
+from tinydf_runtime.faces.tracker import CERTAIN_SCORE, FaceTracker
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.io.image import read_image
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
 from tinydf_runtime.types import Face
 from tinydf_runtime.verdict.evidence import MINIMUM_SIDE_PX
-from tinydf_runtime.verdict.rules import CERTAIN_SCORE, MINIMUM_FACES
+from tinydf_runtime.verdict.rules import MINIMUM_FACES
 
 LOST = 0.02
 """Share of the people in synthetic clips, small and coarsely coded ones included, that may go unjudged."""

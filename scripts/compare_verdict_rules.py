@@ -23,7 +23,7 @@ from tinydf.metrics import auc, measure
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.results import FaceScore
+from tinydf_runtime.types import FaceScore
 from tinydf_runtime.verdict.aggregate import judge_input, judge_track, judge_tracks
 from tinydf_runtime.verdict.evidence import collect_evidence, interval, to_logit, to_probability, trimmed_mean
 from tinydf_runtime.verdict.recheck import REACH

@@ -43,8 +43,9 @@ from tinydf.facedetector.scenes import read_scenes
 from tinydf.facedetector.teacher import Teacher
 from tinydf.facedetector.weights import SHIPPED, load_detector
 from tinydf_export.facedetector import export_detector
-from tinydf_runtime.faces.detector import DEFAULT_DETECTOR, FaceDetector
+from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.files import sha256_of, write_atomically
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
 from tinydf_runtime.types import Image
 
 # What scikit-image ships inside its package, without those that show people (astronaut, camera, lfw_subset).

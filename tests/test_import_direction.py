@@ -31,6 +31,9 @@ MAY_IMPORT = {
 
 NEVER_IN_RUNTIME = {"torch", "torchvision", "onnx", "onnxscript", "lightning_fabric", "skimage", "sklearn"}
 
+BOTH_WAYS = {("faces", "models"), ("render", "results")}
+"""A model's spec holds the crop config, and the face detector is a model; a report draws itself for notebooks."""
+
 MAY_IMPORT_PYAV = {"av_capture.py", "av_sound.py", "codecs.py", "image.py", "writer.py"}
 """PyAV is the extra ``video``: what imports one of these files does so only where it is needed."""
 
@@ -68,6 +71,20 @@ def test_parts_import_only_what_the_table_allows() -> None:
         if imported in FOLDERS and imported != package and imported not in MAY_IMPORT[package]
     ]
     assert not breaches, "\n".join(breaches)
+
+
+def test_rooms_of_the_runtime_import_each_other_in_one_direction() -> None:
+    folder = FOLDERS["tinydf_runtime"]
+    pairs = set()
+    for path in folder.rglob("*.py"):
+        if path.name == "__init__.py":
+            continue
+        room = path.relative_to(folder).parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinydf_runtime."):
+                pairs.add((room, str(node.module).split(".")[1]))
+    both_ways = {(one, other) for one, other in pairs if one < other and (other, one) in pairs}
+    assert both_ways == BOTH_WAYS
 
 
 def test_runtime_names_no_training_library() -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from tinydf.baselines import NETWORKS, build_network
 from tinydf.forgery import TinyDF
-from tinydf_runtime.errors import ModelFileError, UnreadableInputError, UsageError
+from tinydf_runtime.errors import ModelFileError, UnreadableInputError, UsageError, one_line
 from tinydf_runtime.io.files import exists, is_regular, sha256_of, write_atomically
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec
 from tinydf_runtime.trust import strict
@@ -147,7 +147,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], Mo
     # safetensors raises more than its own error for headers that fit no type.
     except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, OSError) as error:
         raise ModelFileError(
-            f"{path}: is no TinyDF checkpoint ({_line(error)}). Train or download it again."
+            f"{path}: is no TinyDF checkpoint ({one_line(error, 200)}). Train or download it again."
         ) from error
     return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}, config, spec
 
@@ -171,7 +171,7 @@ def _read_pt(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], ModelSpec]:
         raise
     # A damaged archive or pickle raises almost anything.
     except Exception as error:
-        raise ModelFileError(f"{path}: is no TinyDF training state ({_line(error)}).") from error
+        raise ModelFileError(f"{path}: is no TinyDF training state ({one_line(error, 200)}).") from error
 
 
 def _read_config(text: object) -> dict[str, Any]:
@@ -188,11 +188,6 @@ def _read_config(text: object) -> dict[str, Any]:
         raise strict.StrictError(f"network {strict.brief(network)}, expected one of {', '.join(NETWORKS)}")
     strict.finite(config.get("width", 1.0), *WIDTHS)
     return config
-
-
-def _line(error: Exception) -> str:
-    """Returns a library's message as one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _empty_network(name: str, width: float) -> nn.Module:

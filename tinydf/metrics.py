@@ -125,7 +125,7 @@ def measure(
 
     Intervals are percentiles of a bootstrap that resamples whole clusters. With fewer than ``FEW_CLUSTERS`` clusters of
     a class they are widened to the closed form for so many independent ones: a bootstrap of few samples underestimates
-        its variance: three right of three would be certainty.
+    its variance, and would call three right of three certain.
 
     AUC counts ties half; AP is the sum of precision over steps of recall; TPR at an FPR is the highest that any
     threshold reaches without exceeding it; ECE weighs both classes alike, since a set's share of forgeries says nothing

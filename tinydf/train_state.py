@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from tinydf.data.shards import PairPlan
 from tinydf.train_config import TrainConfig
-from tinydf_runtime.errors import ModelFileError, UsageError
+from tinydf_runtime.errors import ModelFileError, UsageError, one_line
 from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.models.spec import ModelSpec
@@ -89,7 +89,7 @@ def load_state(
         record = asdict(TrainConfig()) | DROPPED | {"pairs": None} | json.loads(state["config"])
     # A damaged archive or pickle raises almost anything.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error, 200)
         raise ModelFileError(f"{path}: is no training state ({reason}). Start the run without --resume.") from error
     asked = asdict(config) | DROPPED | _pairs(pairs)
     if {name: record[name] for name in asked} != asked:
@@ -101,7 +101,7 @@ def load_state(
         optimizer.load_state_dict(state["optimizer"])
         return int(record["step"]), state["validation_auc"]
     except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise ModelFileError(f"{path}: is no training state of this network ({reason}).") from error
 
 

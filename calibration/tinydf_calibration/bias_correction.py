@@ -15,7 +15,7 @@ from onnx import ModelProto
 from tinydf_calibration.channels import ChannelFacts
 from tinydf_calibration.graph import attribute, convolutions, index_graph
 from tinydf_calibration.rounding import moves_of
-from tinydf_calibration.scales import quantize_weight
+from tinydf_calibration.scales import per_channel, quantize_weight
 from tinydf_calibration.table import CalibrationTable
 
 
@@ -37,7 +37,7 @@ def find_bias_shifts(
             mean = facts[node.input[0]].mean
             weight = index.constant(node.input[1]).astype(np.float32)
             stored, scales = quantize_weight(weight, moves=moves_of(table, node.name, weight.shape))
-            error = weight - stored * scales.reshape(-1, *[1] * (weight.ndim - 1))
+            error = weight - stored * per_channel(scales, weight)
             shift = _shift(error, mean, int(str(attribute(node, "group", 1))))
             # Six digits are as good as float32 has here, and half as long in the table.
             shifts[node.name] = tuple(float(f"{value:.6g}") for value in shift)

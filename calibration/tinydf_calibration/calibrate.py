@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -26,14 +25,13 @@ from tinydf_calibration.schemes import QDQ_SCHEMES
 from tinydf_calibration.search import find_float_groups, order_by_noise
 from tinydf_calibration.sensitivity import GroupSensitivity, measure_sensitivity
 from tinydf_calibration.table import METHODS, CalibrationTable, graph_hash
+from tinydf_runtime.types import OnStage
 
 TRIAL_CROPS = 200
 """Validation crops that methods and fixes are compared on; the outcome is measured on all."""
 SENSITIVITY_CROPS = 48
 WORTHWHILE = 0.97
 """A fix is kept where it brings the cost below this share: less is chance."""
-
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class Keys:
 
     Attributes:
         checkpoint_sha256: Of the checkpoint file.
-        crop_sha256: Of the crop recipe.
+        crop_sha256: Of the crop config.
         threshold: Probability from which a face counts as fake.
     """
 
@@ -72,7 +70,7 @@ def calibrate(
     validation: LabelledCrops,
     keys: Keys,
     bounds: Bounds,
-    report: Report = lambda stage, done, total: None,
+    report: OnStage = lambda stage, done, total: None,
 ) -> CalibrationTable:
     """Chooses ranges, corrections and the layers that stay in float, and measures the result.
 
@@ -112,7 +110,7 @@ def calibrate(
 
 
 def _choose_method(
-    model: ModelProto, sample: LabelledCrops, trial: Judge, keys: Keys, report: Report
+    model: ModelProto, sample: LabelledCrops, trial: Judge, keys: Keys, report: OnStage
 ) -> tuple[Step, dict[str, Any]]:
     """Returns the best of the methods, and what each was found to cost."""
     tensors = quantizable_tensors(model)
@@ -132,7 +130,7 @@ def _choose_method(
 
 
 def _equalise(
-    model: ModelProto, sample: LabelledCrops, trial: Judge, step: Step, report: Report
+    model: ModelProto, sample: LabelledCrops, trial: Judge, step: Step, report: OnStage
 ) -> tuple[Step, dict[str, Any]]:
     """Returns the step with channel scales where they make it better."""
     streams = find_streams(model, quantizable_layers(model))
@@ -153,7 +151,7 @@ def _equalise(
 
 
 def _round_weights(
-    model: ModelProto, sample: LabelledCrops, trial: Judge, step: Step, report: Report
+    model: ModelProto, sample: LabelledCrops, trial: Judge, step: Step, report: OnStage
 ) -> tuple[Step, dict[str, Any]]:
     """Returns the step with weights rounded together instead of one by one, where that makes it better."""
     scaled = apply_channel_scales(model, step.table.channel_scales)
@@ -167,7 +165,7 @@ def _round_weights(
 
 
 def _correct_biases(
-    model: ModelProto, sample: LabelledCrops, trial: Judge, step: Step, report: Report
+    model: ModelProto, sample: LabelledCrops, trial: Judge, step: Step, report: OnStage
 ) -> tuple[Step, dict[str, Any]]:
     """Returns the step with shifts of biases where they make it better."""
     report("bias correction", 0, 1)
@@ -191,7 +189,7 @@ def _better(before: Step, after: Step, facts: dict[str, Any]) -> tuple[Step, dic
 
 
 def _measure_groups(
-    model: ModelProto, judge: Judge, table: CalibrationTable, report: Report
+    model: ModelProto, judge: Judge, table: CalibrationTable, report: OnStage
 ) -> tuple[GroupSensitivity, ...]:
     scaled = apply_channel_scales(model, table.channel_scales)
     groups = find_fusion_groups(scaled, quantizable_layers(scaled))
@@ -201,7 +199,7 @@ def _measure_groups(
 
 
 def _keep_in_float(
-    whole: Judge, table: CalibrationTable, measured: tuple[GroupSensitivity, ...], bounds: Bounds, report: Report
+    whole: Judge, table: CalibrationTable, measured: tuple[GroupSensitivity, ...], bounds: Bounds, report: OnStage
 ) -> tuple[CalibrationTable, list[tuple[tuple[str, ...], dict[str, Agreement]]]]:
     """Returns the table with the fewest layers in float, and every try with what it gave, the returned one last."""
     tries: list[tuple[tuple[str, ...], dict[str, Agreement]]] = []

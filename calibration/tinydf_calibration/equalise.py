@@ -16,6 +16,7 @@ from onnx import ModelProto, NodeProto, numpy_helper
 
 from tinydf_calibration.channels import ChannelFacts
 from tinydf_calibration.graph import GraphIndex, attribute, index_graph
+from tinydf_calibration.scales import per_channel
 
 LARGEST_FACTOR = 16.0
 _JOINING = frozenset({"Add", "Relu"})
@@ -111,7 +112,7 @@ def apply_channel_scales(model: ModelProto, scales: Mapping[str, Sequence[float]
         weight = numpy_helper.to_array(values[node.input[1]])
         if node.name in scales:
             column = np.asarray(scales[node.name], np.float32)
-            weight = weight * column.reshape(-1, *[1] * (weight.ndim - 1))
+            weight = weight * per_channel(column, weight)
             if len(node.input) > 2 and node.input[2]:
                 bias = numpy_helper.to_array(values[node.input[2]]) * column
                 _replace(scaled, values, node, 2, bias)

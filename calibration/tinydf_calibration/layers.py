@@ -55,6 +55,9 @@ def compare_layers(first: ModelProto, second: ModelProto, crops: NDArray[np.uint
         first: The form to compare with, such as the float graph. Its nodes need names.
         second: The other form, such as the quantised graph; tensors are matched by name.
         crops: N x side x side x 3, RGB, uint8.
+
+    Returns:
+        One difference per tensor that both forms compute in float.
     """
     index = index_graph(first)
     makers = {output: node for node in index.nodes for output in node.output}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,12 @@ from onnx import ModelProto, NodeProto
 
 from tinydf_calibration.graph import GraphIndex, attribute, convolutions, index_graph
 from tinydf_calibration.scores import as_inputs, open_session
+from tinydf_runtime.types import OnProgress
 
 POSITIONS = 48
 """Places of a crop's map that are looked at: neighbours say the same."""
 SEED = 3
 
-Report = Callable[[int, int], None]
 Patches = NDArray[np.float64]
 
 
@@ -23,7 +23,7 @@ def observe_moments(
     model: ModelProto,
     layers: Collection[str],
     crops: NDArray[np.uint8],
-    report: Report = lambda done, total: None,
+    report: OnProgress = lambda done, total: None,
 ) -> dict[str, NDArray[np.float64]]:
     """Runs a float model over crops, one at a time.
 

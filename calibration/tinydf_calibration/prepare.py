@@ -14,7 +14,7 @@ from tinydf_calibration.graph import GraphIndex, attribute, index_graph
 
 
 def prepare_graph(model: ModelProto) -> ModelProto:
-    """Writes a traced model's graph plainly.
+    """Returns a traced model with a plainer graph that computes the same.
 
     - a mean over height and width that keeps them becomes ``GlobalAveragePool``;
     - ``Resize`` to sizes computed from its input's shape becomes one by constant factors;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from tinydf_calibration.scores import as_inputs, open_session
+from tinydf_runtime.types import OnProgress
 
 BINS = 2048
 """Bins of a histogram. They must be many more than the 256 levels of 8 bit, else every clip looks as good as none."""
 MOMENTUM = 0.02
 """Share of a crop in the moving average of the extremes."""
-
-Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def observe(
     model: ModelProto,
     tensors: Sequence[str],
     crops: NDArray[np.uint8],
-    report: Report = lambda done, total: None,
+    report: OnProgress = lambda done, total: None,
 ) -> dict[str, Observed]:
     """Runs a float model over crops and collects histograms of some of its activations.
 

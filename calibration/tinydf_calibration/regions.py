@@ -71,7 +71,7 @@ def is_pooled(node: NodeProto, index: GraphIndex) -> bool:
 
 
 def count_convolutions_before(node: NodeProto, index: GraphIndex) -> int:
-    """Returns how many convolutions on maps a node depends on."""
+    """Returns how many convolutions stand before a node; those of pooled features, maps of one pixel, do not count."""
     return sum(
         earlier.op_type == "Conv" and earlier.name != node.name and not is_pooled(earlier, index)
         for earlier in index.upstream([node])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,11 @@ from tinydf_calibration.graph import convolutions, index_graph
 from tinydf_calibration.scales import LARGEST_FACTOR, quantize_weight, weight_scales
 from tinydf_calibration.table import CalibrationTable
 from tinydf_runtime.errors import StaleTableError
+from tinydf_runtime.types import OnProgress
 
 DAMPING = 0.01
 """Share of the mean square of the inputs that is added to each, as in the paper: few crops leave directions unseen."""
 
-Report = Callable[[int, int], None]
 Values = NDArray[np.float64]
 
 
@@ -32,7 +32,7 @@ def find_moves(
     model: ModelProto,
     layers: Collection[str],
     moments: Mapping[str, Values],
-    report: Report = lambda done, total: None,
+    report: OnProgress = lambda done, total: None,
 ) -> dict[str, NDArray[np.int8]]:
     """Returns for each convolution by how many steps each of its stored weights is to differ from the nearest.
 

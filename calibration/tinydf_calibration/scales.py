@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ class ActivationScale:
 def activation_scale(
     low: float, high: float, *, unsigned: bool, half: bool = False, centred: bool = False
 ) -> ActivationScale:
-    """Returns the scale that covers a range, and always 0.0 exactly, since padding writes zeros.
+    """Returns scale and zero point that cover a range and hold 0.0 exactly, since padding writes zeros.
 
     Args:
         low: Lowest value to represent.
@@ -47,14 +48,13 @@ def activation_scale(
     return ActivationScale(scale, np.uint8(np.clip(np.rint(-low / float(scale)), 0, 255)))
 
 
-def weight_scales(weight: NDArray[np.float32], smallest: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+def weight_scales(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """Returns O: the scale of each output channel of a weight that is multiplied in 8 bit, one that float16 holds.
 
     Args:
         weight: O x ..., float32.
-        smallest: O, lower bounds of the scales; see ``smallest_weight_scale``.
     """
-    return _scales(weight, LARGEST_FACTOR, half=True, smallest=smallest)
+    return _scales(weight, LARGEST_FACTOR, half=True)
 
 
 def quantize_weight(
@@ -71,12 +71,12 @@ def quantize_weight(
     Returns:
         The stored values, and the scale of each output channel.
     """
-    scales = weight_scales(weight, smallest)
+    own = weight_scales(weight)
+    scales = own if smallest is None else np.maximum(own, _round_up_to_half(smallest))
     stored = _round(weight, scales, LARGEST_FACTOR)
     if moves is not None:
-        as_chosen = scales == weight_scales(weight)
         moved = np.clip(stored + moves, -LARGEST_FACTOR, LARGEST_FACTOR).astype(np.int8)
-        stored = np.where(as_chosen.reshape(-1, *[1] * (weight.ndim - 1)), moved, stored)
+        stored = np.where(per_channel(scales == own, weight), moved, stored)
     return stored, scales
 
 
@@ -106,21 +106,22 @@ def quantize_bias(bias: NDArray[np.float32], scales: NDArray[np.float32]) -> NDA
     return np.clip(units, -_LARGEST_INT32, _LARGEST_INT32).astype(np.int32)
 
 
-def _scales(
-    weight: NDArray[np.float32], levels: int, *, half: bool, smallest: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
+def per_channel(values: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
+    """Returns one value per output channel, O, as O x 1 x ..., which broadcasts over the weight, O x ... ."""
+    return values.reshape(-1, *[1] * (weight.ndim - 1))
+
+
+def _scales(weight: NDArray[np.float32], levels: int, *, half: bool) -> NDArray[np.float32]:
     largest = np.abs(weight.reshape(len(weight), -1)).max(1)
     scales = np.where(largest > 0, largest, 1.0).astype(np.float32) / np.float32(levels)
     # Core ML takes no subnormal scale: one nearly dead channel would keep its whole layer in float16.
     scales = np.maximum(scales, np.finfo(np.float16 if half else np.float32).tiny)
-    if smallest is not None:
-        scales = np.maximum(scales, smallest)
     scales = scales.astype(np.float32)
     return _round_up_to_half(scales) if half else scales
 
 
 def _round(weight: NDArray[np.float32], scales: NDArray[np.float32], levels: int) -> NDArray[np.int8]:
-    steps = np.rint(weight / scales.reshape(-1, *[1] * (weight.ndim - 1)))
+    steps = np.rint(weight / per_channel(scales, weight))
     return np.asarray(np.clip(steps, -levels, levels), np.int8)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,13 +18,12 @@ from tinydf_calibration.schemes import QDQ_SCHEMES
 from tinydf_calibration.scores import score
 from tinydf_calibration.table import CalibrationTable
 from tinydf_calibration.timing import time_groups, time_nodes
+from tinydf_runtime.types import OnProgress
 
 SCHEME = replace(QDQ_SCHEMES["onnxruntime"], float_first=0)
 """It puts the most operators to 8 bit, and runs in 8 bit where the measuring is done; here no layer is excepted."""
 QUIETEST_DB = 120.0
 """Signal to noise that stands for no noise at all."""
-
-Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def measure_sensitivity(
     table: CalibrationTable,
     groups: Sequence[FusionGroup],
     crops: LabelledCrops,
-    report: Report = lambda done, total: None,
+    report: OnProgress = lambda done, total: None,
 ) -> tuple[GroupSensitivity, ...]:
     """Puts one fusion group after the other to 8 bit and measures each.
 

@@ -36,7 +36,7 @@ class CalibrationTable:
     Attributes:
         checkpoint_sha256: Of the checkpoint file, as ``ModelSpec.checkpoint_sha256``.
         graph_sha256: ``graph_hash`` of the float graph that the names below are from: of its structure.
-        crop_sha256: ``CropConfig.sha256()`` of the recipe that cut the crops.
+        crop_sha256: Of the crop config, ``CropConfig.sha256()``.
         sample_sha256: Hash of the calibration crops' bytes, in order.
         samples: How many crops gave the ranges.
         method: Which of ``METHODS`` made the ranges.
@@ -138,7 +138,7 @@ def check_fits(table: CalibrationTable, checkpoint_sha256: str, graph: ModelProt
         table: To be used.
         checkpoint_sha256: Of the checkpoint that is exported.
         graph: Its float graph.
-        crop_sha256: Of its crop recipe.
+        crop_sha256: Of its crop config.
 
     Raises:
         StaleTableError: It was measured on others.
@@ -159,7 +159,7 @@ def rekey(table: CalibrationTable, checkpoint_sha256: str, graph: ModelProto, cr
         table: Measured on a graph that other versions wrote.
         checkpoint_sha256: Of the checkpoint that it was measured on.
         graph: Its float graph.
-        crop_sha256: Of its crop recipe.
+        crop_sha256: Of its crop config.
 
     Raises:
         StaleTableError: It was measured on other weights or crops, or names what the graph does not have.
@@ -180,7 +180,7 @@ def rekey(table: CalibrationTable, checkpoint_sha256: str, graph: ModelProto, cr
 def _check_weights(table: CalibrationTable, checkpoint_sha256: str, crop_sha256: str) -> None:
     for what, found, expected in (
         ("weights", table.checkpoint_sha256, checkpoint_sha256),
-        ("crop recipe", table.crop_sha256, crop_sha256),
+        ("crop config", table.crop_sha256, crop_sha256),
     ):
         if found != expected:
             raise StaleTableError(_made_for(what, found, expected) + "Calibrate this checkpoint with tinydf-calibrate.")

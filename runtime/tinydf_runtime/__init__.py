@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from tinydf_runtime.render.report import write_csv, write_json
     from tinydf_runtime.results import (
         FacePicture,
-        FaceScore,
         FrameResult,
         Gap,
         InputReport,
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from tinydf_runtime.steps import Detector
-    from tinydf_runtime.types import Face, Frame, Image, Scores
+    from tinydf_runtime.types import Face, FaceScore, Frame, Image, Scores
     from tinydf_runtime.watch import Limits, Progress
 
     __version__: str
@@ -57,7 +56,7 @@ _HOMES = {
     "Face": "types",
     "FaceDetector": "faces.detector",
     "FacePicture": "results",
-    "FaceScore": "results",
+    "FaceScore": "types",
     "FaceTracker": "faces.tracker",
     "Frame": "types",
     "FrameResult": "results",

@@ -1,4 +1,4 @@
-"""analyze(): joins the steps from video to verdict. No other file joins them."""
+"""Input, own frames or stream -> its report: joins decoding, watching and judging, and keeps the networks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tinydf_runtime.decode import decode
 from tinydf_runtime.engines.engine import AUTO, Engine
 from tinydf_runtime.errors import (
     InputTimeoutError,
@@ -27,21 +28,20 @@ from tinydf_runtime.errors import (
 )
 from tinydf_runtime.io.address import STREAM_STARTS, is_foreign_address, mask_credentials
 from tinydf_runtime.io.ahead import Task
-from tinydf_runtime.io.file_frames import decode
 from tinydf_runtime.io.input import Source, parse_input
 from tinydf_runtime.io.own_frames import OwnFrames, checked_image
 from tinydf_runtime.live.reconnect import GIVE_UP_S
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.results import InputReport, Reason, Report, Status, ToolInfo
+from tinydf_runtime.results import InputReport, Report, Status, ToolInfo
 from tinydf_runtime.steps import Detector, FrameStep, score_boxes
-from tinydf_runtime.types import Face, Frame, Image, Scores
+from tinydf_runtime.types import Face, Frame, Image, Reason, Scores
 from tinydf_runtime.verdict.summary import summarize, summarize_unreadable
 from tinydf_runtime.watch import Limits, Progress, Watch, watch_image, watch_video
 
 if TYPE_CHECKING:
-    from tinydf_runtime.engines.networks import Networks
     from tinydf_runtime.live.stream import LiveStream
+    from tinydf_runtime.networks import Networks
 
 
 UNREADABLE_HASHING_S = 60.0
@@ -357,7 +357,7 @@ class Analyzer:
         with self._loading:
             self._check_open()
             # Imports ONNX Runtime, while the file that came first is decoded already.
-            from tinydf_runtime.engines.networks import open_networks
+            from tinydf_runtime.networks import open_networks
 
             if self._loaded is None or self._loaded.process != os.getpid():
                 self._loaded = open_networks(

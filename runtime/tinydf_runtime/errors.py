@@ -111,6 +111,16 @@ def is_no_resources(error: BaseException) -> bool:
     return known or (isinstance(error, OSError) and error.errno in codes)
 
 
+def one_line(error: BaseException, at_most: int | None = None) -> str:
+    """Returns an error's message as one line of ``at_most`` letters, the name of its type where it has none."""
+    return " ".join(str(error).split())[:at_most] or type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of a library's message, 200 letters at most, the name of its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
 def install_line(extra: str = "") -> str:
     """Returns the command that installs an extra, in a clone: TinyDF is on no package index."""
     return f"pip install -c constraints.txt '.[{extra}]'" if extra else "pip install -c constraints.txt ."

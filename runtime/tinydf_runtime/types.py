@@ -1,9 +1,10 @@
-"""Frames, faces and scores: the values that pass from step to step. What a caller receives is in ``results``."""
+"""Frames, faces and scores: the values that pass from step to step. What is concluded from them is in ``results``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,40 @@ from numpy.typing import NDArray
 Image: TypeAlias = NDArray[np.uint8]
 BoxXYXY: TypeAlias = tuple[float, float, float, float]
 Landmarks: TypeAlias = tuple[tuple[float, float], ...]
+OnProgress: TypeAlias = Callable[[int, int], None]
+"""Called with how much is done and how much there is."""
+OnStage: TypeAlias = Callable[[str, int, int], None]
+"""The same, with the name of the stage first."""
+Kind: TypeAlias = Literal["video", "image", "stream"]
+Reason: TypeAlias = Literal[
+    "forged_segment",
+    "too_few_faces",
+    "faces_too_small",
+    "uncertain_face",
+    "side_person",
+    "near_threshold",
+    "frames_disagree",
+    "many_people",
+    "unstable_under_compression",
+    "no_face_found",
+    "mostly_unseen",
+    "interrupted",
+    "unreadable",
+    "no_resources",
+    "decoding_failed",
+    "damaged_part",
+    "file_changed",
+    "more_tracks",
+    "size_changes",
+    "few_colours",
+    "over_exposed",
+    "under_exposed",
+    "smoothed",
+    "screen_pattern",
+]
+Adjustment: TypeAlias = Literal["tone_mapped", "deinterlaced", "square_pixels", "resized_midway", "on_white"]
+"""What was done to pictures before analysis: HDR tone-mapped to SDR; one field of interlaced frames kept; pixels made
+square; frames of several sizes scaled to the first; transparent parts shown on white."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +76,59 @@ class Face:
     box_xyxy: BoxXYXY
     landmarks: Landmarks
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceQuality:
+    """What a face's crop is worth as evidence: 0 (nothing) to 1 (ideal) each, three digits.
+
+    Named as in ISO/IEC 29794-5:2025.
+
+    Attributes:
+        sharpness: Fine detail in the face's middle.
+        under_exposure_prevention: Share of it that is not all but black.
+        over_exposure_prevention: Share of it that is not all but white.
+        head_pose_yaw: Squared cosine of the turn to a side.
+        head_pose_pitch: Of the nod.
+        head_pose_roll: Of the tilt.
+        inter_eye_distance: Distance of the eyes, against that at which the network sees all it can.
+        fine_steps: Share of the middle in which the next pixels differ: paint and few colours leave even patches. Not
+            in the standard, as the next.
+        pattern_prevention: How far the strongest regular pattern stays below that of a photo of a screen.
+    """
+
+    sharpness: float = 1.0
+    under_exposure_prevention: float = 1.0
+    over_exposure_prevention: float = 1.0
+    head_pose_yaw: float = 1.0
+    head_pose_pitch: float = 1.0
+    head_pose_roll: float = 1.0
+    inter_eye_distance: float = 1.0
+    fine_steps: float = 1.0
+    pattern_prevention: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class FaceScore:
+    """One scored face: the compact record that stays in memory while its frame and crop do not.
+
+    Attributes:
+        time_s: Presentation time of the frame in seconds.
+        frame: Index of the frame.
+        box_xyxy: The face in pixels of the upright frame.
+        detection_score: 0..1.
+        fake_probability: 0..1.
+        forgery_map: h x w, uint8, 255 = 1.0, over the crop; None unless asked for. Not part of the report's JSON.
+        quality: What the crop is worth as evidence; None where it was not measured. Not part of the report's JSON.
+    """
+
+    time_s: float
+    frame: int
+    box_xyxy: BoxXYXY
+    detection_score: float
+    fake_probability: float
+    forgery_map: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False, metadata={"json": False})
+    quality: FaceQuality | None = field(default=None, metadata={"json": False})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,19 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydf_runtime.faces.exemplars import Exemplars
 from tinydf_runtime.faces.scores import FaceScores
 from tinydf_runtime.io.ahead import Ahead
-from tinydf_runtime.io.file_frames import FileFrames
+from tinydf_runtime.io.file_frames import FileFrames, FrameReader
 from tinydf_runtime.io.video import VideoInfo
-from tinydf_runtime.results import Adjustment, FaceScore, Reason, Status
+from tinydf_runtime.results import Status
 from tinydf_runtime.sandbox.client import ChildFrames
 from tinydf_runtime.steps import FoundFaces, FrameStep
-from tinydf_runtime.types import Frame, Image, SmallFrame
-from tinydf_runtime.verdict.exemplars import Exemplars
+from tinydf_runtime.types import Adjustment, FaceScore, Frame, Image, Reason, SmallFrame
 
 BATCH = 4
 """Crops per batch. Eight are no faster per crop on a CPU, and take 60 MB more."""
@@ -29,25 +28,6 @@ FRAMES_AHEAD = 2 * BATCH
 
 Progress = Callable[[float, float | None], None]
 """Called with the seconds of the input done, and its length where known."""
-
-
-class FrameSource(Protocol):
-    """Source of an input's frames, in order; see ``VideoReader``. Its properties are known after the first frame."""
-
-    @property
-    def info(self) -> VideoInfo:
-        """What the input says about itself."""
-
-    @property
-    def frames_decoded(self) -> int:
-        """Frames decoded so far."""
-
-    @property
-    def truncated(self) -> bool:
-        """Whether the input had promised more."""
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Yields the sampled frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +125,7 @@ class Watch:
 
 
 def watch_video(
-    frames: FrameSource, watch: Watch, progress: Progress | None, limits: Limits, *, overlap: bool = True
+    frames: FrameReader, watch: Watch, progress: Progress | None, limits: Limits, *, overlap: bool = True
 ) -> None:
     """Feeds the sampled frames of a video to ``watch`` until its end or a limit, which this thread checks.
 
@@ -188,7 +168,7 @@ def watch_video(
         watch.status = "truncated"
 
 
-def watch_image(frames: FrameSource, watch: Watch, limits: Limits) -> None:
+def watch_image(frames: FrameReader, watch: Watch, limits: Limits) -> None:
     """Feeds the pictures of one image file to ``watch``; most files hold a single one.
 
     Args:
@@ -216,12 +196,12 @@ def watch_image(frames: FrameSource, watch: Watch, limits: Limits) -> None:
         watch.status = "truncated"
 
 
-def _note_facts(frames: FrameSource, watch: Watch) -> None:
+def _note_facts(frames: FrameReader, watch: Watch) -> None:
     """Copies what the decoder reports besides the pictures."""
+    watch.adjustments = frames.adjustments
+    watch.caveats = frames.caveats
     if isinstance(frames, FileFrames | ChildFrames):
         watch.decode_s = frames.decode_s
-        watch.adjustments = frames.adjustments
-        watch.caveats = frames.caveats
     if isinstance(frames, ChildFrames) and frames.timed_out:
         watch.status = "timeout"
 

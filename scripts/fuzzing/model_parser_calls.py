@@ -8,8 +8,8 @@ from pathlib import Path
 
 from fuzzing.parser_calls import temporary_file
 from tinydf_calibration.table import CalibrationTable
+from tinydf_runtime.engines.golden import decode_crops
 from tinydf_runtime.errors import TinyDFError
-from tinydf_runtime.models.golden import decode_crops
 from tinydf_runtime.models.plan import read_facts
 from tinydf_runtime.models.seal import check_seal
 from tinydf_runtime.models.spec import ModelSpec

@@ -90,7 +90,7 @@ def cases(seed: int) -> Iterator[Case]:
     for name, values in _BAD_CROP.items():
         for number, value in enumerate(values):
             make = partial(_changed, True, {"crop": facts()["crop"] | {name: value}})
-            yield _refused(f"crop_{name}_{number}", "crop recipe", make)
+            yield _refused(f"crop_{name}_{number}", "crop config", make)
     yield _refused("proof_deep", "text", partial(described, _with_deep_proof()))
     for word, text in _goldens().items():
         expected = facts() | _golden_facts(text)

@@ -15,14 +15,13 @@ from pathlib import Path
 
 from fuzzing import bases
 from tinydf_runtime.errors import TinyDFError
-from tinydf_runtime.io import jpeg_film, sizes
+from tinydf_runtime.io import jpeg_film
 from tinydf_runtime.io.address import mask_credentials, stream_address
-from tinydf_runtime.io.containers import ends, h264, matroska, mp4, packets
+from tinydf_runtime.io.containers import ends, h264, matroska, mp4, packets, sizes
 from tinydf_runtime.io.containers.container import playlist_kind, read_container
 from tinydf_runtime.io.containers.more_films import NUT_START, asf_videos, has_more_films, nut_videos
 from tinydf_runtime.io.containers.stills import count_pictures, exr_is_cut_off, gif_is_whole, turn_avif
-from tinydf_runtime.io.formats import ends_as_picture, picture_format
-from tinydf_runtime.io.image import is_image
+from tinydf_runtime.io.formats import ends_as_picture, is_image, picture_format
 from tinydf_runtime.io.input import expand_inputs
 from tinydf_runtime.render.html.content_credentials import has_manifest
 from tinydf_runtime.render.words import as_cell, printable

@@ -120,14 +120,14 @@ def test_a_table_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_a_table_of_the_same_weights_recipe_and_graph_fits() -> None:
+def test_only_a_table_of_the_same_weights_crop_config_and_graph_fits() -> None:
     model = small_model()
     table = replace(TABLE, graph_sha256=graph_hash(model))
     check_fits(table, "c" * 64, model, "a" * 64)
     for checkpoint, graph, crop, said in (
         ("d" * 64, model, "a" * 64, "weights"),
         ("c" * 64, small_model(name="other"), "a" * 64, "graph"),
-        ("c" * 64, model, "b" * 64, "crop recipe"),
+        ("c" * 64, model, "b" * 64, "crop config"),
     ):
         with pytest.raises(StaleTableError, match=said) as caught:
             check_fits(table, checkpoint, graph, crop)
@@ -200,7 +200,7 @@ def test_a_table_of_the_same_weights_is_rekeyed_with_all_its_ranges() -> None:
     ("change", "checkpoint", "said"),
     [
         ({}, "d" * 64, "weights"),
-        ({"crop_sha256": "b" * 64}, "c" * 64, "crop recipe"),
+        ({"crop_sha256": "b" * 64}, "c" * 64, "crop config"),
         ({"ranges": {"gone": (0.0, 1.0)}}, "c" * 64, "such as gone"),
         ({"float_layers": ("gone",)}, "c" * 64, "such as gone"),
         ({"channel_scales": {"gone": (1.0,)}}, "c" * 64, "such as gone"),

@@ -26,9 +26,9 @@ from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.cli.run import is_partly_read
 from tinydf_runtime.engines.engine import score_in_halves
+from tinydf_runtime.engines.passed import is_remembered
 from tinydf_runtime.errors import OutOfMemoryError, OutputError
 from tinydf_runtime.io.files import clear_leftovers, temporary_file, write_atomically
-from tinydf_runtime.io.user_folders import is_remembered
 from tinydf_runtime.trust.record import entries
 from tinydf_runtime.types import Scores
 from tinydf_runtime.watch import Limits
@@ -131,7 +131,7 @@ def test_a_run_killed_at_any_write_leaves_whole_files_and_the_next_clears_up(
         preload = [
             "tinydf_runtime.render.annotate",
             "tinydf_runtime.render.html.page",
-            "tinydf_runtime.engines.networks",
+            "tinydf_runtime.networks",
             "av",
         ]
         return {
@@ -208,7 +208,7 @@ def test_two_processes_with_one_cache_and_one_trust_record_lose_nothing_and_neve
 ) -> None:
     program = (
         "import os, sys\n"
-        "from tinydf_runtime.io.user_folders import is_remembered, remember\n"
+        "from tinydf_runtime.engines.passed import is_remembered, remember\n"
         "from tinydf_runtime.trust.record import entries, trust_engine\n"
         "os.umask(0o002)\n"
         "for number in range(30):\n"
@@ -331,7 +331,8 @@ def test_no_command_writes_onto_what_it_reads(tmp_path: Path) -> None:
     import click
     from click.testing import CliRunner
 
-    from tinydf_runtime.cli.command import OneLineCommand, json_option
+    from tinydf_runtime.cli.command import OneLineCommand
+    from tinydf_runtime.cli.options import json_option
 
     @click.command("probe", cls=OneLineCommand)
     @click.argument("models", nargs=-1, type=click.Path(path_type=Path))

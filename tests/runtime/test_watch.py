@@ -18,9 +18,8 @@ from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.file_frames import MOST_AHEAD, FileFrames
-from tinydf_runtime.results import FaceScore
 from tinydf_runtime.steps import MOST_CROPS, FrameStep
-from tinydf_runtime.types import Face, Frame, Image, Scores
+from tinydf_runtime.types import Face, FaceScore, Frame, Image, Scores
 from tinydf_runtime.verdict.summary import summarize
 from tinydf_runtime.watch import BATCH, FRAMES_AHEAD, Limits, Watch, watch_image, watch_video
 

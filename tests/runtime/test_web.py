@@ -39,7 +39,7 @@ def write_picture(image: Image, path: Path) -> None:
 
 
 def test_the_page_cuts_faces_as_the_runtime_does(astronaut: Image, tmp_path: Path) -> None:
-    recipe = CropConfig()
+    config = CropConfig()
     height, width = astronaut.shape[:2]
     write_picture(astronaut, tmp_path / "picture")
     code = f"""
@@ -48,9 +48,9 @@ def test_the_page_cuts_faces_as_the_runtime_does(astronaut: Image, tmp_path: Pat
         const folder = process.argv[2];
         const picture = {{data: readFileSync(folder + "/picture"), width: {width}, height: {height}}};
         const squares = {json.dumps(BOXES)}.map((box, row) => {{
-            const recipe = {{side_px: {recipe.side_px}, margin: {recipe.margin}}};
-            writeFileSync(folder + "/face" + row, cutFace(picture, box, recipe));
-            return squareAround(box, recipe.margin);
+            const config = {{side_px: {config.side_px}, margin: {config.margin}}};
+            writeFileSync(folder + "/face" + row, cutFace(picture, box, config));
+            return squareAround(box, config.margin);
         }});
         const fitted = fitForDetector(picture, 320);
         writeFileSync(folder + "/fitted", fitted.data);
@@ -58,8 +58,8 @@ def test_the_page_cuts_faces_as_the_runtime_does(astronaut: Image, tmp_path: Pat
     """
     told = json.loads(run_node(code, tmp_path, str(tmp_path)).stdout)
     for row, box in enumerate(BOXES):
-        assert tuple(told["squares"][row]) == crop_square_xyxy(box, recipe.margin)
-        expected = crop_face(astronaut[..., ::-1].copy(), box, recipe).transpose(2, 0, 1)
+        assert tuple(told["squares"][row]) == crop_square_xyxy(box, config.margin)
+        expected = crop_face(astronaut[..., ::-1].copy(), box, config).transpose(2, 0, 1)
         found = np.frombuffer((tmp_path / f"face{row}").read_bytes(), np.uint8).reshape(expected.shape)
         difference = np.abs(found.astype(int) - expected)
         assert difference.max() <= 1 and (difference > 0).mean() < 0.01, box

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from tinydf_runtime.cli.command import OneLineCommand, device_option, json_option, write_figures
+from tinydf_runtime.cli.command import OneLineCommand
+from tinydf_runtime.cli.options import device_option, json_option, write_figures
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.engines.engine import ENGINES
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError, needs

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
+from tinydf_runtime.cli.command import OneLineCommand
+from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
 from tinydf_runtime.errors import ExitCode, UsageError, needs
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 

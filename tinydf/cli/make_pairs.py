@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
+from tinydf_runtime.cli.command import OneLineCommand
+from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.errors import ExitCode, needs
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinydf.data.layouts.table import LAYOUTS, list_clips
-from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
+from tinydf_runtime.cli.command import OneLineCommand
+from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.errors import ExitCode, UnreadableInputError, needs
 

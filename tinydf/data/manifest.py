@@ -30,11 +30,11 @@ class FaceRow:
 
     Attributes:
         file: The picture, relative to the table's folder, with forward slashes.
-        label: Whether the face is forged.
+        label: ``real`` or ``fake``.
         source: The set that it comes from, such as ``ff++``; never a label.
         method: How it was forged, as the set's owners call it; ``real`` for real ones.
         compression: As the set's owners call it, such as ``c23``; empty where there is but one.
-        split: Of training.
+        split: ``train``, ``val`` or ``test``.
         video: Name of the video or photo, unique within source, method and compression.
         identities: Whose faces went into it: no identity is in two splits.
         frame: Index of the frame in the video; 0 for a photo.

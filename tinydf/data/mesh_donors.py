@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from tinydf.data.face_mesh import Mesh, canonical_mesh
 from tinydf.data.geometry import measure_pose, mirror_mesh
 from tinydf.data.photometry import as_image
-from tinydf.data.photos import Photo, read_image
+from tinydf.data.photos import Photo
+from tinydf_runtime.io.image import read_image
 from tinydf_runtime.types import Image
 
 CANDIDATES = 48
@@ -57,7 +58,7 @@ class PosedDonors:
         return min(opened, key=lambda donor: float(np.abs(mean_skin(*donor) - skin).sum()))
 
     def _open(self, index: int, mirrored: bool) -> tuple[Image, Mesh]:
-        image, mesh = read_image(self._photos[index]), self._photos[index].geometry().nearest_mesh()
+        image, mesh = read_image(self._photos[index].path), self._photos[index].geometry().nearest_mesh()
         return (as_image(cv2.flip(image, 1)), mirror_mesh(mesh, image.shape[1])) if mirrored else (image, mesh)
 
 

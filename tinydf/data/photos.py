@@ -15,8 +15,7 @@ from tinydf.data.face_mesh import Mesh, read_meshes
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.manifest import PARQUET_NAME, FaceRow, Label, Split, read_table
 from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.io import image as picture
-from tinydf_runtime.types import BoxXYXY, Face, Image
+from tinydf_runtime.types import BoxXYXY, Face
 
 CSV_NAME = "faces.csv"
 COLUMNS = ("file", "source", "identity", "split", "faces")
@@ -53,16 +52,6 @@ class Photo:
     def geometry(self) -> FaceGeometry:
         """Returns the shape of the main face, in pixels of the photo."""
         return FaceGeometry(np.array(self.faces[0].landmarks), self.mesh)
-
-
-def read_image(photo: Photo) -> Image:
-    """Reads a photo as the runtime does, H x W x 3, BGR, uint8.
-
-    Raises:
-        UnreadableInputError: It is missing, cut off (a decoder would fill the rest with grey), or no image.
-        MissingExtraError: It is HEIC, and the library for it is not installed.
-    """
-    return picture.read_image(photo.path)
 
 
 def find_table(folder: Path) -> Path:

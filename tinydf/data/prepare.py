@@ -20,9 +20,10 @@ from tinydf.data.parts import Part, make_folder, read_part, write_part
 from tinydf.data.processes import run_each
 from tinydf.data.sequences import clip_size
 from tinydf.data.splits import refuse_leaks
-from tinydf_runtime.errors import OutputError, TinyDFError, UnreadableInputError, UsageError
-from tinydf_runtime.faces.detector import DEFAULT_DETECTOR, FaceDetector
+from tinydf_runtime.errors import OutputError, TinyDFError, UnreadableInputError, UsageError, one_line
+from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.files import sha256_of, write_atomically
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
 
 SETTINGS_NAME = "prepare.json"
 FAILURES_NAME = "failures.csv"
@@ -65,7 +66,7 @@ def prepare(
 
     Each clip that is done has a record below ``parts/``. A run that was stopped at any point is started again with the
     same arguments: finished clips are skipped, half-finished ones are redone. On Ctrl-C the table of finished clips is
-        written before the exception propagates.
+    written before the exception propagates.
 
     Args:
         listing: What a layout found.
@@ -142,7 +143,7 @@ def prepare_clip(clip: Clip, out: Path, faces_per_video: int, detector: Path) ->
     except UnicodeEncodeError:
         part = Part(size, "unreadable", "its name is no UTF-8 and cannot stand in the table: rename it", ())
     except (TinyDFError, OSError, cv2.error, MemoryError) as error:
-        reason = " ".join(str(error).split()).removeprefix(f"{clip.path}: ") or type(error).__name__
+        reason = one_line(error).removeprefix(f"{clip.path}: ")
         part = Part(size, "unreadable", reason, ())
     if not part.faces:
         _remove_windows(out / place)

@@ -15,8 +15,9 @@ from tinydf.data.forgery_types.self_blend import change_look, self_blend
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask
 from tinydf.data.photometry import as_image
-from tinydf.data.photos import Photo, read_image
+from tinydf.data.photos import Photo
 from tinydf_runtime.faces.crop import CropConfig, crop_face
+from tinydf_runtime.io.image import read_image
 from tinydf_runtime.types import BoxXYXY, Image
 
 WINDOW_MARGIN = 0.45
@@ -128,7 +129,7 @@ def _cut_window(photo: Photo) -> tuple[Image, BoxXYXY, FaceGeometry]:
     left, top, right, bottom = box_xyxy = photo.faces[0].box_xyxy
     side = max(right - left, bottom - top) * (1 + 2 * WINDOW_MARGIN)
     side_px = min(MAX_WINDOW_PX, round(side))
-    window = crop_face(read_image(photo), box_xyxy, CropConfig(side_px, WINDOW_MARGIN))
+    window = crop_face(read_image(photo.path), box_xyxy, CropConfig(side_px, WINDOW_MARGIN))
     scale, x0, y0 = side_px / side, (left + right - side) / 2, (top + bottom - side) / 2
     box = ((left - x0) * scale, (top - y0) * scale, (right - x0) * scale, (bottom - y0) * scale)
     return window, box, photo.geometry().moved((x0, y0), scale)

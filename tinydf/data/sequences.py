@@ -14,7 +14,8 @@ from tinydf.data.layouts.listing import Clip
 from tinydf.data.parts import write_file
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.io.files import sha256_of
-from tinydf_runtime.io.image import IMAGE_SUFFIXES, read_image
+from tinydf_runtime.io.formats import IMAGE_SUFFIXES
+from tinydf_runtime.io.image import read_image
 from tinydf_runtime.types import Image
 
 

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from tinydf.evaluation.faces import SYNTHETIC, FaceSet
 from tinydf.evaluation.perturbations import KINDS, UNCHANGED, Perturbation
 from tinydf.evaluation.result import Counts, DataFacts, Evaluation, ModelFacts, Rung, SliceResult, VerdictCounts
-from tinydf.evaluation.scores import Failure, Report, ScoredFaces, score_faces
+from tinydf.evaluation.scores import Failure, ScoredFaces, score_faces
 from tinydf.evaluation.scoring import Scorer
 from tinydf.evaluation.slices import Slice, cut_slices
 from tinydf.evaluation.videos import JudgedVideos, judge_videos
 from tinydf.metrics import FEW_CLUSTERS, measure
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.types import OnProgress
 
 
 def evaluate(
@@ -26,7 +27,7 @@ def evaluate(
     ladder: Sequence[Perturbation] = (),
     seed: int = 0,
     workers: int = 0,
-    report: Report = lambda done, total: None,
+    report: OnProgress = lambda done, total: None,
 ) -> Evaluation:
     """Scores a set and measures it, whole, by slices, and under perturbations.
 

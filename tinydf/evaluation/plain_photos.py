@@ -14,7 +14,7 @@ from tinydf.data.manifest import PARQUET_NAME, Split
 from tinydf.data.photos import CSV_NAME
 from tinydf.data.prepare import prepare
 from tinydf.evaluation.faces import spread
-from tinydf_runtime.io.image import IMAGE_SUFFIXES
+from tinydf_runtime.io.formats import IMAGE_SUFFIXES
 
 
 @contextmanager

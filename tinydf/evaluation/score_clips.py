@@ -22,8 +22,8 @@ from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.file_frames import FileFrames
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.io.own_frames import OwnFrames
-from tinydf_runtime.results import FaceQuality, FaceScore
 from tinydf_runtime.steps import FrameStep
+from tinydf_runtime.types import FaceQuality, FaceScore
 from tinydf_runtime.verdict.evidence import to_logit, to_logits
 from tinydf_runtime.verdict.recheck import reencode_crop
 from tinydf_runtime.watch import Limits, Watch, watch_image, watch_video

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.errors import UnreadableInputError
+from tinydf_runtime.errors import UnreadableInputError, one_line
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
-from tinydf_runtime.results import FaceQuality, FaceScore
+from tinydf_runtime.types import FaceQuality, FaceScore
 from tinydf_runtime.verdict.aggregate import judge_input, judge_tracks
 from tinydf_runtime.verdict.evidence import to_logit
 from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule
@@ -71,7 +71,7 @@ def read_clips(path: Path) -> list[Clip]:
         return _clips(rows, names, shift)
     # A damaged archive raises almost anything.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error, 200)
         raise UnreadableInputError(
             f"{path}: is no file of scores ({reason}). Expected what tinydf-score-clips wrote."
         ) from error

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -15,10 +14,9 @@ from tinydf.evaluation.faces import Cut, Entries, FaceSet, ListedFace, Video
 from tinydf.evaluation.perturbations import Perturbation
 from tinydf.evaluation.scoring import Scorer
 from tinydf_runtime.errors import TinyDFError
+from tinydf_runtime.types import OnProgress
 
 BATCH_CROPS = 32
-Report: TypeAlias = Callable[[int, int], None]
-"""``report(done, total)`` after each batch, in entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ def score_faces(
     scorer: Scorer,
     ladder: Sequence[Perturbation],
     workers: int = 0,
-    report: Report = lambda done, total: None,
+    report: OnProgress = lambda done, total: None,
 ) -> tuple[ScoredFaces, tuple[Failure, ...]]:
     """Scores every face of a set under every perturbation of a ladder.
 
@@ -67,7 +65,7 @@ def score_faces(
         scorer: The network.
         ladder: Perturbations of each picture before its crop; each picture is read once for all of them.
         workers: Processes that read and crop; 0 for none but this one.
-        report: Called with the progress.
+        report: Called after each batch, in entries.
 
     Returns:
         The scored faces, and the pictures that could not be measured.

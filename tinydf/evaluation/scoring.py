@@ -31,7 +31,7 @@ class Scorer(Protocol):
 
     @property
     def sha256(self) -> str:
-        """Hash of that file."""
+        """SHA-256 of that file, 64 hexadecimal digits."""
 
     @property
     def spec(self) -> ModelSpec:

@@ -1,7 +1,7 @@
 """Photo -> a clip of it: the camera moves, the light changes, and H.264 codes what it sees, once or twice.
 
 A network's scores on such clips are closer to its scores on video than those on photos are: inter-coded frames lose
-    other detail than a photo that was compressed alone.
+other detail than a photo that was compressed alone.
 """
 
 from __future__ import annotations

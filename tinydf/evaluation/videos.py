@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tinydf.evaluation.scores import ScoredFaces
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.results import FaceScore, InputVerdict
+from tinydf_runtime.results import InputVerdict
+from tinydf_runtime.types import FaceScore
 from tinydf_runtime.verdict.aggregate import judge_input, judge_tracks
 from tinydf_runtime.verdict.evidence import to_logit
 from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule

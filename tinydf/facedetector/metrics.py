@@ -41,7 +41,7 @@ def match(
     ignored_xyxy: Floats,
     least_iou: float = 0.5,
 ) -> ImageMatch:
-    """Returns the match of one picture.
+    """Matches the boxes found in one picture with the faces in it, the best score first.
 
     Args:
         boxes_xyxy: K x 4, found.

@@ -51,7 +51,7 @@ def mistakes(network: FaceDetectorNet, photos: Iterable[Photo]) -> dict[str, lis
 
 
 def with_mistakes(photos: list[Photo], found: dict[str, list[list[float]]]) -> list[Photo]:
-    """Returns the photos with what ``mistakes`` found beside what they had before."""
+    """Returns the photos with the boxes that ``mistakes`` found added to ``Photo.mistaken``."""
     return [
         replace(photo, mistaken=np.concatenate((photo.mistaken, np.array(found[photo.name], np.float32))))
         if photo.name in found

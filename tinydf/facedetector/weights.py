@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from tinydf.facedetector.model import FaceDetectorNet
-from tinydf_runtime.errors import ModelFileError, UnreadableInputError
+from tinydf_runtime.errors import ModelFileError, UnreadableInputError, one_line
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.trust import strict
 
@@ -75,7 +75,7 @@ def load_detector(path: Path | None = None) -> DetectorCheckpoint:
     except ModelFileError:
         raise
     except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, OSError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error, 200)
         raise ModelFileError(
             f"{path}: no face detector of this version ({reason}). Train or download it again."
         ) from error

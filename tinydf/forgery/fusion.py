@@ -48,7 +48,7 @@ class ShuffleFusionMixer(nn.Module):
         self.act = activation()
 
     def forward(self, deep: Tensor, texture: Tensor) -> Tensor:
-        """N x 320 x h x w and N x 64 x h x w -> N x 384 x h x w."""
+        """Returns the fused features, N x 384 x h x w, of deep ones, N x 320 x h x w, and texture, N x 64 x h x w."""
         x1 = self.block1(torch.cat((deep, texture), 1))
         x2 = self.block2(x1)
         x3 = self.block3(x2)

@@ -22,8 +22,8 @@ class TinyDF(nn.Module):
     """Scores face crops as real or fake and maps where they look altered.
 
     The published design with four changes: PAA keeps every position, SFM's convolutions are grouped, the KAN head works
-        on pooled features, and a forgery map is learned beside the verdict. These four are the RGB branch. The
-    noise branch (``residual`` in the weights) runs at full resolution; its logit is added to the RGB branch's.
+    on pooled features, and a forgery map is learned beside the verdict. That is the RGB branch. The noise branch
+    (``residual`` in the weights) runs at full resolution; its logit is added to the RGB branch's.
     """
 
     image_mean: Tensor

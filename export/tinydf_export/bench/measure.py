@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -20,12 +20,11 @@ from tinydf_export.bench.row import Row, measure_size
 from tinydf_export.parity.golden import decode_crops
 from tinydf_runtime.engines.engine import ENGINES, FileEngine, find_engine, load_engine, resolve_device
 from tinydf_runtime.errors import MissingExtraError, UnavailableError, needs
+from tinydf_runtime.types import OnProgress
 
 WARM_CALLS = 1
 CALLS = 3
 """Timed calls per turn; one untimed call before them warms the caches."""
-
-Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ def bench_models(
     batches: Sequence[int],
     turns: int,
     labelled: LabelledCrops | None = None,
-    report: Report = lambda done, total: None,
+    report: OnProgress = lambda done, total: None,
     stop: threading.Event | None = None,
 ) -> tuple[Row, ...]:
     """Measures every model with every number of threads and batch size.

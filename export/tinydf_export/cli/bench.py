@@ -15,14 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tinydf_runtime import __version__
-from tinydf_runtime.cli.command import (
-    STANDARD_OUTPUT,
-    OneLineCommand,
-    device_option,
-    json_option,
-    stopping_on_interrupt,
-    write_figures,
-)
+from tinydf_runtime.cli.command import OneLineCommand, stopping_on_interrupt
+from tinydf_runtime.cli.options import STANDARD_OUTPUT, device_option, json_option, write_figures
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.errors import ExitCode, UsageError, needs
 from tinydf_runtime.models.shipped import DEFAULT_MODEL

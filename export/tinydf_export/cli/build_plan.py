@@ -13,7 +13,8 @@ import click
 from tinydf_export.targets.tensorrt.build import BuiltPlan, build_from_onnx
 from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime import __version__
-from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
+from tinydf_runtime.cli.command import OneLineCommand
+from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
 from tinydf_runtime.cli.progress import Progress
 
 _FILE = click.Path(path_type=Path)

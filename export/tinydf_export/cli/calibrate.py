@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tinydf_runtime import __version__
-from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
+from tinydf_runtime.cli.command import OneLineCommand
+from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.errors import ExitCode, OutputError, QualityError, UsageError, needs
 from tinydf_runtime.io.files import write_atomically

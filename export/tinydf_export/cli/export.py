@@ -13,7 +13,8 @@ from tinydf_export.cli.build_plan import build, make_options, plan_options
 from tinydf_export.targets.table import TARGETS, check_target, find_target
 from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime import __version__
-from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
+from tinydf_runtime.cli.command import OneLineCommand
+from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.errors import ExitCode, UsageError, needs
 from tinydf_runtime.models.spec import Precision

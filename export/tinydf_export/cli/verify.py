@@ -12,7 +12,8 @@ from rich.table import Table
 
 from tinydf_export.parity.verify import DetectorVerification, Verification, is_detector, verify_detector, verify_model
 from tinydf_runtime import __version__
-from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, device_option, json_option, write_figures
+from tinydf_runtime.cli.command import OneLineCommand
+from tinydf_runtime.cli.options import STANDARD_OUTPUT, device_option, json_option, write_figures
 from tinydf_runtime.errors import QualityError, needs
 
 _FILE = click.Path(path_type=Path)

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from tinydf_calibration.scales import per_channel
+
 MIN_SIZE = 1024
 """Values from which a tensor is worth two more nodes."""
 
@@ -57,7 +59,7 @@ def _split(tensor: TensorProto, factors: Factors) -> list[TensorProto] | None:
     if weight.size < MIN_SIZE or weight.shape != trained.shape or np.abs(trained).max() > np.finfo(np.float16).max:
         return None
     half = trained.astype(np.float16)
-    columns = None if scale is None else scale.reshape(-1, *[1] * (weight.ndim - 1))
+    columns = None if scale is None else per_channel(scale, weight)
     product = half.astype(np.float32) if columns is None else half.astype(np.float32) * columns
     if not np.array_equal(product, weight):
         return None

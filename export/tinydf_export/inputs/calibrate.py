@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,13 +13,12 @@ from tinydf_calibration.sampler import LabelledCrops, stratified_sample
 from tinydf_calibration.table import CalibrationTable, read_table, rekey
 from tinydf_export.graph.float_graph import build_float_graph
 from tinydf_export.inputs.labelled_crops import Skip, read_labelled_crops
+from tinydf_runtime.types import OnStage
 
 SAMPLES = 256
 VALIDATION_PAIRS = 300
 POOL = 2
 """Factor by which more crops are cut than used: sharpness and compression are known only after cutting."""
-
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ def calibrate_checkpoint(
     validation_pairs: int = VALIDATION_PAIRS,
     max_auc_drop: float = MAX_AUC_DROP,
     seed: int = 0,
-    report: Report = lambda stage, done, total: None,
+    report: OnStage = lambda stage, done, total: None,
     skip: Skip = lambda reason: None,
 ) -> Calibration:
     """Calibrates a checkpoint on split train of a folder and judges it on split val; split test is not touched.

@@ -9,11 +9,12 @@ from pathlib import Path
 from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_calibration.table import CalibrationTable, read_table
-from tinydf_export.inputs.calibrate import Report, calibrate_checkpoint
+from tinydf_export.inputs.calibrate import calibrate_checkpoint
 from tinydf_export.inputs.labelled_crops import Skip, read_labelled_crops
 from tinydf_export.inputs.shipped import SHIPPED_TABLE, is_shipped
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.models.spec import Precision
+from tinydf_runtime.types import OnStage
 
 PARITY_CROPS = 512
 """Crops that an export is measured on."""
@@ -39,7 +40,7 @@ def gather_inputs(
     faces: Path | None,
     max_auc_drop: float,
     *,
-    report: Report = lambda stage, done, total: None,
+    report: OnStage = lambda stage, done, total: None,
     skip: Skip = lambda reason: None,
 ) -> ExportInputs:
     """Reads the table, or makes one, and cuts the crops that the export is measured on.

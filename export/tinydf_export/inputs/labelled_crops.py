@@ -15,7 +15,7 @@ from tinydf.evaluation.perturbations import UNCHANGED
 from tinydf_calibration.sampler import LabelledCrops, stratified_sample
 from tinydf_runtime.errors import TinyDFError, UnreadableInputError
 from tinydf_runtime.faces.crop import CropConfig
-from tinydf_runtime.types import Image
+from tinydf_runtime.types import Image, OnProgress
 
 if TYPE_CHECKING:
     from tinydf.data.manifest import Split
@@ -24,7 +24,6 @@ __all__ = ["LabelledCrops", "read_labelled_crops"]
 
 JPEG_QUALITY = 90
 
-Report = Callable[[int, int], None]
 Skip = Callable[[str], None]
 """Called with the name of an unreadable picture and the reason."""
 
@@ -35,7 +34,7 @@ def read_labelled_crops(
     crop_config: CropConfig,
     count: int,
     seed: int = 0,
-    report: Report = lambda done, total: None,
+    report: OnProgress = lambda done, total: None,
     skip: Skip = lambda reason: None,
 ) -> LabelledCrops:
     """Cuts crops that represent a split: balanced over source, size, compression and forgery method.

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydf_runtime.engines.golden import decode_crops as decode_crops
+from tinydf_runtime.engines.golden import hash_pictures
 from tinydf_runtime.faces.crop import CropConfig, crop_face
-from tinydf_runtime.models.golden import decode_crops as decode_crops
-from tinydf_runtime.models.golden import hash_pictures
 from tinydf_runtime.types import BoxXYXY, Image
 
 # scikit-image's astronaut (NASA, public domain): Eileen Collins's face, and a part of the suit beside it.

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from tinydf_runtime.engines.engine import AUTO, load_engine
+from tinydf_runtime.engines.golden import TOLERANCE as TOLERANCE
+from tinydf_runtime.engines.golden import replay_golden
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.faces.detector import METADATA_KEY as DETECTOR_KEY
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.files import sha256_of
-from tinydf_runtime.models.golden import TOLERANCE as TOLERANCE
-from tinydf_runtime.models.golden import replay_golden
 from tinydf_runtime.models.seal import check_seal
 from tinydf_runtime.models.shipped import check_recorded
 from tinydf_runtime.models.spec import Precision

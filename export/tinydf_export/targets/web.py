@@ -13,8 +13,9 @@ from tinydf_export.job import ExportJob
 from tinydf_export.targets import onnx
 from tinydf_export.targets.protocol import Trial
 from tinydf_runtime.errors import OutputError
-from tinydf_runtime.faces.detector import DEFAULT_DETECTOR, FaceDetector
+from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.files import temporary_folder, write_atomically
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
 from tinydf_runtime.models.spec import ModelSpec
 
 SCHEMA = "tinydf.web/1"

@@ -1,4 +1,4 @@
-"""Shared by all ``tinydf-`` commands: errors as one line and an exit code, Ctrl-C, figures to a file or stdout."""
+"""Shared by all ``tinydf-`` commands: errors as one line and an exit code, Ctrl-C, the end of the process."""
 
 from __future__ import annotations
 
@@ -16,34 +16,10 @@ from typing import Any
 
 import click
 
-from tinydf_runtime.engines.engine import AUTO
 from tinydf_runtime.errors import ExitCode, OutputError, TinyDFError, UsageError, is_out_of_memory
-from tinydf_runtime.io.files import is_regular, write_atomically
+from tinydf_runtime.io.files import is_regular
 from tinydf_runtime.io.user_folders import keep_caches_together
 from tinydf_runtime.render.words import printable
-
-STANDARD_OUTPUT = Path("-")
-
-json_option = click.option(
-    "--json",
-    "json_path",
-    type=click.Path(path_type=Path),
-    is_flag=False,
-    flag_value=STANDARD_OUTPUT,
-    metavar="[FILE]",
-    help="Write the figures as JSON; without FILE, print them.",
-)
-"""The option of every command that prints figures; its value goes to ``write_figures``."""
-
-device_option = click.option(
-    "--device",
-    default=AUTO,
-    show_default=True,
-    metavar="NAME",
-    help="Where networks compute; auto: cuda for a .plan, all that Core ML chooses for an .mlpackage, else the CPU.",
-)
-"""The option of every command that opens a model file; its value goes to ``open_engine``."""
-
 
 _REFUSED = frozenset(
     getattr(errno, name, -1) for name in ("ENOSPC", "EPIPE", "EIO", "EFBIG", "EDQUOT", "EBADF", "EROFS")
@@ -125,16 +101,26 @@ class OneLineCommand(click.Command):
             click.echo(f"{self.name}: {printable(' '.join(message.split()))}", err=True)
 
 
-def write_figures(text: str, path: Path | None) -> None:
-    """Writes what ``--json [FILE]`` asks for: to a file, whole or not at all, to standard output for ``-``, or not.
+class PromptCommand(OneLineCommand):
+    """A command whose process ends at once when it is done.
 
-    Raises:
-        OutputError: The file cannot be written.
+    A camera or server may block a thread for seconds, and unloading the networks' libraries takes as long as judging
+    some ten frames. Everything has been written by then.
     """
-    if path == STANDARD_OUTPUT:
-        click.echo(text, nl=False)
-    elif path is not None:
-        write_atomically(path, text.encode())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the command and ends the process. With arguments, given from Python, that is left to the caller."""
+        try:
+            return self.main(*args, **kwargs)
+        except SystemExit as end:
+            if args or kwargs:
+                raise
+            # Unwritten output is reported by the normal exit.
+            with suppress(OSError):
+                for stream in filter(None, (sys.stdout, sys.stderr)):
+                    stream.flush()
+                os._exit(end.code if isinstance(end.code, int) else 1)
+            raise
 
 
 def _keep_inputs(params: dict[str, Any]) -> None:
@@ -209,28 +195,6 @@ def _drop_output() -> None:
     """Discards further output: Python would complain again when it flushes at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-class PromptCommand(OneLineCommand):
-    """A command whose process ends at once when it is done.
-
-    A camera or server may block a thread for seconds, and unloading the networks' libraries takes as long as judging
-    some ten frames. Everything has been written by then.
-    """
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs the command and ends the process. With arguments, given from Python, that is left to the caller."""
-        try:
-            return self.main(*args, **kwargs)
-        except SystemExit as end:
-            if args or kwargs:
-                raise
-            # Unwritten output is reported by the normal exit.
-            with suppress(OSError):
-                for stream in filter(None, (sys.stdout, sys.stderr)):
-                    stream.flush()
-                os._exit(end.code if isinstance(end.code, int) else 1)
-            raise
 
 
 def leave_interrupts_to_parent() -> None:

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tinydf_runtime import __version__
-from tinydf_runtime.cli.command import STANDARD_OUTPUT, OneLineCommand, json_option, write_figures
+from tinydf_runtime.cli.command import OneLineCommand
+from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
 from tinydf_runtime.doctor.examination import Examination, examine
 from tinydf_runtime.doctor.licences import LICENCES_SCHEMA, Package, used_packages
 from tinydf_runtime.errors import ExitCode

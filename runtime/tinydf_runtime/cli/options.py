@@ -1,4 +1,4 @@
-"""Options shared by tinydf-run and tinydf-scan, the options of streams, and the command line as typed."""
+"""Options that several commands share, what ``--json`` writes, and the command line as typed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,43 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from tinydf_runtime.engines.engine import AUTO
 from tinydf_runtime.io.address import mask_credentials
+from tinydf_runtime.io.files import write_atomically
+
+STANDARD_OUTPUT = Path("-")
+
+json_option = click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path),
+    is_flag=False,
+    flag_value=STANDARD_OUTPUT,
+    metavar="[FILE]",
+    help="Write the figures as JSON; without FILE, print them.",
+)
+"""The option of every command that prints figures; its value goes to ``write_figures``."""
+
+device_option = click.option(
+    "--device",
+    default=AUTO,
+    show_default=True,
+    metavar="NAME",
+    help="Where networks compute; auto: cuda for a .plan, all that Core ML chooses for an .mlpackage, else the CPU.",
+)
+"""The option of every command that opens a model file; its value goes to ``open_engine``."""
+
+
+def write_figures(text: str, path: Path | None) -> None:
+    """Writes what ``--json [FILE]`` asks for: to a file, whole or not at all, to standard output for ``-``, or not.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    if path == STANDARD_OUTPUT:
+        click.echo(text, nl=False)
+    elif path is not None:
+        write_atomically(path, text.encode())
 
 
 def read_sample_fps(ctx: click.Context, param: click.Parameter, value: str) -> float | None:

@@ -11,10 +11,11 @@ from pathlib import Path
 import click
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.cli.command import PromptCommand, device_option, stopping_on_interrupt
+from tinydf_runtime.cli.command import PromptCommand, stopping_on_interrupt
 from tinydf_runtime.cli.options import (
     LiveOptions,
     detector_option,
+    device_option,
     fpr_option,
     sample_fps_option,
     typed_command,
@@ -29,9 +30,10 @@ from tinydf_runtime.io.input import Input, expand_inputs, parse_input
 from tinydf_runtime.live.reconnect import GIVE_UP_S
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.render.words import EVIDENCE_NOTE, printable, stranger_words
-from tinydf_runtime.results import InputReport, Reason
+from tinydf_runtime.results import InputReport
 from tinydf_runtime.sandbox.client import start_early
 from tinydf_runtime.service.service import Service, ServiceOptions, service_options
+from tinydf_runtime.types import Reason
 from tinydf_runtime.watch import Limits
 
 NAME = "tinydf-run"

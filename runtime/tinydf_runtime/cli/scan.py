@@ -7,8 +7,16 @@ from pathlib import Path
 
 import click
 
-from tinydf_runtime.cli.command import OneLineCommand, device_option, json_option, stopping_on_interrupt, write_figures
-from tinydf_runtime.cli.options import detector_option, fpr_option, sample_fps_option, version_option
+from tinydf_runtime.cli.command import OneLineCommand, stopping_on_interrupt
+from tinydf_runtime.cli.options import (
+    detector_option,
+    device_option,
+    fpr_option,
+    json_option,
+    sample_fps_option,
+    version_option,
+    write_figures,
+)
 from tinydf_runtime.cli.outputs import check_folder, check_outputs
 from tinydf_runtime.cli.progress import Progress
 from tinydf_runtime.cli.run import network_files

@@ -12,11 +12,10 @@ from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.errors import ExitCode, ModelFileError, UsageError
 from tinydf_runtime.io.files import exists
 from tinydf_runtime.models.plan import read_facts
-from tinydf_runtime.models.seal import facts_path
 from tinydf_runtime.render.words import printable
 from tinydf_runtime.trust import record
-from tinydf_runtime.trust.plans import check_key, signature_path, signer_of
-from tinydf_runtime.trust.reading import read_model_file
+from tinydf_runtime.trust.reading import facts_path, read_model_file
+from tinydf_runtime.trust.signatures import check_key, signature_path, signer_of
 
 NAME = "tinydf-trust"
 FEWEST_DIGITS = 8

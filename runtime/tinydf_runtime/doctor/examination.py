@@ -17,12 +17,12 @@ import numpy as np
 
 from tinydf_runtime import __version__
 from tinydf_runtime.doctor.codecs import Codec, try_pictures, try_videos
-from tinydf_runtime.doctor.machine import Machine, read_machine
 from tinydf_runtime.engines.engine import load_engine
-from tinydf_runtime.errors import TinyDFError, install_line
+from tinydf_runtime.engines.golden import TOLERANCE, replay_golden
+from tinydf_runtime.errors import TinyDFError, first_line, install_line
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.opencv import quiet
-from tinydf_runtime.models.golden import TOLERANCE, replay_golden
+from tinydf_runtime.machine import Machine, read_machine
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 
 DOCTOR_SCHEMA = "tinydf.doctor/1"
@@ -138,7 +138,7 @@ def _engine(name: str, devices: Callable[[], tuple[str, ...]], install: str | No
         return EngineState(name, _version(name), devices(), None, None)
     # Whatever a broken installation raises must not keep the rest from being shown.
     except Exception as error:
-        return EngineState(name, _version(name), (), _first_line(error), install)
+        return EngineState(name, _version(name), (), first_line(error), install)
 
 
 def _onnxruntime_devices() -> tuple[str, ...]:
@@ -173,7 +173,7 @@ def _try_classifier() -> NetworkState:
         engine = load_engine(DEFAULT_MODEL, threads=1)
         found = replay_golden(engine, DEFAULT_MODEL.name)
     except (TinyDFError, ImportError) as error:
-        return NetworkState("classifier", works=False, detail=_first_line(error))
+        return NetworkState("classifier", works=False, detail=first_line(error))
     expected = np.array(engine.spec.golden_probability, np.float32)
     difference = float(np.abs(found - expected).max())
     detail = f"{len(found)} golden crops within {difference:.1g} of the checkpoint"
@@ -185,7 +185,7 @@ def _try_detector() -> NetworkState:
     try:
         faces = FaceDetector(DEFAULT_DETECTOR, threads=1).detect(np.full((240, 320, 3), 128, np.uint8))
     except (TinyDFError, ImportError) as error:
-        return NetworkState("face detector", works=False, detail=_first_line(error))
+        return NetworkState("face detector", works=False, detail=first_line(error))
     detail = "finds no face in an even picture" if not faces else "finds a face in an even picture"
     return NetworkState("face detector", not faces, detail)
 
@@ -245,8 +245,3 @@ def _has_nvidia() -> bool:
 
 def _is_mac() -> bool:
     return platform.system() == "Darwin"
-
-
-def _first_line(error: Exception) -> str:
-    """Returns a message cut to one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

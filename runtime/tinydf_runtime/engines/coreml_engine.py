@@ -14,7 +14,7 @@ from PIL import Image
 
 from tinydf_runtime.engines.coreml_package import check_signature, coremltools, read_description
 from tinydf_runtime.engines.engine import Engine, check_choice, check_crops
-from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
+from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError, first_line
 from tinydf_runtime.trust.coreml_file import check_coreml
 from tinydf_runtime.trust.outputs import checked_scores
 from tinydf_runtime.types import Scores
@@ -89,7 +89,7 @@ def open_model(path: Path, device: str, threads: int | None, sandbox: bool = Tru
         model = coremltools.models.MLModel(str(path), compute_units=coremltools.ComputeUnit[DEVICES[device]])
     # Core ML's errors share no base below Exception.
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        reason = first_line(error)
         raise ModelFileError(
             f"{path.name}: cannot be loaded by Core ML ({reason}). It needs macOS {first} or newer; the files may be "
             "damaged, copy or export them again."
@@ -110,6 +110,6 @@ def _predict(model: Any, pictures: list[dict[str, Image.Image]], source: str) ->
         reason = "outputs are missing"
     # Core ML's errors share no base below Exception.
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        reason = first_line(error)
         raise ModelFileError(f"{source}: cannot be computed by Core ML ({reason}). Export it again.") from error
     raise ModelFileError(f"{source}: cannot be computed by Core ML ({reason}). Export it again.")

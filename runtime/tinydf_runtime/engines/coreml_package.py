@@ -15,9 +15,8 @@ from coremltools.proto import Model_pb2  # noqa: E402
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # noqa: E402
 
 from tinydf_runtime.errors import ModelFileError  # noqa: E402
-from tinydf_runtime.models.seal import DESCRIPTION, MANIFEST, WEIGHTS  # noqa: E402
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec  # noqa: E402
-from tinydf_runtime.trust.reading import read_model_file  # noqa: E402
+from tinydf_runtime.trust.reading import DESCRIPTION, MANIFEST, WEIGHTS, read_model_file  # noqa: E402
 
 _logger.setLevel(_level)
 

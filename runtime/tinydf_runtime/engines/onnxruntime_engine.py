@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.engines.engine import check_choice, check_crops
+from tinydf_runtime.engines.first_run import check_first_run
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
-from tinydf_runtime.errors import ModelFileError, UnavailableError
+from tinydf_runtime.errors import ModelFileError, UnavailableError, first_line
 from tinydf_runtime.models.shipped import check_known
 from tinydf_runtime.models.spec import AS_WRITTEN_KEY, GOLDEN_KEY, METADATA_KEY, ModelSpec
-from tinydf_runtime.trust.first_run import check_first_run
 from tinydf_runtime.trust.onnx_file import read_onnx
 from tinydf_runtime.trust.outputs import checked_scores
 from tinydf_runtime.trust.reading import read_model_file
@@ -163,8 +163,7 @@ def _start(content: bytes, name: str, device: str, threads: int | None) -> onnxr
     # ONNX Runtime's errors share no base below Exception.
     except Exception as error:
         raise ModelFileError(
-            f"{name}: cannot be loaded as ONNX ({_first_line(error)}). The file may be damaged; copy or export it "
-            "again."
+            f"{name}: cannot be loaded as ONNX ({first_line(error)}). The file may be damaged; copy or export it again."
         ) from error
     if session.get_providers()[0] != PROVIDERS[device]:
         raise UnavailableError(_missing(device))
@@ -216,7 +215,7 @@ def run_session(
     # ONNX Runtime's errors share no base below Exception.
     except Exception as error:
         raise ModelFileError(
-            f"{source}: cannot be computed by ONNX Runtime ({_first_line(error)}). Export it again, or free memory."
+            f"{source}: cannot be computed by ONNX Runtime ({first_line(error)}). Export it again, or free memory."
         ) from error
 
 
@@ -235,8 +234,3 @@ def _missing(device: str) -> str:
         f"{device}: not available to ONNX Runtime {onnxruntime.__version__} on this machine. "
         "Install its driver and the onnxruntime build for it, or use the CPU."
     )
-
-
-def _first_line(error: Exception) -> str:
-    """Returns a library's message cut to one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

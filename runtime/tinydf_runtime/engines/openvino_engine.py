@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.engines.engine import Engine, check_choice, check_crops
+from tinydf_runtime.engines.first_run import check_first_run
 from tinydf_runtime.engines.quiet_openvino import core, openvino
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
-from tinydf_runtime.trust.first_run import check_first_run
 from tinydf_runtime.trust.openvino_file import check_openvino
 from tinydf_runtime.trust.outputs import checked_scores
 from tinydf_runtime.trust.reading import read_model_file

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from tinydf_runtime.engines.cuda_memory import DeviceMemory, Stream, device_name, empty_rows
 from tinydf_runtime.engines.engine import Engine, check_choice, check_crops
 from tinydf_runtime.errors import ModelFileError, UnavailableError
-from tinydf_runtime.models.plan import PlanFacts, read_plan
+from tinydf_runtime.models.plan import PlanFacts, check_fits, check_trusted, read_plan, rebuild_line
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.trust.outputs import checked_scores
-from tinydf_runtime.trust.plans import check_fits, check_trusted, rebuild_line
 from tinydf_runtime.types import Scores
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tinydf_runtime.engines.onnxruntime_engine import open_session, run_session
 from tinydf_runtime.errors import ModelFileError, UsageError
 from tinydf_runtime.faces.matching import keep_best
+from tinydf_runtime.faces.tracker import CERTAIN_SCORE
 from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.models.seal import check_seal
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
@@ -18,9 +19,6 @@ from tinydf_runtime.models.spec import MOST_LETTERS
 from tinydf_runtime.trust import strict
 from tinydf_runtime.trust.outputs import checked_faces
 from tinydf_runtime.types import Face, Image
-from tinydf_runtime.verdict.rules import CERTAIN_SCORE
-
-__all__ = ["DEFAULT_DETECTOR", "FaceDetector"]
 
 METADATA_KEY = "tinydf.detector"
 SCHEMA = "tinydf.detector/1"

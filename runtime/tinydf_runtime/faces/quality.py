@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.results import FaceQuality
-from tinydf_runtime.types import Face, Image
+from tinydf_runtime.types import Face, FaceQuality, Image
 
 __all__ = ["FaceQuality", "measure_quality"]
 

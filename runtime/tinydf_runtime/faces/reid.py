@@ -54,10 +54,10 @@ class Person:
     """A person in the gallery.
 
     Attributes:
-        track: The number given.
+        track: Id of the track, which the person keeps.
         embeddings: At most ``EMBEDDINGS``, oldest first.
         last: The last sighting.
-        sightings: How many there were.
+        sightings: Number of frames in which the person was seen.
     """
 
     track: int

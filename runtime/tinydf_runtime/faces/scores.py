@@ -10,7 +10,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.results import FaceQuality, FaceScore
+from tinydf_runtime.types import FaceQuality, FaceScore
 
 _NUMBERS = 8
 _QUALITIES = 9

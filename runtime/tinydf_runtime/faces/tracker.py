@@ -22,6 +22,10 @@ from tinydf_runtime.types import Face, Frame
 
 __all__ = ["FaceTracker", "is_scene_cut"]
 
+CERTAIN_SCORE = 0.85
+"""Median detection score that a track needs, unless the detector's file names another. The classifier's score is
+meaningless on false detections. ``scripts/choose_certain_score.py`` measures what separates faces from patterns."""
+
 _SMALLEST_STEP_S = 1e-3
 
 # How far a face may be from where it was expected, in face sizes: jitter, what a walking person covers a second close

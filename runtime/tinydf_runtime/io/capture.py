@@ -16,12 +16,12 @@ from tinydf_runtime.io.address import stream_address
 from tinydf_runtime.io.animation import AnimationCapture, is_animated
 from tinydf_runtime.io.av_capture import AvCapture
 from tinydf_runtime.io.containers.container import Container, playlist_kind, read_container
+from tinydf_runtime.io.containers.sizes import size_changes
 from tinydf_runtime.io.files import check_file
 from tinydf_runtime.io.filters import opencv_tone_maps
 from tinydf_runtime.io.formats import refuse_foreign
 from tinydf_runtime.io.jpeg_film import JpegCapture, is_jpeg_film, read_private_jpegs
 from tinydf_runtime.io.opencv import quiet, readable_name
-from tinydf_runtime.io.sizes import size_changes
 
 SAMPLES = Path(__file__).parent / "samples"
 """Tiny files, one a codec, that show what this machine can decode."""
@@ -111,7 +111,7 @@ def open_source(source: int | str) -> cv2.VideoCapture:
         is_stream = use_ffmpeg and stream_address(source) is not None
         if is_stream:
             # Not needed for files.
-            from tinydf_runtime.live.redirects import follow_none
+            from tinydf_runtime.io.redirects import follow_none
 
             follow_none()
         settings = _STREAM_SETTINGS if is_stream else []
@@ -125,7 +125,7 @@ def open_named(path: Path) -> cv2.VideoCapture:
 
 
 def codec_of(capture: Capture) -> str:
-    """Returns the four letters that stand for a codec."""
+    """Returns the FOURCC of the codec, as OpenCV tells it; four NUL letters where it does not."""
     return (int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF).to_bytes(4, "little").decode("latin-1")
 
 

@@ -1,19 +1,22 @@
-"""Input -> its sampled frames, decoded ahead of the consumer: in a child process, or in a thread of this one."""
+"""Path or address -> an open reader of its frames; ``FileFrames`` reads ahead of its consumer, in a thread."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
-from tinydf_runtime.errors import TinyDFError, UnreadableInputError
+from tinydf_runtime.errors import TinyDFError, UnreadableInputError, one_line
+from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.ahead import Ahead
-from tinydf_runtime.io.open import FrameReader, open_reader
-from tinydf_runtime.io.video import VideoInfo
-from tinydf_runtime.results import Adjustment, Kind, Reason
-from tinydf_runtime.sandbox.client import ChildFrames
-from tinydf_runtime.sandbox.start import AVAILABLE
-from tinydf_runtime.types import Frame
+from tinydf_runtime.io.filters import has_few_colours
+from tinydf_runtime.io.image import read_shown
+from tinydf_runtime.io.pages import has_unread_pictures, read_more_pages
+from tinydf_runtime.io.video import VideoInfo, VideoReader
+from tinydf_runtime.types import Adjustment, Frame, Kind, Reason
 
 LEAST_AHEAD, MOST_AHEAD = 2, 16
 """Bounds on buffered frames: enough that neither side stalls; the higher one is reached while networks load."""
@@ -21,8 +24,110 @@ AHEAD_BYTES = 24 << 20
 """Memory for them, exceeded only for the least number: 3 frames of 1920 x 1080."""
 
 
+class FrameReader(AbstractContextManager["FrameReader"], Protocol):
+    """What reads the frames of one input. Its facts are known after the first frame."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """What the input says about itself."""
+
+    @property
+    def frames_decoded(self) -> int:
+        """Frames decoded so far, those that sampling skipped included."""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the input ended before its promised end."""
+
+    @property
+    def adjustments(self) -> tuple[Adjustment, ...]:
+        """What was done to the pictures, beside turning them upright."""
+
+    @property
+    def caveats(self) -> tuple[Reason, ...]:
+        """Reasons not to rely on the pictures."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yields the sampled frames in order."""
+
+
+class PictureReader:
+    """Reads the pictures of an image file; a ``FrameReader``.
+
+    Attributes:
+        info: Size of the first picture.
+        frames_decoded: Pictures read so far.
+        truncated: False: an image that is cut off is not read at all.
+        adjustments: What was done to the pictures, beside turning them upright.
+        caveats: Reasons not to rely on them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Reads the first picture.
+
+        Raises:
+            UnreadableInputError: See ``read_image``.
+            MissingExtraError: See ``read_image``.
+        """
+        self._path = path
+        self.adjustments: tuple[Adjustment, ...]
+        self._image, self.adjustments = read_shown(path)
+        height, width = self._image.shape[:2]
+        self.info: VideoInfo = VideoInfo(width, height, None, None, 0, 1)
+        self.frames_decoded: int = 1
+        self.truncated: bool = False
+        self.caveats: tuple[Reason, ...] = ("few_colours",) if has_few_colours(self._image) else ()
+
+    def __enter__(self) -> PictureReader:
+        """Returns itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to close: no file stays open."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yields the pictures; the time between two is a second."""
+        yield Frame(0, 0.0, self._image)
+        for image in read_more_pages(self._path):
+            if image is None:
+                self._note("damaged_part")
+                continue
+            yield Frame(self.frames_decoded, float(self.frames_decoded), image)
+            self.frames_decoded += 1
+        if has_unread_pictures(self._path):
+            self._note("more_tracks")
+
+    def _note(self, caveat: Reason) -> None:
+        """Notes a reason not to rely on the pictures."""
+        if caveat not in self.caveats:
+            self.caveats += (caveat,)
+
+
+def open_reader(
+    source: str | int,
+    kind: Kind,
+    sample_fps: float | None,
+    max_pixels: int | None = None,
+) -> FrameReader:
+    """Opens a file, or an address, as what ``kind_of`` found it to be.
+
+    Raises:
+        UnreadableInputError: It holds nothing that can be decoded here, or pictures of more than ``max_pixels``.
+        MissingExtraError: The library that decodes it is not installed.
+    """
+    reader: FrameReader = PictureReader(Path(str(source))) if kind == "image" else VideoReader(source, sample_fps)
+    width, height = reader.info.width, reader.info.height
+    if max_pixels is not None and width * height > max_pixels:
+        reader.__exit__(None, None, None)
+        shown = mask_credentials(source)
+        raise UnreadableInputError(f"{shown}: has {width} x {height} pixels, more than are allowed. Make it smaller.")
+    return reader
+
+
 class FileFrames:
-    """Decodes a file's frames once, in order, ahead of their consumer. Same interface as ``VideoReader``.
+    """Decodes a file's frames once, in order, ahead of their consumer; a ``FrameReader``.
 
     The file is opened in the thread, so that networks can load meanwhile; its errors are raised with the first frame.
     """
@@ -111,7 +216,7 @@ class FileFrames:
             raise
         # Any error of a decoder means that this input cannot be read.
         except Exception as error:
-            text = " ".join(str(error).split()) or type(error).__name__
+            text = one_line(error)
             raise UnreadableInputError(f"{self._source}: cannot be decoded ({text}). Check that it opens.") from error
 
     def _decode(self) -> Generator[Frame, None, None]:
@@ -128,24 +233,3 @@ class FileFrames:
                 del frame
                 started = time.perf_counter()
         self.decode_s += time.perf_counter() - started
-
-
-def decode(
-    source: str | int,
-    kind: Kind,
-    sample_fps: float | None = None,
-    sandbox: bool = True,
-    max_pixels: int | None = None,
-) -> ChildFrames | FileFrames:
-    """Returns a reader of an input that decodes once it is entered: enter it, then iterate.
-
-    Args:
-        source: Path or address.
-        kind: What it is, see ``kind_of``. Addresses are read in this process: their servers are the user's choice.
-        sample_fps: Frames wanted a second, None for all.
-        sandbox: Use a child process where the system allows.
-        max_pixels: See ``Limits``.
-    """
-    if sandbox and AVAILABLE and kind != "stream":
-        return ChildFrames(str(source), sample_fps, "image" if kind == "image" else "video", max_pixels)
-    return FileFrames(source, sample_fps, kind, max_pixels)

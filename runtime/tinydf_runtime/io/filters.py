@@ -45,7 +45,7 @@ def is_interlaced(image: Image) -> bool:
 
 
 def keep_one_field(image: Image) -> Image:
-    """Returns the upper field alone, its missing rows interpolated from those around them."""
+    """Returns the upper field of an H x W x 3 frame at full height, the rows between interpolated."""
     height, width = image.shape[:2]
     return np.asarray(cv2.resize(image[::2], (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
@@ -68,7 +68,7 @@ def square_size(width: int, height: int, aspect: float) -> tuple[int, int]:
 
 
 def make_square(image: Image, aspect: float) -> Image:
-    """Returns a picture as it is shown."""
+    """Returns an H x W x 3 picture scaled so that its pixels are square; see ``pixel_aspect``."""
     if aspect == 1:
         return image
     size = square_size(image.shape[1], image.shape[0], aspect)

@@ -1,4 +1,4 @@
-"""First bytes and ending of a file -> its picture format, and what decodes it."""
+"""First bytes and ending of a file -> whether it is a picture, in which format, and what decodes it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from tinydf_runtime.errors import UnreadableInputError
+from tinydf_runtime.io.animation import is_animated
 from tinydf_runtime.io.files import is_regular
+from tinydf_runtime.io.jpeg_film import is_jpeg_film
 
 Decoder = Literal["opencv", "heif", "ffmpeg", "none"]
 
@@ -123,6 +125,24 @@ def read_start(path: Path) -> bytes:
             return file.read(16) if os.fstat(file.fileno()).st_size else b""
     except OSError:
         return b""
+
+
+def is_image(path: Path) -> bool:
+    """Returns whether to read a file as an image: its first bytes decide, then its ending.
+
+    A photo that was named .mp4 is an image, a film named .jpg is none, nor is an animated GIF, WebP, PNG or AVIF, nor
+    Motion JPEG. A file that cannot be read goes by its ending.
+    """
+    start = read_start(path)
+    form = picture_format(start, path.suffix)
+    if form is None:
+        return ends_as_picture(start, path.suffix)
+    if form.name == "JPEG":
+        try:
+            return not is_jpeg_film(path)
+        except (OSError, ValueError):
+            return True
+    return form.name not in ("GIF", "WebP", "PNG", "AVIF") or not is_animated(path)
 
 
 def picture_format(start: bytes, ending: str) -> PictureFormat | None:

@@ -9,25 +9,18 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.errors import MissingExtraError, UnreadableInputError, install_line, needs
-from tinydf_runtime.io.animation import is_animated
 from tinydf_runtime.io.containers.container import HLG, PQ
 from tinydf_runtime.io.containers.stills import exr_is_cut_off, transfer_of, turn_avif
 from tinydf_runtime.io.files import check_file
 from tinydf_runtime.io.filters import show_on_white, tone_map
 from tinydf_runtime.io.formats import (
-    IMAGE_SUFFIXES,
     PictureFormat,
-    ends_as_picture,
     picture_format,
-    read_start,
     refuse_foreign,
 )
-from tinydf_runtime.io.jpeg_film import is_jpeg_film, jpeg_end, jpeg_has_hole
+from tinydf_runtime.io.jpeg_film import jpeg_end, jpeg_has_hole
 from tinydf_runtime.io.opencv import quiet, readable_name
-from tinydf_runtime.results import Adjustment
-from tinydf_runtime.types import Image
-
-__all__ = ["IMAGE_SUFFIXES", "decode", "in_colour", "is_image", "read_image", "read_shown"]
+from tinydf_runtime.types import Adjustment, Image
 
 _PNG_START, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
 _JPEG_START = b"\xff\xd8\xff"
@@ -95,24 +88,6 @@ def read_shown(path: Path) -> tuple[Image, tuple[Adjustment, ...]]:
         return picture, adjusted
     picture, mapped = _to_sdr(turn_avif(picture, content), content)
     return picture, (*mapped, *adjusted)
-
-
-def is_image(path: Path) -> bool:
-    """Returns whether to read a file as an image: its first bytes decide, then its ending.
-
-    A photo that was named .mp4 is an image, a film named .jpg is none, nor is an animated GIF, WebP, PNG or AVIF, nor
-    Motion JPEG. A file that cannot be read goes by its ending.
-    """
-    start = read_start(path)
-    form = picture_format(start, path.suffix)
-    if form is None:
-        return ends_as_picture(start, path.suffix)
-    if form.name == "JPEG":
-        try:
-            return not is_jpeg_film(path)
-        except (OSError, ValueError):
-            return True
-    return form.name not in ("GIF", "WebP", "PNG", "AVIF") or not is_animated(path)
 
 
 def _to_sdr(image: Image, content: bytes) -> tuple[Image, tuple[Adjustment, ...]]:

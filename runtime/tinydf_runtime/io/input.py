@@ -13,9 +13,9 @@ from typing import TypeAlias
 from tinydf_runtime.errors import UnreadableInputError, UsageError
 from tinydf_runtime.io.address import stream_address
 from tinydf_runtime.io.files import is_regular, sha256_of, state_of
-from tinydf_runtime.io.image import IMAGE_SUFFIXES, is_image
+from tinydf_runtime.io.formats import IMAGE_SUFFIXES, is_image
 from tinydf_runtime.io.video import VIDEO_SUFFIXES
-from tinydf_runtime.results import Kind
+from tinydf_runtime.types import Kind
 
 
 @dataclass(frozen=True, slots=True)

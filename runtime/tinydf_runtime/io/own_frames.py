@@ -1,4 +1,4 @@
-"""Pictures from the user's own decoder -> frames as ``VideoReader`` gives them."""
+"""Pictures from the user's own decoder -> frames, sampled and checked."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import math
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from types import TracebackType
-from typing import Literal
 
 import numpy as np
 
 from tinydf_runtime.errors import UnreadableInputError, UsageError
 from tinydf_runtime.io.video import VideoInfo
-from tinydf_runtime.types import Frame, Image
+from tinydf_runtime.types import Adjustment, Frame, Image, Reason
 
 # As in VideoReader: containers round time stamps, so a frame may seem to come that much before its place.
 _TIME_ROUNDING_S = 0.001
 
 
 class OwnFrames:
-    """Reads the user's pictures once, in order. Same interface as ``VideoReader``.
+    """Reads the user's pictures once, in order; a ``FrameReader``.
 
     Attributes:
-        kind: "video".
         info: See ``VideoInfo``; the length is not known.
         frames_decoded: Pictures taken so far, those that sampling skipped included.
         truncated: False; only the user knows whether there should have been more.
+        adjustments: Empty, as is the next: another decoder made the pictures.
+        caveats: Reasons not to rely on them.
     """
 
     def __init__(self, frames: Iterable[Frame | Image], fps: float | None, sample_fps: float | None) -> None:
@@ -47,9 +47,10 @@ class OwnFrames:
                 f"frames: found {type(frames).__name__}, expected pictures or frames to iterate over. "
                 "Give a path to analyze."
             )
-        self.kind: Literal["video", "stream"] = "video"
         self.frames_decoded: int = 0
         self.truncated: bool = False
+        self.adjustments: tuple[Adjustment, ...] = ()
+        self.caveats: tuple[Reason, ...] = ()
         self._fps = fps
         self._sample_fps = sample_fps
         items = iter(frames)

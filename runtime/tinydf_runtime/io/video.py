@@ -31,8 +31,7 @@ from tinydf_runtime.io.filters import (
     tone_map,
 )
 from tinydf_runtime.io.opencv import quiet
-from tinydf_runtime.results import Adjustment, Reason
-from tinydf_runtime.types import Frame, Image
+from tinydf_runtime.types import Adjustment, Frame, Image, Reason
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".qt", ".mj2", ".mkv", ".mk3d", ".webm", ".avi", ".divx", ".mpg", ".mpeg", ".mpe", ".vob"}
@@ -329,6 +328,6 @@ def _redirected(source: Path | int | str, began_s: float) -> str | None:
         UnavailableError: It leads to a forbidden address.
     """
     # Not needed for files and cameras.
-    from tinydf_runtime.live.redirects import redirected
+    from tinydf_runtime.io.redirects import redirected
 
     return redirected(str(source), began_s)

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from tinydf_runtime.results import FaceScore, Verdict
+from tinydf_runtime.results import Verdict
+from tinydf_runtime.types import FaceScore
 from tinydf_runtime.verdict.aggregate import judge_track, severity
 from tinydf_runtime.verdict.rules import DecisionRule
 

@@ -29,8 +29,8 @@ def keep_connected(
 ) -> Iterator[VideoReader]:
     """Yields an open connection, and the next one when its user is done with it.
 
-    The first one is tried once, so that a wrong address fails at once. A connection without pictures does not reset the
-        clock.
+    The first connection is tried once, so that a wrong address fails at once. A connection without pictures does not
+    reset the clock.
 
     Args:
         source: Camera number or address.

@@ -9,7 +9,7 @@ from types import TracebackType
 
 import cv2
 
-from tinydf_runtime.errors import UnavailableError, UnknownFormatError
+from tinydf_runtime.errors import UnavailableError, UnknownFormatError, one_line
 from tinydf_runtime.faces.scores import FaceScores
 from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.input import Input
@@ -17,8 +17,8 @@ from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.live.memory import StreamMemory
 from tinydf_runtime.live.reader import StreamReader
 from tinydf_runtime.live.reconnect import GIVE_UP_S
-from tinydf_runtime.results import FrameResult, InputReport, Kind, ScoredFace
-from tinydf_runtime.types import Frame
+from tinydf_runtime.results import FrameResult, InputReport, ScoredFace
+from tinydf_runtime.types import Frame, Kind
 from tinydf_runtime.verdict.summary import rule_of, summarize, summarize_unreadable
 from tinydf_runtime.watch import Limits, Watch
 
@@ -95,7 +95,7 @@ class LiveStream(Iterator[FrameResult]):
         kind: Kind = "stream" if self._source.kind == "stream" else "video"
         total_s = (time.monotonic() if self._ended_s is None else self._ended_s) - self._began_s
         if self._reader is None or self._message is not None:
-            message = self._message or f"{shown}: nothing was read of it yet. Ask for a moment first."
+            message = self._message or f"{shown}: nothing was read of it yet. Take a result first."
             return summarize_unreadable(shown, None, kind, message, total_s)
         watch = self._watch
         watch.info = self._reader.info
@@ -130,7 +130,7 @@ class LiveStream(Iterator[FrameResult]):
                     yield result
                 self._is_over()
         except (UnavailableError, UnknownFormatError, OSError, cv2.error) as error:
-            self._message = " ".join(str(error).split()) or type(error).__name__
+            self._message = one_line(error)
             raise
         finally:
             self._ended_s = time.monotonic()

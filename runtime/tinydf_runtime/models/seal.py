@@ -1,4 +1,4 @@
-"""A model -> its files, and the seal over them: their SHA-256, stored inside, so that a single changed byte shows.
+"""A model -> the seal over its files: their SHA-256, stored inside, so that a single changed byte shows.
 
 The seal is a text among the file's metadata. The hash is taken while zeros stand in place of its digits.
 """
@@ -11,30 +11,7 @@ from pathlib import Path
 
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.io.files import is_regular
-from tinydf_runtime.trust.reading import read_model_file
-
-MANIFEST = Path("Manifest.json")
-DESCRIPTION = Path("Data/com.apple.CoreML/model.mlmodel")
-WEIGHTS = Path("Data/com.apple.CoreML/weights/weight.bin")
-"""Files in an ``.mlpackage``."""
-
-
-def facts_path(plan: Path) -> Path:
-    """Returns where the facts of a TensorRT plan are: ``model.plan.json`` for ``model.plan``."""
-    return plan.with_name(f"{plan.name}.json")
-
-
-def model_files(path: Path) -> tuple[Path, ...]:
-    """Returns the files of a model, first the one that holds its metadata."""
-    match path.suffix.lower():
-        case ".xml":
-            return path, path.with_suffix(".bin")
-        case ".plan":
-            return facts_path(path), path
-        case ".mlpackage":
-            return path / DESCRIPTION, path / WEIGHTS, path / MANIFEST
-    return (path,)
-
+from tinydf_runtime.trust.reading import model_files, read_model_file
 
 SEAL_KEY = "tinydf.seal"
 """Metadata key of the seal."""

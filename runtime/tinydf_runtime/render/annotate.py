@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tinydf_runtime.decode import decode
 from tinydf_runtime.errors import InputTimeoutError, OutputError, TinyDFError, UnreadableInputError, UsageError
 from tinydf_runtime.faces.crop import CropConfig
-from tinydf_runtime.io.file_frames import decode
 from tinydf_runtime.io.files import temporary_file, write_atomically
 from tinydf_runtime.render.draw import (
     Sizes,

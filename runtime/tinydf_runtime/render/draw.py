@@ -208,7 +208,7 @@ def draw_timeline(image: Image, strip: Image, time_s: float, duration_s: float) 
     """Lays the timeline along the lower edge, with the time and a mark where the frame is, if there is room."""
     sizes = Sizes.for_picture(*image.shape[:2])
     height, width = image.shape[:2]
-    text = f"{clock(time_s)} / {clock(duration_s)}"
+    text = f"{timecode(time_s)} / {timecode(duration_s)}"
     strip_top = height - sizes.pad_px - strip.shape[0]
     left = (width - strip.shape[1]) // 2
     if min(strip_top, left) < 0:
@@ -224,7 +224,7 @@ def draw_timeline(image: Image, strip: Image, time_s: float, duration_s: float) 
     draw_plate(image, text, corner, PLATE_COLOUR, sizes)
 
 
-def clock(time_s: float) -> str:
+def timecode(time_s: float) -> str:
     """Returns minutes, seconds and tenths."""
     tenths = round(max(0.0, time_s) * 10)
     return f"{tenths // 600}:{tenths // 10 % 60:02d}.{tenths % 10}"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # results need NumPy, and a progress bar needs only the words
-    from tinydf_runtime.results import DetectorInfo, InputReport, InputVerdict, ModelInfo, Rarity, Reason
+    from tinydf_runtime.results import DetectorInfo, InputReport, InputVerdict, ModelInfo, Rarity
+    from tinydf_runtime.types import Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,10 @@ from tinydf_runtime.errors import (
     is_no_resources,
 )
 from tinydf_runtime.io.video import VideoInfo
-from tinydf_runtime.results import Adjustment, Reason
 from tinydf_runtime.sandbox.ring import Ring, make_memory
 from tinydf_runtime.sandbox.start import AVAILABLE, ask_server, running
 from tinydf_runtime.trust import strict
-from tinydf_runtime.types import Frame
+from tinydf_runtime.types import Adjustment, Frame, Reason
 
 STALLED_S = 60.0
 """Seconds without a decoded frame after which a decoder counts as hanging."""
@@ -37,7 +36,7 @@ _MOST_S = 1e300
 
 
 class ChildFrames:
-    """Reads a file's frames once, in order, in a child process. Same interface as ``VideoReader``.
+    """Reads a file's frames once, in order, in a child process; a ``FrameReader``.
 
     A picture is valid until the next one is requested; then its memory is reused. Decoding starts on entering, and
     errors are raised with the first frame; what goes wrong after that ends the frames, and ``caveats`` says so.

@@ -15,8 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tinydf_runtime.errors import MissingExtraError, NoResourcesError
-from tinydf_runtime.io.open import FrameReader, open_reader
+from tinydf_runtime.errors import MissingExtraError, NoResourcesError, one_line
+from tinydf_runtime.io.file_frames import FrameReader, open_reader
 from tinydf_runtime.sandbox.ring import Ring
 
 MEMORY_BYTES, LEAST_MEMORY_BYTES = 4 << 30, 1 << 30
@@ -61,10 +61,13 @@ def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
     except NoResourcesError as error:
         _tell(channel, refused=str(error))
     except (OSError, MissingExtraError) as error:
-        _tell(channel, error=_one_line(error, request["path"]))
+        _tell(channel, error=_named(error, request["path"]))
     # Any error of a decoder means that this input cannot be read.
     except Exception as error:
-        _tell(channel, error=f"{request['path']}: cannot be decoded ({_one_line(error, '')}). Check that it opens.")
+        _tell(
+            channel,
+            error=f"{request['path']}: cannot be decoded ({one_line(error, _LONGEST_MESSAGE)}). Check that it opens.",
+        )
 
 
 def _call(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def _call(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
         return {"result": getattr(importlib.import_module(module), name)(*request["arguments"], goes_on)}
     # Any error of a library means that this file cannot be read.
     except Exception as error:
-        return {"error": _one_line(error, "")}
+        return {"error": one_line(error, _LONGEST_MESSAGE)}
 
 
 def _send_frames(reader: FrameReader, channel: socket.socket, ring: Ring) -> None:
@@ -121,10 +124,10 @@ def _tell(channel: socket.socket, **message: Any) -> None:
     channel.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _one_line(error: BaseException, path: str) -> str:
-    """Returns an error in one line that names the file."""
-    text = " ".join(str(error).split())[:_LONGEST_MESSAGE] or type(error).__name__
-    return text if not path or str(Path(path)) in text else f"{path}: {text}"
+def _named(error: BaseException, path: str) -> str:
+    """Returns an error in one line, which names the file."""
+    text = one_line(error, _LONGEST_MESSAGE)
+    return text if str(Path(path)) in text else f"{path}: {text}"
 
 
 def _set_limits(max_pixels: int | None, most_bytes: int = 0) -> None:

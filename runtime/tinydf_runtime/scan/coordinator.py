@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
-from tinydf_runtime.errors import ExitCode, TinyDFError, UnavailableError
+from tinydf_runtime.errors import ExitCode, TinyDFError, UnavailableError, one_line
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.scan.ledger import Counts, Ledger, Listed, Waiting
 from tinydf_runtime.scan.listing import Entry
@@ -196,5 +196,5 @@ def _words(error: BaseException) -> str:
         return "its worker ended without a word, perhaps for lack of memory."
     if isinstance(error, MemoryError):
         return "its worker had too little memory."
-    text = " ".join(str(error).split())
-    return text if isinstance(error, TinyDFError) and text else f"{type(error).__name__}: {text}."
+    text = one_line(error)
+    return text if isinstance(error, TinyDFError) else f"{type(error).__name__}: {text}."

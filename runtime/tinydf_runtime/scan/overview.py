@@ -18,8 +18,9 @@ from tinydf_runtime.render.html.input import to_facts
 from tinydf_runtime.render.html.page import TEMPLATES
 from tinydf_runtime.render.html.person import pill
 from tinydf_runtime.render.words import EVIDENCE_NOTE, printable, reason_words
-from tinydf_runtime.results import InputVerdict, Reason
+from tinydf_runtime.results import InputVerdict
 from tinydf_runtime.scan.ledger import Counts, from_cell
+from tinydf_runtime.types import Reason
 
 _FOLDER = Path(__file__).parent
 MOST_JUDGED, MOST_OTHERS = 4000, 1000

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tinydf_runtime.errors import TinyDFError, UnavailableError, UsageError
+from tinydf_runtime.errors import TinyDFError, UnavailableError, UsageError, one_line
 from tinydf_runtime.io.files import exists
 from tinydf_runtime.scan.coordinator import Coordinator, Plan, Tell
 from tinydf_runtime.scan.database import locked, open_database, reported
@@ -109,7 +109,7 @@ def _describe(workers: Workers, settings: Settings) -> Facts:
     except TinyDFError:
         raise
     except (CancelledError, Exception) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         raise UnavailableError(
             f"workers: none can load the networks ({reason}). Each needs this version of TinyDF and enough memory."
         ) from error

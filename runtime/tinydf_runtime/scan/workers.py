@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
-from tinydf_runtime.errors import UnavailableError, needs
+from tinydf_runtime.errors import UnavailableError, needs, one_line
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -212,7 +212,7 @@ def connected(address: str, retries: int) -> Iterator[ClusterWorkers]:
     try:
         client = Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         raise UnavailableError(f"{address}: no scheduler answers ({reason}). Check the address.") from error
     try:
         try:

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinydf_runtime.errors import ModelFileError
-from tinydf_runtime.models.seal import DESCRIPTION, MANIFEST, WEIGHTS
-from tinydf_runtime.trust.reading import MOST_TEXT_BYTES, read_model_file
+from tinydf_runtime.trust.reading import DESCRIPTION, MANIFEST, MOST_TEXT_BYTES, WEIGHTS, RefusedError, read_model_file
 from tinydf_runtime.trust.strict import StrictError, brief, parse
 
 MOST_OPERATIONS = 20_000
@@ -52,12 +51,8 @@ def check_coreml(model: Any, path: Path) -> None:
     try:
         _check_manifest(path)
         _check_program(model, path)
-    except (_RefusedError, StrictError) as error:
+    except (RefusedError, StrictError) as error:
         raise ModelFileError(f"{path.name}: {error} Export it again, with tinydf-export.") from error
-
-
-class _RefusedError(ValueError):
-    """A well-formed package contains something that is refused."""
 
 
 def _check_manifest(path: Path) -> None:
@@ -67,22 +62,22 @@ def _check_manifest(path: Path) -> None:
         manifest = parse(content.decode(), MOST_TEXT_BYTES)
         named = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]["path"]
     except (UnicodeDecodeError, StrictError, LookupError, TypeError) as error:
-        raise _RefusedError(f"{MANIFEST} names no model.") from error
+        raise RefusedError(f"{MANIFEST} names no model.") from error
     if named != DESCRIPTION.relative_to("Data").as_posix():
-        raise _RefusedError(f"{MANIFEST} names the model {brief(named)}, expected the usual place.")
+        raise RefusedError(f"{MANIFEST} names the model {brief(named)}, expected the usual place.")
 
 
 def _check_program(model: Any, path: Path) -> None:
     kind = model.WhichOneof("Type")
     if kind != "mlProgram" or model.isUpdatable:
         found = "an updatable model" if model.isUpdatable else kind or "no model"
-        raise _RefusedError(f"is {found}, expected an ML program.")
+        raise RefusedError(f"is {found}, expected an ML program.")
     functions = model.mlProgram.functions
     if list(functions) != ["main"]:
-        raise _RefusedError(f"has the functions {brief(list(functions))}, expected main alone.")
+        raise RefusedError(f"has the functions {brief(list(functions))}, expected main alone.")
     blocks = list(functions["main"].block_specializations.values())
     if sum(len(block.operations) for block in blocks) > MOST_OPERATIONS:
-        raise _RefusedError(f"has more than {MOST_OPERATIONS:,} operations.")
+        raise RefusedError(f"has more than {MOST_OPERATIONS:,} operations.")
     weights: bytes | None = None
     for value in (value for block in blocks for operation in block.operations for value in _values(operation)):
         if value.HasField("blobFileValue"):
@@ -91,13 +86,13 @@ def _check_program(model: Any, path: Path) -> None:
         else:
             finite = _is_finite_line(value)
         if not finite:
-            raise _RefusedError("has a weight that is no finite number.")
+            raise RefusedError("has a weight that is no finite number.")
 
 
 def _values(operation: Any) -> Iterator[Any]:
     """Yields the values that an operation holds itself."""
     if operation.type in CONTROL_FLOW + RANDOM + MEMORY or operation.blocks:
-        raise _RefusedError(
+        raise RefusedError(
             f"has the operation {brief(operation.type)}, expected none that loops, branches, draws lots or remembers."
         )
     yield from operation.attributes.values()
@@ -110,7 +105,7 @@ def _values(operation: Any) -> Iterator[Any]:
 def _is_finite_line(value: Any) -> bool:
     """Returns whether a value that stands in the description has no NaN and no infinity."""
     if value.immediateValue.WhichOneof("value") != "tensor":
-        raise _RefusedError("has a list or table among its values, expected arrays alone.")
+        raise RefusedError("has a list or table among its values, expected arrays alone.")
     tensor = value.immediateValue.tensor
     held = tensor.WhichOneof("value")
     if held in ("floats", "doubles"):
@@ -126,7 +121,7 @@ def _is_finite_blob(value: Any, weights: bytes) -> bool:
     code, content = read_blob(value.blobFileValue, weights)
     finite = _is_finite(content, kind)
     if (code if code in _FLOAT_BLOBS else None) != _BLOBS_OF.get(kind):
-        raise _RefusedError(f"has weights of one type in its program and of another in {WEIGHTS.name}.")
+        raise RefusedError(f"has weights of one type in its program and of another in {WEIGHTS.name}.")
     return finite
 
 
@@ -141,20 +136,20 @@ def read_blob(place: Any, weights: bytes) -> tuple[int, memoryview]:
         ValueError: It lies in another file, or there is none.
     """
     if place.fileName != _WEIGHTS_NAME:
-        raise _RefusedError(f"keeps weights in {brief(place.fileName)}, expected {_WEIGHTS_NAME}.")
+        raise RefusedError(f"keeps weights in {brief(place.fileName)}, expected {_WEIGHTS_NAME}.")
     if place.offset + _BLOB.size <= len(weights):
         mark, code, size, start = _BLOB.unpack_from(weights, place.offset)
         if mark == _BLOB_MARK and start + size <= len(weights):
             return code, memoryview(weights)[start : start + size]
-    raise _RefusedError(f"has weights beyond the {len(weights):,} bytes of {WEIGHTS.name}, or no such ones.")
+    raise RefusedError(f"has weights beyond the {len(weights):,} bytes of {WEIGHTS.name}, or no such ones.")
 
 
 def _is_finite(content: bytes | memoryview, kind: int) -> bool:
     """Returns whether an array of a type of MIL.proto has no NaN and no infinity; whole numbers have none."""
     if kind in _OTHER_FLOATS:
-        raise _RefusedError("has weights in another format than float16, float32 or whole numbers.")
+        raise RefusedError("has weights in another format than float16, float32 or whole numbers.")
     if kind not in _FLOATS:
         return True
     if len(content) % np.dtype(_FLOATS[kind]).itemsize:
-        raise _RefusedError("has half a weight.")
+        raise RefusedError("has half a weight.")
     return bool(np.isfinite(np.frombuffer(content, _FLOATS[kind])).all())

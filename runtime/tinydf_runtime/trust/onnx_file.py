@@ -1,7 +1,7 @@
 """An ONNX file's bytes -> its metadata, once it is known to be a plain graph with all weights in it, and finite ones.
 
 Parsed from the wire format before ONNX Runtime sees a byte: forbidden content is found by its field, not by a byte
-    pattern, which could occur in a name or be missed in another encoding. Field numbers are those of onnx.proto3.
+pattern, which could occur in a name or be missed in another encoding. Field numbers are those of onnx.proto3.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.trust.protobuf import Wire, WireError
+from tinydf_runtime.trust.reading import RefusedError
 from tinydf_runtime.trust.strict import brief
 
 MOST_NODES = 20_000
@@ -55,17 +56,13 @@ def read_onnx(model: bytes, source: str) -> dict[str, str]:
         raise ModelFileError(
             f"{source}: cannot be loaded as ONNX ({error}). The file may be damaged; copy or export it again."
         ) from error
-    except _RefusedError as error:
+    except RefusedError as error:
         raise ModelFileError(f"{source}: {error} Export it again, with tinydf-export.") from error
     if not reader.nodes:
         raise ModelFileError(
             f"{source}: cannot be loaded as ONNX (no graph found). The file may be damaged; copy or export it again."
         )
     return metadata
-
-
-class _RefusedError(ValueError):
-    """A well-formed model contains something that is refused."""
 
 
 @dataclass(slots=True)
@@ -86,7 +83,7 @@ class _Reader:
             elif number == _MODEL_OPSETS:
                 self._check_domains(_message(value), 1)
             elif number in (_MODEL_TRAINING, _MODEL_FUNCTIONS):
-                raise _RefusedError("has functions or training steps of its own, expected a plain graph.")
+                raise RefusedError("has functions or training steps of its own, expected a plain graph.")
         return metadata
 
     def _graph(self, message: memoryview) -> None:
@@ -94,12 +91,12 @@ class _Reader:
             if number == _GRAPH_NODE:
                 self.nodes += 1
                 if self.nodes > MOST_NODES:
-                    raise _RefusedError(f"has more than {MOST_NODES:,} nodes.")
+                    raise RefusedError(f"has more than {MOST_NODES:,} nodes.")
                 self._node(_message(value))
             elif number == _GRAPH_INITIALIZER:
                 self._tensor(_message(value))
             elif number == _GRAPH_SPARSE:
-                raise _RefusedError("has sparse weights, expected dense ones.")
+                raise RefusedError("has sparse weights, expected dense ones.")
 
     def _node(self, message: memoryview) -> None:
         self._check_domains(message, _NODE_DOMAIN)
@@ -107,7 +104,7 @@ class _Reader:
         operators = {_text(value) for number, value in fields if number == _NODE_OPERATOR}
         trains = sum(number == _NODE_INPUT for number, _ in fields) > DROPOUT_INPUTS
         if refused := operators.intersection(CONTROL_FLOW + RANDOM + (("Dropout",) if trains else ())):
-            raise _RefusedError(f"has the operator {min(refused)}, expected none that loops, branches or draws lots.")
+            raise RefusedError(f"has the operator {min(refused)}, expected none that loops, branches or draws lots.")
         for number, value in fields:
             if number == _NODE_ATTRIBUTE:
                 self._attribute(_message(value))
@@ -115,18 +112,18 @@ class _Reader:
     def _attribute(self, message: memoryview) -> None:
         for number, value in self.wire.fields(message):
             if number in _ATTRIBUTE_GRAPHS:
-                raise _RefusedError("has a graph within its graph, expected no loops or branches.")
+                raise RefusedError("has a graph within its graph, expected no loops or branches.")
             if number in _ATTRIBUTE_SPARSE:
-                raise _RefusedError("has sparse weights, expected dense ones.")
+                raise RefusedError("has sparse weights, expected dense ones.")
             if number in _ATTRIBUTE_TENSORS:
                 self._tensor(_message(value))
             if number in _ATTRIBUTE_FLOATS and not _finite(_TENSOR_FLOATS, _message(value), 1):
-                raise _RefusedError("has a number among its settings that is not finite.")
+                raise RefusedError("has a number among its settings that is not finite.")
 
     def _check_domains(self, message: memoryview, place: int) -> None:
         for number, value in self.wire.fields(message):
             if number == place and _text(value) not in DOMAINS:
-                raise _RefusedError(f"has operators of the domain {brief(_text(value))}, expected ONNX's own alone.")
+                raise RefusedError(f"has operators of the domain {brief(_text(value))}, expected ONNX's own alone.")
 
     def _tensor(self, message: memoryview) -> None:
         kinds: list[int] = []
@@ -134,7 +131,7 @@ class _Reader:
         whole = False
         for number, value in self.wire.fields(message):
             if number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value):
-                raise _RefusedError("keeps weights in other files, expected all in one.")
+                raise RefusedError("keeps weights in other files, expected all in one.")
             if number == _TENSOR_TYPE and isinstance(value, int):
                 # An int32, of which readers take the lower bits.
                 kinds.append(value & 0xFFFFFFFF)
@@ -144,9 +141,9 @@ class _Reader:
         # Repeated scalar field: by the specification the last one counts, but readers differ.
         for kind in set(kinds):
             if kind not in (*_RAW_TYPES, _BFLOAT16, *_WHOLE_TYPES) or (whole and kind in (_FLOAT16, _BFLOAT16)):
-                raise _RefusedError("has weights in another form than floats of 16 to 64 bits or whole numbers.")
+                raise RefusedError("has weights in another form than floats of 16 to 64 bits or whole numbers.")
             if not all(_finite(number, content, kind) for number, content in contents):
-                raise _RefusedError("has a weight that is no finite number.")
+                raise RefusedError("has a weight that is no finite number.")
 
 
 def _finite(place: int, content: memoryview, kind: int) -> bool:

@@ -12,6 +12,7 @@ from xml.parsers import expat
 import numpy as np
 
 from tinydf_runtime.errors import ModelFileError
+from tinydf_runtime.trust.reading import RefusedError
 from tinydf_runtime.trust.strict import brief
 
 MOST_LAYERS = 20_000
@@ -52,12 +53,8 @@ def check_openvino(graph: bytes, weights: bytes, source: str) -> None:
             f"{source}: cannot be loaded as OpenVINO IR (no XML: {error}). A file may be damaged; copy or export both "
             "again."
         ) from error
-    except _RefusedError as error:
+    except RefusedError as error:
         raise ModelFileError(f"{source}: {error} Export it again, with tinydf-export.") from error
-
-
-class _RefusedError(ValueError):
-    """Well-formed XML contains something that is refused."""
 
 
 class _Reader:
@@ -74,12 +71,12 @@ class _Reader:
         parser.StartDoctypeDeclHandler = self._refuse_doctype
         parser.Parse(graph, True)
         if not self._layers:
-            raise _RefusedError("has no layers.")
+            raise RefusedError("has no layers.")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._elements += 1
         if self._elements > MOST_ELEMENTS:
-            raise _RefusedError(f"has more than {MOST_ELEMENTS:,} elements.")
+            raise RefusedError(f"has more than {MOST_ELEMENTS:,} elements.")
         if name == "layer":
             self._layer(attributes.get("type", ""), attributes.get("version", ""))
         elif name == "data" and self._is_constant:
@@ -89,30 +86,28 @@ class _Reader:
         self._layers += 1
         self._is_constant = kind in CONSTANT
         if self._layers > MOST_LAYERS:
-            raise _RefusedError(f"has more than {MOST_LAYERS:,} layers.")
+            raise RefusedError(f"has more than {MOST_LAYERS:,} layers.")
         if kind in CONTROL_FLOW + RANDOM + MEMORY:
-            raise _RefusedError(
-                f"has the operator {kind}, expected none that loops, branches, draws lots or remembers."
-            )
+            raise RefusedError(f"has the operator {kind}, expected none that loops, branches, draws lots or remembers.")
         if not _OWN.fullmatch(version):
-            raise _RefusedError(f"has an operator of the set {brief(version)}, expected OpenVINO's own alone.")
+            raise RefusedError(f"has an operator of the set {brief(version)}, expected OpenVINO's own alone.")
 
     def _constant(self, attributes: dict[str, str]) -> None:
         named = [attributes.get("offset", "0"), attributes.get("size", "0")]
         if not all(map(_NUMBER.fullmatch, named)):
-            raise _RefusedError("has weights at a place that is no number.")
+            raise RefusedError("has weights at a place that is no number.")
         start, size = map(int, named)
         if not 0 <= start <= start + size <= len(self._weights):
-            raise _RefusedError(f"has weights beyond the {len(self._weights):,} bytes of its .bin file.")
+            raise RefusedError(f"has weights beyond the {len(self._weights):,} bytes of its .bin file.")
         kind = attributes.get("element_type", "")
         if kind in _WHOLE:
             return
         if kind not in _FLOATS:
-            raise _RefusedError(f"has weights of the type {brief(kind)}, expected floats or whole numbers.")
+            raise RefusedError(f"has weights of the type {brief(kind)}, expected floats or whole numbers.")
         # What is left of a number at the end is read by nobody.
         count = size // np.dtype(_FLOATS[kind]).itemsize
         if not np.isfinite(np.frombuffer(self._weights, _FLOATS[kind], count, start)).all():
-            raise _RefusedError("has a weight that is no finite number.")
+            raise RefusedError("has a weight that is no finite number.")
 
     def _refuse_doctype(self, *declared: object) -> NoReturn:
-        raise _RefusedError("declares entities, expected plain XML.")
+        raise RefusedError("declares entities, expected plain XML.")

@@ -1,4 +1,4 @@
-"""Model file -> its bytes, up to a size limit; ModelFileError for a device, a pipe or a larger file."""
+"""A model -> the files that it consists of, and their bytes up to a size limit."""
 
 from __future__ import annotations
 
@@ -12,6 +12,32 @@ MOST_BYTES = 256 << 20
 """Size limit of a model file: forty times the shipped classifier."""
 MOST_TEXT_BYTES = 16 << 20
 """Size limit of a text beside a model; golden crops make most of it."""
+
+MANIFEST = Path("Manifest.json")
+DESCRIPTION = Path("Data/com.apple.CoreML/model.mlmodel")
+WEIGHTS = Path("Data/com.apple.CoreML/weights/weight.bin")
+"""Files in an ``.mlpackage``."""
+
+
+class RefusedError(ValueError):
+    """A well-formed model contains something that is refused; what checks the file turns this into its own error."""
+
+
+def facts_path(plan: Path) -> Path:
+    """Returns where the facts of a TensorRT plan are: ``model.plan.json`` for ``model.plan``."""
+    return plan.with_name(f"{plan.name}.json")
+
+
+def model_files(path: Path) -> tuple[Path, ...]:
+    """Returns the files of a model, first the one that holds its metadata."""
+    match path.suffix.lower():
+        case ".xml":
+            return path, path.with_suffix(".bin")
+        case ".plan":
+            return facts_path(path), path
+        case ".mlpackage":
+            return path / DESCRIPTION, path / WEIGHTS, path / MANIFEST
+    return (path,)
 
 
 def read_model_file(path: Path, at_most: int = MOST_BYTES, advice: str = "Check the path of the model.") -> bytes:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from tinydf_runtime.results import FaceScore, InputVerdict, Reason, Segment, Verdict
+from tinydf_runtime.results import InputVerdict, Segment, Verdict
+from tinydf_runtime.types import FaceScore, Reason
 from tinydf_runtime.verdict.evidence import (
     FULL_SIDE_PX,
     Evidence,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.results import FaceQuality, FaceScore
+from tinydf_runtime.types import FaceQuality, FaceScore
 
 LOGIT_LIMIT = 5.0
 """Networks saturate, and one frame must not outweigh all others: each is capped at 99.3 %, unless the track's weighted

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from tinydf_runtime.engines.engine import Engine
-from tinydf_runtime.results import FaceScore, InputVerdict, Reason, Segment, Verdict
+from tinydf_runtime.faces.exemplars import Exemplars
+from tinydf_runtime.results import InputVerdict, Segment, Verdict
+from tinydf_runtime.types import FaceScore, Reason
 from tinydf_runtime.verdict.aggregate import judge_input, judge_tracks, severity
-from tinydf_runtime.verdict.exemplars import Exemplars
 from tinydf_runtime.verdict.recheck import recheck
 from tinydf_runtime.verdict.rules import DecisionRule
 

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.engines.engine import Engine, score_in_halves
-from tinydf_runtime.results import Reason, Segment, Verdict
-from tinydf_runtime.types import Image
+from tinydf_runtime.faces.exemplars import Exemplar, Exemplars
+from tinydf_runtime.results import Segment, Verdict
+from tinydf_runtime.types import Image, Reason
 from tinydf_runtime.verdict.aggregate import severity
 from tinydf_runtime.verdict.evidence import to_logit, to_logits
-from tinydf_runtime.verdict.exemplars import Exemplar, Exemplars
 
 JPEG_QUALITY = 70
 """JPEG quality typical of messengers and platforms."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinydf_runtime.faces.tracker import CERTAIN_SCORE
 from tinydf_runtime.results import Rarity
 from tinydf_runtime.verdict.evidence import to_logit, to_probability
 
@@ -86,9 +87,6 @@ class RealScores:
         return below[0] - 1 if below else self.people
 
 
-CERTAIN_SCORE = 0.85
-"""Median detection score that a track needs, unless the detector's file names another. The classifier's score is
-meaningless on false detections. ``scripts/choose_certain_score.py`` measures what separates faces from patterns."""
 MINIMUM_FACES = 5
 """Frames that a person in a video needs, a second of them at the default rate: of three, two may be one blink."""
 BAND = 0.2

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tinydf_runtime.results import FaceScore, InputReport, Kind, Reason, Status, Timing, TrackReport, Verdict
+from tinydf_runtime.results import InputReport, Status, Timing, TrackReport, Verdict
+from tinydf_runtime.types import FaceScore, Kind, Reason
 from tinydf_runtime.verdict.judge import judge
 from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule
 from tinydf_runtime.watch import Watch

@@ -13,8 +13,8 @@ from tinydf_export import ExportRequest, runner
 from tinydf_export.parity.verify import verify_model
 from tinydf_export.targets import web as to_web
 from tinydf_runtime.errors import OutputError
-from tinydf_runtime.faces.detector import DEFAULT_DETECTOR
 from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
 
 
 def test_the_folder_holds_the_page_and_proven_networks(

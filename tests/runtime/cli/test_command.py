@@ -11,8 +11,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from tinydf_runtime.cli.command import OneLineCommand, PromptCommand, write_figures
-from tinydf_runtime.cli.options import typed_command
+from tinydf_runtime.cli.command import OneLineCommand, PromptCommand
+from tinydf_runtime.cli.options import typed_command, write_figures
 from tinydf_runtime.errors import ModelFileError, OutputError
 
 

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from tinydf_runtime.cli.terminal import BARS, MAXIMUM_GAPS, PLAIN_BARS, show_counts, show_input, timeline
 from tinydf_runtime.render.draw import Zones
-from tinydf_runtime.results import FaceScore, Gap, InputReport, Rarity, Segment, Timing, TrackReport
+from tinydf_runtime.results import Gap, InputReport, Rarity, Segment, Timing, TrackReport
+from tinydf_runtime.types import FaceScore
 
 
 def track(number: int, probabilities: list[float], verdict: str = "fake", step_s: float = 0.2) -> TrackReport:

@@ -14,8 +14,8 @@ from tinydf_runtime.cli import doctor as doctor_cli
 from tinydf_runtime.doctor import codecs as codecs_here
 from tinydf_runtime.doctor import examination as doctor
 from tinydf_runtime.doctor.examination import examine
+from tinydf_runtime.engines.golden import replay_golden
 from tinydf_runtime.errors import ModelFileError
-from tinydf_runtime.models.golden import replay_golden
 
 
 def run(*arguments: str) -> Result:

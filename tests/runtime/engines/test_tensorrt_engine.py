@@ -21,8 +21,8 @@ from tinydf_runtime.engines.engine import Engine, open_engine
 from tinydf_runtime.errors import MissingExtraError, ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.plan import PlanFacts, read_facts, write_plan
-from tinydf_runtime.models.seal import facts_path
 from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.trust.reading import facts_path
 from tinydf_runtime.trust.record import trust_engine
 from tinydf_runtime.types import Image
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.faces.scores import FaceScores
-from tinydf_runtime.results import FaceQuality, FaceScore
+from tinydf_runtime.types import FaceQuality, FaceScore
 
 
 def face(number: int, quality: FaceQuality | None = None) -> FaceScore:

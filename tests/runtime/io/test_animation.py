@@ -12,7 +12,8 @@ import pytest
 
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.io import animation
-from tinydf_runtime.io.image import is_image, read_image
+from tinydf_runtime.io.formats import is_image
+from tinydf_runtime.io.image import read_image
 from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.types import Image
 

@@ -18,7 +18,7 @@ from tinydf_runtime.io import jpeg_film
 from tinydf_runtime.io.capture import codec_of
 from tinydf_runtime.io.containers import h264, matroska, mp4
 from tinydf_runtime.io.containers.container import read_container
-from tinydf_runtime.io.image import is_image
+from tinydf_runtime.io.formats import is_image
 from tinydf_runtime.render.html.content_credentials import has_manifest
 
 FTYP = b"\0\0\0\x10ftypisom\0\0\0\0"

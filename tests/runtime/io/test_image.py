@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 import pytest
 
+from tinydf_runtime.decode import decode
 from tinydf_runtime.errors import MissingExtraError, UnreadableInputError
 from tinydf_runtime.io import pages
-from tinydf_runtime.io.file_frames import decode
-from tinydf_runtime.io.image import IMAGE_SUFFIXES, is_image, read_image
-from tinydf_runtime.io.open import PictureReader
+from tinydf_runtime.io.file_frames import PictureReader
+from tinydf_runtime.io.formats import IMAGE_SUFFIXES, is_image
+from tinydf_runtime.io.image import read_image
 from tinydf_runtime.types import Image
 
 WIDTH, HEIGHT = 160, 120

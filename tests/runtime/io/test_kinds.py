@@ -13,9 +13,10 @@ import pytest
 
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.io import capture
-from tinydf_runtime.io.image import is_image, read_image
-from tinydf_runtime.io.open import PictureReader
-from tinydf_runtime.io.sizes import size_changes
+from tinydf_runtime.io.containers.sizes import size_changes
+from tinydf_runtime.io.file_frames import PictureReader
+from tinydf_runtime.io.formats import is_image
+from tinydf_runtime.io.image import read_image
 from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.types import Image
 

@@ -19,7 +19,7 @@ import pytest
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError
 from tinydf_runtime.io.capture import Capture, open_file
 from tinydf_runtime.io.containers.container import Container
-from tinydf_runtime.io.image import IMAGE_SUFFIXES
+from tinydf_runtime.io.formats import IMAGE_SUFFIXES
 from tinydf_runtime.io.video import VIDEO_SUFFIXES, VideoReader
 from tinydf_runtime.types import Image
 

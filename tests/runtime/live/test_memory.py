@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from tinydf_runtime.live.memory import MAXIMUM_SPREAD, MAXIMUM_TRACKS, MEMORY_S, StreamMemory, TrackMemory
-from tinydf_runtime.results import FaceScore
+from tinydf_runtime.types import FaceScore
 from tinydf_runtime.verdict.rules import DecisionRule
 
 REAL, FAKE = 0.05, 0.97

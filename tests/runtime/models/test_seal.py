@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError
-from tinydf_runtime.models.seal import BLANK_SEAL, check_seal, model_files, seal
+from tinydf_runtime.models.seal import BLANK_SEAL, check_seal, seal
 from tinydf_runtime.models.shipped import RECORD_NAME, check_recorded, read_record, write_record
+from tinydf_runtime.trust.reading import model_files
 
 
 def write(path: Path) -> list[Path]:

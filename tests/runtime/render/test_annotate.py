@@ -17,8 +17,8 @@ from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.render.annotate import annotate_image, annotate_video
 from tinydf_runtime.render.draw import Zones
 from tinydf_runtime.render.trail import Trail
-from tinydf_runtime.results import FaceScore, InputReport, Label, TrackReport
-from tinydf_runtime.types import Image
+from tinydf_runtime.results import InputReport, Label, TrackReport
+from tinydf_runtime.types import FaceScore, Image
 
 Fixture = Callable[..., Path]
 

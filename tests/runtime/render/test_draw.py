@@ -12,7 +12,6 @@ from tinydf_runtime.render.draw import (
     DrawnFace,
     Sizes,
     Zones,
-    clock,
     colour_of,
     draw_face,
     draw_heat,
@@ -20,6 +19,7 @@ from tinydf_runtime.render.draw import (
     draw_timeline,
     paint_timeline,
     plate_size,
+    timecode,
 )
 
 
@@ -91,7 +91,7 @@ def test_a_timeline_without_tracks_is_grey() -> None:
     ("time_s", "text"), [(0.0, "0:00.0"), (59.96, "1:00.0"), (61.5, "1:01.5"), (3600.0, "60:00.0")]
 )
 def test_times_read_as_minutes_and_seconds(time_s: float, text: str) -> None:
-    assert clock(time_s) == text
+    assert timecode(time_s) == text
 
 
 @pytest.mark.parametrize(("height", "width"), [(2, 2), (1, 600), (600, 1), (20, 40)])

@@ -27,11 +27,9 @@ from tinydf_runtime.render.report import (
 from tinydf_runtime.render.words import REASON_WORDS
 from tinydf_runtime.results import (
     DetectorInfo,
-    FaceScore,
     FrameResult,
     InputReport,
     ModelInfo,
-    Reason,
     Report,
     ScoredFace,
     Segment,
@@ -40,7 +38,7 @@ from tinydf_runtime.results import (
     TrackReport,
     Verdict,
 )
-from tinydf_runtime.types import Face, Frame
+from tinydf_runtime.types import Face, FaceScore, Frame, Reason
 
 SCORES = tuple(
     FaceScore(i / 5, i * 5, (1.5, 2.0, 81.5, 92.0), 0.9, 0.8, np.zeros((14, 14), np.uint8)) for i in range(4)

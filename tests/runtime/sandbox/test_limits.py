@@ -63,7 +63,7 @@ PROGRAM = """
 import json, os, socket, sys
 from tinydf_runtime.sandbox import worker
 from tinydf_runtime.sandbox.ring import make_memory
-import tinydf_runtime.io.open
+import tinydf_runtime.io.file_frames
 
 worker.MEMORY_BYTES = worker.LEAST_MEMORY_BYTES = 150 << 20
 ours, theirs = socket.socketpair()
@@ -111,7 +111,7 @@ def test_lower_limits_of_the_user_stay_and_blame_no_file(write_video: Callable[.
     code = f"""
 import resource, sys
 resource.setrlimit(resource.{limit})
-from tinydf_runtime.io.file_frames import decode
+from tinydf_runtime.decode import decode
 with decode(sys.argv[1], "video") as frames:
     print(len(list(frames)))
 """

@@ -19,10 +19,11 @@ from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.cli.run import main
 from tinydf_runtime.errors import OutputError, UnavailableError, UsageError
 from tinydf_runtime.render.report import SCHEMA_FILE
-from tinydf_runtime.results import FaceQuality, InputReport
+from tinydf_runtime.results import InputReport
 from tinydf_runtime.service.drift import WATCHED, DriftWatch
 from tinydf_runtime.service.event_log import EventLog
 from tinydf_runtime.service.metrics import LOOPBACK, Metrics
+from tinydf_runtime.types import FaceQuality
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 from tinydf_runtime.cli.run import main
+from tinydf_runtime.engines import first_run
 from tinydf_runtime.engines.engine import load_engine, open_engine
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec
-from tinydf_runtime.trust import first_run
 from tinydf_runtime.trust.onnx_file import read_onnx
 from tinydf_runtime.trust.reading import read_model_file
 

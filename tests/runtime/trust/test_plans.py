@@ -18,10 +18,10 @@ from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import MissingExtraError, ModelFileError, OutputError
 from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.plan import PlanFacts, write_plan
-from tinydf_runtime.models.seal import facts_path
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.trust import record
-from tinydf_runtime.trust.plans import signature_path
+from tinydf_runtime.trust.reading import facts_path
+from tinydf_runtime.trust.signatures import signature_path
 
 SPEC = ModelSpec(name="tiny-green", crop=CropConfig(side_px=32))
 PlanMaker = Callable[..., Path]

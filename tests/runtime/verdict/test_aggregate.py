@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tinydf_runtime.results import FaceScore, Verdict
+from tinydf_runtime.faces.tracker import CERTAIN_SCORE
+from tinydf_runtime.results import Verdict
+from tinydf_runtime.types import FaceScore
 from tinydf_runtime.verdict.aggregate import SIDE_SHARE, judge_input, judge_track, judge_tracks
 from tinydf_runtime.verdict.evidence import MINIMUM_SIDE_PX, collect_evidence, to_logit, to_probability, trimmed_mean
-from tinydf_runtime.verdict.rules import CERTAIN_SCORE, MINIMUM_FACES, DecisionRule, RealScores
+from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, MINIMUM_FACES, DecisionRule, RealScores
 
 STEP_S = 0.2
 
@@ -40,9 +42,11 @@ def test_agreeing_frames_give_a_plain_verdict(mean: float, label: str) -> None:
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9])
 def test_the_verdict_follows_the_threshold(threshold: float) -> None:
-    above, below = to_probability(to_logit(threshold) + 1), to_probability(to_logit(threshold) - 1)
-    assert judge_track(1, scores_of([above] * 20), DecisionRule(threshold))[0].label == "fake"
-    assert judge_track(1, scores_of([below] * 20), DecisionRule(threshold))[0].label == "real"
+    rule = DecisionRule(threshold)
+    above = to_probability(to_logit(threshold) + rule.margin(people=1) + 0.1)
+    below = to_probability(to_logit(threshold) - 1)
+    assert judge_track(1, scores_of([above] * 20), rule)[0].label == "fake"
+    assert judge_track(1, scores_of([below] * 20), rule)[0].label == "real"
 
 
 def test_the_order_of_the_scores_does_not_matter() -> None:
@@ -265,10 +269,11 @@ def test_a_threshold_that_few_real_faces_reach_is_enough_alone() -> None:
 def test_the_bar_is_where_so_few_of_the_measured_people_score() -> None:
     measured = RealScores.of_logits(np.linspace(-4, 4, 999).tolist())
     rule = DecisionRule(0.6, 0.6, measured)
-    # Three in a hundred of people spread evenly over eight logits.
-    assert to_logit(rule.fake_threshold(1)) == pytest.approx(4 - 0.03 * 8, abs=0.05)
-    assert judge_track(1, scores_of([to_probability(3.6)] * 50), rule)[0].label == "inconclusive"
-    assert judge_track(1, scores_of([to_probability(3.95)] * 50), rule)[0].label == "fake"
+    bar = to_logit(rule.fake_threshold(1))
+    # People are spread evenly over eight logits.
+    assert bar == pytest.approx(4 - ALLOWED_FALSE_ALARMS * 8, abs=0.05)
+    assert judge_track(1, scores_of([to_probability(bar - 0.15)] * 50), rule)[0].label == "inconclusive"
+    assert judge_track(1, scores_of([to_probability(bar + 0.15)] * 50), rule)[0].label == "fake"
 
 
 def test_a_verdict_says_how_rare_its_score_is_where_that_was_measured() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tinydf_runtime.results import FaceQuality, FaceScore
+from tinydf_runtime.types import FaceQuality, FaceScore
 from tinydf_runtime.verdict.evidence import (
     HIGHEST_LOGIT,
     LEAST_WEIGHT,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.faces.quality import measure_quality
-from tinydf_runtime.results import FaceQuality, FaceScore, Reason, Verdict
-from tinydf_runtime.types import Face, Image
+from tinydf_runtime.results import Verdict
+from tinydf_runtime.types import Face, FaceQuality, FaceScore, Image, Reason
 from tinydf_runtime.verdict.judge import CERTAIN_FAKE, LEAST_QUALITY, doubt_palette, doubt_quality, weigh_caveats
 
 FACE = Face((0.0, 0.0, 100.0, 100.0), (), 0.95)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tinydf_runtime.faces.exemplars import Exemplar, WhyKept
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.results import FaceScore, Segment
-from tinydf_runtime.types import Image, Scores
+from tinydf_runtime.results import Segment
+from tinydf_runtime.types import FaceScore, Image, Scores
 from tinydf_runtime.verdict.evidence import to_probability
-from tinydf_runtime.verdict.exemplars import Exemplar, WhyKept
 from tinydf_runtime.verdict.recheck import CROPS, is_unstable, pictures_behind, reencode_crop
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinydf_runtime.results import FaceScore
+from tinydf_runtime.types import FaceScore
 from tinydf_runtime.verdict.aggregate import judge_input, judge_tracks
 from tinydf_runtime.verdict.evidence import collect_evidence, interval, to_logit, to_probability, trimmed_mean
 from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, DecisionRule, RealScores

@@ -173,7 +173,7 @@ def test_nobody_waits_for_ever(folder: Path) -> None:
         ShardPairs(folder, 224, PAIRS, seed=0, patience_s=0.05, poll_s=0.01)[PAIRS - 1]
 
 
-def test_crops_of_another_recipe_are_refused(folder: Path) -> None:
+def test_crops_of_another_config_are_refused(folder: Path) -> None:
     plan, _ = read_plan(folder)
     write_plan(folder, replace(plan, crop_sha256="0" * 64), [])
     with pytest.raises(UsageError, match="crop config 00000000, expected"):

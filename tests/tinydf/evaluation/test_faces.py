@@ -23,7 +23,7 @@ def made(drawn_folder: Path) -> FaceSet:
     return open_faces(drawn_folder, "train", CROP_CONFIG, limit=3, seed=4)
 
 
-def test_stored_face_is_cropped_by_the_runtimes_recipe_in_rgb(two_methods: Path) -> None:
+def test_stored_face_is_cropped_by_the_runtimes_crop_config_in_rgb(two_methods: Path) -> None:
     entries = open_faces(two_methods, "test", CROP_CONFIG).entries
     (face,) = entries.faces(0)
     window = cv2.imread(str(two_methods / "0-0.png"))

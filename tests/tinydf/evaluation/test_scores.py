@@ -16,7 +16,7 @@ from tinydf.evaluation.scoring import Scorer
 from tinydf.evaluation.slices import cut_slices
 from tinydf.evaluation.videos import judge_videos
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.results import FaceScore
+from tinydf_runtime.types import FaceScore
 from tinydf_runtime.verdict.aggregate import judge_track
 from tinydf_runtime.verdict.rules import DecisionRule
 

@@ -19,7 +19,7 @@ from tinydf.evaluation.scored_clips import read_clips
 from tinydf.evaluation.synthetic_clips import HEIGHT, WIDTH, make_clip
 from tinydf.forgery import TinyDF
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.results import FaceQuality
+from tinydf_runtime.types import FaceQuality
 
 PEOPLE = 60
 TRUE_TEMPERATURE = 2.0

@@ -16,7 +16,8 @@ from tinydf.data.forgery_types.blending import blend_as_tools_do
 from tinydf.data.geometry import FaceGeometry
 from tinydf.data.masks import Mask, draw_mask
 from tinydf.data.photometry import as_image
-from tinydf.data.photos import Photo, read_image
+from tinydf.data.photos import Photo
+from tinydf_runtime.io.image import read_image
 from tinydf_runtime.types import Image
 
 CANDIDATES = 64
@@ -40,7 +41,7 @@ class CrossIdentity:
         # The very nearest may be the photo itself.
         distances[distances < 1e-3] = np.inf
         donor = self._donors[candidates[distances.argmin()]]
-        photo = read_image(donor)
+        photo = read_image(donor.path)
         similarity = _similarity(np.array(donor.faces[0].landmarks), geometry.landmarks)
         height, width = image.shape[:2]
         source = as_image(cv2.warpAffine(photo, similarity, (width, height), borderMode=cv2.BORDER_REFLECT_101))

@@ -1,7 +1,7 @@
 """Self-blended images: a real photo blended with a changed copy of itself.
 
 Written from the paper: Shiohara & Yamasaki, "Detecting Deepfakes with Self-Blended Images" (CVPR 2022). A network that
-    tells them from the photo has learned blending artefacts, not the artefacts of one generator.
+tells them from the photo has learned blending artefacts, not the artefacts of one generator.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import TypeVar, get_args
 from tinydf.data.layouts.listing import Clip, Listing, media_below, refuse_empty
 from tinydf.data.manifest import Label, Split
 from tinydf.data.splits import split_by_name
-from tinydf_runtime.io.image import is_image
+from tinydf_runtime.io.formats import is_image
 
 SPLITS: dict[str, Split] = {
     "train": "train",

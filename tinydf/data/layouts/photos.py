@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tinydf.data.layouts.listing import Clip, Listing, media_below, refuse_empty
 from tinydf.data.splits import split_by_name
-from tinydf_runtime.io.image import IMAGE_SUFFIXES
+from tinydf_runtime.io.formats import IMAGE_SUFFIXES
 
 
 def list_clips(root: Path) -> Listing:

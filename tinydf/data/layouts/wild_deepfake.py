@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from tinydf.data.layouts.listing import Clip, Failure, Listing, refuse_empty
 from tinydf.data.manifest import Label, Split
 from tinydf.data.splits import split_by_name
-from tinydf_runtime.io.image import IMAGE_SUFFIXES
+from tinydf_runtime.io.formats import IMAGE_SUFFIXES
 
 ROOT = "deepfake_in_the_wild"
 LABELS: tuple[Label, ...] = ("real", "fake")

@@ -31,7 +31,12 @@ _BLOB_DTYPES = {"fp16": 1, "fp32": 2, "uint8": 3, "int8": 4}
 
 @dataclass(frozen=True, slots=True)
 class MilType:
-    """Type of a value: its name in MIL's words, and its shape."""
+    """Type of a tensor.
+
+    Attributes:
+        dtype: As MIL spells it: "fp16", "int32" and the like.
+        shape: Its sides.
+    """
 
     dtype: str
     shape: tuple[int, ...]

@@ -16,8 +16,8 @@ from tinydf_export.targets.tensorrt.build import OnnxSource, build_verified_plan
 from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.errors import MissingExtraError, UnavailableError
 from tinydf_runtime.io.files import write_atomically
+from tinydf_runtime.models.plan import source_path
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.trust.plans import source_path
 
 
 def quantise(job: ExportJob) -> ModelProto:

@@ -159,7 +159,7 @@ def read_container(path: Path) -> Container:
 
 
 def playlist_kind(path: Path) -> str | None:
-    """Returns what kind of playlist a file is, None for any other file.
+    """Returns the name of a playlist's format, None where the file is no playlist.
 
     Raises:
         OSError: The file cannot be read.

@@ -88,13 +88,13 @@ def _read_index(index: bytes) -> Headers:
     movie_scale = 0
     found = Headers()
     seen_pictures = False
-    for kind, content in _boxes(index):
+    for kind, content in boxes(index):
         if kind == b"mvhd":
             movie_scale, _ = _scale_and_duration(content)
         if kind != b"trak":
             continue
-        track = dict(_boxes(content))
-        media = dict(_boxes(track.get(b"mdia", b"")))
+        track = dict(boxes(content))
+        media = dict(boxes(track.get(b"mdia", b"")))
         handler = media.get(b"hdlr", b"")[8:12]
         name, entry = _sample_entry(media)
         if handler == b"soun" and name:
@@ -124,15 +124,15 @@ def _durations(track: dict[bytes, bytes], media: dict[bytes, bytes], movie_scale
     scale, duration = _scale_and_duration(media[b"mdhd"]) if b"mdhd" in media else (0, 0)
     if not scale or not duration:
         return None, 0.0
-    shown = _shown_duration(dict(_boxes(track.get(b"edts", b""))).get(b"elst", b""))
+    shown = _shown_duration(dict(boxes(track.get(b"edts", b""))).get(b"elst", b""))
     return shown / movie_scale if shown else duration / scale, duration / scale
 
 
-def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yields type and content of the boxes inside a box."""
+def boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yields type and content of the boxes inside a box; one of length 0 goes on to the end (ISO/IEC 14496-12, 4.2)."""
     at = 0
     while at + 8 <= len(content):
-        length = int.from_bytes(content[at : at + 4], "big")
+        length = int.from_bytes(content[at : at + 4], "big") or len(content) - at
         if length < 8:
             return
         yield content[at + 4 : at + 8], content[at + 8 : at + length]
@@ -172,21 +172,21 @@ def _sign(value: int) -> int:
 
 def _sample_entry(media: dict[bytes, bytes]) -> tuple[str, dict[bytes, bytes]]:
     """Returns the name of a track's codec and the boxes of its first visual sample entry."""
-    table = dict(_boxes(dict(_boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
-    for kind, content in _boxes(table.get(b"stsd", b"")[8:]):
-        return kind.decode("ascii", "replace").strip(), dict(_boxes(content[_VISUAL_ENTRY_BYTES:]))
+    table = dict(boxes(dict(boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
+    for kind, content in boxes(table.get(b"stsd", b"")[8:]):
+        return kind.decode("ascii", "replace").strip(), dict(boxes(content[_VISUAL_ENTRY_BYTES:]))
     return "", {}
 
 
 def _codecs(media: dict[bytes, bytes]) -> set[bytes]:
     """Returns the codecs that the descriptions of a track's pictures name."""
-    table = dict(_boxes(dict(_boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
-    return {kind for kind, _ in _boxes(table.get(b"stsd", b"")[8:])}
+    table = dict(boxes(dict(boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
+    return {kind for kind, _ in boxes(table.get(b"stsd", b"")[8:])}
 
 
 def _count_entries(media: dict[bytes, bytes]) -> int:
     """Returns how many descriptions of pictures a track has."""
-    table = dict(_boxes(dict(_boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
+    table = dict(boxes(dict(boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
     return int.from_bytes(table.get(b"stsd", b"")[4:8], "big")
 
 

@@ -28,11 +28,11 @@ _TS_VIDEO_TYPES = frozenset({0x01, 0x02, 0x10, 0x1B, 0x20, 0x21, 0x24, 0x33, 0xD
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
-    """What was found.
+    """The tracks that a file announces.
 
     Attributes:
         videos: Number of video tracks, None where the start does not say.
-        sounds: Kinds of sound.
+        sounds: Names of the formats of its sound tracks.
     """
 
     videos: int | None = None

@@ -8,6 +8,7 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
+from tinydf_runtime.io.containers.mp4 import boxes
 from tinydf_runtime.types import Image
 
 _MOST_BLOCKS = 1 << 22
@@ -116,7 +117,7 @@ def turn_avif(image: Image, content: bytes) -> Image:
 
 
 def transfer_of(content: bytes) -> int | None:
-    """Returns the number in ITU-T H.273 of how light became numbers in an AVIF or HEIC file, None where not said.
+    """Returns the transfer characteristics of an AVIF or HEIC file, as ITU-T H.273 numbers them; None where not said.
 
     Args:
         content: Of the file.
@@ -129,13 +130,13 @@ def transfer_of(content: bytes) -> int | None:
 
 def _properties(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yields kind and value of the primary item's properties, in the order in which they apply."""
-    meta = dict(_boxes(content)).get(b"meta", b"")[4:]
-    found = dict(_boxes(meta))
-    primary, parts = found.get(b"pitm", b""), dict(_boxes(found.get(b"iprp", b"")))
+    meta = dict(boxes(content)).get(b"meta", b"")[4:]
+    found = dict(boxes(meta))
+    primary, parts = found.get(b"pitm", b""), dict(boxes(found.get(b"iprp", b"")))
     if len(primary) < 6:
         return
     item = int.from_bytes(primary[4:6] if not primary[0] else primary[4:8], "big")
-    properties = list(_boxes(parts.get(b"ipco", b"")))
+    properties = list(boxes(parts.get(b"ipco", b"")))
     for index in _associations(parts.get(b"ipma", b""), item):
         if 0 < index <= len(properties):
             yield properties[index - 1]
@@ -158,14 +159,3 @@ def _associations(content: bytes, item: int) -> list[int]:
             return [int.from_bytes(place, "big") & (0x7FFF if wide else 0x7F) for place in places]
         at += step * many
     return []
-
-
-def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yields type and content of the boxes inside a box."""
-    at = 0
-    while at + 8 <= len(content):
-        length = int.from_bytes(content[at : at + 4], "big") or len(content) - at
-        if length < 8:
-            return
-        yield content[at + 4 : at + 8], content[at + 8 : at + length]
-        at += length

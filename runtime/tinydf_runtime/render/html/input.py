@@ -10,7 +10,8 @@ from pathlib import Path
 from tinydf_runtime.io.files import check_file, state_of
 from tinydf_runtime.render.html.content_credentials import read_content_credentials
 from tinydf_runtime.render.words import clock
-from tinydf_runtime.results import Adjustment, InputReport
+from tinydf_runtime.results import InputReport
+from tinydf_runtime.types import Adjustment
 
 STATUS_WORDS = {
     "ok": "read to its end",

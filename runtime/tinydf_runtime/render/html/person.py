@@ -11,12 +11,12 @@ from statistics import median
 import cv2
 import numpy as np
 
+from tinydf_runtime.faces.exemplars import JPEG_QUALITY
 from tinydf_runtime.render.draw import CLEAR_HEAT, Zones, draw_heat
 from tinydf_runtime.render.html.timeline import timeline_of
 from tinydf_runtime.render.words import clock, rarity_words, reason_words
 from tinydf_runtime.results import FacePicture, InputReport, Label, TrackReport
 from tinydf_runtime.types import Image
-from tinydf_runtime.verdict.exemplars import JPEG_QUALITY
 
 MOST_CARDS = 12
 """Cards of one input at most, the most suspicious people first; each takes some 100 kB."""
@@ -181,7 +181,7 @@ def _figure(picture: FacePicture, what: str, person: str, zones: Zones, timed: b
     if mapped:
         under = _image(_under_heat(image, picture), size, f"The same face under its forgery map: {_where(picture)}")
     return (
-        f'<figure class="face"><div class="{"pair" if mapped else "pair one"}">'
+        f'<figure class="face{" mapped" if mapped else ""}"><div class="pair">'
         f"{_image(picture.jpeg, size, plain_words)}{under}</div>"
         f'<figcaption><span>{what}{when}</span> <b class="{kind}">{record.fake_probability:.1%} fake</b>'
         "</figcaption></figure>"

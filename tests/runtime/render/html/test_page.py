@@ -13,15 +13,13 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.faces.exemplars import Exemplars, shrink_frame
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.render.html.input import ADJUSTMENT_WORDS
 from tinydf_runtime.render.html.page import render_page, write_html
 from tinydf_runtime.render.words import REASON_WORDS
 from tinydf_runtime.results import (
-    Adjustment,
     DetectorInfo,
-    FaceQuality,
-    FaceScore,
     Gap,
     InputReport,
     ModelInfo,
@@ -32,7 +30,7 @@ from tinydf_runtime.results import (
     ToolInfo,
     TrackReport,
 )
-from tinydf_runtime.verdict.exemplars import Exemplars, shrink_frame
+from tinydf_runtime.types import Adjustment, FaceQuality, FaceScore
 
 VOID = {"meta", "img", "br", "hr", "path", "circle", "rect", "stop", "link", "input"}
 CREATED = datetime(2026, 3, 4, 12, 30, tzinfo=timezone(timedelta(hours=2)))
@@ -288,8 +286,11 @@ def test_a_map_is_shown_only_where_it_says_something_and_nobody_was_judged_real(
     cold = replace(clip(), pictures=tuple(replace(p, forgery_map=p.forgery_map // 8) for p in clip().pictures))
     real = replace(clip(), tracks=tuple(replace(track, verdict="real") for track in clip().tracks))
     for item in (cold, real):
-        alts = Page(page_of(item)).all("alt")
+        page = Page(page_of(item))
+        alts = page.all("alt")
         assert len(alts) >= 3 and not [words for words in alts if "forgery map" in words]
+        # A face alone takes one cell: none stays empty beside it.
+        assert "face" in page.all("class") and "face mapped" not in page.all("class")
 
 
 def test_the_whole_picture_has_a_box_where_the_face_is() -> None:

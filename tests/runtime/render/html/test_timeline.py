@@ -9,7 +9,8 @@ import pytest
 
 from tinydf_runtime.render.draw import Zones
 from tinydf_runtime.render.html.timeline import MOST_POINTS, timeline_of
-from tinydf_runtime.results import FaceScore, Gap, InputReport, Segment, Timing, TrackReport
+from tinydf_runtime.results import Gap, InputReport, Segment, Timing, TrackReport
+from tinydf_runtime.types import FaceScore
 
 
 def item_of(

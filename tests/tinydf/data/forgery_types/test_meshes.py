@@ -15,7 +15,8 @@ from tinydf.data.geometry import FaceGeometry, lay_mean_mesh, measure_pose
 from tinydf.data.mean_face import FIVE_POINTS
 from tinydf.data.mesh_donors import PosedDonors
 from tinydf.data.photometry import blur
-from tinydf.data.photos import Photo, read_image
+from tinydf.data.photos import Photo
+from tinydf_runtime.io.image import read_image
 
 MESH = lay_mean_mesh(FIVE_POINTS * 120 + (60, 60))
 CANVAS = np.full((256, 256, 3), 128, np.uint8)
@@ -91,7 +92,7 @@ def test_donors_look_where_the_face_looks(drawn_photos: list[Photo]) -> None:
 def test_who_looks_the_other_way_is_mirrored(drawn_photos: list[Photo]) -> None:
     photos = [replace(photo, mesh=looking(0.55)) for photo in drawn_photos[:12]]
     donors = PosedDonors(photos)
-    pictures = [read_image(photo) for photo in photos]
+    pictures = [read_image(photo.path) for photo in photos]
     for seed in range(6):
         picture, mesh = donors.draw(CANVAS, looking(-0.6), np.random.default_rng(seed))
         assert measure_pose(mesh).yaw_pitch()[0] == pytest.approx(measure_pose(looking(-0.55)).yaw_pitch()[0], abs=0.01)

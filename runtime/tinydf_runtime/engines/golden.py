@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.doctor.machine import read_machine
 from tinydf_runtime.engines.engine import FileEngine
+from tinydf_runtime.engines.passed import is_remembered, remember
 from tinydf_runtime.errors import ModelFileError, QualityError
 from tinydf_runtime.io.files import sha256_of
-from tinydf_runtime.io.user_folders import is_remembered, remember
+from tinydf_runtime.machine import read_machine
 from tinydf_runtime.models.spec import MOST_GOLDEN, ModelSpec, Precision
 from tinydf_runtime.trust import strict
 from tinydf_runtime.trust.reading import MOST_TEXT_BYTES

@@ -17,10 +17,10 @@ import pytest
 
 from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.engines.engine import FileEngine, open_engine
-from tinydf_runtime.engines.networks import CachedNetwork, borrow, open_networks
 from tinydf_runtime.engines.onnxruntime_engine import OnnxRuntimeEngine
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.networks import CachedNetwork, borrow, open_networks
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def openings(monkeypatch: pytest.MonkeyPatch) -> list[FileEngine]:
         opened.append(open_engine(*arguments, **options))  # type: ignore[arg-type]
         return opened[-1]
 
-    monkeypatch.setattr("tinydf_runtime.engines.networks.open_engine", open_and_count)
+    monkeypatch.setattr("tinydf_runtime.networks.open_engine", open_and_count)
     return opened
 
 

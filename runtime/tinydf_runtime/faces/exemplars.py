@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.results import FacePicture, FaceScore, WholeFrame
-from tinydf_runtime.types import Image, SmallFrame
+from tinydf_runtime.results import FacePicture, WholeFrame
+from tinydf_runtime.types import FaceScore, Image, SmallFrame
 
 WhyKept: TypeAlias = Literal["suspicious", "best", "spread"]
 _Key: TypeAlias = Callable[[FaceScore], float]

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+from tinydf_runtime.engines.passed import is_remembered, remember
 from tinydf_runtime.errors import ModelFileError, UnavailableError
-from tinydf_runtime.io.user_folders import is_remembered, remember
 
 SCHEMA = "tinydf.first-run/1"
 LIMIT_S = 300.0
@@ -22,7 +22,7 @@ machine."""
 CPU_S = 60
 """Seconds of computing; the shipped classifier takes one on a slow board."""
 
-_BOOT = "import sys; sys.path[:] = {path!r}; from tinydf_runtime.trust.first_run_child import main; main()"
+_BOOT = "import sys; sys.path[:] = {path!r}; from tinydf_runtime.engines.first_run_child import main; main()"
 
 
 def check_first_run(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinydf_runtime.results import FaceScore
-from tinydf_runtime.verdict.exemplars import (
+from tinydf_runtime.faces.exemplars import (
     APART_S,
     SPREAD_PLACES,
     SUSPICIOUS_PLACES,
@@ -13,6 +12,7 @@ from tinydf_runtime.verdict.exemplars import (
     Exemplar,
     Exemplars,
 )
+from tinydf_runtime.types import FaceScore
 
 CROP = np.zeros((224, 224, 3), np.uint8)
 MAP = np.full((14, 14), 0.5, np.float32)

@@ -1,6 +1,6 @@
 """Trains the noise branch without each forgery type in turn, and measures all types each time.
 
-python scripts/leave_one_family_out.py --data faces --out docs/leave_one_family_out.md
+python scripts/leave_one_type_out.py --data faces --out docs/leave_one_type_out.md
 
 A recipe is better when the type that it never saw is detected better. Features are computed once, so that a network
 takes a minute of one core; all figures are on synthetic forgeries, on the validation split.
@@ -60,8 +60,8 @@ def describe(table: dict[str, dict[str, float]], pairs: int, validation_pairs: i
         "AUC of the noise branch alone on synthetic forgeries of validation people's photos,",
         f"{validation_pairs} pairs per type. Each row is a network that trained without one type: {epochs} passes over",
         f"{pairs * (len(TYPES) - 1)} pairs in every row. In bold, the type that it never saw. Written by",
-        f"`python scripts/leave_one_family_out.py --data FACES --pairs {pairs} --validation-pairs {validation_pairs} "
-        f"--epochs {epochs} --out docs/leave_one_family_out.md`.",
+        f"`python scripts/leave_one_type_out.py --data FACES --pairs {pairs} --validation-pairs {validation_pairs} "
+        f"--epochs {epochs} --out docs/leave_one_type_out.md`.",
         "",
         "| left out | " + " | ".join(TYPES) + " |",
         "| --- |" + " --- |" * len(TYPES),

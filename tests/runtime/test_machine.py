@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tinydf_runtime.doctor.machine import read_machine
+from tinydf_runtime.machine import read_machine
 
 X86 = "model name\t: Some Xeon\nflags\t\t: fpu avx2 avx512f avx_vnni\n"
 ARM = "Processor\t: x\nModel\t\t: Some Board 5\nFeatures\t: fp asimd asimddp\n"
