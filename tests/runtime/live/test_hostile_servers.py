@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.errors import UnavailableError
-from tinydf_runtime.io import capture
+from tinydf_runtime.io import capture, redirects
 from tinydf_runtime.io.video import VideoReader
-from tinydf_runtime.io import redirects
 from tinydf_runtime.live.reader import StreamReader
 from tinydf_runtime.types import Image
 from tinydf_runtime.watch import Limits
