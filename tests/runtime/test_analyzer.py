@@ -29,7 +29,7 @@ from tinydf_runtime.watch import BATCH, Limits
 
 VideoWriter = Callable[..., Path]
 
-DARK, LIGHT = 15, 240
+DARK, LIGHT = 45, 240
 """Brightness of a drawn face; ``BrightnessEngine`` takes the lighter for more forged."""
 
 

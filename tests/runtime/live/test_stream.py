@@ -28,7 +28,7 @@ from tinydf_runtime.types import Face, Frame, Image, Scores
 
 Serve = Callable[..., Any]
 PATIENCE_S = 30.0
-REAL, FORGED = 20, 235
+REAL, FORGED = 45, 235
 
 
 @dataclass
