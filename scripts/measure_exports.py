@@ -84,7 +84,7 @@ def main(data: Path, split: Split, count: int, baseline: Path | None, turns: int
         calls = {f"{one.target} {one.precision}": one.call for one in exports if one.call is not None}
         if baseline is not None:
             calls["baseline"] = _baseline_call(baseline)
-        times = _time_in_turns(calls, turns)
+        times = time_in_turns(calls, turns)
     page = _describe(exports, times, len(crops), split)
     click.echo(page)
     if out is not None:
@@ -122,7 +122,7 @@ def _baseline_call(path: Path) -> Callable[[], object]:
     return lambda: session.run(None, {image.name: crop})
 
 
-def _time_in_turns(calls: dict[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
+def time_in_turns(calls: dict[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
     """Returns milliseconds of single calls; the first of each turn brings the caches back and is not counted."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(turns):

@@ -8,8 +8,7 @@ are those of single crops in ONNX Runtime, float32, one thread, taken in turns.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +23,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from measure_exports import cpu_name
+from measure_exports import cpu_name, time_in_turns
 from tinydf.checkpoint import Checkpoint, load_default
 from tinydf.data.dataset import collate
 from tinydf.data.photos import read_photos
@@ -38,8 +37,6 @@ from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.io.files import write_atomically
 
 SIDES_PX = (128, 160, 192, 224)
-BRANCHES = ("both", "RGB")
-CALLS = 4
 INTRO = """# Resolution against accuracy
 
 The shipped network was trained at 224 px. `scripts/measure_resolutions.py` scored version {version} of the validation
@@ -72,13 +69,14 @@ def main(data: Path, count: int, turns: int, out: Path | None) -> None:
         for branch, figures in _measure(types.values(), networks).items():
             rows[branch, side] = figures
             click.echo(f"{branch} {side} px: mean {figures[0]:.3f}, all {figures[1].value:.3f}")
-    times = _time_in_turns(checkpoint, turns)
+    calls = {f"{branch} {side}": _call(checkpoint, branch, side) for branch, side in rows}
+    times = time_in_turns(calls, turns)
     page = INTRO.format(version=VERSION, count=count, runtime=version("onnxruntime"), cpu=cpu_name())
     for (branch, side), (mean, whole) in rows.items():
-        calls = times[branch, side]
+        spent = times[f"{branch} {side}"]
         page += (
             f"| {branch} | {side} | {_multiply_adds(networks[branch], side) / 1e9:.3f} | {mean:.3f} "
-            f"| {whole.value:.3f} [{whole.low:.3f}, {whole.high:.3f}] | {median(calls):.1f} ({min(calls):.1f}) |\n"
+            f"| {whole.value:.3f} [{whole.low:.3f}, {whole.high:.3f}] | {median(spent):.1f} ({min(spent):.1f}) |\n"
         )
     click.echo(page)
     if out is not None:
@@ -115,19 +113,11 @@ def _multiply_adds(network: nn.Module, side: int) -> float:
     return float(counter.get_total_flops()) / 2
 
 
-def _time_in_turns(checkpoint: Checkpoint, turns: int) -> dict[tuple[str, int], list[float]]:
-    """Returns milliseconds of single calls; the first of each turn brings the caches back and is not counted."""
-    sessions = {(branch, side): _session(checkpoint, branch, side) for side in SIDES_PX for branch in BRANCHES}
-    times: dict[tuple[str, int], list[float]] = {key: [] for key in sessions}
-    for _ in range(turns):
-        for key, session in sessions.items():
-            image = {"image": np.zeros((1, 3, key[1], key[1]), np.uint8)}
-            session.run(None, image)
-            for _ in range(CALLS):
-                started = time.perf_counter()
-                session.run(None, image)
-                times[key].append((time.perf_counter() - started) * 1e3)
-    return times
+def _call(checkpoint: Checkpoint, branch: str, side: int) -> Callable[[], object]:
+    """Returns what scores one crop in ONNX Runtime."""
+    session = _session(checkpoint, branch, side)
+    image = np.zeros((1, 3, side, side), np.uint8)
+    return lambda: session.run(None, {"image": image})
 
 
 def _session(checkpoint: Checkpoint, branch: str, side: int) -> onnxruntime.InferenceSession:

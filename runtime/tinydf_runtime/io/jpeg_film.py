@@ -20,6 +20,8 @@ _MOST_BYTES = 1 << 29
 _PACKET = 188
 _PACKET_START, _JPEG_START = b"\0\0\1", b"\xff\xd8\xff"
 _CLOCK_HZ = 90_000
+_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers of ITU-T T.81, table B.1, after which a picture's size stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,29 +210,29 @@ def jpeg_has_hole(content: bytes, start: int = 0) -> bool:
 
 def jpeg_size(content: bytes, start: int) -> tuple[int, int, int]:
     """Returns height, width and number of components of the picture that starts at a place, zeros where it has none."""
-    place = start + 2
-    for _ in range(_MOST_SEGMENTS):
-        if (fill := _FILL.match(content, place)) is not None:
-            place = fill.end()
-        if place + 10 > len(content) or content[place] != 0xFF or content[place + 1] == 0xDA:
-            break
-        # The frame headers of ITU-T T.81, table B.1: three of the sixteen markers are others.
-        if 0xC0 <= content[place + 1] <= 0xCF and content[place + 1] not in (0xC4, 0xC8, 0xCC):
+    for place in _segments(content, start):
+        if place + 10 <= len(content) and content[place] == 0xFF and content[place + 1] in _FRAME_HEADERS:
             height, width = (int.from_bytes(content[place + at : place + at + 2], "big") for at in (5, 7))
             return height, width, content[place + 9]
-        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
     return 0, 0, 0
 
 
 def _scan_start(content: bytes | mmap.mmap, start: int) -> int:
     """Returns where the coded data of the picture that starts at a place begins."""
+    *_, place = _segments(content, start)
+    return place
+
+
+def _segments(content: bytes | mmap.mmap, start: int) -> Iterator[int]:
+    """Yields the places of the segments of the picture that starts at a place, and where its coded data begins."""
     # Segments tell their lengths, and may hold whole pictures; the coded data that follows them does not.
     place = start + 2
     for _ in range(_MOST_SEGMENTS):
         # Any number of fill bytes may come before a marker (ITU-T T.81, B.1.1.2).
         if (fill := _FILL.match(content, place)) is not None:
             place = fill.end()
+        yield place
         if place + 4 > len(content) or content[place] != 0xFF or content[place + 1] == 0xDA:
-            break
+            return
         place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
-    return place
+    yield place
