@@ -20,6 +20,9 @@ DECODERS: dict[Codec, str] = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9"
 FRAME_RATE = 25
 LEAST_PX = 96
 """Smaller frames are filled up to it: x264 refuses some rates for them, and x265 4.1 writes beyond its memory."""
+X264_EVERYWHERE = {"x264-params": "cpu-independent=1"}
+"""Options with which x264 writes the same bits on every processor. Without them its AVX-512 code reads memory that
+nobody wrote, at many widths, so that even one machine codes the same frames in several ways."""
 LOOKAHEAD = 12
 """Frames that the encoder looks ahead: as many as the longest clip has."""
 
@@ -40,11 +43,12 @@ class VideoCoding:
 
     def options_for(self, width: int, height: int) -> dict[str, str]:
         """Returns the encoder's options for frames of a size."""
+        options = dict(self.options) | (X264_EVERYWHERE if self.codec == "libx264" else {})
         if self.bits_per_px is None:
-            return dict(self.options)
+            return options
         rate = round(self.bits_per_px * width * height * FRAME_RATE)
         # The buffer holds half a second, so that no frame can take it all.
-        return dict(self.options) | {"b": str(rate), "maxrate": str(rate), "bufsize": str(rate // 2)}
+        return options | {"b": str(rate), "maxrate": str(rate), "bufsize": str(rate // 2)}
 
 
 def to_video(images: Sequence[Image]) -> list[av.VideoFrame]:

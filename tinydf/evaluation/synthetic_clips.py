@@ -17,6 +17,7 @@ from numpy.random import Generator
 from tinydf.data.forgery_types.table import Mixture
 from tinydf.data.photometry import add_noise, as_image
 from tinydf.data.photos import Photo
+from tinydf.data.video_codec import X264_EVERYWHERE
 from tinydf_runtime.io.image import read_image
 from tinydf_runtime.types import Frame, Image
 
@@ -79,7 +80,7 @@ def _through_codec(images: Iterator[Image], size: tuple[int, ...], rng: Generato
     encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height = size
     encoder.pix_fmt, encoder.time_base, encoder.thread_count = "yuv420p", Fraction(1, FPS), 1
-    encoder.options = {"crf": str(rng.integers(*CRF)), "preset": str(rng.choice(PRESETS))}
+    encoder.options = {"crf": str(rng.integers(*CRF)), "preset": str(rng.choice(PRESETS)), **X264_EVERYWHERE}
     decoder = av.CodecContext.create("h264", "r")
     decoder.thread_count = 1
     packets = [p for image in images for p in encoder.encode(av.VideoFrame.from_ndarray(image, format="bgr24"))]

@@ -53,6 +53,22 @@ def test_h264_has_frames_made_of_others(face: Image) -> None:
     assert {P_FRAME, B_FRAME} == set(kinds[1:])
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_a_coding_gives_the_same_bits_whatever_lay_in_memory_before(seed: int) -> None:
+    video = draw_video(np.random.default_rng(seed))
+    side = 150 + 23 * seed
+    noise = np.random.default_rng(seed).integers(0, 256, (side // 8 + 1, side // 8 + 1, 3), np.uint8)
+    frames = video.motion.frames(as_image(cv2.resize(noise, (side, side), interpolation=cv2.INTER_CUBIC)))
+    streams = set()
+    for filling in range(6):
+        sizes = np.random.default_rng(filling).integers(1, 300_000, 40)
+        left_over = [np.full(int(size), 41 * filling, np.uint8) for size in sizes]
+        packets = encode(to_video(frames), video.first)
+        del left_over
+        streams.add(b"".join(bytes(packet) for packet in packets))
+    assert len(streams) == 1
+
+
 @pytest.mark.parametrize(
     ("codec", "options"),
     [
