@@ -75,7 +75,7 @@ def main(data: Path, count: int, turns: int, out: Path | None) -> None:
     for (branch, side), (mean, whole) in rows.items():
         spent = times[f"{branch} {side}"]
         page += (
-            f"| {branch} | {side} | {_multiply_adds(networks[branch], side) / 1e9:.3f} | {mean:.3f} "
+            f"| {branch} | {side} | {multiply_adds(networks[branch], side) / 1e9:.3f} | {mean:.3f} "
             f"| {whole.value:.3f} [{whole.low:.3f}, {whole.high:.3f}] | {median(spent):.1f} ({min(spent):.1f}) |\n"
         )
     click.echo(page)
@@ -107,7 +107,8 @@ def _figures(found: list[tuple[Logits, Logits]]) -> tuple[float, Estimate]:
     return float(np.mean([auc(*one) for one in found])), auc_with_interval(real, fake)
 
 
-def _multiply_adds(network: nn.Module, side: int) -> float:
+def multiply_adds(network: nn.Module, side: int) -> float:
+    """Returns the multiply-adds of one crop of ``side`` x ``side`` pixels, RGB."""
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(torch.zeros(1, 3, side, side))
     return float(counter.get_total_flops()) / 2

@@ -13,7 +13,7 @@ import click
 
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.errors import ExitCode, needs
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def main(
     workers = workers or _cores()
     plan = plan_pairs(data, split, pairs, seed, easy_share, without)
     began_s, made = time.perf_counter(), 0
-    with Progress("make pairs", plan.pairs, unit="pairs", quiet=quiet) as progress:
+    with ProgressBar("make pairs", plan.pairs, unit="pairs", quiet=quiet) as progress:
 
         def show(there: int, now: int) -> None:
             nonlocal made

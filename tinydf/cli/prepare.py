@@ -14,7 +14,7 @@ import click
 from tinydf.data.layouts.table import LAYOUTS, list_clips
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.errors import ExitCode, UnreadableInputError, needs
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def main(
         listing = replace(listing, clips=tuple(limit_clips(listing.clips, limit)))
     if not quiet:
         _say_notes(listing)
-    with Progress(source.name, len(listing.clips), unit="videos", quiet=quiet) as progress:
+    with ProgressBar(source.name, len(listing.clips), unit="videos", quiet=quiet) as progress:
         prepared = prepare(
             *(listing, source, out, faces_per_video, workers or _cores(), detector),
             report=lambda done, faces: progress.advance(done, faces=faces),
