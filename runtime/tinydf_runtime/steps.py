@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from tinydf_runtime.engines.engine import Engine, score_in_halves
 from tinydf_runtime.errors import OutsideImageError
 from tinydf_runtime.faces.crop import crop_face
-from tinydf_runtime.faces.detector import FaceDetector
+from tinydf_runtime.faces.detector import FRAME_PARTS, PICTURE_PARTS, FaceDetector, search_in_parts, smallest_face_px
 from tinydf_runtime.faces.exemplars import shrink_frame
 from tinydf_runtime.faces.quality import measure_quality
-from tinydf_runtime.faces.search import FRAME_PARTS, PICTURE_PARTS, search_in_parts, smallest_face_px
 from tinydf_runtime.faces.tracker import FaceTracker
 from tinydf_runtime.trust.outputs import checked_scores
 from tinydf_runtime.types import Face, FaceScore, Frame, Image, Scores, SmallFrame

@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.faces.exemplars import Exemplars
-from tinydf_runtime.faces.scores import FaceScores
 from tinydf_runtime.io.ahead import Ahead
 from tinydf_runtime.io.file_frames import FileFrames, FrameReader
 from tinydf_runtime.io.video import VideoInfo
 from tinydf_runtime.results import Status
 from tinydf_runtime.sandbox.client import ChildFrames
 from tinydf_runtime.steps import FoundFaces, FrameStep
-from tinydf_runtime.types import Adjustment, FaceScore, Frame, Image, Reason, SmallFrame
+from tinydf_runtime.types import Adjustment, FaceScore, FaceScores, Frame, Image, Reason, SmallFrame
 
 BATCH = 4
 """Crops per batch. Eight are no faster per crop on a CPU, and take 60 MB more."""

@@ -27,7 +27,7 @@ from tinydf_runtime.engines.engine import AUTO
 from tinydf_runtime.errors import ExitCode, NoResourcesError, UnreadableInputError, UsageError
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.input import Input, expand_inputs, parse_input
-from tinydf_runtime.live.reconnect import GIVE_UP_S
+from tinydf_runtime.live.reader import GIVE_UP_S
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.render.words import EVIDENCE_NOTE, printable, stranger_words
 from tinydf_runtime.results import InputReport
