@@ -21,8 +21,8 @@ from tinydf.data.forgery_types.table import TYPES, forgers_by_type
 from tinydf.data.photos import Photo, read_photos
 from tinydf.data.series import colour_reals
 from tinydf.forgery.noise import NoiseBranch
-from tinydf.forgery_loss import forgery_loss
 from tinydf.metrics import auc
+from tinydf.train_step import forgery_loss
 from tinydf_runtime.io.files import write_atomically
 
 BATCH_PAIRS, LEARNING_RATE = 32, 4e-3

@@ -30,9 +30,8 @@ from tinydf.data.photos import read_photos
 from tinydf.data.validation_set import VERSION, ClipPairs, validation_set
 from tinydf.forgery.model import RGBBranch
 from tinydf.metrics import Estimate, auc, auc_with_interval
-from tinydf_export.graph.float_graph import trace
+from tinydf_export.graph.float_graph import Traceable, trace
 from tinydf_export.graph.rewrites import rewrite
-from tinydf_export.graph.traceable import Traceable
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.io.files import write_atomically
 

@@ -17,7 +17,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tinydf.data.loading import check_each, pair_loader
+from tinydf.data.loading import BatchSource, check_each, pair_loader
 from tinydf.data.photos import Photo
 from tinydf.data.series import validation_pairs
 from tinydf.data.shards import read_plan
@@ -27,7 +27,6 @@ from tinydf.initial import initial_network
 from tinydf.metrics import auc
 from tinydf.synchronised_norm import synchronise_norms
 from tinydf.train_config import TrainConfig
-from tinydf.train_source import BatchSource
 from tinydf.train_state import STATE_NAME, Clock, Interrupts, load_state, run_record, save_state, uncalibrated_spec
 from tinydf.train_step import at_size, decay_groups, learning_rate_factor, moving_average, part_of, take_step
 from tinydf.train_validation import calibrated, score_pairs

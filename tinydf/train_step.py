@@ -13,7 +13,6 @@ from torch.nn import functional
 from tinydf.data.dataset import MAP_CELL_PX, Batch
 from tinydf.forgery import TinyDF
 from tinydf.forgery.model import RGBBranch
-from tinydf.forgery_loss import distillation_loss, forgery_loss
 from tinydf.train_config import Part, TrainConfig
 from tinydf.twins import twins_apart
 
@@ -91,3 +90,33 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
     if step <= warmup:
         return step / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, config.steps - warmup)))
+
+
+def forgery_loss(logits: Tensor, map_logits: Tensor, labels: Tensor, maps: Tensor, map_weight: float) -> Tensor:
+    """Returns binary cross-entropy of the verdict plus that of the forgery map.
+
+    Args:
+        logits: N.
+        map_logits: N x h x w.
+        labels: N, 1 for fake.
+        maps: N x h x w, 0..1: the share of each cell that was replaced; NaN where unknown.
+        map_weight: Weight of the map's part.
+    """
+    verdict = functional.binary_cross_entropy_with_logits(logits.float(), labels)
+    known = ~maps.isnan()
+    where = functional.binary_cross_entropy_with_logits(map_logits.float(), maps.nan_to_num(), reduction="none")
+    return verdict + map_weight * (where * known).sum() / known.sum().clamp(min=1)
+
+
+def distillation_loss(logits: Tensor, map_logits: Tensor, teacher_logits: Tensor, teacher_map_logits: Tensor) -> Tensor:
+    """Returns the cross-entropy to a teacher's probabilities, of verdict and map (Hinton et al., 2015).
+
+    Args:
+        logits: N.
+        map_logits: N x h x w.
+        teacher_logits: N.
+        teacher_map_logits: N x h x w.
+    """
+    verdict = functional.binary_cross_entropy_with_logits(logits.float(), torch.sigmoid(teacher_logits.float()))
+    where = functional.binary_cross_entropy_with_logits(map_logits.float(), torch.sigmoid(teacher_map_logits.float()))
+    return verdict + where

@@ -74,7 +74,7 @@ class Agreement:
         return asdict(self)
 
 
-def compare(
+def compare_verdicts(
     before: NDArray[np.floating[Any]],
     after: NDArray[np.floating[Any]],
     forged: NDArray[np.bool_],

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from tinydf_calibration.channels import ChannelFacts
 from tinydf_calibration.graph import GraphIndex, attribute, index_graph
+from tinydf_calibration.moments import ChannelFacts
 from tinydf_calibration.scales import per_channel
 
 LARGEST_FACTOR = 16.0
