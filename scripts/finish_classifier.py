@@ -37,9 +37,8 @@ from tinydf.evaluation.real_people import measured_spec
 from tinydf.evaluation.scored_clips import read_clips
 from tinydf.forgery import TinyDF
 from tinydf.metrics import Estimate, auc_with_interval, fit_temperature, threshold_at_fpr
-from tinydf.train import MODEL_NAME
+from tinydf.train import MODEL_NAME, score_pairs
 from tinydf.train_state import STATE_NAME
-from tinydf.train_validation import score_pairs
 from tinydf_runtime.io.files import sha256_of, write_atomically
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
