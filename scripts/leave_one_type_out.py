@@ -89,7 +89,7 @@ def features_by_type(photos: list[Photo], pairs: int, seed: int) -> dict[str, Fe
 
 
 def learn(types: list[Features], pairs: int, epochs: int) -> NoiseBranch:
-    """Trains a noise branch on ``pairs`` pairs, the types alike."""
+    """Trains a noise branch on ``pairs`` pairs, equally many of each forgery type."""
     torch.manual_seed(0)
     features, maps = (torch.cat([one[place] for one in types]) for place in (0, 1))
     chosen = torch.randperm(len(features))[:pairs]

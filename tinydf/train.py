@@ -222,7 +222,7 @@ def score_pairs(model: nn.Module, pairs: Iterable[Batch], device: torch.device) 
 
 
 def calibrated(spec: ModelSpec, real: Logits, fake: Logits) -> ModelSpec:
-    """Returns the spec with the temperature and the threshold that validation asks for, a crop at a time.
+    """Returns the spec with temperature and threshold fitted on N logits of real crops and M of forged ones.
 
     ``tinydf-evaluate --fpr`` refits them on whole videos.
     """

@@ -20,7 +20,16 @@ from tinydf.twins import twins_apart
 def take_step(
     fabric: Fabric, model: nn.Module, optimizer: Any, batch: Batch, config: TrainConfig, oracle: TinyDF | None
 ) -> Tensor:
-    """Takes one optimiser step and returns its loss."""
+    """Takes one optimiser step and returns its loss, a scalar on the CPU.
+
+    Args:
+        fabric: Device and precision.
+        model: Maps N x 3 x H x W images to N logits and N x h x w map logits.
+        optimizer: Of the model's parameters.
+        batch: As ``at_size`` returns it; an even number of pairs.
+        config: Weights of the losses.
+        oracle: Teacher to agree with, None for none.
+    """
     # Two passes, so that no forgery shares batch statistics with its own original.
     losses = (_backward(fabric, model, half, config, oracle) for half in twins_apart(batch))
     loss = sum(losses, torch.zeros(())) / 2
@@ -80,7 +89,14 @@ def decay_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
 
 
 def moving_average(average: Tensor, current: Tensor, averaged: Tensor | int, decay: float) -> Tensor:
-    """Returns the next exponential average; the decay grows from 0, so that random first weights are soon forgotten."""
+    """Returns the next exponential moving average of a tensor; the decay grows from .1, so that early weights fade.
+
+    Args:
+        average: So far.
+        current: Of the same shape.
+        averaged: How many tensors the average holds.
+        decay: Largest decay, 0..1.
+    """
     return average.lerp(current, 1 - min(decay, float(averaged + 1) / float(averaged + 10)))
 
 

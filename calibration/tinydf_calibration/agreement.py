@@ -115,7 +115,7 @@ def compare_verdicts(
 
 
 def auc(score: NDArray[np.floating[Any]], forged: NDArray[np.bool_]) -> float | None:
-    """Returns the area under the ROC curve, ties counted half; None where one class is missing."""
+    """Returns the area under the ROC curve of N scores, higher for forged, ties half; None if a class is missing."""
     return float(_wins(score, forged).mean()) if forged.any() and not forged.all() else None
 
 

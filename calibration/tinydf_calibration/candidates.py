@@ -104,5 +104,5 @@ def as_figures(found: Mapping[str, Agreement]) -> dict[str, Any]:
 
 
 def probability(logit: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the sigmoid of logits."""
+    """Returns N probabilities, the sigmoid of N logits, computed by tanh, which never overflows."""
     return np.asarray(0.5 * (1 + np.tanh(logit / 2)))

@@ -84,7 +84,7 @@ def verdict_logit(model: ModelProto) -> str | None:
 
 
 def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the logits of probabilities."""
+    """Returns N logits of N probabilities, finite for 0 and 1 too."""
     inside = np.clip(probability, _SMALLEST, 1 - _SMALLEST)
     return np.asarray(np.log(inside / (1 - inside)))
 

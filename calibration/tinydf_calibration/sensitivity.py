@@ -64,13 +64,13 @@ def measure_sensitivity(
     crops: LabelledCrops,
     report: OnProgress = lambda done, total: None,
 ) -> tuple[GroupSensitivity, ...]:
-    """Puts one fusion group after the other to 8 bit and measures each.
+    """Quantises one fusion group at a time to 8 bit and measures what that alone costs and saves.
 
     Args:
         model: Float graph, with the table's channel scales applied.
         table: Ranges; its ``float_layers`` do not count.
         groups: What to measure, in the order of the result.
-        crops: To measure on.
+        crops: Labelled crops to measure on.
         report: Told how many groups are done.
     """
     layers = quantizable_layers(model)
@@ -95,7 +95,7 @@ def measure_sensitivity(
 
 
 def signal_to_noise_db(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
-    """Returns how far above its change a logit varies, in decibel, at most ``QUIETEST_DB``."""
+    """Returns 10 log10 of the variance of N logits over the mean square of their change, within +-``QUIETEST_DB``."""
     noise = float(np.mean((after - before) ** 2))
     signal = float(np.var(before))
     if not np.isfinite(noise):
@@ -145,7 +145,7 @@ def time_nodes(model: ModelProto, crop: NDArray[np.uint8]) -> dict[str, float]:
 
 
 def time_groups(nodes: Mapping[str, float], groups: Sequence[FusionGroup]) -> dict[str, float]:
-    """Returns the milliseconds of each group.
+    """Returns group name -> milliseconds of its nodes together.
 
     Args:
         nodes: From ``time_nodes``.

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image: TypeAlias = NDArray[np.uint8]
+"""H x W x 3, uint8; BGR, as OpenCV has it, unless a docstring says RGB."""
 BoxXYXY: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels."""
 Landmarks: TypeAlias = tuple[tuple[float, float], ...]
 OnProgress: TypeAlias = Callable[[int, int], None]
-"""Called with how much is done and how much there is."""
+"""Called with the units of work done and their total."""
 OnStage: TypeAlias = Callable[[str, int, int], None]
 """The same, with the name of the stage first."""
 Kind: TypeAlias = Literal["video", "image", "stream"]

@@ -125,7 +125,7 @@ class ReadablePairs(Dataset[Pair]):
 
 
 def group_sources(photos: Sequence[Photo]) -> tuple[list[list[Photo]], NDArray[np.float64]]:
-    """Returns the photos by source, and the share of the pairs that each source makes.
+    """Returns the photos by source, S lists, and S shares of the pairs that each source makes; they sum to 1.
 
     Shares are in proportion to the square root of a source's worth, the sum of its photos' ``sharpness_worth``: no
     source dominates, and large sharp faces count for more than enlarged ones.

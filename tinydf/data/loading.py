@@ -49,7 +49,7 @@ def pair_loader(
 
 
 def check_each(batches: Iterable[Batch | TinyDFError]) -> Iterator[Batch]:
-    """Yields a loader's batches.
+    """Yields a loader's batches: images, labels and forgery maps, see ``dataset.collate``.
 
     Raises:
         TinyDFError: What a pair raised.
@@ -105,7 +105,12 @@ class BatchSource:
     workers: int
 
     def batches(self, config: TrainConfig, start: int = 0) -> Iterator[Batch]:
-        """Returns a run's batches from step ``start`` on, on the device."""
+        """Yields the batches of this process from step ``start`` on, on its device.
+
+        Raises:
+            UsageError: The pictures, or the pairs in the folder, are not what the run needs.
+            UnreadableInputError: Picture after picture cannot be read, or the folder is damaged.
+        """
         length = config.steps * config.batch_pairs
         curriculum = round(length * config.easy_share)
         pairs = training_pairs(config, self.pictures, length, config.seed, curriculum, self.folder, self.skipped)

@@ -103,7 +103,7 @@ class EngineScorer:
 
 
 def logit_of(probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the logits of probabilities, finite for 0 and 1 too."""
+    """Returns N logits of N probabilities, finite for 0 and 1 too."""
     inside = np.clip(probability, SMALLEST, 1 - SMALLEST)
     return np.asarray(np.log(inside / (1 - inside)))
 

@@ -144,7 +144,7 @@ class ParityReport:
     max_auc_drop: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the figures as the model's metadata has them."""
+        """Returns the figures as plain JSON values, as they stand under ``proof`` in the model's metadata."""
         return {
             "golden": asdict(self.golden),
             "given": None if self.given is None else self.given.to_dict(),

@@ -22,7 +22,7 @@ TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "fp16": 0.01, "w8": 0.05, "in
 
 
 def replay_golden(engine: FileEngine, source: str) -> NDArray[np.float32]:
-    """Returns the fake probability that an engine gives for each crop stored with its model.
+    """Returns N, float32: the fake probability, 0..1, that an engine gives for each crop stored with its model.
 
     Args:
         engine: The loaded model.

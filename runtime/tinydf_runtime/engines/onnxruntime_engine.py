@@ -204,7 +204,7 @@ def run_session(
     Args:
         session: The network.
         outputs: Names of what to return.
-        image: The input ``image``.
+        image: The input ``image``, uint8, in the shape that the network wants.
         source: The model's file name, for the error message.
 
     Raises:

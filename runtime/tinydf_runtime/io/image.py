@@ -108,7 +108,7 @@ def _check_whole(path: Path, content: bytes) -> None:
 
 
 def decode(path: Path, content: bytes, flags: int) -> np.ndarray | None:
-    """Returns what OpenCV makes of an image file, None where it knows no decoder.
+    """Returns what ``cv2.imdecode`` makes of an image file's content, None where it knows no decoder.
 
     Raises:
         UnreadableInputError: It is too large.
@@ -199,7 +199,7 @@ def _read_heif(path: Path) -> Image:
 
 
 def in_colour(image: np.ndarray) -> Image:
-    """Returns a grey, BGR or BGRA picture as BGR."""
+    """Returns a picture, H x W or H x W x 3 or 4 (grey, BGR, BGRA), as H x W x 3, BGR, uint8."""
     if image.ndim == 2:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
     return np.ascontiguousarray(image[..., :3], np.uint8)

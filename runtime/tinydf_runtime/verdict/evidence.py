@@ -106,7 +106,7 @@ def to_logit(probability: float) -> float:
 
 
 def to_logits(probability: NDArray[np.float64], highest: float = LOGIT_LIMIT) -> NDArray[np.float64]:
-    """Returns the logits of frames, from ``-LOGIT_LIMIT`` to ``highest``."""
+    """Returns N logits of N probabilities, clipped to ``-LOGIT_LIMIT`` and ``highest``."""
     inside = probability.clip(1e-9, 1 - 1e-9)
     return np.asarray(np.log(inside / (1 - inside)).clip(-LOGIT_LIMIT, highest))
 
@@ -154,9 +154,10 @@ def count_steps(evidence: Evidence) -> int:
 
 
 def correlation_length(logit: NDArray[np.float64]) -> float:
-    """Returns how many neighbouring scores are worth one: 1 plus twice the sum of their correlations.
+    """Returns the integrated autocorrelation time of N evenly spaced logits: how many neighbours are worth one score.
 
-    The sum ends at the first lag whose correlation is within noise (one standard error of white noise).
+    It is 1 plus twice the sum of the autocorrelations, which ends at the first lag whose one is within noise (one
+    standard error of white noise).
     """
     count = len(logit)
     apart = logit - logit.mean()
@@ -185,6 +186,6 @@ def standard_error(evidence: Evidence) -> float:
 
 
 def interval(logit: float, evidence: Evidence) -> tuple[float, float]:
-    """Returns the 90 % interval of the probability, low and high."""
+    """Returns the 90 % interval, low and high, of a mean logit's probability, from the evidence's standard error."""
     reach = INTERVAL_Z * standard_error(evidence)
     return to_probability(logit - reach), to_probability(logit + reach)
