@@ -39,7 +39,7 @@ class Agreement:
         flipped: Share of crops that fall on the other side of the threshold.
         auc_before: AUC of the first model; None where one class is missing.
         auc: AUC of the second.
-        auc_drop: What was lost; negative where it was gained.
+        auc_drop: AUC of the float model minus that of the other; negative where it was gained.
         auc_drop_low: Lower end of the loss's 95 % bootstrap interval.
         auc_drop_high: Upper end.
     """

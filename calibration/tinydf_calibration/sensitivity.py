@@ -39,9 +39,9 @@ class GroupSensitivity:
         nodes: Of the group.
         shape: Of the convolution's weights.
         signal_to_noise_db: 10 log10 of the variance of the verdict's logit over the mean square of its change.
-        auc_drop: What was lost; None where one class is missing.
-        float_ms: Of the group in the float model, one crop, one thread of this machine.
-        int8_ms: Of the same when all groups are in 8 bit.
+        auc_drop: AUC of the float model minus that with the group in 8 bit; None where one class is missing.
+        float_ms: Milliseconds that the group takes in the float model, one crop, one thread of this machine.
+        int8_ms: The same when all groups are in 8 bit.
     """
 
     name: str

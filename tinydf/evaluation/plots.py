@@ -61,7 +61,14 @@ def draw_roc(
 
 
 def draw_scores(logit: NDArray[np.float64], forged: NDArray[np.bool_], threshold: float, name: str) -> str:
-    """Returns an SVG: histograms of the probabilities of real and of fake videos, each class on its own scale."""
+    """Returns an SVG: histograms of the probabilities of real and of fake videos, each class on its own scale.
+
+    Args:
+        logit: N, of the videos.
+        forged: N, whether each is a fake.
+        threshold: Fake probability, 0..1, drawn as a line.
+        name: Unique in the page.
+    """
     with _figure(SIZE_INCHES) as (figure, axes):
         bins = np.linspace(0, 1, HISTOGRAM_BINS + 1)
         for side, colour, label in ((False, REAL, "real"), (True, FAKE, "fake")):

@@ -37,7 +37,10 @@ class MeshSwap:
     def __call__(
         self, image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0
     ) -> tuple[Image, Mask]:
-        """Forges as ``blending.Forger`` says; without a mesh, on the mean face. ``coarseness`` sharpens the edge."""
+        """Draws a donor's face over the mesh, with an edge that ``coarseness`` sharpens.
+
+        Without a mesh, over the mean face. Arguments and results as ``blending.Forger``.
+        """
         height, width = image.shape[:2]
         target = misfit(geometry.nearest_mesh(), rng)
         texture, texture_mesh = self._donors.draw(image, target, rng)
