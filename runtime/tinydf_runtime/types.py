@@ -81,6 +81,12 @@ class Face:
     score: float
 
 
+def longer_side(box_xyxy: BoxXYXY) -> float:
+    """Returns the size of a face in pixels: the longer side of its box."""
+    left, top, right, bottom = box_xyxy
+    return max(right - left, bottom - top)
+
+
 @dataclass(frozen=True, slots=True)
 class FaceQuality:
     """What a face's crop is worth as evidence: 0 (nothing) to 1 (ideal) each, three digits.
