@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
+from tinydf_runtime.machine import core_count
 
 _SMALLEST = 1e-7
 """Nearer to 0 and 1 float32 holds no further probabilities."""
@@ -30,7 +30,7 @@ def open_session(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     # A count of its own: with the default ONNX Runtime binds its threads to cores that this process may not use.
-    options.intra_op_num_threads = 1 if profile_prefix else _cores()
+    options.intra_op_num_threads = 1 if profile_prefix else core_count()
     if not fuse:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     if profile_prefix:
@@ -87,10 +87,3 @@ def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns N logits of N probabilities, finite for 0 and 1 too."""
     inside = np.clip(probability, _SMALLEST, 1 - _SMALLEST)
     return np.asarray(np.log(inside / (1 - inside)))
-
-
-def _cores() -> int:
-    """Returns how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
