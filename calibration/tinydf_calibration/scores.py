@@ -10,9 +10,7 @@ from onnx import ModelProto
 
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.machine import core_count
-
-_SMALLEST = 1e-7
-"""Nearer to 0 and 1 float32 holds no further probabilities."""
+from tinydf_runtime.verdict.evidence import log_odds
 
 
 def open_session(
@@ -81,9 +79,3 @@ def verdict_logit(model: ModelProto) -> str | None:
         if "fake_probability" in node.output:
             return str(node.input[0]) if node.op_type == "Sigmoid" else None
     return None
-
-
-def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns N logits of N probabilities, finite for 0 and 1 too."""
-    inside = np.clip(probability, _SMALLEST, 1 - _SMALLEST)
-    return np.asarray(np.log(inside / (1 - inside)))

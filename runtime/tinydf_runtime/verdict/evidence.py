@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from tinydf_runtime.types import FaceQuality, FaceScore
 
+FLOAT32_STEP = 1e-7
+"""Nearer to 0 and 1 float32 holds no further probabilities."""
 LOGIT_LIMIT = 5.0
 """Networks saturate, and one frame must not outweigh all others: each is capped at 99.3 %, unless the track's weighted
 median is higher."""
@@ -107,8 +109,13 @@ def to_logit(probability: float) -> float:
 
 def to_logits(probability: NDArray[np.float64], highest: float = LOGIT_LIMIT) -> NDArray[np.float64]:
     """Returns N logits of N probabilities, clipped to ``-LOGIT_LIMIT`` and ``highest``."""
-    inside = probability.clip(1e-9, 1 - 1e-9)
-    return np.asarray(np.log(inside / (1 - inside)).clip(-LOGIT_LIMIT, highest))
+    return log_odds(probability).clip(-LOGIT_LIMIT, highest)
+
+
+def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns N logits of N probabilities, finite for 0 and 1 too: those are moved by the resolution of float32."""
+    inside = probability.clip(FLOAT32_STEP, 1 - FLOAT32_STEP)
+    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def to_probability(logit: float) -> float:
