@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_export.parity.golden import decode_crops
-from tinydf_export.request import PlanOptions
 from tinydf_export.targets.tensorrt.build import build_from_onnx
+from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.engines.engine import Engine, load_engine
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime

@@ -25,8 +25,8 @@ VERSION = "11.0"
 
 def compile_graph(model: Path) -> tuple[int, float]:
     """Returns the size of what the compiler made, and the seconds it took."""
-    from tinydf_export.request import PlanOptions
     from tinydf_export.targets.tensorrt import builder as tensorrt_builder
+    from tinydf_export.targets.tensorrt.options import PlanOptions
 
     configure = tensorrt_builder._configure
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinydf_calibration.agreement import MAX_AUC_DROP
+from tinydf_export.targets.tensorrt.options import PlanOptions
 
 if TYPE_CHECKING:
     from tinydf.checkpoint import Checkpoint
@@ -14,24 +15,6 @@ if TYPE_CHECKING:
     from tinydf_calibration.table import CalibrationTable
     from tinydf_export.parity.report import ParityReport
     from tinydf_runtime.models.spec import ModelSpec, Precision
-
-
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
-    """What TensorRT is to build.
-
-    Attributes:
-        max_batch: Crops computed at once at most; the engine splits larger batches. The plan is tuned for one crop.
-        dla_core: Deep learning accelerator to build for, None for the GPU. Its plans take ``max_batch`` crops, always.
-        version_compatible: Puts a runtime into the plan, so that later versions of TensorRT load it too.
-        timing_cache: File that keeps what kernels cost from one build to the next, so that these take seconds and
-            choose alike; read where it exists, written anew.
-    """
-
-    max_batch: int = 16
-    dla_core: int | None = None
-    version_compatible: bool = False
-    timing_cache: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

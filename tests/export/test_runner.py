@@ -17,7 +17,6 @@ pytest.importorskip("openvino")
 from tinydf.checkpoint import Checkpoint
 from tinydf_export import ExportedModel, ExportRequest, run, runner, targets
 from tinydf_export.cli.export import main
-from tinydf_export.request import PlanOptions
 from tinydf_export.targets import onnx as onnx_target
 from tinydf_export.targets import web
 from tinydf_export.targets.coreml import target as coreml
@@ -25,6 +24,7 @@ from tinydf_export.targets.openvino import target as openvino
 from tinydf_export.targets.protocol import TargetModule
 from tinydf_export.targets.table import TARGETS, Target
 from tinydf_export.targets.tensorrt import target as tensorrt
+from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.models.spec import ModelSpec
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from tinydf_export.request import PlanOptions
 from tinydf_export.targets.tensorrt.build import BuiltPlan, build_from_onnx
+from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime import __version__
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures

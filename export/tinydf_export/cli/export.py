@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinydf_export.cli.build_plan import build, make_options, plan_options
-from tinydf_export.request import PlanOptions
 from tinydf_export.targets.table import TARGETS, check_target, find_target
+from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime import __version__
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures

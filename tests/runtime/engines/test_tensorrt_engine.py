@@ -35,8 +35,8 @@ ImageDrawer = Callable[..., Image]
 @pytest.fixture
 def make_plan(tensorrt_machine: Any, make_classifier: Callable[..., Path], tmp_path: Path) -> PlanMaker:
     """Builds a plan of the tiny classifier, which is trusted: ``make_plan(**options of PlanOptions)``."""
-    from tinydf_export.request import PlanOptions
     from tinydf_export.targets.tensorrt.builder import build_plan
+    from tinydf_export.targets.tensorrt.options import PlanOptions
 
     def make(version: str = "", host_code: bool = False, dla_core: int | None = None, **options: Any) -> Path:
         asked = PlanOptions(dla_core=dla_core, version_compatible=host_code, **options)

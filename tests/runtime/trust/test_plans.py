@@ -39,8 +39,8 @@ def new_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def foreign_plan(tensorrt_machine: Any, make_classifier: Callable[..., Path], tmp_path: Path) -> PlanMaker:
     """Writes a plan as somebody else built it, with any facts: ``foreign_plan(tensorrt="9.9.9")``."""
-    from tinydf_export.request import PlanOptions
     from tinydf_export.targets.tensorrt.builder import build_plan
+    from tinydf_export.targets.tensorrt.options import PlanOptions
 
     model = make_classifier(SPEC).read_bytes()
 

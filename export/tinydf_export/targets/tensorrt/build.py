@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinydf_export.parity.verify import Verification, verify_model
-from tinydf_export.request import PlanOptions
 from tinydf_export.targets.table import check_target
+from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.engines.onnxruntime_engine import open_model
 from tinydf_runtime.errors import ModelFileError, QualityError, needs
 from tinydf_runtime.io.files import write_atomically

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorrt
 
-from tinydf_export.request import PlanOptions
+from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.engines.tensorrt_engine import TensorRTLog
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.models.spec import Precision

@@ -10,10 +10,10 @@ from onnx import ModelProto
 from tinydf_export.graph.typed import type_strongly
 from tinydf_export.job import ExportJob
 from tinydf_export.quantise import insert_pairs
-from tinydf_export.request import PlanOptions
 from tinydf_export.targets.onnx import OnnxDraft
 from tinydf_export.targets.protocol import Trial
 from tinydf_export.targets.tensorrt.build import OnnxSource, build_verified_plan
+from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.errors import MissingExtraError, UnavailableError
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.models.plan import source_path

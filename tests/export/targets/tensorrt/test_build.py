@@ -18,8 +18,8 @@ from tinydf_export.cli import build_plan
 from tinydf_export.cli import export as cli
 from tinydf_export.parity.golden import encode_crops
 from tinydf_export.parity.verify import verify_model
-from tinydf_export.request import PlanOptions
 from tinydf_export.targets.tensorrt.build import build_from_onnx
+from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.errors import ModelFileError, QualityError, UnavailableError, UsageError
 from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.plan import read_plan

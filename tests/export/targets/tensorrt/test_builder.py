@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tinydf_export.request import PlanOptions
+from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 
 Build = Callable[..., dict[str, Any]]
