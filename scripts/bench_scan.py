@@ -24,13 +24,12 @@ import click
 from archive_clips import EXAMPLE, write_clips, write_pictures
 from tinydf_runtime import __version__
 from tinydf_runtime.io.files import write_atomically
-from tinydf_runtime.machine import read_machine
+from tinydf_runtime.machine import core_count, read_machine
 from tinydf_runtime.scan.database import open_database
 from tinydf_runtime.scan.ledger import Ledger
 from tinydf_runtime.scan.listing import Entry, list_media
 from tinydf_runtime.scan.run import Request, run_scan
 from tinydf_runtime.scan.work import Result, Scored, Settings
-from tinydf_runtime.scan.workers import core_count
 
 PAGE = Path(__file__).with_name("scale.md.in")
 LOOP = """

@@ -27,7 +27,7 @@ from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.io.image import read_image
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
-from tinydf_runtime.types import Face
+from tinydf_runtime.types import Face, longer_side
 from tinydf_runtime.verdict.evidence import MINIMUM_SIDE_PX
 from tinydf_runtime.verdict.rules import MINIMUM_FACES
 
@@ -79,8 +79,7 @@ def false_tracks(scenes: Path, detector: FaceDetector, limit: int) -> list[float
         tracker, scores = FaceTracker(), dict[int, list[float]]()
         for frame in make_clip(photo, place)[::SAMPLED]:
             for track, face in tracker.update(frame, detector.detect(frame.image)):
-                left, top, right, bottom = face.box_xyxy
-                if max(right - left, bottom - top) >= MINIMUM_SIDE_PX:
+                if longer_side(face.box_xyxy) >= MINIMUM_SIDE_PX:
                     scores.setdefault(track, []).append(face.score)
         found += [median(values) for values in scores.values() if len(values) >= MINIMUM_FACES]
     return found

@@ -25,7 +25,7 @@ from tinydf_runtime.analyzer import Analyzer
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.io.image import read_image
 from tinydf_runtime.results import InputReport
-from tinydf_runtime.types import Face, Image
+from tinydf_runtime.types import Face, Image, longer_side
 
 RATES = (1.0, 2.0, 3.0, 5.0, 8.0, 10.0, None)
 """Frames a second that are tried; None for every frame, with which the others are compared."""
@@ -96,7 +96,7 @@ def move_camera(
     speed, start = rng.uniform(0.1, 0.6, 5), rng.uniform(0, 2 * np.pi, 5)
     for number in range(FPS * SECONDS):
         zoom_by, tilt, x, y, light = np.sin(2 * np.pi * speed * number / FPS + start)
-        zoom = face_px / max(right - left, bottom - top) * (1 + 0.12 * zoom_by)
+        zoom = face_px / longer_side(face.box_xyxy) * (1 + 0.12 * zoom_by)
         matrix = cv2.getRotationMatrix2D(centre, 5 * tilt, zoom)
         matrix[:, 2] += (WIDTH / 2 - centre[0] + 40 * x, HEIGHT / 2 - centre[1] + 20 * y)
         shown = forged if number / FPS >= from_s else picture

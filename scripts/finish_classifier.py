@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
-from torch.utils.flop_counter import FlopCounterMode
 
+from measure_resolutions import multiply_adds
 from tinydf.checkpoint import DEFAULT_PATH, Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.data.dataset import FixedPairs, collate
 from tinydf.data.forgery_types.blending import Forger
@@ -37,9 +37,8 @@ from tinydf.evaluation.real_people import measured_spec
 from tinydf.evaluation.scored_clips import read_clips
 from tinydf.forgery import TinyDF
 from tinydf.metrics import Estimate, auc_with_interval, fit_temperature, threshold_at_fpr
-from tinydf.train import MODEL_NAME
+from tinydf.train import MODEL_NAME, score_pairs
 from tinydf.train_state import STATE_NAME
-from tinydf.train_validation import score_pairs
 from tinydf_runtime.io.files import sha256_of, write_atomically
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
@@ -167,13 +166,6 @@ def _by_source(photos: list[Photo], real: NDArray[np.float64], fake: NDArray[np.
     return {name: auc_with_interval(real[sources == name], fake[sources == name]) for name in enough}
 
 
-def _multiply_adds() -> int:
-    counter = FlopCounterMode(display=False)
-    with counter, torch.inference_mode():
-        TinyDF().eval()(torch.zeros(1, 3, 224, 224))
-    return counter.get_total_flops() // 2
-
-
 def _chain(config: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the settings of the runs that led to a network, the first run first.
 
@@ -241,7 +233,7 @@ def _describe(
     return TEMPLATE.read_text(encoding="utf-8").format(
         checkpoint_sha256=sha256_of(DEFAULT_PATH),
         parameters=f"{sum(parameter.numel() for parameter in TinyDF().parameters()):,}",
-        multiply_adds=f"{_multiply_adds() / 1e6:.0f}",
+        multiply_adds=f"{multiply_adds(TinyDF().eval(), 224) / 1e6:.0f}",
         operating=_operating_words(spec, false_alarms),
         photos=len(photos),
         limit=limit,

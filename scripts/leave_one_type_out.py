@@ -21,8 +21,8 @@ from tinydf.data.forgery_types.table import TYPES, forgers_by_type
 from tinydf.data.photos import Photo, read_photos
 from tinydf.data.series import colour_reals
 from tinydf.forgery.noise import NoiseBranch
-from tinydf.forgery_loss import forgery_loss
 from tinydf.metrics import auc
+from tinydf.train_step import forgery_loss
 from tinydf_runtime.io.files import write_atomically
 
 BATCH_PAIRS, LEARNING_RATE = 32, 4e-3
@@ -89,7 +89,7 @@ def features_by_type(photos: list[Photo], pairs: int, seed: int) -> dict[str, Fe
 
 
 def learn(types: list[Features], pairs: int, epochs: int) -> NoiseBranch:
-    """Trains a noise branch on ``pairs`` pairs, the types alike."""
+    """Trains a noise branch on ``pairs`` pairs, equally many of each forgery type."""
     torch.manual_seed(0)
     features, maps = (torch.cat([one[place] for one in types]) for place in (0, 1))
     chosen = torch.randperm(len(features))[:pairs]

@@ -25,8 +25,8 @@ from tinydf.checkpoint import load_default
 from tinydf.data.manifest import Split
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_calibration.table import read_table
+from tinydf_export.inputs.gather import SHIPPED_TABLE
 from tinydf_export.inputs.labelled_crops import read_labelled_crops
-from tinydf_export.inputs.shipped import SHIPPED_TABLE
 from tinydf_export.request import ExportRequest
 from tinydf_export.runner import run
 from tinydf_export.targets.table import TARGETS

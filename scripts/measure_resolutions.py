@@ -30,9 +30,8 @@ from tinydf.data.photos import read_photos
 from tinydf.data.validation_set import VERSION, ClipPairs, validation_set
 from tinydf.forgery.model import RGBBranch
 from tinydf.metrics import Estimate, auc, auc_with_interval
-from tinydf_export.graph.float_graph import trace
+from tinydf_export.graph.float_graph import Traceable, trace
 from tinydf_export.graph.rewrites import rewrite
-from tinydf_export.graph.traceable import Traceable
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.io.files import write_atomically
 
@@ -75,7 +74,7 @@ def main(data: Path, count: int, turns: int, out: Path | None) -> None:
     for (branch, side), (mean, whole) in rows.items():
         spent = times[f"{branch} {side}"]
         page += (
-            f"| {branch} | {side} | {_multiply_adds(networks[branch], side) / 1e9:.3f} | {mean:.3f} "
+            f"| {branch} | {side} | {multiply_adds(networks[branch], side) / 1e9:.3f} | {mean:.3f} "
             f"| {whole.value:.3f} [{whole.low:.3f}, {whole.high:.3f}] | {median(spent):.1f} ({min(spent):.1f}) |\n"
         )
     click.echo(page)
@@ -107,7 +106,8 @@ def _figures(found: list[tuple[Logits, Logits]]) -> tuple[float, Estimate]:
     return float(np.mean([auc(*one) for one in found])), auc_with_interval(real, fake)
 
 
-def _multiply_adds(network: nn.Module, side: int) -> float:
+def multiply_adds(network: nn.Module, side: int) -> float:
+    """Returns the multiply-adds of one crop of ``side`` x ``side`` pixels, RGB."""
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(torch.zeros(1, 3, side, side))
     return float(counter.get_total_flops()) / 2

@@ -34,7 +34,7 @@ NEVER_IN_RUNTIME = {"torch", "torchvision", "onnx", "onnxscript", "lightning_fab
 BOTH_WAYS = {("faces", "models"), ("render", "results")}
 """A model's spec holds the crop config, and the face detector is a model; a report draws itself for notebooks."""
 
-MAY_IMPORT_PYAV = {"av_capture.py", "av_sound.py", "codecs.py", "image.py", "writer.py"}
+MAY_IMPORT_PYAV = {"av_capture.py", "codecs.py", "image.py", "sound.py", "writer.py"}
 """PyAV is the extra ``video``: what imports one of these files does so only where it is needed."""
 
 

@@ -11,8 +11,7 @@ from tinydf.baselines.efficientnet_lite0 import EfficientNetLite0, find_lite0_we
 from tinydf.checkpoint import load_checkpoint
 from tinydf.forgery import TinyDF
 from tinydf.forgery.backbone import TinyNet
-from tinydf.lite1 import find_lite1_weights, load_lite1
-from tinydf.pretrained import fetch_imagenet_weights, is_backbone_file, load_backbone
+from tinydf.pretrained import fetch_imagenet_weights, find_lite1_weights, is_backbone_file, load_backbone, load_lite1
 from tinydf.train_state import Origin
 from tinydf_runtime.errors import UsageError
 from tinydf_runtime.io.files import sha256_of

@@ -157,7 +157,12 @@ def fit_factors(logits: Vectors, labels: Vectors) -> Vectors:
 
 
 def describe(scores: BranchScores, factors: Vectors) -> list[str]:
-    """Returns what each branch gives on the photos that no factor was fitted on, a line each."""
+    """Returns lines on the factors, the AUC of each branch and of both on the odd photos, and the RGB branch's share.
+
+    Args:
+        scores: Logits of both branches.
+        factors: 2, of RGB branch and noise branch, fitted on the even photos.
+    """
     odd = scores.photo % 2 == 1
     weighted = scores.logits[odd] * factors
     columns = {"RGB branch alone": weighted[:, 0], "noise branch alone": weighted[:, 1], "both": weighted.sum(1)}

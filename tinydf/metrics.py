@@ -74,7 +74,7 @@ class _Ranked:
 
 
 def auc(real: NDArray[np.float64], fake: NDArray[np.float64]) -> float:
-    """Returns the area under the ROC curve of fake against real scores, 0..1; higher scores mean fake."""
+    """Returns the area under the ROC curve, 0..1, of N scores of real and M of fake faces; higher scores mean fake."""
     labels = np.repeat((0, 1), (len(real), len(fake)))
     return float(roc_auc_score(labels, np.concatenate((real, fake))))
 
@@ -109,7 +109,7 @@ def fit_temperature(real: NDArray[np.float64], fake: NDArray[np.float64]) -> flo
 
 
 def threshold_at_fpr(real: NDArray[np.float64], fpr: float) -> float:
-    """Returns the score that a share ``fpr`` of real faces reaches."""
+    """Returns the score that a share ``fpr``, 0..1, of N scores of real faces reaches."""
     return float(np.quantile(real, 1 - fpr))
 
 

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import lightning_fabric
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tinydf.data.loading import check_each, pair_loader
+from tinydf.data.dataset import Batch
+from tinydf.data.loading import BatchSource, check_each, pair_loader
 from tinydf.data.photos import Photo
 from tinydf.data.series import validation_pairs
 from tinydf.data.shards import read_plan
 from tinydf.data.skipped import Skipped
 from tinydf.history import HistoryRow, read_history, write_history
 from tinydf.initial import initial_network
-from tinydf.metrics import auc
+from tinydf.metrics import auc, fit_temperature, threshold_at_fpr
 from tinydf.synchronised_norm import synchronise_norms
 from tinydf.train_config import TrainConfig
-from tinydf.train_source import BatchSource
 from tinydf.train_state import STATE_NAME, Clock, Interrupts, load_state, run_record, save_state, uncalibrated_spec
 from tinydf.train_step import at_size, decay_groups, learning_rate_factor, moving_average, part_of, take_step
-from tinydf.train_validation import calibrated, score_pairs
 from tinydf.twins import training_mode_aucs, twins_apart
 from tinydf_runtime.errors import OutputError, UsageError
+from tinydf_runtime.models.spec import ModelSpec
 
 MODEL_NAME = "tinydf.safetensors"
 BEST_NAME = "best.safetensors"
@@ -43,6 +45,9 @@ STATISTICS_BATCHES = 50
 """Batches over which the statistics of the averaged weights are measured at the end."""
 LEAK_BATCHES = 12
 """Validation batches on which training mode and evaluation mode are compared."""
+VALIDATION_FPR = 0.1
+"""Share of real validation crops that may reach the threshold."""
+Logits: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +204,28 @@ def refresh_statistics(model: nn.Module, config: TrainConfig, source: BatchSourc
     batches = (at_size(batch, full_px) for batch in source.batches(unseen))
     update_bn((half[0] for batch in batches for half in twins_apart(batch)), model)
     model.eval()
+
+
+@torch.inference_mode()
+def score_pairs(model: nn.Module, pairs: Iterable[Batch], device: torch.device) -> tuple[Logits, Logits]:
+    """Returns the logits of the real and of the forged crops, N each, in the order of ``pairs``."""
+    was_training = model.training
+    model.eval()
+    real, fake = [], []
+    for images, labels, _ in pairs:
+        placed = images.to(device).float().contiguous(memory_format=torch.channels_last)
+        logits = model(placed)[0].double().cpu()
+        real.append(logits[labels == 0].numpy())
+        fake.append(logits[labels == 1].numpy())
+    model.train(was_training)
+    return np.concatenate(real), np.concatenate(fake)
+
+
+def calibrated(spec: ModelSpec, real: Logits, fake: Logits) -> ModelSpec:
+    """Returns the spec with temperature and threshold fitted on N logits of real crops and M of forged ones.
+
+    ``tinydf-evaluate --fpr`` refits them on whole videos.
+    """
+    temperature = fit_temperature(real, fake)
+    threshold = 1 / (1 + math.exp(-threshold_at_fpr(real, VALIDATION_FPR) / temperature))
+    return replace(spec, temperature=round(temperature, 4), threshold=round(min(max(threshold, 0.01), 0.99), 4))

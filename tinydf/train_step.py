@@ -13,7 +13,6 @@ from torch.nn import functional
 from tinydf.data.dataset import MAP_CELL_PX, Batch
 from tinydf.forgery import TinyDF
 from tinydf.forgery.model import RGBBranch
-from tinydf.forgery_loss import distillation_loss, forgery_loss
 from tinydf.train_config import Part, TrainConfig
 from tinydf.twins import twins_apart
 
@@ -21,7 +20,16 @@ from tinydf.twins import twins_apart
 def take_step(
     fabric: Fabric, model: nn.Module, optimizer: Any, batch: Batch, config: TrainConfig, oracle: TinyDF | None
 ) -> Tensor:
-    """Takes one optimiser step and returns its loss."""
+    """Takes one optimiser step and returns its loss, a scalar on the CPU.
+
+    Args:
+        fabric: Device and precision.
+        model: Maps N x 3 x H x W images to N logits and N x h x w map logits.
+        optimizer: Of the model's parameters.
+        batch: As ``at_size`` returns it; an even number of pairs.
+        config: Weights of the losses.
+        oracle: Teacher to agree with, None for none.
+    """
     # Two passes, so that no forgery shares batch statistics with its own original.
     losses = (_backward(fabric, model, half, config, oracle) for half in twins_apart(batch))
     loss = sum(losses, torch.zeros(())) / 2
@@ -81,7 +89,14 @@ def decay_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
 
 
 def moving_average(average: Tensor, current: Tensor, averaged: Tensor | int, decay: float) -> Tensor:
-    """Returns the next exponential average; the decay grows from 0, so that random first weights are soon forgotten."""
+    """Returns the next exponential moving average of a tensor; the decay grows from .1, so that early weights fade.
+
+    Args:
+        average: So far.
+        current: Of the same shape.
+        averaged: How many tensors the average holds.
+        decay: Largest decay, 0..1.
+    """
     return average.lerp(current, 1 - min(decay, float(averaged + 1) / float(averaged + 10)))
 
 
@@ -91,3 +106,33 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
     if step <= warmup:
         return step / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, config.steps - warmup)))
+
+
+def forgery_loss(logits: Tensor, map_logits: Tensor, labels: Tensor, maps: Tensor, map_weight: float) -> Tensor:
+    """Returns binary cross-entropy of the verdict plus that of the forgery map.
+
+    Args:
+        logits: N.
+        map_logits: N x h x w.
+        labels: N, 1 for fake.
+        maps: N x h x w, 0..1: the share of each cell that was replaced; NaN where unknown.
+        map_weight: Weight of the map's part.
+    """
+    verdict = functional.binary_cross_entropy_with_logits(logits.float(), labels)
+    known = ~maps.isnan()
+    where = functional.binary_cross_entropy_with_logits(map_logits.float(), maps.nan_to_num(), reduction="none")
+    return verdict + map_weight * (where * known).sum() / known.sum().clamp(min=1)
+
+
+def distillation_loss(logits: Tensor, map_logits: Tensor, teacher_logits: Tensor, teacher_map_logits: Tensor) -> Tensor:
+    """Returns the cross-entropy to a teacher's probabilities, of verdict and map (Hinton et al., 2015).
+
+    Args:
+        logits: N.
+        map_logits: N x h x w.
+        teacher_logits: N.
+        teacher_map_logits: N x h x w.
+    """
+    verdict = functional.binary_cross_entropy_with_logits(logits.float(), torch.sigmoid(teacher_logits.float()))
+    where = functional.binary_cross_entropy_with_logits(map_logits.float(), torch.sigmoid(teacher_map_logits.float()))
+    return verdict + where

@@ -50,11 +50,12 @@ def training_mode_aucs(model: nn.Module, batches: Iterable[Batch]) -> tuple[floa
 
     Args:
         model: Maps images to logits and map logits.
-        batches: Of pairs, as ``dataset.collate`` stacks them, in batches of the size that it trains in.
+        batches: Of pairs, as ``dataset.collate`` stacks them, in batches of the size that it trains in. A last one of a
+            single pair, which has no halves, is left out.
 
     Returns:
-        AUC in training mode with twins together, and with twins apart. The first exceeds the second by no more than
-        noise in a network that judges each face by itself.
+        AUC in training mode with twins together, and with twins apart; NaN where no batch has halves. The first
+        exceeds the second by no more than noise in a network that judges each face by itself.
     """
     statistics = {
         name: value.clone()
@@ -66,7 +67,7 @@ def training_mode_aucs(model: nn.Module, batches: Iterable[Batch]) -> tuple[floa
     was_training = model.training
     model.train()
     together, apart = [], []
-    for batch in batches:
+    for batch in (batch for batch in batches if len(batch[1]) > 2):
         together += [_scored(model, half) for half in twins_together(batch)]
         apart += [_scored(model, half) for half in twins_apart(batch)]
     for module in model.modules():
@@ -83,6 +84,8 @@ def _scored(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def _auc(scored: list[tuple[Tensor, Tensor]]) -> float:
+    if not scored:
+        return float("nan")
     logits: NDArray[np.float64] = torch.cat([logit for logit, _ in scored]).numpy()
     labels = torch.cat([label for _, label in scored]).numpy()
     return auc(logits[labels == 0], logits[labels == 1])

@@ -39,7 +39,7 @@ class Agreement:
         flipped: Share of crops that fall on the other side of the threshold.
         auc_before: AUC of the first model; None where one class is missing.
         auc: AUC of the second.
-        auc_drop: What was lost; negative where it was gained.
+        auc_drop: AUC of the float model minus that of the other; negative where it was gained.
         auc_drop_low: Lower end of the loss's 95 % bootstrap interval.
         auc_drop_high: Upper end.
     """
@@ -74,7 +74,7 @@ class Agreement:
         return asdict(self)
 
 
-def compare(
+def compare_verdicts(
     before: NDArray[np.floating[Any]],
     after: NDArray[np.floating[Any]],
     forged: NDArray[np.bool_],
@@ -115,7 +115,7 @@ def compare(
 
 
 def auc(score: NDArray[np.floating[Any]], forged: NDArray[np.bool_]) -> float | None:
-    """Returns the area under the ROC curve, ties counted half; None where one class is missing."""
+    """Returns the area under the ROC curve of N scores, higher for forged, ties half; None if a class is missing."""
     return float(_wins(score, forged).mean()) if forged.any() and not forged.all() else None
 
 

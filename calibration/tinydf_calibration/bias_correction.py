@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from tinydf_calibration.channels import ChannelFacts
 from tinydf_calibration.graph import attribute, convolutions, index_graph
+from tinydf_calibration.moments import ChannelFacts
 from tinydf_calibration.rounding import moves_of
 from tinydf_calibration.scales import per_channel, quantize_weight
 from tinydf_calibration.table import CalibrationTable

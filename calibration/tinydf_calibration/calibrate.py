@@ -11,11 +11,10 @@ from onnx import ModelProto
 from tinydf_calibration.agreement import Agreement, Bounds
 from tinydf_calibration.bias_correction import find_bias_shifts
 from tinydf_calibration.candidates import Judge, as_figures, bounds_of, cost, distinct_schemes, open_judge
-from tinydf_calibration.channels import observe_channels
 from tinydf_calibration.equalise import Stream, apply_channel_scales, find_channel_scales, find_streams
 from tinydf_calibration.fusion_groups import find_fusion_groups
 from tinydf_calibration.graph import convolutions, index_graph
-from tinydf_calibration.moments import observe_moments
+from tinydf_calibration.moments import observe_channels, observe_moments
 from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors
 from tinydf_calibration.range_methods import choose_ranges
 from tinydf_calibration.ranges import Observed, observe

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from tinydf_calibration.agreement import Agreement, Bounds, compare
+from tinydf_calibration.agreement import Agreement, Bounds, compare_verdicts
 from tinydf_calibration.equalise import apply_channel_scales
 from tinydf_calibration.quantize import quantize_model
 from tinydf_calibration.sampler import LabelledCrops
@@ -53,7 +53,7 @@ class Judge:
         scaled = apply_channel_scales(self.model, table.channel_scales)
         quantized = quantize_model(scaled, table, QDQ_SCHEMES[scheme])
         after = probability(score(quantized, self.crops.crops, fuse=scheme == FUSED))
-        return compare(self.before, after, self.crops.forged, self.crops.cluster, self.threshold)
+        return compare_verdicts(self.before, after, self.crops.forged, self.crops.cluster, self.threshold)
 
     def judge_all(self, table: CalibrationTable, schemes: Iterable[str] = QDQ_SCHEMES) -> dict[str, Agreement]:
         """Returns how far it is from float in each of some schemes."""
@@ -104,5 +104,5 @@ def as_figures(found: Mapping[str, Agreement]) -> dict[str, Any]:
 
 
 def probability(logit: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the sigmoid of logits."""
+    """Returns N probabilities, the sigmoid of N logits, computed by tanh, which never overflows."""
     return np.asarray(0.5 * (1 + np.tanh(logit / 2)))

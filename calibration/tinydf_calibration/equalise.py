@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from tinydf_calibration.channels import ChannelFacts
 from tinydf_calibration.graph import GraphIndex, attribute, index_graph
+from tinydf_calibration.moments import ChannelFacts
 from tinydf_calibration.scales import per_channel
 
 LARGEST_FACTOR = 16.0
@@ -66,7 +66,7 @@ def find_streams(model: ModelProto, layers: Collection[str]) -> tuple[Stream, ..
 def find_channel_scales(
     model: ModelProto, streams: Sequence[Stream], facts: Mapping[str, ChannelFacts]
 ) -> dict[str, tuple[float, ...]]:
-    """Returns the factor of each output channel of each convolution that makes a stream.
+    """Returns, by the name of each convolution that makes a stream, the factor of each of its output channels.
 
     A factor balances how far a channel's activations and the weights that take it are from the largest of their kind.
     All are powers of two, so that the scaled network computes the same numbers to the last bit.

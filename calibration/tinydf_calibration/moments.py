@@ -1,8 +1,13 @@
-"""Crops -> second moments of what each convolution multiplies its weights with, in bounded memory."""
+"""Crops -> moments of activations, in bounded memory.
+
+Of each channel the mean and the largest magnitude, for equalisation and bias correction; of what each convolution
+multiplies its weights with the second moments, for rounding.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,3 +80,36 @@ def _numbers(node: NodeProto, name: str, default: tuple[int, ...]) -> tuple[int,
     value = attribute(node, name, default)
     assert isinstance(value, list | tuple)
     return tuple(int(one) for one in value)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFacts:
+    """Statistics of the C channels of one activation.
+
+    Attributes:
+        mean: C, float64.
+        largest: C, the largest magnitude of each.
+    """
+
+    mean: NDArray[np.float64]
+    largest: NDArray[np.float64]
+
+
+def observe_channels(model: ModelProto, tensors: Sequence[str], crops: NDArray[np.uint8]) -> dict[str, ChannelFacts]:
+    """Runs a float model over crops, one at a time.
+
+    Args:
+        model: Float graph.
+        tensors: Names of activations, each N x C x h x w.
+        crops: N x side x side x 3, RGB, uint8; N is at least 1.
+    """
+    session = open_session(model, tensors)
+    sums: dict[str, NDArray[np.float64]] = {}
+    largest: dict[str, NDArray[np.float64]] = {}
+    for planes in as_inputs(crops):
+        for name, values in zip(tensors, session.run(list(tensors), {"image": planes}), strict=True):
+            found = values.mean(axis=(2, 3), dtype=np.float64).sum(axis=0)
+            extent = np.maximum(values.max(axis=(0, 2, 3)), -values.min(axis=(0, 2, 3))).astype(np.float64)
+            sums[name] = sums[name] + found if name in sums else found
+            largest[name] = np.maximum(largest[name], extent) if name in largest else extent
+    return {name: ChannelFacts(sums[name] / len(crops), largest[name]) for name in tensors}

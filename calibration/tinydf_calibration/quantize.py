@@ -158,7 +158,7 @@ class _Writer:
                 self._requantize(copied, clip.output[0])
 
     def finish(self) -> ModelProto:
-        """Returns the model of what was written."""
+        """Returns the quantised model: a copy of the float one with the nodes and constants written so far."""
         quantized = ModelProto()
         quantized.CopyFrom(self.model)
         graph = quantized.graph

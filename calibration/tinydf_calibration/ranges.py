@@ -39,7 +39,7 @@ class Observed:
     counts: NDArray[np.int64]
 
     def centres(self) -> NDArray[np.float64]:
-        """Returns the middle of each bin."""
+        """Returns ``BINS`` values: the middle of each bin."""
         width = (self.high - self.low) / len(self.counts)
         return np.asarray(self.low + (np.arange(len(self.counts)) + 0.5) * width)
 

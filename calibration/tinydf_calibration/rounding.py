@@ -34,7 +34,7 @@ def find_moves(
     moments: Mapping[str, Values],
     report: OnProgress = lambda done, total: None,
 ) -> dict[str, NDArray[np.int8]]:
-    """Returns for each convolution by how many steps each of its stored weights is to differ from the nearest.
+    """Returns for each convolution, in its weight's shape, by how many steps to round away from the nearest.
 
     Args:
         model: Float graph, with channel scales applied.
@@ -75,7 +75,7 @@ def round_together(weight: NDArray[np.float32], moments: Values) -> NDArray[np.i
 
 
 def encode_moves(moves: NDArray[np.int8]) -> str:
-    """Returns moves as a table stores them: zlib in base64."""
+    """Returns moves, int8 of any shape, as a table stores them: their bytes by zlib, in base64."""
     return base64.b64encode(zlib.compress(moves.tobytes(), 9)).decode()
 
 

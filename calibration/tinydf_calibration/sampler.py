@@ -44,7 +44,7 @@ class LabelledCrops:
         return len(self.crops)
 
     def attributes(self) -> dict[str, NDArray[Any]]:
-        """Returns what a sample is balanced over, by name."""
+        """Returns what a sample is balanced over: name -> N values."""
         return {
             "source": self.source,
             "forged": self.forged,
@@ -105,7 +105,7 @@ def stratified_sample(attributes: Sequence[NDArray[Any]], count: int, seed: int 
 
 
 def hash_crops(crops: NDArray[np.uint8]) -> str:
-    """Returns the SHA-256 of crops' bytes in their order."""
+    """Returns the SHA-256, 64 hexadecimal digits, of the bytes of N x side x side x 3 crops in their order."""
     return hashlib.sha256(np.ascontiguousarray(crops).tobytes()).hexdigest()
 
 

@@ -95,13 +95,13 @@ def store_weight(weight: NDArray[np.float32], *, half: bool = False) -> tuple[ND
 
 
 def smallest_weight_scale(bias: NDArray[np.float32], input_scale: np.float32) -> NDArray[np.float32]:
-    """Returns for each channel the weight scale from which its bias fits int32."""
+    """Returns O: for each output channel the weight scale from which its bias fits int32."""
     # Half of what fits: the accumulator adds products to it.
     return np.asarray(2 * np.abs(bias) / (float(input_scale) * _LARGEST_INT32), np.float32)
 
 
 def quantize_bias(bias: NDArray[np.float32], scales: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Rounds a bias to int32 in units of input scale times weight scale."""
+    """Rounds a bias, O, to int32 in units of ``scales``, O: input scale times weight scale."""
     units = np.rint(bias.astype(np.float64) / scales.astype(np.float64))
     return np.clip(units, -_LARGEST_INT32, _LARGEST_INT32).astype(np.int32)
 

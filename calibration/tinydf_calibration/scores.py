@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,9 +9,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
-
-_SMALLEST = 1e-7
-"""Nearer to 0 and 1 float32 holds no further probabilities."""
+from tinydf_runtime.machine import core_count
+from tinydf_runtime.verdict.evidence import log_odds
 
 
 def open_session(
@@ -30,7 +28,7 @@ def open_session(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     # A count of its own: with the default ONNX Runtime binds its threads to cores that this process may not use.
-    options.intra_op_num_threads = 1 if profile_prefix else _cores()
+    options.intra_op_num_threads = 1 if profile_prefix else core_count()
     if not fuse:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     if profile_prefix:
@@ -81,16 +79,3 @@ def verdict_logit(model: ModelProto) -> str | None:
         if "fake_probability" in node.output:
             return str(node.input[0]) if node.op_type == "Sigmoid" else None
     return None
-
-
-def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the logits of probabilities."""
-    inside = np.clip(probability, _SMALLEST, 1 - _SMALLEST)
-    return np.asarray(np.log(inside / (1 - inside)))
-
-
-def _cores() -> int:
-    """Returns how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -153,7 +153,7 @@ def check_fits(table: CalibrationTable, checkpoint_sha256: str, graph: ModelProt
 
 
 def rekey(table: CalibrationTable, checkpoint_sha256: str, graph: ModelProto, crop_sha256: str) -> CalibrationTable:
-    """Returns a table of the same checkpoint with all its ranges, keyed to the graph that is written today.
+    """Returns a table with all its ranges, rekeyed to the graph that is written today for the same checkpoint.
 
     Args:
         table: Measured on a graph that other versions wrote.

@@ -48,7 +48,7 @@ def _fold_sequence(sequence: nn.Sequential) -> None:
 
 
 class TraceableDetector(nn.Module):
-    """What is traced: the network with input scaling and decoding, for pictures of any size in whole cells of 32 px."""
+    """The module to trace: the network with input scaling and decoding, for sides of whole cells of 32 px."""
 
     def __init__(self, network: FaceDetectorNet) -> None:
         super().__init__()

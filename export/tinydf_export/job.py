@@ -9,10 +9,9 @@ from onnx import ModelProto
 
 from tinydf_calibration.equalise import apply_channel_scales
 from tinydf_calibration.table import CalibrationTable
-from tinydf_export.inputs.shipped import check_table
-from tinydf_export.parity import differences
+from tinydf_export.inputs.gather import check_table
+from tinydf_export.parity import report
 from tinydf_export.parity.golden import draw_golden_crops, encode_crops
-from tinydf_export.parity.report import Reference
 from tinydf_export.request import ExportRequest
 from tinydf_runtime import __version__
 from tinydf_runtime.models.spec import ModelSpec
@@ -38,7 +37,7 @@ class ExportJob:
     graph: ModelProto
     spec: ModelSpec
     golden_text: str
-    reference: Reference
+    reference: report.Reference
     table: CalibrationTable | None
 
 
@@ -60,8 +59,8 @@ def start_job(request: ExportRequest, graph: ModelProto, tools: tuple[str, ...] 
         graph = apply_channel_scales(graph, table.channel_scales)
     golden = draw_golden_crops(checkpoint.spec.crop)
     golden_text, golden_sha256 = encode_crops(golden)
-    golden_scores = differences.score_eagerly(checkpoint, golden)
-    given_scores = None if crops is None else differences.score_eagerly(checkpoint, crops.crops)
+    golden_scores = report.score_eagerly(checkpoint, golden)
+    given_scores = None if crops is None else report.score_eagerly(checkpoint, crops.crops)
     spec = replace(
         checkpoint.spec,
         precision=request.precision,
@@ -71,4 +70,6 @@ def start_job(request: ExportRequest, graph: ModelProto, tools: tuple[str, ...] 
         golden_probability=tuple(float(value) for value in golden_scores.fake_probability),
         proof={},
     )
-    return ExportJob(request, graph, spec, golden_text, Reference(golden, golden_scores, crops, given_scores), table)
+    return ExportJob(
+        request, graph, spec, golden_text, report.Reference(golden, golden_scores, crops, given_scores), table
+    )

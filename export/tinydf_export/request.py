@@ -1,4 +1,4 @@
-"""``ExportRequest`` and ``ExportedModel``; importable without PyTorch."""
+"""What is asked of an export, and what comes of it; importable without PyTorch, onnx and TensorRT."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from onnx import ModelProto
 
 from tinydf_calibration.layers import compare_layers, first_bad
 from tinydf_export.graph.float_graph import build_float_graph
-from tinydf_export.graph.overflow import scan_half
+from tinydf_export.graph.typed import scan_half
 from tinydf_export.job import ExportJob, start_job
 from tinydf_export.parity.report import ParityReport, check_parity
 from tinydf_export.request import ExportedModel, ExportRequest

@@ -30,7 +30,7 @@ from tinydf_runtime.io.address import STREAM_STARTS, is_foreign_address, mask_cr
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.input import Source, parse_input
 from tinydf_runtime.io.own_frames import OwnFrames, checked_image
-from tinydf_runtime.live.reconnect import GIVE_UP_S
+from tinydf_runtime.live.reader import GIVE_UP_S
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.results import InputReport, Report, Status, ToolInfo

@@ -60,9 +60,14 @@ def read_machine(cpuinfo: Path = CPUINFO, memory_limit: Path = MEMORY_LIMIT) -> 
         system=f"{platform.system()} {platform.release()}, {architecture}",
         processor=named[1].strip() if named else platform.processor(),
         features=features,
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=core_count(),
         memory_mb=_memory_mb(memory_limit),
     )
+
+
+def core_count() -> int:
+    """Returns how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor_facts(cpuinfo: Path) -> str:

@@ -14,6 +14,7 @@ from tinydf_runtime.engines.engine import Engine, open_engine, resolve_device
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.files import sha256_of
+from tinydf_runtime.machine import core_count
 from tinydf_runtime.models.shipped import is_known
 from tinydf_runtime.results import DetectorInfo, ModelInfo
 from tinydf_runtime.steps import Detector
@@ -188,8 +189,7 @@ def _threads_beside_decoding() -> int:
 
     Threads that wait for each other use a quarter more CPU time than one alone, which matters when every core is busy.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores - 2)
+    return max(1, core_count() - 2)
 
 
 def _open_detector(

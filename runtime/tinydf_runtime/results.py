@@ -87,7 +87,7 @@ class Verdict:
         fake_probability: 0..1; None where the evidence is too thin for a number.
         reasons: Codes that say why, empty for a plain real or fake.
         faces_used: Scores that the probability rests on.
-        interval: Lowest and highest probability that as many independent looks may give, nine times in ten.
+        interval: 90 % interval of the probability, low and high, from the effective number of independent looks.
         rarity: How many real people score as high; None where the model does not carry what was measured.
     """
 

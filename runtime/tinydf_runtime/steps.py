@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from tinydf_runtime.engines.engine import Engine, score_in_halves
 from tinydf_runtime.errors import OutsideImageError
 from tinydf_runtime.faces.crop import crop_face
-from tinydf_runtime.faces.detector import FaceDetector
+from tinydf_runtime.faces.detector import FRAME_PARTS, PICTURE_PARTS, FaceDetector, search_in_parts, smallest_face_px
 from tinydf_runtime.faces.exemplars import shrink_frame
 from tinydf_runtime.faces.quality import measure_quality
-from tinydf_runtime.faces.search import FRAME_PARTS, PICTURE_PARTS, search_in_parts, smallest_face_px
 from tinydf_runtime.faces.tracker import FaceTracker
 from tinydf_runtime.trust.outputs import checked_scores
 from tinydf_runtime.types import Face, FaceScore, Frame, Image, Scores, SmallFrame
@@ -101,7 +100,7 @@ class FrameStep:
         return next(self._find(frame, None))
 
     def find_parts(self, frame: Frame) -> Iterator[FoundFaces]:
-        """Yields the same, at most ``MOST_CROPS`` faces at once, so that the crops of a crowd take little memory."""
+        """Does what ``find`` does, and yields at most ``MOST_CROPS`` faces at once: a crowd's crops are large."""
         return self._find(frame, MOST_CROPS)
 
     def _find(self, frame: Frame, at_once: int | None) -> Iterator[FoundFaces]:
@@ -176,7 +175,10 @@ class FrameStep:
 def crop_tracked(
     frame: Frame, tracked: Sequence[tuple[int, Face]], engine: Engine
 ) -> list[tuple[int, FaceScore, Image]]:
-    """Returns track, record with its probability still to come, and RGB crop of each face."""
+    """Returns track id, record without its probability, and crop (side x side x 3, RGB, uint8) of each face.
+
+    Faces outside the frame are left out.
+    """
     cropped = []
     for track, face in tracked:
         # A track that leaves the picture can end with a box beyond its border.
@@ -216,7 +218,7 @@ def score_boxes(engine: Engine, image: Image, boxes: Sequence[Sequence[float]] |
 
 
 def score_crops(engine: Engine, crops: NDArray[np.uint8]) -> Scores:
-    """Scores a batch of RGB crops and refuses what is no probability: it would spread through every mean unseen.
+    """Scores N x side x side x 3 RGB uint8 crops; refuses NaN and the like, which would spread through every mean.
 
     Raises:
         ModelFileError: A score is no finite number from 0 to 1.

@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.faces.exemplars import Exemplars
-from tinydf_runtime.faces.scores import FaceScores
 from tinydf_runtime.io.ahead import Ahead
 from tinydf_runtime.io.file_frames import FileFrames, FrameReader
 from tinydf_runtime.io.video import VideoInfo
 from tinydf_runtime.results import Status
 from tinydf_runtime.sandbox.client import ChildFrames
 from tinydf_runtime.steps import FoundFaces, FrameStep
-from tinydf_runtime.types import Adjustment, FaceScore, Frame, Image, Reason, SmallFrame
+from tinydf_runtime.types import Adjustment, FaceScore, FaceScores, Frame, Image, Reason, SmallFrame
 
 BATCH = 4
 """Crops per batch. Eight are no faster per crop on a CPU, and take 60 MB more."""
@@ -27,7 +26,7 @@ FRAMES_AHEAD = 2 * BATCH
 """Frames whose faces are found and wait to be scored: as crops, some 150 KB a face."""
 
 Progress = Callable[[float, float | None], None]
-"""Called with the seconds of the input done, and its length where known."""
+"""Called with the seconds of the input that are done, and its length in seconds, None where not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,11 @@ class Watch:
     def score(
         self, faces: list[tuple[int, FaceScore, Image, SmallFrame | None]]
     ) -> tuple[list[FaceScore], NDArray[np.float32]]:
-        """Scores faces in one batch, and keeps the crops that are worth showing; see ``FrameStep.score``."""
+        """Scores faces in one batch, and keeps the crops that are worth showing; returns as ``FrameStep.score``.
+
+        Args:
+            faces: Track id, record, RGB crop and shrunk frame of each.
+        """
         started = time.perf_counter()
         records, maps = self.step.score([(record, crop) for _, record, crop, _ in faces])
         small_maps = np.rint(maps * 255).clip(0, 255).astype(np.uint8)

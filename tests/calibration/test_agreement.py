@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto, numpy_helper
 
-from tinydf_calibration.agreement import Bounds, auc, compare
+from tinydf_calibration.agreement import Bounds, auc, compare_verdicts
 from tinydf_calibration.layers import compare_layers, first_bad, largest_values
 from tinydf_calibration.sampler import LabelledCrops
 
@@ -16,7 +16,7 @@ BEFORE = np.where(FORGED, 0.8, 0.2) + np.linspace(-0.15, 0.15, 60)
 
 
 def test_a_model_agrees_with_itself() -> None:
-    found = compare(BEFORE, BEFORE, FORGED, CLUSTER, 0.5)
+    found = compare_verdicts(BEFORE, BEFORE, FORGED, CLUSTER, 0.5)
     assert (found.mean_difference, found.max_difference, found.flipped, found.auc_drop) == (0, 0, 0, 0)
     assert (found.auc_drop_low, found.auc_drop_high) == (0, 0)
     assert found.keeps_to(Bounds(0, 0, 0))
@@ -25,7 +25,7 @@ def test_a_model_agrees_with_itself() -> None:
 def test_differences_flips_and_lost_auc_are_counted() -> None:
     after = BEFORE.copy()
     after[:2] = after[:2][::-1]
-    found = compare(BEFORE, after, FORGED, CLUSTER, 0.5)
+    found = compare_verdicts(BEFORE, after, FORGED, CLUSTER, 0.5)
     assert found.flipped == pytest.approx(2 / 60)
     assert found.max_difference == pytest.approx(abs(BEFORE[0] - BEFORE[1]))
     assert found.mean_difference == pytest.approx(2 * abs(BEFORE[0] - BEFORE[1]) / 60)
@@ -43,7 +43,7 @@ def test_auc_counts_ties_half_and_needs_both_classes() -> None:
 
 
 def test_one_class_alone_has_differences_but_no_auc() -> None:
-    found = compare(BEFORE, BEFORE, np.zeros(60, bool), CLUSTER, 0.5)
+    found = compare_verdicts(BEFORE, BEFORE, np.zeros(60, bool), CLUSTER, 0.5)
     assert found.auc is None and found.auc_drop is None
     assert found.keeps_to(Bounds())
 
@@ -51,7 +51,7 @@ def test_one_class_alone_has_differences_but_no_auc() -> None:
 def test_no_number_is_never_within_bounds() -> None:
     after = BEFORE.copy()
     after[3] = np.nan
-    found = compare(BEFORE, after, FORGED, CLUSTER, 0.5)
+    found = compare_verdicts(BEFORE, after, FORGED, CLUSTER, 0.5)
     assert found.flipped == pytest.approx(1 / 60)
     assert not found.keeps_to(Bounds(1, 1, 1))
 

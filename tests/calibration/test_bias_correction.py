@@ -11,7 +11,7 @@ onnx = pytest.importorskip("onnx")
 from onnx import ModelProto, numpy_helper  # noqa: E402
 
 from tinydf_calibration.bias_correction import find_bias_shifts  # noqa: E402
-from tinydf_calibration.channels import observe_channels  # noqa: E402
+from tinydf_calibration.moments import observe_channels  # noqa: E402
 from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors, quantize_model  # noqa: E402
 from tinydf_calibration.range_methods import choose_ranges  # noqa: E402
 from tinydf_calibration.ranges import observe  # noqa: E402

@@ -20,9 +20,8 @@ from tinydf_calibration.quantize import quantizable_layers, quantizable_tensors 
 from tinydf_calibration.report import kept_groups, render_page, to_json  # noqa: E402
 from tinydf_calibration.sampler import LabelledCrops  # noqa: E402
 from tinydf_calibration.schemes import QDQ_SCHEMES  # noqa: E402
-from tinydf_calibration.sensitivity import QUIETEST_DB, signal_to_noise_db  # noqa: E402
+from tinydf_calibration.sensitivity import QUIETEST_DB, signal_to_noise_db, time_groups, time_nodes  # noqa: E402  # noqa: E402
 from tinydf_calibration.table import METHODS, CalibrationTable, check_fits  # noqa: E402
-from tinydf_calibration.timing import time_groups, time_nodes  # noqa: E402
 
 Draw = Callable[[int, int], LabelledCrops]
 KEYS = Keys("c" * 64, "a" * 64, 0.5)

@@ -9,8 +9,8 @@ onnx = pytest.importorskip("onnx")
 
 from onnx import ModelProto  # noqa: E402
 
-from tinydf_calibration.channels import observe_channels  # noqa: E402
 from tinydf_calibration.equalise import Stream, apply_channel_scales, find_channel_scales, find_streams  # noqa: E402
+from tinydf_calibration.moments import observe_channels  # noqa: E402
 from tinydf_calibration.quantize import quantizable_layers  # noqa: E402
 from tinydf_calibration.sampler import LabelledCrops  # noqa: E402
 from tinydf_calibration.scores import as_inputs, open_session  # noqa: E402

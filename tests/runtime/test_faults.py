@@ -23,10 +23,10 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.cli.run import is_partly_read
 from tinydf_runtime.engines.engine import score_in_halves
-from tinydf_runtime.engines.passed import is_remembered
+from tinydf_runtime.engines.first_use import is_remembered
 from tinydf_runtime.errors import OutOfMemoryError, OutputError
 from tinydf_runtime.io.files import clear_leftovers, temporary_file, write_atomically
 from tinydf_runtime.trust.record import entries
@@ -208,7 +208,7 @@ def test_two_processes_with_one_cache_and_one_trust_record_lose_nothing_and_neve
 ) -> None:
     program = (
         "import os, sys\n"
-        "from tinydf_runtime.engines.passed import is_remembered, remember\n"
+        "from tinydf_runtime.engines.first_use import is_remembered, remember\n"
         "from tinydf_runtime.trust.record import entries, trust_engine\n"
         "os.umask(0o002)\n"
         "for number in range(30):\n"
@@ -314,7 +314,7 @@ def test_a_wall_clock_that_jumps_changes_no_duration_and_ends_nothing_early(
     monkeypatch.setattr(time, "time", lambda: next(jumps))
     monkeypatch.setattr(time, "time_ns", lambda: int(next(jumps) * 1e9))
     began_s = time.monotonic()
-    with Progress("clip", quiet=True) as progress:
+    with ProgressBar("clip", quiet=True) as progress:
         analyzer = Analyzer(tiny_classifier, detector=tiny_detector, threads=1)
         item = analyzer.analyze_input(clip, progress.advance, Limits(max_seconds=300))
     assert item.status == "ok" and item.frames_scored > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,10 @@ from tinydf_runtime.types import Face, FaceScore, Frame, Image, Scores
 from tinydf_runtime.verdict.summary import summarize
 from tinydf_runtime.watch import BATCH, FRAMES_AHEAD, Limits, Watch, watch_image, watch_video
 
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+
 VideoWriter = Callable[..., Path]
 ImageDrawer = Callable[..., Image]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) <= before
 
 
 @pytest.fixture

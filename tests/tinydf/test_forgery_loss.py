@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from tinydf.forgery_loss import distillation_loss, forgery_loss
+from tinydf.train_step import distillation_loss, forgery_loss
 
 LABELS = torch.tensor((0.0, 0, 1, 1))
 

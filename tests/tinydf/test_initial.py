@@ -10,8 +10,7 @@ from tinydf.forgery import TinyDF
 from tinydf.forgery.backbone import TinyNet
 from tinydf.forgery.model import IMAGE_MEAN, IMAGE_STD
 from tinydf.initial import initial_network
-from tinydf.lite1 import PACKAGE, find_lite1_weights, load_lite1
-from tinydf.pretrained import fetch_imagenet_weights, load_backbone
+from tinydf.pretrained import LITE1_PACKAGE, fetch_imagenet_weights, find_lite1_weights, load_backbone, load_lite1
 from tinydf_runtime.errors import ModelFileError, UnavailableError
 
 ESPRESSO, TIGER_CAT, EGYPTIAN_CAT = 967, 282, 285
@@ -19,7 +18,7 @@ ESPRESSO, TIGER_CAT, EGYPTIAN_CAT = 967, 282, 285
 
 @pytest.fixture(scope="module")
 def weights() -> Path:
-    pytest.importorskip(PACKAGE, reason="needs the extra pretrained")
+    pytest.importorskip(LITE1_PACKAGE, reason="needs the extra pretrained")
     return find_lite1_weights()
 
 
@@ -50,7 +49,7 @@ def test_the_backbone_still_knows_a_cat_and_a_coffee(weights: Path) -> None:
 
 
 def test_without_the_package_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tinydf.lite1.PACKAGE", "no_such_package_of_weights")
+    monkeypatch.setattr("tinydf.pretrained.LITE1_PACKAGE", "no_such_package_of_weights")
     with pytest.raises(UnavailableError, match=r"'\.\[pretrained\]'"):
         find_lite1_weights()
 
@@ -61,7 +60,7 @@ def test_another_file_in_its_place_is_refused(tmp_path: Path, monkeypatch: pytes
     (package / "__init__.py").touch()
     (package / "models" / "efficientnet-lite1-77cc7160.pth").write_bytes(b"other weights")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("tinydf.lite1.PACKAGE", package.name)
+    monkeypatch.setattr("tinydf.pretrained.LITE1_PACKAGE", package.name)
     with pytest.raises(ModelFileError, match="SHA-256"):
         find_lite1_weights()
 

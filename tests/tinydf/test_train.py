@@ -13,11 +13,10 @@ from tinydf.data.dataset import PairSeries
 from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair
 from tinydf.history import HistoryRow, read_history, write_history
-from tinydf.train import StepReport, train
+from tinydf.train import StepReport, calibrated, train
 from tinydf.train_config import Part, TrainConfig
 from tinydf.train_state import uncalibrated_spec
 from tinydf.train_step import learning_rate_factor, moving_average
-from tinydf.train_validation import calibrated
 from tinydf_runtime.errors import UsageError
 
 CONFIG = TrainConfig(seed=3, steps=4, batch_pairs=2, patch_px=64, validate_every=2)

@@ -1,3 +1,5 @@
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -71,6 +73,14 @@ def test_a_network_that_compares_twins_is_found_out() -> None:
 def test_a_network_that_judges_each_face_by_itself_shows_no_gap() -> None:
     together, apart = training_mode_aucs(Judge(norm=False), leaking_batches())
     assert together == apart
+
+
+def test_a_pair_left_alone_in_the_last_batch_is_not_measured() -> None:
+    alone = numbered(1)
+    assert training_mode_aucs(Judge(norm=True), [*leaking_batches(), alone]) == training_mode_aucs(
+        Judge(norm=True), leaking_batches()
+    )
+    assert all(math.isnan(measured) for measured in training_mode_aucs(Judge(norm=True), [alone]))
 
 
 def test_measuring_leaves_the_statistics_and_the_mode_alone() -> None:

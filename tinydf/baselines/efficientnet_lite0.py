@@ -112,7 +112,7 @@ def find_lite0_weights() -> Path:
 
 
 def load_lite0(network: EfficientNetLite0, path: Path) -> None:
-    """Copies ImageNet's weights into all but the verdict and the map.
+    """Copies ImageNet weights into the backbone; the layers of the verdict and the forgery map stay as they are.
 
     Args:
         network: Changed in place.

@@ -60,7 +60,7 @@ class FaithfulTinyDF(nn.Module):
 
 
 class PublishedAggregation(nn.Module):
-    """Global mean, 1x1 and three dilated 3x3 convolutions, joined and added to the input."""
+    """Global mean, 1x1 and three dilated 3x3 convolutions, concatenated, projected by a 1x1 and added to the input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

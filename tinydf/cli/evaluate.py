@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.cli.options import device_option, json_option, write_figures
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.engines.engine import ENGINES
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError, needs
 from tinydf_runtime.faces.crop import CropConfig
@@ -154,7 +154,7 @@ def main(
             for scorer in scorers:
                 for folder, table in tables:
                     faces = replace(open_faces(table, split, scorer.spec.crop, limit, seed), folder=folder)
-                    with Progress(f"{scorer.path.name} on {folder.name}", unit="pictures", quiet=quiet) as progress:
+                    with ProgressBar(f"{scorer.path.name} on {folder.name}", unit="pictures", quiet=quiet) as progress:
                         done.append(evaluate(scorer, faces, ladder, seed, workers, progress.advance))
                     show_evaluation(done[-1], console)
                 if real_clips is not None:
@@ -175,7 +175,7 @@ def _table_of(folder: Path, split: Split, limit: int | None, quiet: bool, stack:
     """Returns a folder with a table: this one, or for plain photos one that goes with ``stack``."""
     from tinydf.evaluation.plain_photos import as_table
 
-    with Progress(f"faces of {folder.name}", unit="photos", quiet=quiet) as progress:
+    with ProgressBar(f"faces of {folder.name}", unit="photos", quiet=quiet) as progress:
         table, without = stack.enter_context(as_table(folder, split, limit, progress.advance))
     if without and not quiet:
         click.echo(f"tinydf-evaluate: {folder}: {without} photos show no face, or cannot be read.", err=True)
@@ -208,7 +208,7 @@ def _fit(
     sets = [open_faces(folder, "val", scorer.spec.crop, limit, seed) for folder in folders]
     parts = []
     for face_set in sets:
-        with Progress(f"fitting on {face_set.folder.name}, split val", unit="pictures", quiet=quiet) as progress:
+        with ProgressBar(f"fitting on {face_set.folder.name}, split val", unit="pictures", quiet=quiet) as progress:
             parts.append(score_faces(face_set, scorer, (UNCHANGED,), workers, progress.advance)[0])
     point = fit_operating_point(parts, scorer.spec, fpr)
     store_operating_point(point, scorer.path, out, sets)

@@ -9,7 +9,7 @@ import click
 
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.errors import ExitCode, UsageError, needs
 
 
@@ -63,7 +63,7 @@ def main(rgb: Path, noise: Path, data: Path, count: int, out: Path, json_path: P
     photos = read_photos(data, "val")
     if not photos:
         raise UsageError(f"{data}: no photo with a face in split val, on which branches are joined.")
-    with Progress("join", total=len(TYPES) * min(count, len(photos)), unit="pairs", quiet=quiet) as progress:
+    with ProgressBar("join", total=len(TYPES) * min(count, len(photos)), unit="pairs", quiet=quiet) as progress:
         joined = join_branches(rgb, noise, photos, count, progress.advance)
     save_checkpoint(joined.checkpoint, out)
     record = {"schema": "tinydf.join/1", "checkpoint": str(out), **joined.checkpoint.config}

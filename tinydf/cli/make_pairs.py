@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -13,8 +12,9 @@ import click
 
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.errors import ExitCode, needs
+from tinydf_runtime.machine import core_count
 
 if TYPE_CHECKING:
     from tinydf.data.manifest import Split
@@ -76,10 +76,10 @@ def main(
         from tinydf.data.layouts.listing import name_some
         from tinydf.data.make_pairs import make_pairs, plan_pairs
     silent = quiet or json_path == STANDARD_OUTPUT
-    workers = workers or _cores()
+    workers = workers or core_count()
     plan = plan_pairs(data, split, pairs, seed, easy_share, without)
     began_s, made = time.perf_counter(), 0
-    with Progress("make pairs", plan.pairs, unit="pairs", quiet=quiet) as progress:
+    with ProgressBar("make pairs", plan.pairs, unit="pairs", quiet=quiet) as progress:
 
         def show(there: int, now: int) -> None:
             nonlocal made
@@ -105,11 +105,6 @@ def main(
 
 def _file_in(reason: str) -> str:
     return reason.partition(": ")[0]
-
-
-def _cores() -> int:
-    """Returns the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,9 @@ import click
 from tinydf.data.layouts.table import LAYOUTS, list_clips
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.errors import ExitCode, UnreadableInputError, needs
+from tinydf_runtime.machine import core_count
 
 if TYPE_CHECKING:
     from tinydf.data.layouts.listing import Listing
@@ -82,9 +82,9 @@ def main(
         listing = replace(listing, clips=tuple(limit_clips(listing.clips, limit)))
     if not quiet:
         _say_notes(listing)
-    with Progress(source.name, len(listing.clips), unit="videos", quiet=quiet) as progress:
+    with ProgressBar(source.name, len(listing.clips), unit="videos", quiet=quiet) as progress:
         prepared = prepare(
-            *(listing, source, out, faces_per_video, workers or _cores(), detector),
+            *(listing, source, out, faces_per_video, workers or core_count(), detector),
             report=lambda done, faces: progress.advance(done, faces=faces),
         )
     write_figures(json.dumps(_figures(prepared, listing), indent=2) + "\n", json_path)
@@ -108,11 +108,6 @@ def _say_notes(listing: Listing) -> None:
 
 def _say(message: str) -> None:
     click.echo(f"{NAME}: {' '.join(message.split())}", err=True)
-
-
-def _cores() -> int:
-    """Returns the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _figures(prepared: Prepared, listing: Listing) -> dict[str, Any]:

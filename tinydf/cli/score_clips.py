@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tinydf_runtime.cli.command import OneLineCommand
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.errors import ExitCode, UsageError, needs
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 
@@ -86,9 +86,9 @@ def main(
         people = one_photo_each(read_photos(faces, split), real)
         if not people:
             raise UsageError(f"{faces}: no colour photo with a face in split {split}.")
-        with Progress(f"clips of split {split}", total=len(people), unit="people", quiet=quiet) as progress:
+        with ProgressBar(f"clips of split {split}", total=len(people), unit="people", quiet=quiet) as progress:
 
-            def advance(done: int, progress: Progress = progress) -> None:
+            def advance(done: int, progress: ProgressBar = progress) -> None:
                 progress.advance(done)
                 if done % WRITE_EVERY == 0:
                     scores.write(out)

@@ -10,7 +10,7 @@ import click
 
 from tinydf.train_config import Method, Network, Part, TrainConfig
 from tinydf_runtime.cli.command import OneLineCommand
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.errors import ExitCode, UnavailableError, UsageError, needs
 from tinydf_runtime.io.files import sha256_of
 
@@ -218,7 +218,7 @@ def main(
     training, validation = _photos(data, out, demo, pairs is not None)
     fabric = _fabric(device, devices, precision)
     silent = quiet or not fabric.is_global_zero
-    with Progress("train", total=config.steps, unit="steps", quiet=silent) as progress:
+    with ProgressBar("train", total=config.steps, unit="steps", quiet=silent) as progress:
         path = train(
             config,
             training,

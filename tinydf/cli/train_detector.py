@@ -10,7 +10,7 @@ import click
 
 from tinydf.facedetector.config import DetectorConfig
 from tinydf_runtime.cli.command import OneLineCommand, stopping_on_interrupt
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.errors import ExitCode, UnavailableError, needs
 
 _DEFAULTS = DetectorConfig()
@@ -153,7 +153,7 @@ def main(
     origin: dict[str, object] = {"photos": len(photos), "scenes": len(world), "second_look": teacher is not None}
     origin |= {"init": None if start is None else start.sha256}
     stop = threading.Event()
-    with Progress("train", steps, unit="steps", quiet=quiet) as progress, stopping_on_interrupt(stop):
+    with ProgressBar("train", steps, unit="steps", quiet=quiet) as progress, stopping_on_interrupt(stop):
 
         def show(step: int, loss: float, average_precision: float | None) -> None:
             progress.advance(step, loss=loss, AP=average_precision)

@@ -19,6 +19,7 @@ from tinydf.data.photos import Photo
 from tinydf.data.samples import Pair, cut_patch, make_pair
 from tinydf.data.skipped import Skipped, until_readable
 from tinydf_runtime.faces.crop import CropConfig
+from tinydf_runtime.types import longer_side
 
 MAP_CELL_PX = 16
 Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
@@ -125,7 +126,7 @@ class ReadablePairs(Dataset[Pair]):
 
 
 def group_sources(photos: Sequence[Photo]) -> tuple[list[list[Photo]], NDArray[np.float64]]:
-    """Returns the photos by source, and the share of the pairs that each source makes.
+    """Returns the photos by source, S lists, and S shares of the pairs that each source makes; they sum to 1.
 
     Shares are in proportion to the square root of a source's worth, the sum of its photos' ``sharpness_worth``: no
     source dominates, and large sharp faces count for more than enlarged ones.
@@ -138,8 +139,7 @@ def group_sources(photos: Sequence[Photo]) -> tuple[list[list[Photo]], NDArray[n
 
 def sharpness_worth(photo: Photo) -> float:
     """Returns the share of a crop's pixels that the photo itself provides; the others are made by enlarging."""
-    left, top, right, bottom = photo.faces[0].box_xyxy
-    return min(1.0, max(right - left, bottom - top) / CropConfig().side_px) ** 2
+    return min(1.0, longer_side(photo.faces[0].box_xyxy) / CropConfig().side_px) ** 2
 
 
 def collate(pairs: Sequence[Pair]) -> Batch:

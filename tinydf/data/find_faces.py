@@ -23,7 +23,7 @@ from tinydf_runtime.faces.tracker import FaceTracker
 from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.io.image import read_image
 from tinydf_runtime.io.video import VideoReader
-from tinydf_runtime.types import Face, Image
+from tinydf_runtime.types import Face, Image, longer_side
 from tinydf_runtime.verdict.evidence import MINIMUM_SIDE_PX
 from tinydf_runtime.verdict.rules import MINIMUM_FACES
 
@@ -94,7 +94,7 @@ def find_in_video(clip: Clip, detector: FaceDetector, out: Path, place: str, cou
     with VideoReader(clip.path, sample_fps) as reader, _masks_of(clip) as masks:
         for frame in reader:
             for number, face in tracker.update(frame, detector.detect(frame.image)):
-                if _side_px(face) < MINIMUM_SIDE_PX:
+                if longer_side(face.box_xyxy) < MINIMUM_SIDE_PX:
                     continue
                 seen += 1
                 altered = masks.forged_share(frame, face.box_xyxy) if masks else None
@@ -203,13 +203,8 @@ def _spread(faces: list[StoredFace], count: int) -> list[StoredFace]:
 
 
 def _largest(image: Image, faces: list[Face]) -> Window | None:
-    large = [face for face in faces if _side_px(face) >= MINIMUM_SIDE_PX]
-    return cut_window(image, max(large, key=_side_px), CROP_CONFIG) if large else None
-
-
-def _side_px(face: Face) -> float:
-    left, top, right, bottom = face.box_xyxy
-    return max(right - left, bottom - top)
+    large = [face for face in faces if longer_side(face.box_xyxy) >= MINIMUM_SIDE_PX]
+    return cut_window(image, max(large, key=lambda face: longer_side(face.box_xyxy)), CROP_CONFIG) if large else None
 
 
 def _detect_bordered(image: Image, detector: FaceDetector) -> list[Face]:

@@ -59,15 +59,15 @@ class Pose(NamedTuple):
     centre: NDArray[np.float64]
 
     def turned_to_camera(self, mesh: Mesh) -> NDArray[np.float64]:
-        """Returns a mesh upright and frontal, in canonical units."""
+        """Returns 478 x 3, float64: a mesh turned upright and frontal, in the canonical mesh's units."""
         return np.asarray((mesh - self.centre) @ self.rotation.T / self.scale)
 
     def turned_back(self, points: NDArray[np.float64]) -> Mesh:
-        """Undoes ``turned_to_camera``."""
+        """Returns 478 x 3, float32, pixels: points in canonical units, turned and moved to where the face was."""
         return (points @ self.rotation * self.scale + self.centre).astype(np.float32)
 
     def yaw_pitch(self) -> NDArray[np.float64]:
-        """Returns how far the face looks aside and down, in radians."""
+        """Returns 2, float64: yaw and pitch in radians, positive to the picture's right and downwards."""
         x, y, z = -self.rotation[2]
         return np.array((np.arctan2(x, -z), np.arctan2(y, np.hypot(x, z))))
 

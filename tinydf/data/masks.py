@@ -25,6 +25,7 @@ from tinydf.data.geometry import FaceGeometry
 from tinydf.data.mean_face import GROUPS, MODES, place_mean_face
 
 Mask: TypeAlias = NDArray[np.float32]
+"""H x W, float32, 0..1: the share of each pixel that is replaced."""
 Region: TypeAlias = Literal[
     "face", "face_and_forehead", "inner", "lower", "upper", "half", "random", "eyes", "nose", "mouth"
 ]

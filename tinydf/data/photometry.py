@@ -1,4 +1,4 @@
-"""Random changes of colour and sharpness, the raw material of forgeries and of degradations."""
+"""Random changes of colour and sharpness to BGR pictures: the raw material of forgeries and of degradations."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def shift_colour(image: Image, rng: Generator, strength: float = 1.0) -> Image:
 
 
 def resample(image: Image, factor: float, rng: Generator) -> Image:
-    """Shrinks by a factor below 1 and enlarges back, as a decoder of fewer pixels would leave it."""
+    """Returns the picture shrunk by a factor below 1, averaging areas, and enlarged back by a random interpolation."""
     height, width = image.shape[:2]
     small = (max(8, round(width * factor)), max(8, round(height * factor)))
     shrunk = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
@@ -48,7 +48,7 @@ def resample(image: Image, factor: float, rng: Generator) -> Image:
 
 
 def blur(image: Image, sigma_px: float) -> Image:
-    """Applies a Gaussian blur."""
+    """Returns the picture after a Gaussian blur with a standard deviation of ``sigma_px`` pixels."""
     return as_image(cv2.GaussianBlur(image, (0, 0), sigma_px))
 
 
@@ -65,6 +65,6 @@ def add_noise(image: Image, sigma: float, rng: Generator) -> Image:
 
 
 def jpeg(image: Image, quality: int) -> Image:
-    """Sends an image through JPEG at a quality of 1 to 100."""
+    """Returns the picture after JPEG compression and decoding at a quality of 1 to 100."""
     _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality))
     return as_image(cv2.imdecode(data, cv2.IMREAD_COLOR))

@@ -30,9 +30,6 @@ FAILURES_NAME = "failures.csv"
 SETTINGS_SCHEMA = "tinydf.prepare-settings/1"
 MISSING_REASON = "named in a list of the set, but not there"
 
-Progress = Callable[[int, int], None]
-"""Called with the clips done and the faces found so far."""
-
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -60,7 +57,7 @@ def prepare(
     faces_per_video: int = 32,
     workers: int = 1,
     detector: Path | None = None,
-    report: Progress | None = None,
+    report: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Cuts the faces of a set out and writes their table, ``faces.parquet``, and ``failures.csv``.
 
@@ -75,7 +72,7 @@ def prepare(
         faces_per_video: Windows of a video or sequence, spread evenly over it and shared by its people.
         workers: Processes; with one, the work is done in this one.
         detector: Face detector, None for the embedded one.
-        report: Called after each clip.
+        report: Called after each clip with the clips done and the faces found so far.
 
     Raises:
         UnreadableInputError: A person or source video is in two splits.

@@ -18,7 +18,7 @@ from tinydf.data.photometry import as_image
 from tinydf.data.photos import Photo
 from tinydf_runtime.faces.crop import CropConfig, crop_face
 from tinydf_runtime.io.image import read_image
-from tinydf_runtime.types import BoxXYXY, Image
+from tinydf_runtime.types import BoxXYXY, Image, longer_side
 
 WINDOW_MARGIN = 0.45
 """Surround that is forged and degraded with a face: enough for the widest crop that ``_jitter`` draws, .27 at a crop
@@ -127,7 +127,7 @@ def cut_patch(pair: Pair, side_px: int, rng: Generator) -> Pair:
 def _cut_window(photo: Photo) -> tuple[Image, BoxXYXY, FaceGeometry]:
     """Cuts the face with its surround; large ones are shrunk, small ones keep their pixels."""
     left, top, right, bottom = box_xyxy = photo.faces[0].box_xyxy
-    side = max(right - left, bottom - top) * (1 + 2 * WINDOW_MARGIN)
+    side = longer_side(box_xyxy) * (1 + 2 * WINDOW_MARGIN)
     side_px = min(MAX_WINDOW_PX, round(side))
     window = crop_face(read_image(photo.path), box_xyxy, CropConfig(side_px, WINDOW_MARGIN))
     scale, x0, y0 = side_px / side, (left + right - side) / 2, (top + bottom - side) / 2
@@ -144,7 +144,7 @@ def _mirror(window: Image, box_xyxy: BoxXYXY, geometry: FaceGeometry) -> tuple[I
 def _jitter(box_xyxy: BoxXYXY, rng: Generator) -> BoxXYXY:
     """Jitters a box by as much as detectors disagree."""
     left, top, right, bottom = box_xyxy
-    side = max(right - left, bottom - top)
+    side = longer_side(box_xyxy)
     half_width, half_height = ((right - left) / 2, (bottom - top) / 2) * np.array(rng.uniform(0.9, 1.15))
     x, y = np.array(((left + right) / 2, (top + bottom) / 2)) + rng.uniform(-0.05, 0.05, 2) * side
     return float(x - half_width), float(y - half_height), float(x + half_width), float(y + half_height)

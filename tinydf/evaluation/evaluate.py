@@ -90,13 +90,13 @@ def measure_scored(
 
 
 def clusters(scored: ScoredFaces) -> NDArray[np.intp]:
-    """Returns videos, the number of what each is resampled with."""
+    """Returns V: for each video the number of the cluster that it is resampled with."""
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(video.original, len(numbers)) for video in scored.videos], np.intp)
 
 
 def forged_videos(scored: ScoredFaces) -> NDArray[np.bool_]:
-    """Returns videos, whether each is forged."""
+    """Returns V, bool: whether each video is forged."""
     return np.array([video.forged for video in scored.videos], bool)
 
 

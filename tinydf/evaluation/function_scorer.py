@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf.evaluation.scoring import logit_of
 from tinydf_runtime.errors import UnreadableInputError, UsageError
 from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.verdict.evidence import log_odds
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class FunctionScorer:
                 f"{self.path}: returned {found[~((found >= 0) & (found <= 1))][0]:g}, expected probabilities from 0 "
                 "to 1. Put its logits through a sigmoid."
             )
-        return logit_of(found)
+        return log_odds(found)
 
 
 def open_function(address: str, crop_config: CropConfig) -> FunctionScorer:

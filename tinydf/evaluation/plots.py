@@ -37,10 +37,10 @@ def draw_roc(
     operating_point: tuple[float, float],
     name: str,
 ) -> str:
-    """Draws the ROC curves by video and by frame, with the point that the model's threshold chooses.
+    """Returns an SVG of the ROC curves by video and by frame, with the point that the model's threshold chooses.
 
     Args:
-        by_video: Logits and truth of the videos, with both classes.
+        by_video: N logits and N truths of the videos, both classes among them.
         by_frame: The same of the faces; None where every video is one face.
         operating_point: BPCER and APCER of the videos.
         name: Unique in the page.
@@ -61,7 +61,14 @@ def draw_roc(
 
 
 def draw_scores(logit: NDArray[np.float64], forged: NDArray[np.bool_], threshold: float, name: str) -> str:
-    """Draws how probabilities of real and of fake videos are spread, each class on its own scale."""
+    """Returns an SVG: histograms of the probabilities of real and of fake videos, each class on its own scale.
+
+    Args:
+        logit: N, of the videos.
+        forged: N, whether each is a fake.
+        threshold: Fake probability, 0..1, drawn as a line.
+        name: Unique in the page.
+    """
     with _figure(SIZE_INCHES) as (figure, axes):
         bins = np.linspace(0, 1, HISTOGRAM_BINS + 1)
         for side, colour, label in ((False, REAL, "real"), (True, FAKE, "fake")):
@@ -80,7 +87,7 @@ def draw_scores(logit: NDArray[np.float64], forged: NDArray[np.bool_], threshold
 
 
 def draw_reliability(logit: NDArray[np.float64], forged: NDArray[np.bool_], name: str) -> str:
-    """Draws how often faces of a probability are fake, both classes weighing alike; larger dots stand for more."""
+    """Returns an SVG reliability diagram, both classes weighing alike; larger dots stand for more faces."""
     share, forged_share, probability = reliability(logit, forged)
     filled = share > 0
     with _figure(SIZE_INCHES) as (figure, axes):

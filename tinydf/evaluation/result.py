@@ -167,7 +167,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the figures depend on beside model and data."""
+    """What the figures depend on besides model and data."""
 
     seed: int
     limit: int | None

@@ -132,7 +132,7 @@ def score_people(
 
 
 def one_photo_each(photos: Sequence[Photo], count: int) -> list[Photo]:
-    """Returns the first colour photo of each of some people, drawn at random but always the same."""
+    """Returns the first colour photo of each of at most ``count`` people, drawn with a fixed seed."""
     by_person = {photo.identities[0]: photo for photo in reversed(photos) if not photo.grey}
     people = sorted(by_person)
     order = np.random.default_rng(0).permutation(len(people))[:count]

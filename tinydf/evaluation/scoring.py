@@ -16,10 +16,9 @@ from tinydf_runtime.engines.engine import AUTO, ENGINES, Engine, check_choice, o
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError
 from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.verdict.evidence import log_odds
 
 CHECKPOINTS = (".safetensors", ".pt")
-SMALLEST = 1e-7
-"""Probabilities are clipped to this distance from 0 and 1, the resolution of float32."""
 
 
 class Scorer(Protocol):
@@ -99,13 +98,7 @@ class EngineScorer:
 
     def logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Returns N logits of N x side x side x 3 RGB uint8 crops."""
-        return logit_of(score_in_halves(self.loaded.score, crops).fake_probability.astype(np.float64))
-
-
-def logit_of(probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the logits of probabilities, finite for 0 and 1 too."""
-    inside = np.clip(probability, SMALLEST, 1 - SMALLEST)
-    return np.asarray(np.log(inside / (1 - inside)))
+        return log_odds(score_in_halves(self.loaded.score, crops).fake_probability.astype(np.float64))
 
 
 def open_scorer(path: Path, device: str = AUTO, threads: int | None = None) -> Scorer:

@@ -19,7 +19,7 @@ from tinydf.data.photometry import add_noise, as_image
 from tinydf.data.photos import Photo
 from tinydf.data.video_codec import X264_EVERYWHERE
 from tinydf_runtime.io.image import read_image
-from tinydf_runtime.types import Frame, Image
+from tinydf_runtime.types import Frame, Image, longer_side
 
 FPS = 10
 WIDTH, HEIGHT = 480, 360
@@ -67,7 +67,7 @@ def _move_camera(
     speed, start = rng.uniform(0.1, 0.6, 5), rng.uniform(0, 2 * np.pi, 5)
     for index in range(frames):
         zoom_by, tilt, x, y, light = np.sin(2 * np.pi * speed * index / FPS + start)
-        zoom = face_px / max(right - left, bottom - top) * (1 + 0.12 * zoom_by)
+        zoom = face_px / longer_side(box) * (1 + 0.12 * zoom_by)
         matrix = cv2.getRotationMatrix2D(centre, 5 * tilt, zoom)
         matrix[:, 2] += (WIDTH / 2 - centre[0] + 30 * x, HEIGHT / 2 - centre[1] + 15 * y)
         # What lies beyond the photo is grey: mirrored, it would show the face again.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_calibration.agreement import auc, compare
+from tinydf_calibration.agreement import auc, compare_verdicts
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_export.bench.fresh_process import measure_fresh
 from tinydf_export.bench.row import Row, measure_size
@@ -165,7 +165,7 @@ def _compare(
 ) -> dict[str, Any]:
     forged = np.zeros(len(first), bool) if labelled is None else labelled.forged
     cluster = np.arange(len(first)) if labelled is None else labelled.cluster
-    agreement = compare(first, found, forged, cluster, threshold)
+    agreement = compare_verdicts(first, found, forged, cluster, threshold)
     return {
         "mean_difference": agreement.mean_difference,
         "max_difference": agreement.max_difference,

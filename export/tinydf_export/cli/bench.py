@@ -17,7 +17,7 @@ from rich.table import Table
 from tinydf_runtime import __version__
 from tinydf_runtime.cli.command import OneLineCommand, stopping_on_interrupt
 from tinydf_runtime.cli.options import STANDARD_OUTPUT, device_option, json_option, write_figures
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.errors import ExitCode, UsageError, needs
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 
@@ -87,7 +87,7 @@ def main(
         from tinydf_export.bench.measure import bench_models
     stop, unread = threading.Event(), list[str]()
     labelled = None if data is None else _read_labelled(data, paths[0], unread.append)
-    with Progress("measuring", unit="turns", quiet=silent) as progress, stopping_on_interrupt(stop):
+    with ProgressBar("measuring", unit="turns", quiet=silent) as progress, stopping_on_interrupt(stop):
         rows = bench_models(
             paths,
             device=device,

@@ -15,7 +15,7 @@ from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime import __version__
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 
 _FILE = click.Path(path_type=Path)
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -80,7 +80,7 @@ def main(
 
 def build(source: Path, out: Path, options: PlanOptions, json_path: Path | None, quiet: bool) -> None:
     """Builds a plan and prints its figures."""
-    with Progress(f"building {out.name}", quiet=quiet):
+    with ProgressBar(f"building {out.name}", quiet=quiet):
         built = build_from_onnx(source, out, options)
     write_figures(json.dumps(_figures(built), indent=2) + "\n", json_path)
     if not quiet and json_path != STANDARD_OUTPUT:

@@ -12,7 +12,7 @@ from rich.table import Table
 from tinydf_runtime import __version__
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.errors import ExitCode, OutputError, QualityError, UsageError, needs
 from tinydf_runtime.io.files import write_atomically
 
@@ -103,7 +103,7 @@ def main(
         assert old is not None
         table = rekey_table(loaded, old)
     else:
-        with Progress("calibrating", quiet=quiet) as progress:
+        with ProgressBar("calibrating", quiet=quiet) as progress:
             table = calibrate_checkpoint(
                 loaded,
                 data,

@@ -15,7 +15,7 @@ from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime import __version__
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.cli.options import STANDARD_OUTPUT, json_option, write_figures
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.errors import ExitCode, UsageError, needs
 from tinydf_runtime.models.spec import Precision
 
@@ -106,7 +106,7 @@ def main(
         from tinydf_export.runner import run
     loaded = load_default() if checkpoint is None else load_checkpoint(checkpoint)
     skipped = Skipped()
-    with Progress("reading", quiet=quiet) as progress:
+    with ProgressBar("reading", quiet=quiet) as progress:
 
         def report(stage: str, done: int, total: int) -> None:
             progress.advance(done, total, stage=stage)

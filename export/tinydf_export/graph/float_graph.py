@@ -1,4 +1,4 @@
-"""Checkpoint -> the float32 ONNX graph that calibration and every exporter start from."""
+"""Checkpoint -> the float32 ONNX graph, uint8 crops in, that calibration and every exporter start from."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.prepare import prepare_graph
 from tinydf_export.graph.compact import compact_weights
 from tinydf_export.graph.rewrites import REWRITE_VERSION, rewrite
-from tinydf_export.graph.traceable import Traceable
 from tinydf_runtime.models.spec import ModelSpec
 
 OPSET = 18
@@ -113,3 +112,32 @@ def _silence() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+class Traceable(nn.Module):
+    """The network with conversion from uint8, temperature and sigmoids inside."""
+
+    def __init__(self, network: nn.Module, temperature: float = 1.0) -> None:
+        """Wraps a network.
+
+        Args:
+            network: N x 3 x H x W float RGB in 0..255 -> logits N and N x h x w, as ``TinyDF``.
+            temperature: Divides the verdict's logit.
+        """
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores crops.
+
+        Args:
+            image: N x 3 x S x S, RGB, uint8.
+
+        Returns:
+            fake_probability, N, and forgery_map, N x h x w, both float32 in 0..1.
+        """
+        logit, map_logit = self.network(image.float())
+        if self.temperature != 1.0:
+            logit = logit / self.temperature
+        return torch.sigmoid(logit), torch.sigmoid(map_logit)

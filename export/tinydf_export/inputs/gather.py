@@ -1,4 +1,4 @@
-"""Options of tinydf-export -> calibration table and labelled crops."""
+"""Options of tinydf-export -> calibration table, shipped or given or measured now, and labelled crops."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tinydf.checkpoint import Checkpoint
+from onnx import ModelProto
+
+from tinydf.checkpoint import DEFAULT_PATH, Checkpoint
 from tinydf_calibration.sampler import LabelledCrops
-from tinydf_calibration.table import CalibrationTable, read_table
+from tinydf_calibration.table import CalibrationTable, check_fits, read_table
 from tinydf_export.inputs.calibrate import calibrate_checkpoint
 from tinydf_export.inputs.labelled_crops import Skip, read_labelled_crops
-from tinydf_export.inputs.shipped import SHIPPED_TABLE, is_shipped
-from tinydf_runtime.errors import UsageError
+from tinydf_runtime.errors import StaleTableError, UsageError, install_line
+from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.models.spec import Precision
 from tinydf_runtime.types import OnStage
 
@@ -77,3 +79,31 @@ def gather_inputs(
     return ExportInputs(
         table, read_labelled_crops(faces, "val", checkpoint.spec.crop, PARITY_CROPS, report=cut, skip=skip)
     )
+
+
+SHIPPED_TABLE = DEFAULT_PATH.with_suffix(".calibration.json")
+"""Calibration table of the shipped checkpoint."""
+
+
+def is_shipped(checkpoint: Checkpoint) -> bool:
+    """Whether this is the checkpoint that comes with TinyDF."""
+    return checkpoint.spec.checkpoint_sha256 == sha256_of(DEFAULT_PATH)
+
+
+def check_table(table: CalibrationTable, checkpoint: Checkpoint, graph: ModelProto) -> None:
+    """Accepts a table that was measured on this checkpoint, its crops and its float graph.
+
+    Raises:
+        StaleTableError: It was measured on others.
+    """
+    try:
+        check_fits(table, checkpoint.spec.checkpoint_sha256, graph, checkpoint.spec.crop.sha256())
+    except StaleTableError as error:
+        if not is_shipped(checkpoint) or table != read_table(SHIPPED_TABLE):
+            raise
+        found = str(error).split(". ")[0]
+        raise StaleTableError(
+            f"{found}. Both come with TinyDF, so this is a defect of TinyDF. Install the versions that it is tested "
+            f"with ({install_line('export')}); if they are installed, please report a bug with this line and what "
+            "tinydf-doctor prints."
+        ) from error

@@ -15,7 +15,7 @@ from tinydf.evaluation.perturbations import UNCHANGED
 from tinydf_calibration.sampler import LabelledCrops, stratified_sample
 from tinydf_runtime.errors import TinyDFError, UnreadableInputError
 from tinydf_runtime.faces.crop import CropConfig
-from tinydf_runtime.types import Image, OnProgress
+from tinydf_runtime.types import Image, OnProgress, longer_side
 
 if TYPE_CHECKING:
     from tinydf.data.manifest import Split
@@ -84,7 +84,7 @@ def _choose_entries(entries: Entries, count: int, seed: int) -> list[int]:
         np.array([face.video.method for face in told]),
         np.array([face.video.compression for face in told]),
         np.array([face.video.forged for face in told]),
-        np.array([_size(face) for face in told]),
+        np.array([longer_side(face.box_xyxy) for face in told]),
     ]
     return [int(place) for place in stratified_sample(attributes, max(1, count // len(listed[0])), seed)]
 
@@ -100,15 +100,10 @@ def _label(crops: list[Image], faces: list[ListedFace]) -> LabelledCrops:
         # Real crops beside each forgery type are all real.
         method=np.array([face.video.method if face.video.forged else "real" for face in faces]),
         compression=np.array([face.video.compression for face in faces]),
-        face_px=np.array([_size(face) for face in faces], np.float64),
+        face_px=np.array([longer_side(face.box_xyxy) for face in faces], np.float64),
         sharpness=np.array([measure_sharpness(crop) for crop in blue_first]),
         bits_per_pixel=np.array([_bits_per_pixel(crop) for crop in blue_first]),
     )
-
-
-def _size(face: ListedFace) -> float:
-    left, top, right, bottom = face.box_xyxy
-    return max(right - left, bottom - top)
 
 
 def _bits_per_pixel(crop: Image) -> float:

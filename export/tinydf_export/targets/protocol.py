@@ -8,7 +8,7 @@ from typing import Protocol
 from onnx import ModelProto
 
 from tinydf_export.job import ExportJob
-from tinydf_export.parity.differences import Scorer
+from tinydf_export.parity.report import Scorer
 from tinydf_runtime.models.spec import ModelSpec
 
 

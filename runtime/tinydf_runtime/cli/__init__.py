@@ -1,1 +1,1 @@
-"""The commands ``tinydf-run`` and ``tinydf-doctor``, and what every ``tinydf-`` command shares."""
+"""The commands of the runtime, and what every ``tinydf-`` command shares."""

@@ -19,14 +19,14 @@ WINDOW_S = 120.0
 """Window of the rate: a run's beginning tells little about its end."""
 
 
-class Progress:
+class ProgressBar:
     """Shows the progress of one piece of work.
 
     Where stderr is no terminal, a thread of its own prints the lines, so that one step that takes minutes is not silent
     either. Work that ends before the first line is due prints nothing.
 
     Example:
-        ``with Progress("train", total=steps, unit="steps") as progress: progress.advance(step, loss=loss, auc=auc)``
+        ``with ProgressBar("train", total=steps, unit="steps") as progress: progress.advance(step, loss=loss, auc=auc)``
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Progress:
         self._shown = ExitStack()
         self._draw: Callable[[], None] = lambda: None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressBar:
         """Begins to show it."""
         if self._quiet:
             return self

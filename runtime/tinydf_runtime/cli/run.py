@@ -22,12 +22,12 @@ from tinydf_runtime.cli.options import (
     version_option,
 )
 from tinydf_runtime.cli.outputs import annotation_targets, check_outputs, write_reports
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.engines.engine import AUTO
 from tinydf_runtime.errors import ExitCode, NoResourcesError, UnreadableInputError, UsageError
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.input import Input, expand_inputs, parse_input
-from tinydf_runtime.live.reconnect import GIVE_UP_S
+from tinydf_runtime.live.reader import GIVE_UP_S
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.render.words import EVIDENCE_NOTE, printable, stranger_words
 from tinydf_runtime.results import InputReport
@@ -253,7 +253,7 @@ def judge_all(
 
             item = follow_stream(source.name, analyzer, limits, options, run.silent)
         else:
-            with Progress(Path(source.name).name or source.name, unit="s", quiet=run.silent) as progress:
+            with ProgressBar(Path(source.name).name or source.name, unit="s", quiet=run.silent) as progress:
                 item = analyzer.analyze_input(source, progress.advance, limits)
         run.done.append(item)
         run.service.note(item)
@@ -292,7 +292,7 @@ def draw_input(
 
     threshold, margin = analyzer.threshold, analyzer.spec.crop.margin
     note: str | None = None
-    with Progress(f"drawing {target.name}", unit="s", quiet=run.silent) as progress:
+    with ProgressBar(f"drawing {target.name}", unit="s", quiet=run.silent) as progress:
         if item.kind == "image":
             annotate_image(item, target, threshold, margin, sandbox, max_seconds)
         else:

@@ -18,7 +18,7 @@ from tinydf_runtime.cli.options import (
     write_figures,
 )
 from tinydf_runtime.cli.outputs import check_folder, check_outputs
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.cli.run import network_files
 from tinydf_runtime.errors import ExitCode, OutputError, UsageError
 from tinydf_runtime.io.files import exists
@@ -139,7 +139,7 @@ def main(
     request = Request(folders, out, settings, workers, scheduler, retries, again, pages, html, parquet)
     stop = threading.Event()
     silent = quiet or str(json_path) == "-"
-    with stopping_on_interrupt(stop), Progress("scan", unit="files", quiet=silent) as progress:
+    with stopping_on_interrupt(stop), ProgressBar("scan", unit="files", quiet=silent) as progress:
 
         def tell(counts: Counts, all_known: bool) -> None:
             progress.advance(counts.settled, counts.files if all_known else None, errors=counts.failed)

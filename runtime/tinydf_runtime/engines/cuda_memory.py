@@ -49,7 +49,7 @@ class DeviceMemory:
         weakref.finalize(self, cudart.cudaFree, self.address)
 
     def fill(self, array: NDArray[Any], stream: Stream) -> None:
-        """Queues a copy of an array to the start of the memory; the array must stay until the stream is done."""
+        """Queues a copy of a C-contiguous array to the start of the memory; keep the array until the stream is done."""
         kind = cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
         _call("cudaMemcpyAsync", self.address, array.ctypes.data, array.nbytes, kind, stream.handle)
 
@@ -73,7 +73,7 @@ def device_name() -> str:
 
 
 def empty_rows(count: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Returns an array that device memory can be read into."""
+    """Returns an uninitialised array of count x shape, float32, that device memory can be read into."""
     return np.empty((count, *shape), np.float32)
 
 

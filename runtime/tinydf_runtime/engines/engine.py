@@ -127,7 +127,7 @@ def open_engine(
         QualityError: At its first use on this machine the device did not give what the checkpoint gives.
     """
     # Only those that open a model need what it is made of.
-    from tinydf_runtime.engines.golden import check_first_use
+    from tinydf_runtime.engines.first_use import check_first_use
 
     engine = load_engine(path, device, threads, allow_fallback=allow_fallback, sandbox=sandbox)
     check_first_use(engine, Path(path))

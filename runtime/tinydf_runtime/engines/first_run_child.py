@@ -1,4 +1,4 @@
-"""The child process of ``first_run``: loads a network from its standard input and runs it once, within limits."""
+"""The child process of ``first_use``: loads a network from its standard input and runs it once, within limits."""
 
 from __future__ import annotations
 

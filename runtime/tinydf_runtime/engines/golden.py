@@ -1,27 +1,17 @@
-"""Golden crops: pictures inside a model file, and whether the model still gives the probabilities stored for them.
-
-Some faults of libraries and drivers show on some processors only. So the crops are replayed once per model, engine,
-library version, device and machine; a pass is remembered in the user's cache.
-"""
+"""Golden crops: pictures inside a model file -> the probabilities that a loaded engine gives for them."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import platform
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.engines.engine import FileEngine
-from tinydf_runtime.engines.passed import is_remembered, remember
-from tinydf_runtime.errors import ModelFileError, QualityError
-from tinydf_runtime.io.files import sha256_of
-from tinydf_runtime.machine import read_machine
+from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.models.spec import MOST_GOLDEN, ModelSpec, Precision
 from tinydf_runtime.trust import strict
 from tinydf_runtime.trust.reading import MOST_TEXT_BYTES
@@ -29,12 +19,10 @@ from tinydf_runtime.types import Image
 
 TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "fp16": 0.01, "w8": 0.05, "int8": 0.1}
 """Largest difference in probability from the checkpoint on a golden crop, by precision: no export shows more."""
-FIRST_USE_SCHEMA = "tinydf.first-use/1"
-_DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def replay_golden(engine: FileEngine, source: str) -> NDArray[np.float32]:
-    """Returns the fake probability that an engine gives for each crop stored with its model.
+    """Returns N, float32: the fake probability, 0..1, that an engine gives for each crop stored with its model.
 
     Args:
         engine: The loaded model.
@@ -102,58 +90,3 @@ def _webp_size(stored: bytes) -> tuple[int, int] | None:
 def hash_pictures(pictures: Sequence[bytes]) -> str:
     """Returns the SHA-256 over encoded pictures as 64 hexadecimal digits."""
     return hashlib.sha256(b"".join(pictures)).hexdigest()
-
-
-def check_first_use(engine: FileEngine, path: Path) -> None:
-    """Accepts an engine that gives its golden crops' probabilities, now or at an earlier use on this machine.
-
-    A model without golden crops cannot be checked and is accepted. Where the cache cannot be written, the crops are
-    replayed each time.
-
-    Args:
-        engine: The loaded model.
-        path: Its file.
-
-    Raises:
-        QualityError: It computes something else.
-        ModelFileError: The golden crops are damaged.
-    """
-    if engine.golden_text is None or not engine.spec.golden_probability:
-        return
-    facts = _describe(engine, path)
-    if is_remembered("first-use", facts):
-        return
-    expected = np.array(engine.spec.golden_probability, np.float32)
-    difference = float(np.abs(replay_golden(engine, path.name) - expected).max())
-    allowed = TOLERANCE[engine.spec.precision]
-    # Written so that NaN is refused too.
-    if not difference <= allowed:
-        raise QualityError(
-            f"{path.name}: {facts['engine']} computes wrongly on {engine.device} of this machine: golden crops differ "
-            f"from the checkpoint by {difference:.2g}, expected at most {allowed:g}. Use another device or engine, or "
-            "another version of its library."
-        )
-    remember("first-use", facts)
-
-
-def _describe(engine: FileEngine, path: Path) -> dict[str, str]:
-    """Returns the facts that determine an engine's results, as a cache key."""
-    library = sys.modules.get({"coreml": "coremltools"}.get(engine.name, engine.name))
-    machine = read_machine()
-    features = ", ".join(name for name, there in machine.features.items() if there)
-    return {
-        "schema": FIRST_USE_SCHEMA,
-        "model_sha256": sha256_of(path),
-        "engine": f"{engine.name} {getattr(library, '__version__', '')}".strip(),
-        "device": engine.device,
-        "machine": f"{platform.node()}, {machine.system}, {machine.processor} ({features})",
-        "driver": _driver() if engine.device.startswith("cuda") else "",
-    }
-
-
-def _driver() -> str:
-    """Returns the version text of NVIDIA's driver on Linux, else an empty one."""
-    try:
-        return _DRIVER.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.engines.engine import check_choice, check_crops
-from tinydf_runtime.engines.first_run import check_first_run
+from tinydf_runtime.engines.first_use import check_first_run
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import ModelFileError, UnavailableError, first_line
 from tinydf_runtime.models.shipped import check_known
@@ -204,7 +204,7 @@ def run_session(
     Args:
         session: The network.
         outputs: Names of what to return.
-        image: The input ``image``.
+        image: The input ``image``, uint8, in the shape that the network wants.
         source: The model's file name, for the error message.
 
     Raises:

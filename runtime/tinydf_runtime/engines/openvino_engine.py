@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.engines.engine import Engine, check_choice, check_crops
-from tinydf_runtime.engines.first_run import check_first_run
+from tinydf_runtime.engines.first_use import check_first_run
 from tinydf_runtime.engines.quiet_openvino import core, openvino
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.types import Face, Image
+from tinydf_runtime.types import Face, Image, longer_side
 
 _UNIT_PX = 8
 """Eyes to mouth, in pixels of the thumbnail that is embedded: what a face of 24 px shows."""
@@ -133,7 +133,7 @@ def _upright(image: Image, face: Face) -> Image | None:
 def _eyes_and_down(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Returns the point between the eyes and the vector from there to the mouth, else both from the box."""
     left, top, right, bottom = face.box_xyxy
-    longer = max(right - left, bottom - top, 1.0)
+    longer = max(longer_side(face.box_xyxy), 1.0)
     points = np.array(face.landmarks, np.float64)
     if points.shape == (5, 2) and np.isfinite(points).all():
         eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)

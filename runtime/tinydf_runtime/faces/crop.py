@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.errors import OutsideImageError
-from tinydf_runtime.types import BoxXYXY, Image
+from tinydf_runtime.types import BoxXYXY, Image, longer_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class CropConfig:
 def crop_square_xyxy(box_xyxy: BoxXYXY, margin: float) -> tuple[int, int, int, int]:
     """Returns the square, in whole pixels, that ``crop_face`` cuts around a box."""
     left, top, right, bottom = box_xyxy
-    side = max(1, round(max(right - left, bottom - top) * (1 + 2 * margin)))
+    side = max(1, round(longer_side(box_xyxy) * (1 + 2 * margin)))
     x = round((left + right - side) / 2)
     y = round((top + bottom - side) / 2)
     return x, y, x + side, y + side

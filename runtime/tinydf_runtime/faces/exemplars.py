@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydf_runtime.results import FacePicture, WholeFrame
-from tinydf_runtime.types import FaceScore, Image, SmallFrame
+from tinydf_runtime.types import FaceScore, Image, SmallFrame, longer_side
 
 WhyKept: TypeAlias = Literal["suspicious", "best", "spread"]
 _Key: TypeAlias = Callable[[FaceScore], float]
@@ -198,8 +198,7 @@ def _finest(track: int, pictures: Sequence[Exemplar]) -> Iterator[FacePicture]:
 
 def _view(record: FaceScore) -> float:
     """Returns the quality of a view, 0..1: size, detection score, sharpness and frontal pose."""
-    left, top, right, bottom = record.box_xyxy
-    seen = min(1.0, max(right - left, bottom - top) / FULL_SIDE_PX) * record.detection_score
+    seen = min(1.0, longer_side(record.box_xyxy) / FULL_SIDE_PX) * record.detection_score
     quality = record.quality
     return seen if quality is None else seen * quality.sharpness * quality.head_pose_yaw * quality.head_pose_pitch
 

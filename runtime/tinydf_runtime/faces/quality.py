@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.types import Face, FaceQuality, Image
+from tinydf_runtime.types import Face, FaceQuality, Image, longer_side
 
 __all__ = ["FaceQuality", "measure_quality"]
 
@@ -124,8 +124,7 @@ def _rings(side: int) -> NDArray[np.int64]:
 
 def _eyes_and_pose(face: Face) -> tuple[float, tuple[float, float, float]]:
     """Returns the distance of the eyes in pixels, as if seen from the front, and yaw, pitch and roll in radians."""
-    left, top, right, bottom = face.box_xyxy
-    longer = max(right - left, bottom - top)
+    longer = longer_side(face.box_xyxy)
     points = np.array(face.landmarks, np.float64)
     if points.shape != (5, 2) or not np.isfinite(points).all():
         return longer * _EYES_OF_BOX, (0.0, 0.0, 0.0)

@@ -38,9 +38,9 @@ class Sighting:
 
     Attributes:
         embedding: None if the face has no pixel in the picture.
-        box: 4, float64, xyxy.
+        box: 4, float64, xyxy, pixels.
         setup: Number of the camera's view.
-        time_s: When.
+        time_s: Time in the input, seconds.
     """
 
     embedding: Embedding | None

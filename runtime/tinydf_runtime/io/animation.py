@@ -62,7 +62,7 @@ class AnimationCapture:
         return bool(self._pictures)
 
     def retrieve(self) -> tuple[bool, Image | None]:
-        """Returns the picture as BGR; transparent parts are white."""
+        """Returns True and the picture, H x W x 3, BGR, uint8; transparent parts are white."""
         picture = self._pictures[self._index - self._first]
         return True, show_on_white(np.ascontiguousarray(picture[..., :3], np.uint8), picture)[0]
 

@@ -94,7 +94,7 @@ class AvCapture:
                 self.damaged = True
 
     def retrieve(self) -> tuple[bool, Image | None]:
-        """Returns the frame as BGR."""
+        """Returns True and the frame, H x W x 3, BGR, uint8; (False, None) for one that cannot be converted."""
         if self._frame is None:
             return False, None
         try:

@@ -90,13 +90,14 @@ class PictureReader:
     def __iter__(self) -> Iterator[Frame]:
         """Yields the pictures; the time between two is a second."""
         yield Frame(0, 0.0, self._image)
-        for image in read_more_pages(self._path):
+        given = 0
+        for given, image in enumerate(read_more_pages(self._path), 1):  # noqa: B007 - read after the loop
             if image is None:
                 self._note("damaged_part")
                 continue
             yield Frame(self.frames_decoded, float(self.frames_decoded), image)
             self.frames_decoded += 1
-        if has_unread_pictures(self._path):
+        if has_unread_pictures(self._path, given):
             self._note("more_tracks")
 
     def _note(self, caveat: Reason) -> None:

@@ -14,6 +14,8 @@ from tinydf_runtime.io.jpeg_film import is_jpeg_film
 
 Decoder = Literal["opencv", "heif", "ffmpeg", "none"]
 
+PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+"""First bytes of a PNG, and name and checksum of its last chunk."""
 HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
@@ -35,7 +37,7 @@ class PictureFormat:
 
 _STARTS: dict[bytes, PictureFormat] = {
     b"\xff\xd8\xff": PictureFormat("JPEG"),
-    b"\x89PNG\r\n\x1a\n": PictureFormat("PNG"),
+    PNG_START: PictureFormat("PNG"),
     b"GIF8": PictureFormat("GIF"),
     b"BM": PictureFormat("BMP"),
     b"II*\x00": PictureFormat("TIFF"),

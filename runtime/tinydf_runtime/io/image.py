@@ -13,16 +13,11 @@ from tinydf_runtime.io.containers.container import HLG, PQ
 from tinydf_runtime.io.containers.stills import exr_is_cut_off, transfer_of, turn_avif
 from tinydf_runtime.io.files import check_file
 from tinydf_runtime.io.filters import show_on_white, tone_map
-from tinydf_runtime.io.formats import (
-    PictureFormat,
-    picture_format,
-    refuse_foreign,
-)
+from tinydf_runtime.io.formats import PNG_END, PNG_START, PictureFormat, picture_format, refuse_foreign
 from tinydf_runtime.io.jpeg_film import jpeg_end, jpeg_has_hole
 from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.types import Adjustment, Image
 
-_PNG_START, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
 _JPEG_START = b"\xff\xd8\xff"
 _QOI_END = bytes(7) + b"\1"
 _WITH_OPACITY = frozenset({"PNG", "WebP", "AVIF", "TIFF"})
@@ -102,7 +97,7 @@ def _check_whole(path: Path, content: bytes) -> None:
     Raises:
         UnreadableInputError: A part of it is missing.
     """
-    cut = content.startswith(_PNG_START) and _PNG_END not in content
+    cut = content.startswith(PNG_START[:4]) and PNG_END not in content
     cut = cut or (content.startswith(_JPEG_START) and jpeg_end(content, 0) is None)
     cut = cut or (content.startswith(b"qoif") and _QOI_END not in content)
     cut = cut or (content.startswith(b"v/1\x01") and exr_is_cut_off(content))
@@ -113,7 +108,7 @@ def _check_whole(path: Path, content: bytes) -> None:
 
 
 def decode(path: Path, content: bytes, flags: int) -> np.ndarray | None:
-    """Returns what OpenCV makes of an image file, None where it knows no decoder.
+    """Returns what ``cv2.imdecode`` makes of an image file's content, None where it knows no decoder.
 
     Raises:
         UnreadableInputError: It is too large.
@@ -204,7 +199,7 @@ def _read_heif(path: Path) -> Image:
 
 
 def in_colour(image: np.ndarray) -> Image:
-    """Returns a grey, BGR or BGRA picture as BGR."""
+    """Returns a picture, H x W or H x W x 3 or 4 (grey, BGR, BGRA), as H x W x 3, BGR, uint8."""
     if image.ndim == 2:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
     return np.ascontiguousarray(image[..., :3], np.uint8)

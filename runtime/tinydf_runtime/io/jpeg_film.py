@@ -126,7 +126,7 @@ class JpegCapture:
         return self._start < self._end
 
     def retrieve(self) -> tuple[bool, Image | None]:
-        """Returns the picture as BGR; (False, None) for a damaged one."""
+        """Returns True and the picture, H x W x 3, BGR, uint8; (False, None) for a damaged one."""
         image = self._decode(self._start, self._end)
         return image is not None, image
 

@@ -54,7 +54,7 @@ _level_before = 0
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silences both while any thread is inside; then restores OpenCV's log level.
+    """Silences OpenCV and FFmpeg while any thread is inside; then restores OpenCV's log level.
 
     FFmpeg reads its variable once, when OpenCV first uses it; a value that the user has set stays.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tinydf_runtime.io.formats import PictureFormat, picture_format, read_start
+from tinydf_runtime.io.formats import PNG_END, PNG_START, PictureFormat, picture_format, read_start
 from tinydf_runtime.io.image import decode, in_colour
 from tinydf_runtime.io.jpeg_film import jpeg_size, next_jpeg
 from tinydf_runtime.io.opencv import quiet, readable_name
@@ -17,7 +17,6 @@ from tinydf_runtime.types import Image
 MOST_PAGES = 200
 _GAIN_MAP_MARKS = (b"hdrgm", b"urn:iso:std:iso:ts:21496:-1")
 _HEAD_BYTES = 1 << 16
-_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
 
 def read_more_pages(path: Path) -> Iterator[Image | None]:
@@ -35,23 +34,28 @@ def read_more_pages(path: Path) -> Iterator[Image | None]:
         yield from _read_more_jpegs(path)
 
 
-def has_unread_pictures(path: Path) -> bool:
-    """Returns whether an image file goes on with pictures that ``read_more_pages`` does not give."""
+def has_unread_pictures(path: Path, given: int) -> bool:
+    """Returns whether an image file goes on with pictures that ``read_more_pages`` does not give.
+
+    Args:
+        path: The file.
+        given: How many it gave, so that only a file of more pages than are read is looked into once more.
+    """
     form = picture_format(read_start(path), path.suffix)
     if form is None:
         return False
     if form.decoder == "heif":
         import pi_heif
 
-        return len(pi_heif.open_heif(path)) > 1 + MOST_PAGES
+        return given == MOST_PAGES and len(pi_heif.open_heif(path)) > 1 + MOST_PAGES
     if form.name == "TIFF":
-        return _count_tiff(path) > 1 + MOST_PAGES
+        return given == MOST_PAGES and _count_tiff(path) > 1 + MOST_PAGES
     if form.name not in ("PNG", "BMP"):
         return False
     # Cameras and converters that write a file a picture may write them all into one; viewers show the first.
     content = path.read_bytes()
     if form.name == "PNG":
-        return content.find(_PNG_START, content.find(_PNG_END)) > 0
+        return content.find(PNG_START, content.find(PNG_END)) > 0
     end = int.from_bytes(content[2:6], "little")
     return end > len(b"BM") and content[end : end + 2] == b"BM"
 

@@ -10,15 +10,13 @@ from types import TracebackType
 import cv2
 
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError, one_line
-from tinydf_runtime.faces.scores import FaceScores
 from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.input import Input
 from tinydf_runtime.io.video import VideoReader
 from tinydf_runtime.live.memory import StreamMemory
-from tinydf_runtime.live.reader import StreamReader
-from tinydf_runtime.live.reconnect import GIVE_UP_S
+from tinydf_runtime.live.reader import GIVE_UP_S, StreamReader
 from tinydf_runtime.results import FrameResult, InputReport, ScoredFace
-from tinydf_runtime.types import Frame, Kind
+from tinydf_runtime.types import FaceScores, Frame, Kind
 from tinydf_runtime.verdict.summary import rule_of, summarize, summarize_unreadable
 from tinydf_runtime.watch import Limits, Watch
 

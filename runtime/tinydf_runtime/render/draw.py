@@ -119,7 +119,13 @@ def draw_face(image: Image, face: DrawnFace, margin: float) -> None:
 
 
 def draw_heat(image: Image, square: tuple[int, int, int, int], forgery_map: NDArray[np.float32]) -> None:
-    """Lays a forgery map over its crop's square, on one scale for all faces: the hotter, the more magenta."""
+    """Lays a forgery map over its crop's square, on one scale for all faces: the higher, the more magenta.
+
+    Args:
+        image: H x W x 3, BGR, uint8; changed in place.
+        square: Left, top, right, bottom in pixels; may reach beyond the picture.
+        forgery_map: h x w, float32, 0..1.
+    """
     x0, y0, x1, y1 = square
     height, width = image.shape[:2]
     left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
@@ -133,7 +139,7 @@ def draw_heat(image: Image, square: tuple[int, int, int, int], forgery_map: NDAr
 
 
 def draw_corners(image: Image, box: tuple[int, int, int, int], colour: Colour, sizes: Sizes) -> None:
-    """Draws a thin box with strong corners, which leaves the face free to look at."""
+    """Draws a thin box with strong corners into an H x W x 3 BGR picture; the face stays free to look at."""
     left, top, right, bottom = box
     cv2.rectangle(image, (left, top), (right, bottom), colour, sizes.line_px, cv2.LINE_AA)
     arm = max(2, min(right - left, bottom - top) // 5)
@@ -171,7 +177,7 @@ def draw_plate(image: Image, text: str, corner: tuple[int, int], colour: Colour,
 
 
 def shade(image: Image, box: tuple[int, int, int, int], opacity: float) -> None:
-    """Darkens a rectangle so that light marks on it can be read."""
+    """Darkens a rectangle (left, top, right, bottom in pixels) of a picture in place; opacity 0..1."""
     left, top, right, bottom = box
     part = image[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
     part[:] = np.rint(part * (1 - opacity) + np.array(PLATE_COLOUR) * opacity).astype(np.uint8)

@@ -55,7 +55,7 @@ class Ring:
         _HEAD.pack_into(self._map, 0, frames)
 
     def fits(self, image: Image) -> bool:
-        """Returns whether a picture fits into the places as they are laid out."""
+        """Returns whether an H x W x 3 uint8 picture fits into a slot."""
         return bool(self.places) and image.nbytes <= self._place_bytes
 
     def lay_out(self, image: Image) -> None:
@@ -71,13 +71,13 @@ class Ring:
             raise UnreadableInputError(f"{image.shape[1]} x {image.shape[0]} pixels are too many. Make it smaller.")
 
     def write(self, number: int, image: Image) -> int:
-        """Copies the picture with this number into its place, and returns where that is."""
+        """Copies the picture of this number, H x W x 3, uint8, into its slot; returns the slot's offset in bytes."""
         at = number % self.places * self._place_bytes
         self.view(at, image.shape[0], image.shape[1])[:] = image
         return at
 
     def view(self, at: int, height: int, width: int) -> Image:
-        """Returns the picture at a place, without copying it.
+        """Returns the H x W x 3 uint8 picture at an offset in bytes, without copying it.
 
         Raises:
             ValueError: It would lie outside the memory.

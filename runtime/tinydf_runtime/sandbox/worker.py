@@ -32,10 +32,12 @@ _LONGEST_MESSAGE = 2000
 
 
 def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
-    """Reads an input and tells about it on a socket, a line of JSON at a time. Each taken picture is one byte back.
+    """Decodes an input into shared memory, and reports on a socket: one JSON object a line.
 
-    The lines: ``opened``, a ``frame`` for each picture, then ``end``, ``error``, or ``refused`` where not the input but
-    the machine is the reason.
+    The client sends a byte back for each picture that it has released.
+
+    The lines: ``opened``, a ``frame`` for each picture, then ``end``, ``error``, or ``refused`` where the machine lacks
+    something and the input may be good.
 
     Args:
         request: What ``open_reader`` takes, ``path`` (the source), ``kind`` ("video" or "image"), ``sample_fps`` and

@@ -16,6 +16,7 @@ from typing import Any
 
 from tinydf_runtime.errors import TinyDFError, UnavailableError, UsageError, one_line
 from tinydf_runtime.io.files import exists
+from tinydf_runtime.machine import core_count
 from tinydf_runtime.scan.coordinator import Coordinator, Plan, Tell
 from tinydf_runtime.scan.database import locked, open_database, reported
 from tinydf_runtime.scan.ledger import Counts, Ledger
@@ -23,7 +24,7 @@ from tinydf_runtime.scan.listing import Entry, list_media
 from tinydf_runtime.scan.overview import write_overview
 from tinydf_runtime.scan.parquet import write_parquet
 from tinydf_runtime.scan.work import Facts, Settings, describe
-from tinydf_runtime.scan.workers import LocalWorkers, Workers, connected, core_count
+from tinydf_runtime.scan.workers import LocalWorkers, Workers, connected
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,13 @@ class Scored:
 
 
 def scored(item: InputReport, worker: str, page: bytes | None = None) -> Scored:
-    """Returns what the ledger keeps of a report."""
+    """Returns a report as the ledger keeps it: a row of ``contents``, and rows of ``people`` and ``segments``.
+
+    Args:
+        item: The report.
+        worker: Machine and process that made it.
+        page: Its HTML page, None where none was asked for.
+    """
     low, high = item.interval or (None, None)
     partly = item.status in ("unreadable", "truncated", "timeout")
     result = Result(
@@ -135,7 +141,7 @@ class Hashed:
 
 
 def describe(settings: Settings) -> Facts:
-    """Returns what results depend on, from the networks that a worker has loaded.
+    """Returns everything that results depend on: version, networks by hash, threshold, sampling and time limit.
 
     Raises:
         TinyDFError: They cannot be loaded; see ``Analyzer.load``.

@@ -102,11 +102,6 @@ class LocalWorkers:
         self._free.add(place)
 
 
-def core_count() -> int:
-    """Returns how many cores this process may use."""
-    return len(_cores())
-
-
 def _cores() -> list[int]:
     """Returns the numbers of the cores that this process may use."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))

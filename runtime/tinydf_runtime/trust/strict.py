@@ -106,7 +106,7 @@ def sha256(value: object, empty: bool = False) -> str:
 
 
 def one_of(value: object, allowed: Iterable[str]) -> str:
-    """Returns a text that is one of some.
+    """Returns a text that is among the allowed ones.
 
     Raises:
         StrictError: It is anything else.

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from tinydf_runtime.results import InputVerdict, Segment, Verdict
-from tinydf_runtime.types import FaceScore, Reason
+from tinydf_runtime.types import FaceScore, Reason, longer_side
 from tinydf_runtime.verdict.evidence import (
     FULL_SIDE_PX,
     Evidence,
@@ -115,7 +115,7 @@ def thin_reasons(scores: Sequence[FaceScore], evidence: Evidence, rule: Decision
 
 def prominence_of(scores: Sequence[FaceScore], evidence: Evidence) -> float:
     """Returns a track's prominence in its input: time steps times median area in square pixels, both capped."""
-    sides = (max(right - left, bottom - top) for left, top, right, bottom in (score.box_xyxy for score in scores))
+    sides = (longer_side(score.box_xyxy) for score in scores)
     return min(count_steps(evidence), FULL_STEPS) * min(median(sides), FULL_SIDE_PX) ** 2
 
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from tinydf_runtime.types import FaceQuality, FaceScore
 
+FLOAT32_STEP = 1e-7
+"""Nearer to 0 and 1 float32 holds no further probabilities."""
 LOGIT_LIMIT = 5.0
 """Networks saturate, and one frame must not outweigh all others: each is capped at 99.3 %, unless the track's weighted
 median is higher."""
@@ -106,9 +108,14 @@ def to_logit(probability: float) -> float:
 
 
 def to_logits(probability: NDArray[np.float64], highest: float = LOGIT_LIMIT) -> NDArray[np.float64]:
-    """Returns the logits of frames, from ``-LOGIT_LIMIT`` to ``highest``."""
-    inside = probability.clip(1e-9, 1 - 1e-9)
-    return np.asarray(np.log(inside / (1 - inside)).clip(-LOGIT_LIMIT, highest))
+    """Returns N logits of N probabilities, clipped to ``-LOGIT_LIMIT`` and ``highest``."""
+    return log_odds(probability).clip(-LOGIT_LIMIT, highest)
+
+
+def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns N logits of N probabilities, finite for 0 and 1 too: those are moved by the resolution of float32."""
+    inside = probability.clip(FLOAT32_STEP, 1 - FLOAT32_STEP)
+    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def to_probability(logit: float) -> float:
@@ -154,9 +161,10 @@ def count_steps(evidence: Evidence) -> int:
 
 
 def correlation_length(logit: NDArray[np.float64]) -> float:
-    """Returns how many neighbouring scores are worth one: 1 plus twice the sum of their correlations.
+    """Returns the integrated autocorrelation time of N evenly spaced logits: how many neighbours are worth one score.
 
-    The sum ends at the first lag whose correlation is within noise (one standard error of white noise).
+    It is 1 plus twice the sum of the autocorrelations, which ends at the first lag whose one is within noise (one
+    standard error of white noise).
     """
     count = len(logit)
     apart = logit - logit.mean()
@@ -185,6 +193,6 @@ def standard_error(evidence: Evidence) -> float:
 
 
 def interval(logit: float, evidence: Evidence) -> tuple[float, float]:
-    """Returns the 90 % interval of the probability, low and high."""
+    """Returns the 90 % interval, low and high, of a mean logit's probability, from the evidence's standard error."""
     reach = INTERVAL_Z * standard_error(evidence)
     return to_probability(logit - reach), to_probability(logit + reach)

@@ -15,7 +15,7 @@ from tinydf.data.photos import read_photos
 from tinydf_export import ExportedModel, ExportRequest, runner
 from tinydf_export.cli import export as cli
 from tinydf_export.cli import verify
-from tinydf_export.parity import differences
+from tinydf_export.parity import report
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.models.spec import ModelSpec
 
@@ -131,7 +131,7 @@ def test_export_that_differs_exits_3_and_leaves_no_file(
     checkpoint_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(request: ExportRequest) -> ExportedModel:
-        differences.require(differences.Parity(5, 0.5, 0.5, 0.0, 2), "fp32")
+        report.require_parity(report.Parity(5, 0.5, 0.5, 0.0, 2), "fp32")
         raise AssertionError
 
     monkeypatch.setattr(runner, "run", refuse)

@@ -19,8 +19,8 @@ import pytest
 
 from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.table import graph_hash
-from tinydf_export.parity.differences import score_eagerly
 from tinydf_export.parity.golden import draw_golden_crops
+from tinydf_export.parity.report import score_eagerly
 
 CODE = """
 import hashlib, json, sys
@@ -29,7 +29,7 @@ from tinydf.checkpoint import load_checkpoint
 from tinydf_calibration.table import graph_hash
 from tinydf_export.graph.float_graph import build_float_graph
 from tinydf_export.parity.golden import draw_golden_crops
-from tinydf_export.parity.differences import score_eagerly
+from tinydf_export.parity.report import score_eagerly
 
 checkpoint = load_checkpoint(Path(sys.argv[1]))
 graph = build_float_graph(checkpoint)

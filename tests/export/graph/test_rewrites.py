@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from tinydf.checkpoint import Checkpoint
 from tinydf.forgery.noise import NoiseBranch
-from tinydf_export.graph.merged_noise import MergedNoiseBranch
-from tinydf_export.graph.rewrites import exact_product, rewrite
+from tinydf_export.graph.rewrites import MergedNoiseBranch, exact_product, rewrite
 from tinydf_export.parity.golden import draw_golden_crops
 from tinydf_runtime.faces.crop import CropConfig
 

@@ -17,8 +17,8 @@ from tinydf.checkpoint import Checkpoint, load_default
 from tinydf_calibration.table import graph_hash, read_table
 from tinydf_export import runner
 from tinydf_export.cli import export as cli
-from tinydf_export.inputs import shipped
-from tinydf_export.inputs.shipped import SHIPPED_TABLE, check_table
+from tinydf_export.inputs import gather
+from tinydf_export.inputs.gather import SHIPPED_TABLE, check_table
 from tinydf_runtime.errors import StaleTableError
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec
 
@@ -54,7 +54,7 @@ def test_a_shipped_pair_that_does_not_fit_asks_for_a_bug_report(
         check_table(stale, checkpoint, graph)
     path = tmp_path / "table.json"
     path.write_text(stale.to_json())
-    monkeypatch.setattr(shipped, "SHIPPED_TABLE", path)
+    monkeypatch.setattr(gather, "SHIPPED_TABLE", path)
     with pytest.raises(StaleTableError, match="report a bug") as caught:
         check_table(stale, checkpoint, graph)
     assert "tinydf-calibrate" not in str(caught.value) and "000000000000" in str(caught.value)

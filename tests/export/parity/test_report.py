@@ -10,8 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tinydf_calibration.sampler import LabelledCrops
-from tinydf_export.parity.differences import Parity, compare, require
-from tinydf_export.parity.report import Reference, check_parity
+from tinydf_export.parity.report import Parity, Reference, check_parity, compare_golden, require_parity
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.types import Scores
@@ -102,16 +101,16 @@ def scores(make_classifier: Callable[..., Path]) -> Scores:
 
 
 def test_engine_equals_itself(make_classifier: Callable[..., Path], scores: Scores) -> None:
-    found = compare(open_engine(make_classifier()), scores, CROPS, 0.5)
+    found = compare_golden(open_engine(make_classifier()), scores, CROPS, 0.5)
     assert (found.crops, found.flipped) == (6, 0)
     assert found.max_difference < 1e-6
-    require(found, "fp32")
+    require_parity(found, "fp32")
 
 
 def test_flipped_verdicts_and_differences_are_counted(make_classifier: Callable[..., Path], scores: Scores) -> None:
     # 127 and 129 of 255 lie on either side of the threshold; 0.01 takes the first across.
     moved = replace(scores, fake_probability=scores.fake_probability + np.float32(0.01))
-    found = compare(open_engine(make_classifier()), moved, CROPS, 0.5)
+    found = compare_golden(open_engine(make_classifier()), moved, CROPS, 0.5)
     assert found.flipped == 1
     assert found.max_difference == pytest.approx(0.01, abs=1e-4)
     assert found.mean_difference == pytest.approx(0.01, abs=1e-4)
@@ -120,7 +119,7 @@ def test_flipped_verdicts_and_differences_are_counted(make_classifier: Callable[
 def test_difference_in_the_map_counts(make_classifier: Callable[..., Path], scores: Scores) -> None:
     maps = scores.forgery_map.copy()
     maps[3, 2, 5] += 0.25
-    found = compare(open_engine(make_classifier()), replace(scores, forgery_map=maps), CROPS, 0.5)
+    found = compare_golden(open_engine(make_classifier()), replace(scores, forgery_map=maps), CROPS, 0.5)
     assert found.max_map_difference == pytest.approx(0.25, abs=1e-4)
 
 
@@ -129,11 +128,11 @@ def test_difference_in_the_map_counts(make_classifier: Callable[..., Path], scor
 )
 def test_more_than_the_bound_or_no_number_is_refused(probability: float, forgery_map: float) -> None:
     with pytest.raises(QualityError):
-        require(Parity(5, probability, probability, forgery_map, 0), "fp32")
+        require_parity(Parity(5, probability, probability, forgery_map, 0), "fp32")
 
 
 def test_lower_precisions_may_differ_more() -> None:
-    require(Parity(5, 0.005, 0.005, 0.05, 0), "fp16")
-    require(Parity(5, 0.05, 0.05, 0.3, 1), "int8")
+    require_parity(Parity(5, 0.005, 0.005, 0.05, 0), "fp16")
+    require_parity(Parity(5, 0.05, 0.05, 0.3, 1), "int8")
     with pytest.raises(QualityError, match="higher precision"):
-        require(Parity(5, 0.05, 0.05, 0.05, 0), "fp16")
+        require_parity(Parity(5, 0.05, 0.05, 0.05, 0), "fp16")

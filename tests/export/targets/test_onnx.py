@@ -16,9 +16,9 @@ from tinydf.evaluation.operating_point import OperatingPoint, store_operating_po
 from tinydf.evaluation.scoring import open_scorer
 from tinydf_export import ExportedModel, ExportRequest, runner
 from tinydf_export.graph import float_graph
-from tinydf_export.graph.traceable import Traceable
-from tinydf_export.parity.differences import MAX_MAP_DIFFERENCE, score_eagerly
+from tinydf_export.graph.float_graph import Traceable
 from tinydf_export.parity.golden import draw_golden_crops
+from tinydf_export.parity.report import MAX_MAP_DIFFERENCE, score_eagerly
 from tinydf_export.targets import onnx as to_onnx
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import QualityError

@@ -21,7 +21,7 @@ from tinydf_calibration.schemes import QDQ_SCHEMES
 from tinydf_calibration.table import CalibrationTable
 from tinydf_export import ExportedModel, ExportRequest, runner
 from tinydf_export.cli import verify
-from tinydf_export.graph.overflow import scan_half
+from tinydf_export.graph.typed import scan_half
 from tinydf_export.parity.golden import draw_golden_crops
 from tinydf_export.parity.layers import compare_files
 from tinydf_export.targets.onnx import OnnxDraft
@@ -46,7 +46,7 @@ def int8(
 ) -> ExportedModel:
     """An INT8 export, not held to bounds; see ``unbounded``."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tinydf_export.parity.report.differences.require", lambda found, precision: None)
+        patch.setattr("tinydf_export.parity.report.require_parity", lambda found, precision: None)
         path = tmp_path_factory.mktemp("int8") / "random.onnx"
         return runner.run(ExportRequest(checkpoint, "onnx", path, precision="int8", table=table))
 
@@ -54,7 +54,7 @@ def int8(
 @pytest.fixture
 def unbounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A random network is no measure of what lower precisions lose: its golden crops are not held to bounds."""
-    monkeypatch.setattr("tinydf_export.parity.report.differences.require", lambda found, precision: None)
+    monkeypatch.setattr("tinydf_export.parity.report.require_parity", lambda found, precision: None)
 
 
 def test_int8_file_is_small_says_so_and_keeps_its_table(int8: ExportedModel, table: CalibrationTable) -> None:

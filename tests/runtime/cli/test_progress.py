@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tinydf_runtime.cli.progress import Progress
+from tinydf_runtime.cli.progress import ProgressBar
 
 
 class Clock:
@@ -38,7 +38,7 @@ class Listener(io.StringIO):
 
 def test_a_line_has_time_step_rate_time_left_and_figures() -> None:
     clock = Clock()
-    progress = Progress("train", 400, unit="steps", now=clock)
+    progress = ProgressBar("train", 400, unit="steps", now=clock)
     progress.advance(0)
     clock.now_s += 50
     progress.advance(100, loss=0.51237, auc=None)
@@ -51,7 +51,7 @@ def test_a_line_has_time_step_rate_time_left_and_figures() -> None:
 
 def test_what_an_earlier_run_did_does_not_count_as_speed() -> None:
     clock = Clock()
-    progress = Progress("train", 1000, now=clock)
+    progress = ProgressBar("train", 1000, now=clock)
     clock.now_s += 5
     progress.advance(900)
     assert "/s" not in progress.line() and "ETA" not in progress.line()
@@ -62,7 +62,7 @@ def test_what_an_earlier_run_did_does_not_count_as_speed() -> None:
 
 def test_the_rate_is_that_of_the_last_minutes() -> None:
     clock = Clock()
-    progress = Progress("train", 10_000, now=clock)
+    progress = ProgressBar("train", 10_000, now=clock)
     for step in range(1, 1001):
         clock.now_s += 0.1
         progress.advance(step)
@@ -74,7 +74,7 @@ def test_the_rate_is_that_of_the_last_minutes() -> None:
 
 def test_a_stage_counts_from_nothing_again() -> None:
     clock = Clock()
-    progress = Progress("calibrating", now=clock)
+    progress = ProgressBar("calibrating", now=clock)
     progress.advance(90, 100, stage="crops")
     clock.now_s += 10
     progress.advance(0, 8, stage="layers")
@@ -84,19 +84,19 @@ def test_a_stage_counts_from_nothing_again() -> None:
 
 
 def test_a_name_cannot_move_the_cursor() -> None:
-    line = Progress("a\x1b[2Kb\nc\udcff.mp4", 1, now=Clock()).line()
+    line = ProgressBar("a\x1b[2Kb\nc\udcff.mp4", 1, now=Clock()).line()
     assert "a?[2Kb?c?.mp4: 0/1" in line
 
 
 def test_without_a_total_or_a_first_step_nothing_is_made_up() -> None:
-    line = Progress("loading", now=Clock()).line()
+    line = ProgressBar("loading", now=Clock()).line()
     assert line.endswith("loading: 0:00 so far")
 
 
 def test_work_that_does_not_come_back_is_spoken_of_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Listener()
     monkeypatch.setattr(sys, "stderr", stream)
-    with Progress("one step", 1, every_s=0.01):
+    with ProgressBar("one step", 1, every_s=0.01):
         assert stream.heard.wait(60)
     lines = stream.getvalue().splitlines()
     assert len(lines) >= 2 and all("one step: 0/1 (0%)" in line for line in lines)
@@ -104,7 +104,7 @@ def test_work_that_does_not_come_back_is_spoken_of_all_the_same(monkeypatch: pyt
 
 @pytest.mark.parametrize("quiet", [True, False])
 def test_short_or_quiet_work_prints_nothing(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("short", 1, quiet=quiet) as progress:
+    with ProgressBar("short", 1, quiet=quiet) as progress:
         progress.advance(1)
     assert capsys.readouterr() == ("", "")
 
@@ -118,14 +118,14 @@ def test_a_reader_that_has_gone_does_not_end_the_work(monkeypatch: pytest.Monkey
             raise BrokenPipeError
 
     monkeypatch.setattr(sys, "stderr", Gone())
-    with Progress("work", 1, every_s=0.01) as progress:
+    with ProgressBar("work", 1, every_s=0.01) as progress:
         assert tried.wait(60)
         progress.advance(1)
 
 
 PROGRAM = """
-from tinydf_runtime.cli.progress import Progress
-with Progress("[red]judging", 4, unit="faces") as progress:
+from tinydf_runtime.cli.progress import ProgressBar
+with ProgressBar("[red]judging", 4, unit="faces") as progress:
     progress.advance(3, auc=0.9)
     print("found")
 """

@@ -27,18 +27,6 @@ from tinydf_runtime.types import Image
 VideoWriter = Callable[..., Path]
 Tool = Callable[..., Result]
 
-REAL_GREEN, FORGED_GREEN = 10, 110
-"""The drawn detector finds red squares, and the drawn classifier takes their green for forged."""
-
-
-def face(green: int) -> Image:
-    image = np.full((240, 320, 3), 90, np.uint8)
-    # More colours than a palette holds; green, which the classifier reads, stays as it is.
-    image[..., 0] = np.arange(320) // 5 + 60
-    image[..., 2] = np.arange(240)[:, None] // 4 + 60
-    image[60:160, 100:200] = (0, green, 255)
-    return image
-
 
 @pytest.fixture
 def tool(make_classifier: Callable[..., Path], tiny_detector: Path) -> Tool:
@@ -52,8 +40,8 @@ def tool(make_classifier: Callable[..., Path], tiny_detector: Path) -> Tool:
 
 
 @pytest.fixture
-def clip(write_video: VideoWriter) -> Path:
-    return write_video([face(REAL_GREEN)] * 75)
+def clip(write_video: VideoWriter, real_face: Image) -> Path:
+    return write_video([real_face] * 75)
 
 
 def one_line(result: Result) -> str:
@@ -84,8 +72,10 @@ def test_nothing_is_said_about_verdicts_where_there_is_none(tool: Tool, tmp_path
     assert result.exit_code == 5 and "statistical evidence" not in result.stdout
 
 
-def test_a_half_forged_clip_is_fake_and_says_where(tool: Tool, write_video: VideoWriter, tmp_path: Path) -> None:
-    path = write_video([face(REAL_GREEN)] * 125 + [face(FORGED_GREEN)] * 125)
+def test_a_half_forged_clip_is_fake_and_says_where(
+    tool: Tool, write_video: VideoWriter, tmp_path: Path, real_face: Image, forged_face: Image
+) -> None:
+    path = write_video([real_face] * 125 + [forged_face] * 125)
     result = tool(path, "--json", tmp_path / "r.json")
     assert result.exit_code == 0
     assert "FAKE" in result.stdout and "looks forged from 0:05 to 0:09.8" in result.stdout
@@ -107,9 +97,9 @@ def test_json_and_csv_hold_every_scored_face(tool: Tool, clip: Path, tmp_path: P
 
 
 def test_a_file_read_in_part_is_named_where_findings_are_not_shown(
-    tool: Tool, cut_video: VideoWriter, tmp_path: Path
+    tool: Tool, cut_video: VideoWriter, tmp_path: Path, real_face: Image
 ) -> None:
-    path = cut_video([face(REAL_GREEN)] * 75)
+    path = cut_video([real_face] * 75)
     result = tool(path, "--json", tmp_path / "r.json", "--quiet")
     assert result.exit_code == 5
     assert result.stderr.startswith("tinydf-run: ") and str(path) in result.stderr and "too early" in result.stderr
@@ -133,12 +123,12 @@ def test_a_threshold_can_be_given(tool: Tool, clip: Path, tmp_path: Path) -> Non
 
 
 def test_a_folder_with_one_bad_file_gives_the_good_ones_results(
-    tool: Tool, write_video: VideoWriter, tmp_path: Path
+    tool: Tool, write_video: VideoWriter, tmp_path: Path, real_face: Image, forged_face: Image
 ) -> None:
     (tmp_path / "deeper").mkdir()
-    write_video([face(REAL_GREEN)] * 30, name="a.mp4")
+    write_video([real_face] * 30, name="a.mp4")
     (tmp_path / "b.mp4").write_text("no video, only words")
-    cv2.imwrite(str(tmp_path / "deeper" / "c.png"), face(FORGED_GREEN))
+    cv2.imwrite(str(tmp_path / "deeper" / "c.png"), forged_face)
     (tmp_path / "notes.txt").write_text("neither")
     result = tool(tmp_path, "--json", tmp_path / "r.json")
     assert result.exit_code == 5
@@ -159,12 +149,10 @@ def test_what_cannot_be_read_is_one_line_and_exit_code_5(tool: Tool, tmp_path: P
 
 
 def test_a_truncated_clip_is_judged_as_far_as_it_goes(
-    tool: Tool, cut_video: Callable[..., Path], tmp_path: Path
+    tool: Tool, cut_video: Callable[..., Path], tmp_path: Path, forged_face: Image
 ) -> None:
     rng = np.random.default_rng(0)
-    frames = [
-        np.clip(face(FORGED_GREEN) + rng.integers(0, 9, (240, 320, 1)), 0, 255).astype(np.uint8) for _ in range(99)
-    ]
+    frames = [np.clip(forged_face + rng.integers(0, 9, (240, 320, 1)), 0, 255).astype(np.uint8) for _ in range(99)]
     result = tool(cut_video(frames), "--json", tmp_path / "r.json")
     assert result.exit_code == 5
     (item,) = read_report(tmp_path / "r.json")["inputs"]
@@ -172,9 +160,9 @@ def test_a_truncated_clip_is_judged_as_far_as_it_goes(
     assert "cut off" in " ".join(result.stdout.split())
 
 
-def test_patterns_name_files(tool: Tool, write_video: VideoWriter, tmp_path: Path) -> None:
+def test_patterns_name_files(tool: Tool, write_video: VideoWriter, tmp_path: Path, real_face: Image) -> None:
     for name in ("a.mp4", "b.mp4"):
-        write_video([face(REAL_GREEN)] * 20, name=name)
+        write_video([real_face] * 20, name=name)
     result = tool(tmp_path / "*.mp4", tmp_path / "a.mp4", "--json", tmp_path / "r.json")
     assert result.exit_code == 0
     assert [Path(item["path"]).name for item in read_report(tmp_path / "r.json")["inputs"]] == ["a.mp4", "b.mp4"]
@@ -240,8 +228,8 @@ def test_a_missing_device_is_exit_code_4_and_a_fallback_is_told(tool: Tool, clip
     assert read_report(tmp_path / "r.json")["model"]["device"] == "cpu"
 
 
-def test_several_inputs_are_drawn_into_a_folder(tool: Tool, clip: Path, tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "photo.png"), face(FORGED_GREEN))
+def test_several_inputs_are_drawn_into_a_folder(tool: Tool, clip: Path, tmp_path: Path, forged_face: Image) -> None:
+    cv2.imwrite(str(tmp_path / "photo.png"), forged_face)
     out = tmp_path / "drawn"
     assert tool(clip, tmp_path / "photo.png", "--annotate", out).exit_code == 0
     assert sorted(file.name for file in out.iterdir()) == ["clip.annotated.mp4", "photo.annotated.png"]
@@ -250,13 +238,13 @@ def test_several_inputs_are_drawn_into_a_folder(tool: Tool, clip: Path, tmp_path
 
 
 def test_a_file_that_goes_before_it_is_drawn_costs_its_drawing_alone(
-    tool: Tool, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tool: Tool, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forged_face: Image
 ) -> None:
     from tinydf_runtime.analyzer import Analyzer
 
     analyze_input, photos = Analyzer.analyze_input, [tmp_path / f"{name}.png" for name in "ab"]
     for photo in photos:
-        cv2.imwrite(str(photo), face(FORGED_GREEN))
+        cv2.imwrite(str(photo), forged_face)
 
     def judged_and_gone(self: Analyzer, source: Input, *rest: Any) -> InputReport:
         item = analyze_input(self, source, *rest)
@@ -295,10 +283,16 @@ def interrupt_during(monkeypatch: pytest.MonkeyPatch, path: Path, raise_it: bool
 
 @pytest.mark.parametrize("raise_it", [True, False])
 def test_ctrl_c_keeps_what_was_done(
-    tool: Tool, clip: Path, write_video: VideoWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raise_it: bool
+    tool: Tool,
+    clip: Path,
+    write_video: VideoWriter,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    raise_it: bool,
+    forged_face: Image,
 ) -> None:
-    second = write_video([face(FORGED_GREEN)] * 75, name="second.mp4")
-    third = write_video([face(FORGED_GREEN)] * 75, name="third.mp4")
+    second = write_video([forged_face] * 75, name="second.mp4")
+    third = write_video([forged_face] * 75, name="third.mp4")
     interrupt_during(monkeypatch, second, raise_it)
     before = signal.getsignal(signal.SIGINT)
     # In this process the second input's first frame is always there; a child may not have sent it when it is stopped.
@@ -357,9 +351,9 @@ def test_on_a_terminal_the_bar_goes_to_stderr_and_the_table_to_stdout(
 
 
 def test_a_film_with_a_hole_is_not_real_and_ends_as_one_read_in_part(
-    tool: Tool, tmp_path: Path, write_video: VideoWriter
+    tool: Tool, tmp_path: Path, write_video: VideoWriter, real_face: Image
 ) -> None:
-    whole, holed = write_video([face(REAL_GREEN)] * 75, name="whole.avi"), tmp_path / "holed.avi"
+    whole, holed = write_video([real_face] * 75, name="whole.avi"), tmp_path / "holed.avi"
     content = whole.read_bytes()
     third = len(content) // 3
     holed.write_bytes(content[:third] + bytes(third) + content[2 * third :])

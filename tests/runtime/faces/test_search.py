@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.faces.detector import FaceDetector
-from tinydf_runtime.faces.search import search_in_parts, smallest_face_px
+from tinydf_runtime.faces.detector import FaceDetector, search_in_parts, smallest_face_px
 from tinydf_runtime.types import Image
 
 

@@ -21,22 +21,10 @@ from tinydf_runtime.io.formats import IMAGE_SUFFIXES, is_image
 from tinydf_runtime.io.image import read_image
 from tinydf_runtime.types import Image
 
+Corner = Callable[[Image], tuple[str, str]]
+
 WIDTH, HEIGHT = 160, 120
 HEIC = b"\0\0\0\x18ftypheic" + bytes(200)
-
-
-def _quadrant() -> Image:
-    """A picture whose top left is red."""
-    image = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
-    image[: HEIGHT // 2, : WIDTH // 2] = (0, 0, 255)
-    return image
-
-
-def _red_corner(image: Image) -> tuple[str, str]:
-    height, width = image.shape[:2]
-    red = image[..., 2].astype(int) - image[..., 0]
-    rows, columns = np.nonzero(red > 100)
-    return ("top" if rows.mean() < height / 2 else "bottom", "left" if columns.mean() < width / 2 else "right")
 
 
 WRITTEN = [suffix for suffix in sorted(IMAGE_SUFFIXES - {".pbm", ".pgm"}) if cv2.haveImageWriter(f"photo{suffix}")]
@@ -44,12 +32,12 @@ WRITTEN = [suffix for suffix in sorted(IMAGE_SUFFIXES - {".pbm", ".pgm"}) if cv2
 
 
 @pytest.mark.parametrize("suffix", WRITTEN)
-def test_image_is_read_in_bgr(tmp_path: Path, suffix: str) -> None:
+def test_image_is_read_in_bgr(tmp_path: Path, suffix: str, quadrant: Image, red_corner: Corner) -> None:
     path = tmp_path / f"photo{suffix}"
-    path.write_bytes(cv2.imencode(suffix, _quadrant())[1].tobytes())
+    path.write_bytes(cv2.imencode(suffix, quadrant)[1].tobytes())
     image = read_image(path)
     assert image.shape == (HEIGHT, WIDTH, 3) and image.dtype == np.uint8
-    assert _red_corner(image) == ("top", "left")
+    assert red_corner(image) == ("top", "left")
     assert is_image(path)
 
 
@@ -66,14 +54,16 @@ def test_image_is_read_in_bgr(tmp_path: Path, suffix: str) -> None:
         (8, ("bottom", "left")),
     ],
 )
-def test_photo_stands_upright_as_its_exif_says(tmp_path: Path, orientation: int, corner: tuple[str, str]) -> None:
+def test_photo_stands_upright_as_its_exif_says(
+    tmp_path: Path, orientation: int, corner: tuple[str, str], quadrant: Image, red_corner: Corner
+) -> None:
     entry = struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
     exif = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", 1) + entry + bytes(4)
-    jpeg = cv2.imencode(".jpg", _quadrant())[1].tobytes()
+    jpeg = cv2.imencode(".jpg", quadrant)[1].tobytes()
     path = tmp_path / "photo.jpg"
     path.write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])
     image = read_image(path)
-    assert _red_corner(image) == corner
+    assert red_corner(image) == corner
     assert image.shape[:2] == ((HEIGHT, WIDTH) if orientation <= 4 else (WIDTH, HEIGHT))
 
 
@@ -97,11 +87,11 @@ def test_transparent_parts_are_white(tmp_path: Path) -> None:
     np.testing.assert_allclose(image[:, 10:20], 0.4 * 77 + 0.6 * 255, atol=1.5)
 
 
-def test_unreadable_images_are_named_in_one_line(tmp_path: Path) -> None:
+def test_unreadable_images_are_named_in_one_line(tmp_path: Path, quadrant: Image) -> None:
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("not a photo")
     (tmp_path / "folder.png").mkdir()
-    png = cv2.imencode(".png", _quadrant())[1].tobytes()
+    png = cv2.imencode(".png", quadrant)[1].tobytes()
     (tmp_path / "cut.png").write_bytes(png[: len(png) // 2])
     for name in ("missing.jpg", "empty.jpg", "text.jpg", "folder.png", "cut.png"):
         with pytest.raises(UnreadableInputError) as caught:
@@ -110,16 +100,18 @@ def test_unreadable_images_are_named_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [".qoi", ".exr"])
-def test_pictures_that_ffmpeg_would_fill_up_are_refused_if_they_are_cut_off(tmp_path: Path, ending: str) -> None:
+def test_pictures_that_ffmpeg_would_fill_up_are_refused_if_they_are_cut_off(
+    tmp_path: Path, ending: str, quadrant: Image, red_corner: Corner
+) -> None:
     av = pytest.importorskip("av")
     codec = av.CodecContext.create(ending[1:], "w")
     codec.width, codec.height, codec.time_base = WIDTH, HEIGHT, Fraction(1)
     codec.pix_fmt = "rgb24" if ending == ".qoi" else "gbrpf32le"
-    frame = av.VideoFrame.from_ndarray(_quadrant(), format="bgr24").reformat(format=codec.pix_fmt)
+    frame = av.VideoFrame.from_ndarray(quadrant, format="bgr24").reformat(format=codec.pix_fmt)
     whole = b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)])
     path = tmp_path / f"photo{ending}"
     path.write_bytes(whole)
-    assert _red_corner(read_image(path)) == ("top", "left")
+    assert red_corner(read_image(path)) == ("top", "left")
     for left in (len(whole) - 1, len(whole) * 2 // 3):
         path.write_bytes(whole[:left])
         with pytest.raises(UnreadableInputError, match="cut off"):
@@ -127,10 +119,12 @@ def test_pictures_that_ffmpeg_would_fill_up_are_refused_if_they_are_cut_off(tmp_
 
 
 @pytest.mark.parametrize(("ending", "read"), [(".jpg", 2), (".png", 1), (".bmp", 1)])
-def test_a_second_picture_behind_the_first_is_read_or_said(tmp_path: Path, ending: str, read: int) -> None:
+def test_a_second_picture_behind_the_first_is_read_or_said(
+    tmp_path: Path, ending: str, read: int, quadrant: Image
+) -> None:
     other = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
     first, second, small = (
-        cv2.imencode(ending, picture)[1].tobytes() for picture in (_quadrant(), other, other[: HEIGHT // 2])
+        cv2.imencode(ending, picture)[1].tobytes() for picture in (quadrant, other, other[: HEIGHT // 2])
     )
     path = tmp_path / f"stereo{ending}"
     path.write_bytes(first + bytes(20) * (ending == ".jpg") + second)
@@ -143,9 +137,9 @@ def test_a_second_picture_behind_the_first_is_read_or_said(tmp_path: Path, endin
             assert len(list(reader)) == 1 and "more_tracks" not in reader.caveats
 
 
-def test_pages_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quadrant: Image) -> None:
     path = tmp_path / "pages.tif"
-    assert cv2.imwritemulti(str(path), [_quadrant(), _quadrant(), _quadrant()])
+    assert cv2.imwritemulti(str(path), [quadrant, quadrant, quadrant])
     with monkeypatch.context() as patch:
         patch.setattr(pages, "MOST_PAGES", 1)
         with PictureReader(path) as reader:
@@ -164,11 +158,13 @@ def test_pages_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytest.
         assert len(list(reader)) == 1 and "damaged_part" in reader.caveats
 
 
-def test_content_tells_image_from_video_before_the_name_does(tmp_path: Path, write_video: Callable[..., Path]) -> None:
+def test_content_tells_image_from_video_before_the_name_does(
+    tmp_path: Path, write_video: Callable[..., Path], quadrant: Image
+) -> None:
     photo = tmp_path / "photo.mp4"
-    photo.write_bytes(cv2.imencode(".jpg", _quadrant())[1].tobytes())
+    photo.write_bytes(cv2.imencode(".jpg", quadrant)[1].tobytes())
     assert is_image(photo) and read_image(photo).shape == (HEIGHT, WIDTH, 3)
-    film = write_video([_quadrant()] * 3, "film.mp4").rename(tmp_path / "film.jpg")
+    film = write_video([quadrant] * 3, "film.mp4").rename(tmp_path / "film.jpg")
     assert not is_image(film)
     assert is_image(tmp_path / "missing.PNG") and not is_image(tmp_path / "missing.MKV")
 

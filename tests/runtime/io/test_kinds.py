@@ -162,6 +162,22 @@ def test_every_page_of_a_tiff_is_read(tmp_path: Path) -> None:
     assert [int(image.mean()) for image in shown] == [10, 200]
 
 
+def test_the_pages_of_a_tiff_are_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "pages.tif"
+    assert cv2.imwritemulti(str(path), greys(3))
+    counted: list[str] = []
+    count = cv2.imcount
+
+    def imcount(name: str) -> int:
+        counted.append(name)
+        return count(name)
+
+    monkeypatch.setattr(cv2, "imcount", imcount)
+    with PictureReader(path) as reader:
+        assert len(list(reader)) == 3
+    assert len(counted) == 1
+
+
 def test_a_second_video_track_is_said(tmp_path: Path) -> None:
     for name in ("two.mkv", "two.mp4", "two.ts", "two.avi", "two.wmv", "two.nut"):
         path = tmp_path / name

@@ -23,6 +23,8 @@ from tinydf_runtime.io.formats import IMAGE_SUFFIXES
 from tinydf_runtime.io.video import VIDEO_SUFFIXES, VideoReader
 from tinydf_runtime.types import Image
 
+Corner = Callable[[Image], tuple[str, str]]
+
 WIDTH, HEIGHT = 160, 120
 FORMATS = ["clip.mp4", "clip.mov", "clip.mkv", "clip.avi", "clip.webm"]
 
@@ -43,20 +45,6 @@ def _numbered(count: int) -> list[Image]:
 
 def _number_of(image: Image) -> int:
     return round((float((image[55:65].mean(axis=(0, 2)) > 128).sum()) - 10) / 2)
-
-
-def _quadrant() -> Image:
-    """A picture whose top left is red."""
-    image = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
-    image[: HEIGHT // 2, : WIDTH // 2] = (0, 0, 255)
-    return image
-
-
-def _red_corner(image: Image) -> tuple[str, str]:
-    height, width = image.shape[:2]
-    red = image[..., 2].astype(int) - image[..., 0]
-    rows, columns = np.nonzero(red > 100)
-    return ("top" if rows.mean() < height / 2 else "bottom", "left" if columns.mean() < width / 2 else "right")
 
 
 def _turn(path: Path, matrix: tuple[int, int, int, int]) -> None:
@@ -145,14 +133,16 @@ def test_skipped_frames_are_not_converted(write_video: Callable[..., Path], monk
 
 @pytest.mark.parametrize("rotation_deg", MATRICES)
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
-def test_rotated_video_stands_upright(write_video: Callable[..., Path], rotation_deg: int, suffix: str) -> None:
+def test_rotated_video_stands_upright(
+    write_video: Callable[..., Path], rotation_deg: int, suffix: str, quadrant: Image, red_corner: Corner
+) -> None:
     corner = {0: ("top", "left"), 90: ("top", "right"), 180: ("bottom", "right"), 270: ("bottom", "left")}
-    path = write_video([_quadrant()] * 3, f"turned{suffix}")
+    path = write_video([quadrant] * 3, f"turned{suffix}")
     _turn(path, MATRICES[rotation_deg])
     with VideoReader(path) as reader:
         assert reader.info.rotation_deg == rotation_deg
         for frame in reader:
-            assert _red_corner(frame.image) == corner[rotation_deg]
+            assert red_corner(frame.image) == corner[rotation_deg]
             assert frame.image.shape == (reader.info.height, reader.info.width, 3)
     assert (reader.info.width > reader.info.height) == (rotation_deg in (0, 180))
 
@@ -167,20 +157,26 @@ def test_rotated_video_stands_upright(write_video: Callable[..., Path], rotation
     ],
 )
 def test_mirrored_video_is_shown_as_players_show_it(
-    write_video: Callable[..., Path], matrix: tuple[int, int, int, int], corner: tuple[str, str]
+    write_video: Callable[..., Path],
+    matrix: tuple[int, int, int, int],
+    corner: tuple[str, str],
+    quadrant: Image,
+    red_corner: Corner,
 ) -> None:
-    path = write_video([_quadrant()] * 3, "mirrored.mp4")
+    path = write_video([quadrant] * 3, "mirrored.mp4")
     _turn(path, matrix)
     with VideoReader(path) as reader:
         for frame in reader:
-            assert _red_corner(frame.image) == corner
+            assert red_corner(frame.image) == corner
             assert frame.image.shape == (reader.info.height, reader.info.width, 3)
     assert (reader.info.width > reader.info.height) == (matrix[0] != 0)
 
 
-def test_rotation_in_matroska_is_followed(write_video: Callable[..., Path], tmp_path: Path) -> None:
+def test_rotation_in_matroska_is_followed(
+    write_video: Callable[..., Path], tmp_path: Path, quadrant: Image, red_corner: Corner
+) -> None:
     av = pytest.importorskip("av")
-    path = write_video([_quadrant()] * 3, "turned.mp4")
+    path = write_video([quadrant] * 3, "turned.mp4")
     _turn(path, MATRICES[90])
     with av.open(str(path)) as source, av.open(str(tmp_path / "turned.mkv"), "w") as container:
         stream = container.add_stream_from_template(source.streams.video[0])
@@ -192,7 +188,7 @@ def test_rotation_in_matroska_is_followed(write_video: Callable[..., Path], tmp_
         if not reader.info.rotation_deg:
             pytest.skip("this OpenCV's FFmpeg does not read a Matroska file's rotation")
         assert reader.info.rotation_deg == 90
-        assert _red_corner(next(iter(reader)).image) == ("top", "right")
+        assert red_corner(next(iter(reader)).image) == ("top", "right")
 
 
 def test_hours_of_video_keep_their_times(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from itertools import islice
 import pytest
 
 from tinydf_runtime.errors import UnavailableError
-from tinydf_runtime.live import reconnect
-from tinydf_runtime.live.reconnect import GIVE_UP_S, LONGEST_WAIT_S, back_off, keep_connected
+from tinydf_runtime.live import reader
+from tinydf_runtime.live.reader import GIVE_UP_S, LONGEST_WAIT_S, back_off, keep_connected
 
 
 class Line:
@@ -35,8 +35,8 @@ class Line:
             def __exit__(self, *_: object) -> None:
                 pass
 
-        monkeypatch.setattr(reconnect, "VideoReader", Connection)
-        monkeypatch.setattr("tinydf_runtime.live.reconnect.time.monotonic", lambda: self.now_s)
+        monkeypatch.setattr(reader, "VideoReader", Connection)
+        monkeypatch.setattr("tinydf_runtime.live.reader.time.monotonic", lambda: self.now_s)
 
     def leave_within(self, seconds: float) -> bool:
         if seconds:

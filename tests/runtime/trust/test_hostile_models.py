@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 from tinydf_runtime.cli.run import main
-from tinydf_runtime.engines import first_run
+from tinydf_runtime.engines import first_use
 from tinydf_runtime.engines.engine import load_engine, open_engine
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.faces.detector import FaceDetector
@@ -376,10 +376,10 @@ def test_a_network_that_takes_all_memory_costs_a_child_alone(tmp_path: Path) -> 
 
 def test_a_network_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"not done after 0\.01 s"):
-        first_run.check_first_run([growing([1 << 10, 1 << 9])], "onnxruntime", "m.onnx", limit_s=0.01)
+        first_use.check_first_run([growing([1 << 10, 1 << 9])], "onnxruntime", "m.onnx", limit_s=0.01)
     if os.name == "posix":
         with pytest.raises(ModelFileError, match="not done after 0 s of computing"):
-            first_run.check_first_run([growing([1 << 10, 1 << 9])], "onnxruntime", "m.onnx", cpu_s=0)
+            first_use.check_first_run([growing([1 << 10, 1 << 9])], "onnxruntime", "m.onnx", cpu_s=0)
 
 
 def test_a_network_that_runs_is_tried_once_on_a_machine(
@@ -387,10 +387,10 @@ def test_a_network_that_runs_is_tried_once_on_a_machine(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     content = [tiny_classifier.read_bytes()]
-    first_run.check_first_run(content, "onnxruntime", "m.onnx")
+    first_use.check_first_run(content, "onnxruntime", "m.onnx")
     # No child could be started any more, and none is.
     monkeypatch.setattr("sys.executable", "/nowhere")
-    first_run.check_first_run(content, "onnxruntime", "m.onnx")
+    first_use.check_first_run(content, "onnxruntime", "m.onnx")
 
 
 def test_the_shipped_networks_are_known_and_need_no_child(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tinydf_runtime.faces.scores import FaceScores
 from tinydf_runtime.io.video import VideoInfo
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.results import InputReport
 from tinydf_runtime.steps import FrameStep
-from tinydf_runtime.types import Face, FaceScore, Image, Reason, Scores
+from tinydf_runtime.types import Face, FaceScore, FaceScores, Image, Reason, Scores
 from tinydf_runtime.verdict.judge import CERTAIN_FAKE
 from tinydf_runtime.verdict.recheck import RECHECKED_TRACKS
 from tinydf_runtime.verdict.summary import summarize

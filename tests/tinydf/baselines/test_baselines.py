@@ -15,7 +15,7 @@ from tinydf.baselines.efficientnet_lite0 import PACKAGE, EfficientNetLite0, find
 from tinydf.baselines.faithful import PublishedAggregation, PublishedFusion
 from tinydf.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tinydf.evaluation.scoring import open_scorer
-from tinydf.forgery_loss import forgery_loss
+from tinydf.train_step import forgery_loss
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.models.spec import ModelSpec
 

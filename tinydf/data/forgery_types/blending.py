@@ -28,12 +28,12 @@ LEAST_SIDE_PX = 8
 
 
 def blend(source: Image, target: Image, mask: Mask) -> Image:
-    """Returns the alpha blend: source where the mask is 1, target where it is 0."""
+    """Returns the alpha blend of two H x W x 3 pictures: source where the mask (H x W) is 1, target where it is 0."""
     return as_image(cv2.blendLinear(source, target, mask, 1 - mask))
 
 
 def blend_as_tools_do(source: Image, target: Image, mask: Mask, rng: Generator) -> tuple[Image, Mask]:
-    """Returns the blend of a whole face, alpha or Poisson, and the mask of what it replaced."""
+    """Returns the blend of a whole face, alpha or Poisson at random, and H x W, 0..1: the mask of what it replaced."""
     if rng.random() < POISSON_SHARE and (cloned := blend_gradients(source, target, mask)) is not None:
         return cloned
     return blend(source, target, mask), mask

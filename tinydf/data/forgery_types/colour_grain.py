@@ -20,7 +20,7 @@ from tinydf_runtime.types import Image
 def mismatch_colour_and_grain(
     image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0
 ) -> tuple[Image, Mask]:
-    """Forges as ``blending.Forger`` says."""
+    """Blends in the same face with other grain, colours or light; arguments and results as ``blending.Forger``."""
     source = _change_grain(image, rng, coarseness) if rng.random() < 0.6 else image
     if source is image or rng.random() < 0.5:
         source = photometry.shift_colour(source, rng, rng.uniform(0.25, 0.8) + 0.4 * coarseness)

@@ -50,7 +50,10 @@ class CrossIdentity:
 
 
 def match_colour(source: Image, target: Image, mask: Mask) -> Image:
-    """Gives the source the target's mean and spread of each Lab channel inside the mask (Reinhard et al., 2001)."""
+    """Returns the source (BGR) with the target's mean and deviation of each Lab channel inside the mask, H x W.
+
+    Reinhard et al., "Color transfer between images" (IEEE CG&A, 2001).
+    """
     inside = mask > 0.5 * mask.max()
     source_lab = cv2.cvtColor(source, cv2.COLOR_BGR2LAB).astype(np.float32)
     target_lab = cv2.cvtColor(target, cv2.COLOR_BGR2LAB).astype(np.float32)

@@ -23,7 +23,7 @@ DECODER_PX = (48, 160)
 def imitate_decoder(
     image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0
 ) -> tuple[Image, Mask]:
-    """Forges as ``blending.Forger`` says."""
+    """Shrinks, smooths and enlarges the face; arguments and results as ``blending.Forger``."""
     height, width = image.shape[:2]
     source = warp_source(image, geometry, rng) if rng.random() < 0.5 else image
     if rng.random() < 0.5:

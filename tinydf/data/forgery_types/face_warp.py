@@ -21,7 +21,7 @@ MOST_TURN_DEGREES = 20
 
 
 def face_warp(image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0) -> tuple[Image, Mask]:
-    """Forges as ``blending.Forger`` says."""
+    """Resamples the face through a small aligned square; arguments and results as ``blending.Forger``."""
     height, width = image.shape[:2]
     face_px = face_width(geometry)
     scale = min(1.0, rng.uniform(*ALIGNED_PX) / (1.4 * face_px)) * (1 - 0.3 * coarseness)

@@ -57,7 +57,10 @@ class MeshReenact:
     def __call__(
         self, image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0
     ) -> tuple[Image, Mask]:
-        """Forges as ``blending.Forger`` says; without a mesh, on the mean face. ``coarseness`` coarsens the texture."""
+        """Gives the face a donor's expression, drawn in its own texture, which ``coarseness`` coarsens.
+
+        Without a mesh, on the mean face. Arguments and results as ``blending.Forger``.
+        """
         height, width = image.shape[:2]
         own = geometry.nearest_mesh()
         donor_image, donor = self._donors.draw(image, own, rng)

@@ -37,7 +37,10 @@ class MeshSwap:
     def __call__(
         self, image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0
     ) -> tuple[Image, Mask]:
-        """Forges as ``blending.Forger`` says; without a mesh, on the mean face. ``coarseness`` sharpens the edge."""
+        """Draws a donor's face over the mesh, with an edge that ``coarseness`` sharpens.
+
+        Without a mesh, over the mean face. Arguments and results as ``blending.Forger``.
+        """
         height, width = image.shape[:2]
         target = misfit(geometry.nearest_mesh(), rng)
         texture, texture_mesh = self._donors.draw(image, target, rng)
@@ -50,7 +53,7 @@ class MeshSwap:
 
 
 def misfit(mesh: Mesh, rng: Generator) -> Mesh:
-    """Returns a mesh as another tracker might have fitted it: moved, scaled and bent a little."""
+    """Returns a 478 x 3 mesh as another tracker might have fitted it: moved, scaled and bent a little."""
     canonical = canonical_mesh().points[:, :2]
     face_px = float(np.ptp(mesh[:, 0]))
     across, down = rng.normal(0, 1, (2, 2)), rng.normal(0, 1, (2, 2))
@@ -61,7 +64,7 @@ def misfit(mesh: Mesh, rng: Generator) -> Mesh:
 
 
 def face_below_forehead_line(mesh: Mesh, height: int, width: int, rng: Generator) -> Mask:
-    """Returns 1 in the face's outline, whose forehead ends somewhere between brows and hairline."""
+    """Returns height x width, 1 inside the face's outline, whose forehead ends at random between brows and hairline."""
     oval = canonical_mesh().oval
     outline = mesh[oval, :2].copy()
     if rng.random() > WHOLE_FOREHEAD_SHARE:
@@ -77,7 +80,7 @@ def face_below_forehead_line(mesh: Mesh, height: int, width: int, rng: Generator
 
 
 def fade(covered: Mask, share: float) -> Mask:
-    """Returns a mask that rises linearly from its edge inwards over a share of its longer side."""
+    """Returns H x W, 0..1: a mask that rises linearly inwards from its edge, over a share of its longer side."""
     _, _, width, height = cv2.boundingRect((covered > 0).astype(np.uint8))
     # Zeros around it, so that a mask that reaches the border fades there too.
     padded = cv2.copyMakeBorder((covered > 0).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
@@ -86,7 +89,7 @@ def fade(covered: Mask, share: float) -> Mask:
 
 
 def match_means(source: Image, target: Image, mask: Mask) -> Image:
-    """Shifts each channel of the source to the target's mean inside the mask."""
+    """Returns the source, H x W x 3, with each BGR channel shifted to the target's mean inside the mask, H x W."""
     inside = (mask > 0).astype(np.uint8)
     shift = np.subtract(cv2.mean(target, inside), cv2.mean(source, inside))
     return as_image(cv2.add(source, shift))

@@ -14,5 +14,5 @@ from tinydf_runtime.types import Image
 
 
 def region_blend(image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0) -> tuple[Image, Mask]:
-    """Forges as ``blending.Forger`` says."""
+    """Self-blends eyes, nose or mouth alone; arguments and results as ``blending.Forger``."""
     return self_blend(image, geometry, rng, coarseness, FEATURE_SHARES)

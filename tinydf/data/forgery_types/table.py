@@ -120,6 +120,6 @@ class Mixture:
     def __call__(
         self, image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0
     ) -> tuple[Image, Mask]:
-        """Forges as ``blending.Forger`` says."""
+        """Forges with a type drawn by its share; arguments and results as ``blending.Forger``."""
         shares = self._shares_without_mesh if geometry.mesh is None else self._shares
         return self._forgers[rng.choice(len(self._forgers), p=shares)](image, geometry, rng, coarseness)

@@ -24,7 +24,7 @@ BILINEAR = np.outer((0.25, 0.75, 0.75, 0.25), (0.25, 0.75, 0.75, 0.25))
 def leave_upsampling_trace(
     image: Image, geometry: FaceGeometry, rng: Generator, coarseness: float = 0.0
 ) -> tuple[Image, Mask]:
-    """Forges as ``blending.Forger`` says."""
+    """Halves the face and enlarges it by an imperfect kernel; arguments and results as ``blending.Forger``."""
     height, width = image.shape[:2]
     # The pattern's period in the picture is that of the generator, enlarged or shrunk with its face.
     scale = rng.uniform(0.6, 1.3)

@@ -24,7 +24,7 @@ def build_plan(
         model: Serialized ONNX model with one input ``image``.
         precision: The shortest numbers that the model holds.
         options: What to build.
-        timing_cache: What an earlier build returned, to save its time; one of another version or GPU is left aside.
+        timing_cache: What an earlier build returned, to save its time; one of another TensorRT or GPU is ignored.
 
     Returns:
         The plan, and the timing cache for a next build.

@@ -1,4 +1,4 @@
-"""Options of a TensorRT plan; importable without TensorRT."""
+"""Options of a TensorRT plan, by themselves: a device that builds plans has neither PyTorch nor the calibration."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tinydf_runtime.render.draw import CLEAR_HEAT, Zones, draw_heat
 from tinydf_runtime.render.html.timeline import timeline_of
 from tinydf_runtime.render.words import clock, rarity_words, reason_words
 from tinydf_runtime.results import FacePicture, InputReport, Label, TrackReport
-from tinydf_runtime.types import Image
+from tinydf_runtime.types import Image, longer_side
 
 MOST_CARDS = 12
 """Cards of one input at most, the most suspicious people first; each takes some 100 kB."""
@@ -132,9 +132,8 @@ def _card(track: TrackReport, item: InputReport, zones: Zones, anchor: str) -> s
 def _quality(track: TrackReport) -> str:
     """Returns how well a person's face is seen, in words and figures."""
     known = [score.quality for score in track.scores if score.quality is not None]
-    boxes = [score.box_xyxy for score in track.scores]
-    side_px = median(max(right - left, bottom - top) for left, top, right, bottom in boxes)
-    size = f"{'Mostly' if len(boxes) > 1 else 'It is'} {side_px:.0f} px high or wide"
+    side_px = median(longer_side(score.box_xyxy) for score in track.scores)
+    size = f"{'Mostly' if len(track.scores) > 1 else 'It is'} {side_px:.0f} px high or wide"
     if not known:
         return f"{size}."
     typical = {name: median(getattr(one, name) for one in known) for name in QUALITY_WORDS}

@@ -21,10 +21,10 @@ from tinydf_calibration.table import CalibrationTable, graph_hash, read_table
 from tinydf_export import ExportedModel, ExportRequest, runner
 from tinydf_export.cli import export as cli
 from tinydf_export.graph.weight_only import compress_weights
-from tinydf_export.inputs.shipped import SHIPPED_TABLE
-from tinydf_export.parity import differences
-from tinydf_export.parity.differences import score_eagerly
+from tinydf_export.inputs.gather import SHIPPED_TABLE
+from tinydf_export.parity import report
 from tinydf_export.parity.golden import draw_golden_crops
+from tinydf_export.parity.report import score_eagerly
 from tinydf_export.parity.verify import TOLERANCE
 from tinydf_export.targets.coreml.mil_file import read_mlpackage
 from tinydf_export.targets.coreml.mil_interpreter import open_interpreter, run_program
@@ -74,7 +74,7 @@ def export_to(checkpoint: Checkpoint, plain_model: onnx.ModelProto, tmp_path_fac
         out = tmp_path_factory.mktemp("coreml") / f"{precision}.mlpackage" if out is None else out
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(runner, "build_float_graph", lambda checkpoint: plain_model)
-            patch.setattr(differences, "BATCHES", (5,))
+            patch.setattr(report, "BATCHES", (5,))
             return runner.run(ExportRequest(checkpoint, "coreml", out, precision=precision, table=table))
 
     return run

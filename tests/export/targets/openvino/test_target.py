@@ -24,7 +24,7 @@ from tinydf_export import (  # noqa: E402
     runner,
 )
 from tinydf_export.job import start_job  # noqa: E402
-from tinydf_export.parity import differences  # noqa: E402
+from tinydf_export.parity import report  # noqa: E402
 from tinydf_export.parity.golden import draw_golden_crops  # noqa: E402
 from tinydf_export.parity.verify import TOLERANCE, verify_model  # noqa: E402
 from tinydf_export.targets.openvino import int8 as openvino_int8  # noqa: E402
@@ -62,7 +62,7 @@ def loose_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random weights are no network that few bits could be good for; here the way is tested, not the loss."""
     monkeypatch.setitem(TOLERANCE, "fp16", 0.05)
     monkeypatch.setitem(TOLERANCE, "int8", 1.0)
-    monkeypatch.setitem(differences.MAX_MAP_DIFFERENCE, "int8", 1.0)
+    monkeypatch.setitem(report.MAX_MAP_DIFFERENCE, "int8", 1.0)
 
 
 def test_lower_precisions_are_smaller_stay_near_and_give_equal_bytes_each_time(

@@ -15,7 +15,7 @@ import pytest
 from tinydf.checkpoint import Checkpoint
 from tinydf_calibration.table import CalibrationTable, graph_hash
 from tinydf_export import ExportRequest, runner
-from tinydf_export.parity import differences
+from tinydf_export.parity import report
 from tinydf_export.targets.tensorrt import target as to_tensorrt
 from tinydf_runtime.engines.engine import open_engine
 from tinydf_runtime.errors import QualityError, UnavailableError
@@ -38,7 +38,7 @@ def small_network(small_graph: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch)
         return Scores(*session.run(["fake_probability", "forgery_map"], {"image": planes}))
 
     monkeypatch.setattr(runner, "build_float_graph", lambda checkpoint: small_graph)
-    monkeypatch.setattr(differences, "score_eagerly", score)
+    monkeypatch.setattr(report, "score_eagerly", score)
 
 
 @pytest.fixture

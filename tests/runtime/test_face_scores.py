@@ -9,8 +9,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from tinydf_runtime.faces.scores import FaceScores
-from tinydf_runtime.types import FaceQuality, FaceScore
+from tinydf_runtime.types import FaceQuality, FaceScore, FaceScores
 
 
 def face(number: int, quality: FaceQuality | None = None) -> FaceScore:
