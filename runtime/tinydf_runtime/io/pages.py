@@ -8,7 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tinydf_runtime.io.formats import PictureFormat, picture_format, read_start
+from tinydf_runtime.io.containers.more_pictures import goes_on
+from tinydf_runtime.io.containers.mp4 import boxes
+from tinydf_runtime.io.formats import PictureFormat, iso_brand, picture_format, read_start
 from tinydf_runtime.io.image import decode, in_colour
 from tinydf_runtime.io.jpeg_film import jpeg_size, next_jpeg
 from tinydf_runtime.io.opencv import quiet, readable_name
@@ -17,7 +19,6 @@ from tinydf_runtime.types import Image
 MOST_PAGES = 200
 _GAIN_MAP_MARKS = (b"hdrgm", b"urn:iso:std:iso:ts:21496:-1")
 _HEAD_BYTES = 1 << 16
-_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
 
 def read_more_pages(path: Path) -> Iterator[Image | None]:
@@ -36,24 +37,21 @@ def read_more_pages(path: Path) -> Iterator[Image | None]:
 
 
 def has_unread_pictures(path: Path) -> bool:
-    """Returns whether an image file goes on with pictures that ``read_more_pages`` does not give."""
+    """Returns whether an image file, or an animation, goes on with pictures that its reader does not give."""
     form = picture_format(read_start(path), path.suffix)
     if form is None:
         return False
     if form.decoder == "heif":
         import pi_heif
 
-        return len(pi_heif.open_heif(path)) > 1 + MOST_PAGES
+        if len(pi_heif.open_heif(path)) > 1 + MOST_PAGES:
+            return True
     if form.name == "TIFF":
         return _count_tiff(path) > 1 + MOST_PAGES
-    if form.name not in ("PNG", "BMP"):
-        return False
-    # Cameras and converters that write a file a picture may write them all into one; viewers show the first.
     content = path.read_bytes()
-    if form.name == "PNG":
-        return content.find(_PNG_START, content.find(_PNG_END)) > 0
-    end = int.from_bytes(content[2:6], "little")
-    return end > len(b"BM") and content[end : end + 2] == b"BM"
+    # A film inside a photo: an AVIF that begins as one is read as one.
+    has_film = iso_brand(content[:16]) not in (b"", b"avis") and b"moov" in dict(boxes(content))
+    return has_film or goes_on(content, form.name)
 
 
 def _count_tiff(path: Path) -> int:

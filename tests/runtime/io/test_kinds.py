@@ -222,6 +222,35 @@ def test_a_second_film_behind_the_first_is_said(tmp_path: Path) -> None:
         assert len(list(reader)) == 20 and "more_tracks" not in reader.caveats
 
 
+RAW = {".h264": "libx264", ".hevc": "libx265", ".m2v": "mpeg2video", ".m4v": "mpeg4"}
+
+
+@pytest.mark.parametrize("ending", RAW)
+def test_a_stream_that_goes_on_in_another_codec_says_so(tmp_path: Path, ending: str) -> None:
+    """Files without a container that are joined: a decoder skips what is not its own, and mostly without a word."""
+    formats = {".hevc": "hevc", ".h264": "h264", ".m2v": "mpeg2video", ".m4v": "m4v"}
+    noise = np.random.default_rng(0).integers(0, 255, (12, 128, 160, 3), np.uint8)
+    parts = {}
+    for other, codec in RAW.items():
+        path = tmp_path / f"one{other}"
+        with av.open(str(path), "w", format=formats[other]) as out:
+            stream = out.add_stream(codec, 25)
+            stream.height, stream.width, stream.pix_fmt = 128, 160, "yuv420p"
+            for picture in noise:
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+            out.mux(stream.encode(None))
+        parts[other] = path.read_bytes()
+    for other, behind in {**parts, "": b""}.items():
+        path = tmp_path / f"joined{ending}"
+        path.write_bytes(parts[ending] + behind)
+        with VideoReader(path) as reader:
+            shown = len(list(reader))
+            said = "more_tracks" in reader.caveats
+        # Two in one codec are one film.
+        assert said is (other not in ("", ending) and (ending, other) != (".m2v", ".h264")), other
+        assert said or shown >= (24 if other == ending else 12) or "damaged_part" in reader.caveats
+
+
 @pytest.mark.parametrize(
     "start", [b"#EXTM3U\n", b"\xef\xbb\xbf#EXTM3U\n", b"ffconcat version 1.0\n", b"v=0\r\n", b"<MPD "]
 )

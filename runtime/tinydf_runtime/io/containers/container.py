@@ -21,7 +21,7 @@ from tinydf_runtime.io.containers.packets import (
     transport_is_cut_off,
     transport_tracks,
 )
-from tinydf_runtime.io.containers.stills import gif_is_whole
+from tinydf_runtime.io.containers.stills import read_gif
 
 PQ, HLG = 16, 18
 """The two HDR transfer functions, SMPTE ST 2084 and ARIB STD-B67, as ITU-T H.273 numbers them."""
@@ -67,6 +67,8 @@ class Container:
         resizes: It does, and the decoder stretches later frames to the first size.
         tells_length: Its headers state the whole length; else only what is left of a cut file can be counted.
         encrypted: Its pictures need a key.
+        pictures: How many are stored, None where that is not known exactly.
+        untimed: FFmpeg gives but the first of some pictures of a GIF, see ``Gif``.
     """
 
     cut_off: bool = False
@@ -82,6 +84,8 @@ class Container:
     resizes: bool = False
     tells_length: bool = True
     encrypted: bool = False
+    pictures: int | None = None
+    untimed: bool = False
 
     @property
     def only_sound(self) -> bool:
@@ -130,7 +134,8 @@ def read_container(path: Path) -> Container:
                     ogg_is_cut_off(file.read()), tells_length=False, sounds=tracks.sounds, videos=tracks.videos
                 )
             if start[:4] == b"GIF8":
-                return Container(not gif_is_whole(file), may_resize=False)
+                gif = read_gif(file)
+                return Container(not gif.whole, may_resize=False, pictures=gif.pictures, untimed=gif.untimed)
             if start[:8] == PNG_START:
                 file.seek(max(0, size - _LAST_BYTES))
                 return Container(PNG_END not in file.read())

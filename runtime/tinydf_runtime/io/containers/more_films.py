@@ -22,6 +22,24 @@ _NUT_STREAM = bytes.fromhex("4e5311405bf2f9db")
 _LONGEST_PLAIN_NUT_HEADER = 4096
 _FLV_VIDEO, _FLV_COMMAND = 9, 5
 _FIRST_VIDEO_ID, _LAST_VIDEO_ID = 0xE0, 0xEF
+_RAW_STARTS = re.compile(
+    rb"\0{2,10}\x01(?:(?P<hevc>[\x40\x42\x46\x4e]\x01)|(?P<mpeg2>\xb3)"
+    rb"|(?P<mpeg4>\xb0|[\0-\x1f]\0\0\x01[\x20-\x2f])|(?P<h264>[\x06\x07\x09\x27\x47\x67]))"
+)
+"""First unit of a stream without a container."""
+_HEVC, _MPEG4 = rb"[\x40\x42]\x01", rb"\xb0"
+_OTHER_RAW = {
+    name: re.compile(rb"\0\0\x01(?:%s)" % b"|".join(others), re.DOTALL)
+    for name, others in {
+        "hevc": (rb"[\x27\x47\x67]", rb"\xb3", _MPEG4),
+        "h264": (_HEVC, rb"\xb3", _MPEG4),
+        "mpeg2": (_HEVC, _MPEG4),
+        # Its own groups of pictures begin as an MPEG-2 sequence does.
+        "mpeg4": (_HEVC, rb"[\x47\x67]", rb"\xb8"),
+    }.items()
+}
+"""Codec of a stream without a container -> units that it never has, and with which a stream of another begins."""
+_BLOCK_BYTES, _RAW_HEAD_BYTES = 1 << 20, 8
 
 
 def asf_videos(file: BinaryIO, content: bytes) -> int | None:
@@ -63,7 +81,9 @@ def _nut_number(content: bytes, at: int) -> tuple[int, int]:
 
 
 def has_more_films(path: Path) -> bool:
-    """Returns whether a transport stream, Flash video or Matroska file goes on with another film than it begins with.
+    """Returns whether a stream, Flash video or Matroska file goes on with another film than it begins with.
+
+    A stream is one of transport packets, or one without a container, as .h264 and .m2v files are.
 
     False for any other file, and for one that is damaged.
 
@@ -83,6 +103,20 @@ def has_more_films(path: Path) -> bool:
             films = map(matroska.video_codecs, matroska.all_tracks(file, size))
             first = next(films, None)
             return any(other != first for other in films)
+        file.seek(0)
+        if (raw := _RAW_STARTS.match(file.read(_BLOCK_BYTES))) is not None:
+            return _raw_has_more(file, _OTHER_RAW[raw.lastgroup or ""])
+    return False
+
+
+def _raw_has_more(file: BinaryIO, foreign: re.Pattern[bytes]) -> bool:
+    """Returns whether a stream without a container goes on in another codec, which its decoder skips."""
+    file.seek(0)
+    before = b""
+    while block := file.read(_BLOCK_BYTES):
+        if foreign.search(before + block):
+            return True
+        before = block[-_RAW_HEAD_BYTES:]
     return False
 
 
