@@ -90,11 +90,11 @@ class AnimationCapture:
         self._pictures = []
 
     def _count(self) -> int:
-        """Returns how many pictures the headers promise."""
+        """Returns how many pictures the headers promise, or how many there are where that is more."""
         try:
             with quiet(), readable_name(self._path) as name:
-                return int(cv2.imcount(name))
-        except cv2.error:
+                return max(int(cv2.imcount(name)), _count_png(self._path))
+        except (cv2.error, OSError):
             return 0
 
     def _read_next(self) -> None:
@@ -116,6 +116,16 @@ class AnimationCapture:
             self._pictures = [np.asarray(picture, np.uint8) for picture in animation.frames]
             self._durations = [int(duration) or _USUAL_MS for duration in np.ravel(animation.durations)]
             self._durations += [_USUAL_MS] * (len(self._pictures) - len(self._durations))
+
+
+def _count_png(path: Path) -> int:
+    """Returns how many pictures of an animated PNG say when they are shown, 0 for another file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    content = path.read_bytes()
+    return content.count(b"fcTL") if content.startswith(b"\x89PNG") else 0
 
 
 def is_animated(path: Path) -> bool:

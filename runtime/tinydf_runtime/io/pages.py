@@ -76,12 +76,12 @@ def _read_more_tiff(path: Path) -> Iterator[Image | None]:
 
 
 def _read_more_jpegs(path: Path) -> Iterator[Image | None]:
-    """Yields the pictures behind a JPEG that are as large and in colour: other views, as stereo cameras take them.
+    """Yields the pictures behind a JPEG that are no smaller and in colour: other views, as stereo cameras take them.
 
     Previews are smaller; maps of depth and brightness are grey, or say what they are.
     """
     content = path.read_bytes()
-    size = jpeg_size(content, 0)
+    height, width, _ = jpeg_size(content, 0)
     _, at = next_jpeg(content, 0)
     for _ in range(MOST_PAGES):
         start, end = next_jpeg(content, at)
@@ -89,7 +89,12 @@ def _read_more_jpegs(path: Path) -> Iterator[Image | None]:
             return
         at = end
         head = content[start : min(end, start + _HEAD_BYTES)]
-        if jpeg_size(content, start) == size and size[2] > 1 and not any(mark in head for mark in _GAIN_MAP_MARKS):
+        rows, columns, colours = jpeg_size(content, start)
+        if (
+            min(rows - height, columns - width) >= 0
+            and colours > 1
+            and not any(mark in head for mark in _GAIN_MAP_MARKS)
+        ):
             picture = decode(path, content[start:end], cv2.IMREAD_COLOR)
             yield None if picture is None else np.asarray(picture, np.uint8)
 

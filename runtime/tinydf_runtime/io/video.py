@@ -300,8 +300,8 @@ class VideoReader:
             self._note("more_tracks")
         if isinstance(self._capture, AnimationCapture) and has_unread_pictures(Path(str(self._source))):
             self._note("more_tracks")
-        stored = self._capture.promised if isinstance(self._capture, AnimationCapture) else self._container.pictures
-        if self.frames_decoded < (stored or 0):
+        promised = self._capture.promised if isinstance(self._capture, AnimationCapture) else 0
+        if self.frames_decoded < max(promised, self._container.least_pictures):
             self._note("damaged_part")
         if self.truncated and (self.info.frames_expected or 0) <= self.frames_decoded:
             # The count is of the remaining frames, not of all.

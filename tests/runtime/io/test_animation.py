@@ -140,6 +140,18 @@ def test_a_damaged_animation_is_read_up_to_there_and_says_so(tmp_path: Path, nam
 
 
 @needs_animations
+def test_an_animation_that_holds_more_pictures_than_it_says_is_not_seen_whole(tmp_path: Path) -> None:
+    path = _write(tmp_path / "moving.png")
+    content = path.read_bytes()
+    at = content.index(b"acTL") + 4
+    control = (2).to_bytes(4, "big") + content[at + 4 : at + 8]
+    check = zlib.crc32(b"acTL" + control).to_bytes(4, "big")
+    path.write_bytes(content[:at] + control + check + content[at + 12 :])
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 2 and "damaged_part" in reader.caveats
+
+
+@needs_animations
 def test_pictures_of_a_gif_without_times_are_read(tmp_path: Path) -> None:
     """FFmpeg gives the first of them alone."""
     path = _write(tmp_path / "moving.gif", 4)

@@ -138,6 +138,10 @@ def test_a_second_picture_behind_the_first_is_read_or_said(tmp_path: Path, endin
     path.write_bytes(first + bytes(20) * (ending == ".jpg") + second)
     with PictureReader(path) as reader:
         assert len(list(reader)) == read and ("more_tracks" in reader.caveats) is (read == 1)
+    if ending == ".jpg":
+        path.write_bytes(first + cv2.imencode(ending, np.full((HEIGHT + 1, WIDTH, 3), 200, np.uint8))[1].tobytes())
+        with PictureReader(path) as reader:
+            assert len(list(reader)) == 2, "a larger one is no preview"
     # Previews, and what is no picture, are not missed.
     for behind in (small, b"\xff\xd8\xff" + bytes(300)) if ending == ".jpg" else (b"notes",):
         path.write_bytes(first + behind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -220,6 +221,26 @@ def test_a_second_film_behind_the_first_is_said(tmp_path: Path) -> None:
     (tmp_path / "c.ts").write_bytes(packets + packets)
     with VideoReader(tmp_path / "c.ts") as reader:
         assert len(list(reader)) == 20 and "more_tracks" not in reader.caveats
+
+
+def test_fragments_that_the_decoder_leaves_out_are_said(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (40, 128, 160, 3), np.uint8)
+    path = tmp_path / "pieces.mp4"
+    with av.open(str(path), "w", options={"movflags": "frag_keyframe+empty_moov"}) as out:
+        stream = out.add_stream("libx264", 25)
+        stream.height, stream.width, stream.pix_fmt = 128, 160, "yuv420p"
+        stream.codec_context.options = {"g": "10"}
+        for picture in noise:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        out.mux(stream.encode(None))
+    content = path.read_bytes()
+    # All begin when the first does, so that FFmpeg takes them for copies of it.
+    early = re.sub(rb"(tfdt.{4}).{8}", rb"\1" + bytes(8), content, flags=re.DOTALL)
+    for changed, said in ((content, False), (early, True)):
+        path.write_bytes(changed)
+        with VideoReader(path) as reader:
+            shown = len(list(reader))
+            assert (shown < 40) is said and ("damaged_part" in reader.caveats) is said
 
 
 RAW = {".h264": "libx264", ".hevc": "libx265", ".m2v": "mpeg2video", ".m4v": "mpeg4"}

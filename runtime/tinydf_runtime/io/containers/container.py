@@ -67,7 +67,7 @@ class Container:
         resizes: It does, and the decoder stretches later frames to the first size.
         tells_length: Its headers state the whole length; else only what is left of a cut file can be counted.
         encrypted: Its pictures need a key.
-        pictures: How many are stored, None where that is not known exactly.
+        least_pictures: Pictures that decoding gives where all is well, 0 where that is not known.
         untimed: FFmpeg gives but the first of some pictures of a GIF, see ``Gif``.
     """
 
@@ -84,7 +84,7 @@ class Container:
     resizes: bool = False
     tells_length: bool = True
     encrypted: bool = False
-    pictures: int | None = None
+    least_pictures: int = 0
     untimed: bool = False
 
     @property
@@ -135,7 +135,7 @@ def read_container(path: Path) -> Container:
                 )
             if start[:4] == b"GIF8":
                 gif = read_gif(file)
-                return Container(not gif.whole, may_resize=False, pictures=gif.pictures, untimed=gif.untimed)
+                return Container(not gif.whole, may_resize=False, least_pictures=gif.pictures, untimed=gif.untimed)
             if start[:8] == PNG_START:
                 file.seek(max(0, size - _LAST_BYTES))
                 return Container(PNG_END not in file.read())
@@ -186,10 +186,12 @@ def _of_mpeg_stream(content: bytes) -> Container:
 def _of_mp4(found: mp4.Headers) -> Container:
     """Returns what an MP4's boxes say, with the promises of a fragmented one left out: its index is not one list."""
     listed = found.shown_s is not None and not found.fragmented
+    shown_s = found.shown_s or 0.0
     return Container(
         cut_off=found.cut_off,
-        # An edit list that starts late hides pictures that were stored only because the shown ones need them.
-        lists_frames=listed and (found.shown_s or 0.0) >= 0.999 * found.stored_s,
+        # An edit list that starts late hides pictures that were stored only because the shown ones need them; another
+        # shows pictures twice.
+        lists_frames=listed and 0.999 * found.stored_s <= shown_s <= 1.02 * found.stored_s + 0.05,
         duration_s=found.shown_s if listed else None,
         mirrored=found.mirrored_deg is not None,
         rotation_deg=found.mirrored_deg,
@@ -200,6 +202,8 @@ def _of_mp4(found: mp4.Headers) -> Container:
         videos=found.videos if found.videos or found.sounds else None,
         may_resize=found.entries > 1 or found.fragmented,
         encrypted=found.encrypted,
+        # A decoder may leave out a few at the start, which need some before them.
+        least_pictures=max(0, min(found.pictures - 2, found.pictures * 49 // 50)) if found.fragmented else 0,
     )
 
 
