@@ -17,6 +17,8 @@ from tinydf_runtime.trust.strict import brief
 
 MOST_NODES = 20_000
 """Nodes at most; the shipped classifier has a thousand."""
+MOST_WEIGHTS = 20_000
+"""Tensors at most; of a hundred thousand that it does not need, ONNX Runtime takes minutes to let go."""
 DOMAINS = ("", "ai.onnx")
 """Operator sets that ONNX itself defines. Any other is custom code, or known to one engine only."""
 CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
@@ -47,7 +49,7 @@ def read_onnx(model: bytes, source: str) -> dict[str, str]:
 
     Raises:
         ModelFileError: It is no ONNX file, keeps weights elsewhere, has operators that are not ONNX's own, loops,
-            functions, too many nodes, or a weight that is no finite number.
+            functions, too many nodes or weights, or a weight that is no finite number.
     """
     reader = _Reader()
     try:
@@ -71,6 +73,7 @@ class _Reader:
 
     wire: Wire = field(default_factory=Wire)
     nodes: int = 0
+    weights: int = 0
 
     def model(self, message: memoryview) -> dict[str, str]:
         metadata: dict[str, str] = {}
@@ -126,6 +129,9 @@ class _Reader:
                 raise RefusedError(f"has operators of the domain {brief(_text(value))}, expected ONNX's own alone.")
 
     def _tensor(self, message: memoryview) -> None:
+        self.weights += 1
+        if self.weights > MOST_WEIGHTS:
+            raise RefusedError(f"has more than {MOST_WEIGHTS:,} weights.")
         kinds: list[int] = []
         contents: list[tuple[int, memoryview]] = []
         whole = False

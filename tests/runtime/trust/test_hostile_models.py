@@ -194,6 +194,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "float8": (lambda model: add_tensor(model, TensorProto.FLOAT8E5M2, raw_data=b"\x7f"), "form"),
     "dropout": (lambda model: add_node(model, "Dropout", ["a", "b", "c"]), "lots"),
     "nodes": (lambda model: model.graph.node.extend([model.graph.node[0]] * 20_000), "nodes"),
+    "weights": (lambda model: model.graph.initializer.extend([model.graph.initializer[0]] * 20_000), "weights"),
 }
 
 
