@@ -217,6 +217,15 @@ def test_a_second_film_behind_the_first_is_said(tmp_path: Path) -> None:
             (tmp_path / name).write_bytes(content)
             with VideoReader(tmp_path / name) as reader:
                 assert list(reader) and ("more_tracks" in reader.caveats) is said, name
+    # Far behind the first headers, in another codec, and one that goes on in parts of the same film.
+    first = film(tmp_path / "first.avi", greys(10), "ffv1").read_bytes()
+    second = film(tmp_path / "second.avi", greys(10), "mpeg4").read_bytes()
+    long = first + b"JUNK" + (1 << 19).to_bytes(4, "little") + bytes(1 << 19)
+    part = b"RIFF" + (4).to_bytes(4, "little") + b"AVIX"
+    for content, said in ((long + second, True), (long + part, False)):
+        (tmp_path / "long.avi").write_bytes(content)
+        with VideoReader(tmp_path / "long.avi") as reader:
+            assert list(reader) and ("more_tracks" in reader.caveats) is said
     # The same recording goes on.
     (tmp_path / "c.ts").write_bytes(packets + packets)
     with VideoReader(tmp_path / "c.ts") as reader:

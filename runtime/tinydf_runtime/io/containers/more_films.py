@@ -39,6 +39,8 @@ _OTHER_RAW = {
     }.items()
 }
 """Codec of a stream without a container -> units that it never has, and with which a stream of another begins."""
+_MOST_AVI_PARTS = 4096
+"""Of a gigabyte each, as they are written."""
 _BLOCK_BYTES, _RAW_HEAD_BYTES = 1 << 20, 8
 
 
@@ -81,7 +83,7 @@ def _nut_number(content: bytes, at: int) -> tuple[int, int]:
 
 
 def has_more_films(path: Path) -> bool:
-    """Returns whether a stream, Flash video or Matroska file goes on with another film than it begins with.
+    """Returns whether a stream, AVI, Flash video or Matroska file goes on with another film than it begins with.
 
     A stream is one of transport packets, or one without a container, as .h264 and .m2v files are.
 
@@ -96,9 +98,11 @@ def has_more_films(path: Path) -> bool:
         if (layout := transport_layout(file)) is not None:
             return _transport_has_more(file, size, *layout)
         file.seek(0)
-        start = file.read(9)
+        start = file.read(12)
         if start.startswith(b"FLV\x01"):
             return _flv_has_more(file, size, int.from_bytes(start[5:9], "big") + 4)
+        if start.startswith(b"RIFF") and start[8:] == b"AVI ":
+            return _avi_has_more(file)
         if start.startswith(matroska.EBML):
             films = map(matroska.video_codecs, matroska.all_tracks(file, size))
             first = next(films, None)
@@ -136,6 +140,21 @@ def _transport_has_more(file: BinaryIO, size: int, offset: int, length: int) -> 
                     return True
         if len(films) > 1:
             return True
+    return False
+
+
+def _avi_has_more(file: BinaryIO) -> bool:
+    """Returns whether another AVI file follows; a long one goes on in parts that say so (OpenDML 1.02, AVIX)."""
+    at = 0
+    for part in range(_MOST_AVI_PARTS):
+        file.seek(at)
+        head = file.read(12)
+        if part and head.startswith(b"RIFF") and head[8:] == b"AVI ":
+            return True
+        length = int.from_bytes(head[4:8], "little")
+        if len(head) < 12 or not length:
+            break
+        at += 8 + length + length % 2
     return False
 
 
