@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tinydf_runtime.errors import OutputError, UsageError, one_line
+from tinydf_runtime.errors import OutputError, TinyDFError, UsageError, one_line
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 APPLICATION_ID = 0x54444653
@@ -109,6 +109,24 @@ def reported(path: Path) -> Iterator[None]:
             ) from error
         raise OutputError(
             f"{path}: could not be written ({error}). Check folder, permissions and free space; what was done is kept."
+        ) from error
+
+
+@contextmanager
+def of_known_words(path: Path) -> Iterator[None]:
+    """Turns what rows lead to that no scan writes, such as an unknown verdict, into one line.
+
+    Raises:
+        OutputError: The ledger was damaged, or somebody wrote into it.
+    """
+    try:
+        yield
+    except TinyDFError:
+        raise
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise OutputError(
+            f"{path}: the ledger holds what no scan writes ({type(error).__name__}: {one_line(error)}). "
+            "Restore it from a copy, or choose another --out."
         ) from error
 
 

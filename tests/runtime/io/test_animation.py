@@ -152,6 +152,19 @@ def test_an_animation_that_holds_more_pictures_than_it_says_is_not_seen_whole(tm
 
 
 @needs_animations
+def test_a_picture_before_an_animation_is_said(tmp_path: Path) -> None:
+    """Viewers that show no animations show it alone."""
+    path = _write(tmp_path / "moving.png")
+    noise = np.random.default_rng(0).integers(0, 255, (3, 48, 64, 3), np.uint8)
+    first, *others = map(pytest.importorskip("PIL.Image").fromarray, noise)
+    first.save(path.with_name("hidden.png"), save_all=True, append_images=others, default_image=True)
+    with VideoReader(path.with_name("hidden.png")) as reader:
+        assert list(reader) and "more_tracks" in reader.caveats
+    with VideoReader(path) as reader:
+        assert list(reader) and "more_tracks" not in reader.caveats
+
+
+@needs_animations
 def test_pictures_of_a_gif_without_times_are_read(tmp_path: Path) -> None:
     """FFmpeg gives the first of them alone."""
     path = _write(tmp_path / "moving.gif", 4)

@@ -226,6 +226,12 @@ def test_a_second_film_behind_the_first_is_said(tmp_path: Path) -> None:
         (tmp_path / "long.avi").write_bytes(content)
         with VideoReader(tmp_path / "long.avi") as reader:
             assert list(reader) and ("more_tracks" in reader.caveats) is said
+    for name, codec in (("c.ivf", "libvpx"), ("c.y4m", "wrapped_avframe")):
+        parts = [film(tmp_path / name, greys(10, level=level), codec).read_bytes() for level in (60, 100)]
+        for content, said in ((parts[0], False), (parts[0] + parts[1], True)):
+            (tmp_path / name).write_bytes(content)
+            with VideoReader(tmp_path / name) as reader:
+                assert list(reader) and ("more_tracks" in reader.caveats) is said, name
     # The same recording goes on.
     (tmp_path / "c.ts").write_bytes(packets + packets)
     with VideoReader(tmp_path / "c.ts") as reader:

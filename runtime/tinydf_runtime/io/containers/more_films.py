@@ -39,9 +39,16 @@ _OTHER_RAW = {
     }.items()
 }
 """Codec of a stream without a container -> units that it never has, and with which a stream of another begins."""
+_SINGLE = {
+    b"DKIF": re.compile(rb"DKIF\0\0\x20\0"),
+    b"YUV4": re.compile(rb"YUV4MPEG2 [A-Z]\d"),
+    b"SIMP": re.compile(rb"SIMPLE  = {20}T"),
+    b"\xb7\xd8\0\x20": re.compile(re.escape(bytes.fromhex("b7d800203749da11a64e0007e95ead8d"))),
+}
+"""How IVF, Y4M, FITS and WTV files begin, each with one film -> that, in enough bytes that no picture holds it."""
 _MOST_AVI_PARTS = 4096
 """Of a gigabyte each, as they are written."""
-_BLOCK_BYTES, _RAW_HEAD_BYTES = 1 << 20, 8
+_BLOCK_BYTES, _MOST_HEAD_BYTES = 1 << 20, 32
 
 
 def asf_videos(file: BinaryIO, content: bytes) -> int | None:
@@ -85,7 +92,7 @@ def _nut_number(content: bytes, at: int) -> tuple[int, int]:
 def has_more_films(path: Path) -> bool:
     """Returns whether a stream, AVI, Flash video or Matroska file goes on with another film than it begins with.
 
-    A stream is one of transport packets, or one without a container, as .h264 and .m2v files are.
+    A stream is one of transport packets, IVF, Y4M, or one without a container, as .h264 and .m2v files are.
 
     False for any other file, and for one that is damaged.
 
@@ -107,20 +114,23 @@ def has_more_films(path: Path) -> bool:
             films = map(matroska.video_codecs, matroska.all_tracks(file, size))
             first = next(films, None)
             return any(other != first for other in films)
+        if (again := _SINGLE.get(start[:4])) is not None:
+            return _occurs(file, again, len(start))
         file.seek(0)
+        # A stream without a container that goes on in another codec, which its decoder skips.
         if (raw := _RAW_STARTS.match(file.read(_BLOCK_BYTES))) is not None:
-            return _raw_has_more(file, _OTHER_RAW[raw.lastgroup or ""])
+            return _occurs(file, _OTHER_RAW[raw.lastgroup or ""], 0)
     return False
 
 
-def _raw_has_more(file: BinaryIO, foreign: re.Pattern[bytes]) -> bool:
-    """Returns whether a stream without a container goes on in another codec, which its decoder skips."""
-    file.seek(0)
+def _occurs(file: BinaryIO, wanted: re.Pattern[bytes], at: int) -> bool:
+    """Returns whether bytes occur in a file from a place on; memory does not grow with it."""
+    file.seek(at)
     before = b""
     while block := file.read(_BLOCK_BYTES):
-        if foreign.search(before + block):
+        if wanted.search(before + block):
             return True
-        before = block[-_RAW_HEAD_BYTES:]
+        before = block[-_MOST_HEAD_BYTES:]
     return False
 
 

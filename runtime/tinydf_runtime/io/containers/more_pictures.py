@@ -46,6 +46,9 @@ def goes_on(content: bytes, form: str) -> bool:
         content: Of the file.
         form: Name of the format, see ``PictureFormat``.
     """
+    if form == "PNG" and 0 <= content.find(b"IDAT") < content.find(b"fcTL"):
+        # A picture before the animation, for viewers that show none.
+        return True
     if form in _ENDS:
         start, end = _ENDS[form]
         first = content.find(start)
