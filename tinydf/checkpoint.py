@@ -194,6 +194,11 @@ def _empty_network(name: str, width: float) -> nn.Module:
     return TinyDF(width) if name == "tinydf" else build_network(name)
 
 
+def can_be_computed_with(name: str, value: torch.Tensor) -> bool:
+    """Returns whether a tensor of a network holds finite numbers alone; a variance, none below 0 either."""
+    return bool(torch.isfinite(value).all()) and not (name.endswith("running_var") and bool((value < 0).any()))
+
+
 def _check_state(checkpoint: Checkpoint, path: Path) -> None:
     state = checkpoint.state
     with torch.device("meta"):
@@ -206,8 +211,10 @@ def _check_state(checkpoint: Checkpoint, path: Path) -> None:
             )
         if state[name].is_floating_point() != value.is_floating_point():
             raise ModelFileError(f"{path}: {name}: found {state[name].dtype}, expected {value.dtype}. It is damaged.")
-        if not torch.isfinite(state[name]).all():
-            raise ModelFileError(f"{path}: {name}: holds what is no finite number. It is damaged; train it again.")
+        if not can_be_computed_with(name, state[name]):
+            raise ModelFileError(
+                f"{path}: {name}: holds what is no finite number, or a variance below 0. It is damaged; train it again."
+            )
     unknown = sorted(set(state) - set(expected))
     if unknown:
         raise ModelFileError(f"{path}: unknown tensor {unknown[0]}. It is another network.")

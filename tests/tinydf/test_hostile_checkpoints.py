@@ -68,9 +68,11 @@ def spoiled(state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
     """Returns weights that are no weights."""
     first = next(name for name, value in state.items() if value.is_floating_point())
     counter = next(name for name, value in state.items() if not value.is_floating_point())
+    variance = next(name for name in state if name.endswith("running_var"))
     return [
         state | {first: torch.full_like(state[first], value)} for value in (float("nan"), float("inf"), -float("inf"))
     ] + [
+        state | {variance: -torch.ones_like(state[variance])},
         state | {first: state[first].to(torch.int32)},
         state | {first: state[first].to(torch.complex64)},
         state | {counter: state[counter].float()},
