@@ -163,6 +163,8 @@ def _read_pt(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], ModelSpec]:
         with catch_warnings():
             simplefilter("ignore")
             values = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(values, dict):
+            raise ModelFileError(f"{path}: is no TinyDF training state (holds a {type(values).__name__}).")
         state = values["ema"]
         if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
             raise ModelFileError(f"{path}: is no TinyDF training state (ema holds more than tensors).")

@@ -6,6 +6,7 @@ import json
 import pickle
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
@@ -48,6 +49,8 @@ def test_devices_bare_pickles_and_bombs_are_refused_before_they_are_unpacked(
     for ending in ("pt", "safetensors"):
         (zero := tmp_path / f"zero.{ending}").symlink_to("/dev/zero")
         refusal(zero, load_checkpoint)
+    torch.save(torch.zeros(3), tensor := tmp_path / "tensor.pt")
+    refusal(tensor, load_checkpoint)
     (bare := tmp_path / "bare.pt").write_bytes(pickle.dumps({"ema": {}}))
     refusal(bare, load_checkpoint)
     monkeypatch.setattr(checkpoint, "MOST_BYTES", 1 << 20)
@@ -59,9 +62,11 @@ def test_devices_bare_pickles_and_bombs_are_refused_before_they_are_unpacked(
 
 
 def refusal(path: Path, use: Any) -> None:
-    with pytest.raises(ModelFileError) as caught:
+    with catch_warnings(record=True) as warned, pytest.raises(ModelFileError) as caught:
+        simplefilter("always")
         use(path)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+    assert not warned, "more than one line"
 
 
 def spoiled(state: dict[str, Tensor]) -> list[dict[str, Tensor]]:

@@ -71,10 +71,12 @@ def load_detector(path: Path | None = None) -> DetectorCheckpoint:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         facts = _read_facts(header[HEADER_KEY], path)
         network = FaceDetectorNet(**facts["network"])
-        network.load_state_dict(state)
+        expected = network.state_dict()
         broken = next(
-            (name for name, value in state.items() if not _fits(name, value, network.state_dict()[name])), None
+            (name for name in state if name in expected and not _fits(name, state[name], expected[name])), None
         )
+        if broken is None:
+            network.load_state_dict(state)
     except ModelFileError:
         raise
     except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, OSError) as error:
