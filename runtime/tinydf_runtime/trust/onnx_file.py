@@ -19,6 +19,8 @@ MOST_NODES = 20_000
 """Nodes at most; the shipped classifier has a thousand."""
 MOST_WEIGHTS = 20_000
 """Tensors at most; of a hundred thousand that it does not need, ONNX Runtime takes minutes to let go."""
+MOST_METADATA = 1_000
+"""Entries of metadata at most; a file of ours has three."""
 DOMAINS = ("", "ai.onnx")
 """Operator sets that ONNX itself defines. Any other is custom code, or known to one engine only."""
 CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
@@ -74,6 +76,7 @@ class _Reader:
     wire: Wire = field(default_factory=Wire)
     nodes: int = 0
     weights: int = 0
+    entries: int = 0
 
     def model(self, message: memoryview) -> dict[str, str]:
         metadata: dict[str, str] = {}
@@ -81,6 +84,9 @@ class _Reader:
             if number == _MODEL_GRAPH:
                 self._graph(_message(value))
             elif number == _MODEL_METADATA:
+                self.entries += 1
+                if self.entries > MOST_METADATA:
+                    raise RefusedError(f"has more than {MOST_METADATA:,} entries of metadata.")
                 entry = {part: _text(one) for part, one in self.wire.fields(_message(value))}
                 metadata[entry.get(1, "")] = entry.get(2, "")
             elif number == _MODEL_OPSETS:
