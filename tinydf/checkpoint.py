@@ -163,6 +163,8 @@ def _read_pt(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], ModelSpec]:
         with catch_warnings():
             simplefilter("ignore")
             values = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(values, dict):
+            raise ModelFileError(f"{path}: is no TinyDF training state (holds a {type(values).__name__}).")
         state = values["ema"]
         if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
             raise ModelFileError(f"{path}: is no TinyDF training state (ema holds more than tensors).")
@@ -194,6 +196,11 @@ def _empty_network(name: str, width: float) -> nn.Module:
     return TinyDF(width) if name == "tinydf" else build_network(name)
 
 
+def can_be_computed_with(name: str, value: torch.Tensor) -> bool:
+    """Returns whether a tensor of a network holds finite numbers alone; a variance, none below 0 either."""
+    return bool(torch.isfinite(value).all()) and not (name.endswith("running_var") and bool((value < 0).any()))
+
+
 def _check_state(checkpoint: Checkpoint, path: Path) -> None:
     state = checkpoint.state
     with torch.device("meta"):
@@ -206,8 +213,10 @@ def _check_state(checkpoint: Checkpoint, path: Path) -> None:
             )
         if state[name].is_floating_point() != value.is_floating_point():
             raise ModelFileError(f"{path}: {name}: found {state[name].dtype}, expected {value.dtype}. It is damaged.")
-        if not torch.isfinite(state[name]).all():
-            raise ModelFileError(f"{path}: {name}: holds what is no finite number. It is damaged; train it again.")
+        if not can_be_computed_with(name, state[name]):
+            raise ModelFileError(
+                f"{path}: {name}: holds what is no finite number, or a variance below 0. It is damaged; train it again."
+            )
     unknown = sorted(set(state) - set(expected))
     if unknown:
         raise ModelFileError(f"{path}: unknown tensor {unknown[0]}. It is another network.")

@@ -93,7 +93,7 @@ class CalibrationTable:
                 channel_scales=fields.take("channel_scales", _by_name, _scales),
                 weight_moves=fields.take("weight_moves", _by_name, _moves),
                 bias_shifts=fields.take("bias_shifts", _by_name, _shifts),
-                measured=fields.take("measured", strict.plain, MOST_BYTES),
+                measured=fields.take("measured", _figures),
             )
             fields.end()
         except strict.StrictError as error:
@@ -235,6 +235,12 @@ def _by_name(value: object, check: Callable[[object], Any]) -> dict[str, Any]:
 
 def _names(value: object) -> tuple[str, ...]:
     return tuple(strict.text(name) for name in strict.rows(value, MOST_ENTRIES))
+
+
+def _figures(value: object) -> dict[str, Any]:
+    """Returns an object of figures that are kept, and never computed with."""
+    found: dict[str, Any] = strict.plain(strict.mapping(value, MOST_BYTES), MOST_BYTES)
+    return found
 
 
 def _range(value: object) -> tuple[float, float]:

@@ -111,6 +111,9 @@ _TENSORS: dict[str, Callable[[dict[str, torch.Tensor]], None]] = {
     "inf": _fill(np.inf, False),
     "all_nan": _fill(np.nan, True),
     "all_inf": _fill(-np.inf, True),
+    "variance": lambda tensors: tensors.update(
+        {name: -torch.ones_like(one) for name, one in tensors.items() if name.endswith("running_var")}
+    ),
     "whole_numbers": _replace(lambda one: one.to(torch.int32)),
     "bytes": _replace(lambda one: one.to(torch.uint8)),
     "flags": _replace(lambda one: one > 0),

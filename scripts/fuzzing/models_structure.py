@@ -160,6 +160,7 @@ _STRANGE: dict[str, Callable[[], bytes]] = {
     "branches": partial(_nested, 14),
     "deep": _deep_protobuf,
     "nodes": lambda: _altered(lambda model: _many(model, 200_000)),
+    "weights": lambda: _altered(lambda model: [_number(TensorProto.FLOAT)(model) for _ in range(100_000)]),
     "long_name": lambda: _altered(lambda model: setattr(model.graph.node[0], "name", "n" * (60 << 20))),
     "opset": lambda: _altered(lambda model: setattr(model.opset_import[0], "version", 999)),
     "no_opset": lambda: _altered(lambda model: model.ClearField("opset_import")),

@@ -20,7 +20,8 @@ from tinydf_runtime.io.address import mask_credentials, stream_address
 from tinydf_runtime.io.containers import ends, h264, matroska, mp4, packets, sizes
 from tinydf_runtime.io.containers.container import playlist_kind, read_container
 from tinydf_runtime.io.containers.more_films import NUT_START, asf_videos, has_more_films, nut_videos
-from tinydf_runtime.io.containers.stills import count_pictures, exr_is_cut_off, gif_is_whole, turn_avif
+from tinydf_runtime.io.containers.more_pictures import goes_on
+from tinydf_runtime.io.containers.stills import exr_is_cut_off, read_gif, turn_avif
 from tinydf_runtime.io.formats import ends_as_picture, is_image, picture_format
 from tinydf_runtime.io.input import expand_inputs
 from tinydf_runtime.render.html.content_credentials import has_manifest
@@ -70,8 +71,8 @@ def matroska_elements(content: bytes) -> None:
 
 def gif_blocks(content: bytes) -> None:
     """Walks blocks."""
-    assert 0 <= count_pictures(io.BytesIO(content), 2) <= 2
-    gif_is_whole(io.BytesIO(content))
+    assert 0 <= read_gif(io.BytesIO(content), 2).pictures <= 2
+    read_gif(io.BytesIO(content))
 
 
 def file_ends(content: bytes) -> None:
@@ -120,6 +121,12 @@ def avif_items(content: bytes) -> None:
     """Turns a picture as a file says."""
     picture = bases.frames()[0]
     assert turn_avif(picture, content).size == picture.size
+
+
+def further_pictures(content: bytes) -> None:
+    """Looks for a second picture behind the first."""
+    for form in ("PNG", "BMP", "QOI", "JPEG 2000", "GIF", "WebP", "AVIF", "DPX", "OpenEXR", "Sun raster", "Netpbm"):
+        goes_on(content, form)
 
 
 def first_bytes(content: bytes) -> None:

@@ -45,7 +45,7 @@ _LITTLE_TABLE = {"ranges": {"a": [0, 1]}, "float_layers": [], "channel_scales": 
 PARSERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = {
     "container": (
         call.container,
-        lambda: [bases.whole(name)[:3000] for name in ("h264.mp4", "h264.mkv", "h264.ts", "gif.gif")],
+        lambda: [bases.whole(name)[:3000] for name in ("h264.mp4", "h264.mkv", "h264.ts", "gif.gif", "h264.h264")],
     ),
     "mp4_boxes": (
         call.mp4_boxes,
@@ -76,6 +76,10 @@ PARSERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = 
     ),
     "jpeg_segments": (call.jpeg_segments, lambda: [bases.whole("photo.jpg")[:700], bases.whole("mjpeg.mjpeg")[:700]]),
     "avif_items": (call.avif_items, lambda: [bases.whole("photo.avif")[:500]]),
+    "further_pictures": (
+        call.further_pictures,
+        lambda: [png(4, 4) * 2, b"P6 4 4 255\n", b"P7\nWIDTH 2\nHEIGHT 2\nDEPTH 3\nMAXVAL 255\nENDHDR\n", b"P1 1 1 1"],
+    ),
     "first_bytes": (
         call.first_bytes,
         lambda: [png(4, 4), webp(4, 4), tiff(4, 4), b"#EXTM3U\n/etc/passwd\n", b"P6 4 4 255\n"],

@@ -96,6 +96,8 @@ def test_equal_tables_give_equal_bytes_whatever_the_order_of_their_entries() -> 
         lambda values: values | {"graph_sha256": None},
         lambda values: values | {"method": ["entropy"]},
         lambda values: values | {"measured": {"a" * 10_000: 1}},
+        lambda values: values | {"measured": "x"},
+        lambda values: values | {"measured": []},
     ],
 )
 def test_a_damaged_table_is_refused_by_name(spoil: Callable[[dict[str, object]], object], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import pickle
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
@@ -48,6 +49,8 @@ def test_devices_bare_pickles_and_bombs_are_refused_before_they_are_unpacked(
     for ending in ("pt", "safetensors"):
         (zero := tmp_path / f"zero.{ending}").symlink_to("/dev/zero")
         refusal(zero, load_checkpoint)
+    torch.save(torch.zeros(3), tensor := tmp_path / "tensor.pt")
+    refusal(tensor, load_checkpoint)
     (bare := tmp_path / "bare.pt").write_bytes(pickle.dumps({"ema": {}}))
     refusal(bare, load_checkpoint)
     monkeypatch.setattr(checkpoint, "MOST_BYTES", 1 << 20)
@@ -59,18 +62,22 @@ def test_devices_bare_pickles_and_bombs_are_refused_before_they_are_unpacked(
 
 
 def refusal(path: Path, use: Any) -> None:
-    with pytest.raises(ModelFileError) as caught:
+    with catch_warnings(record=True) as warned, pytest.raises(ModelFileError) as caught:
+        simplefilter("always")
         use(path)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+    assert not warned, "more than one line"
 
 
 def spoiled(state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
     """Returns weights that are no weights."""
     first = next(name for name, value in state.items() if value.is_floating_point())
     counter = next(name for name, value in state.items() if not value.is_floating_point())
+    variance = next(name for name in state if name.endswith("running_var"))
     return [
         state | {first: torch.full_like(state[first], value)} for value in (float("nan"), float("inf"), -float("inf"))
     ] + [
+        state | {variance: -torch.ones_like(state[variance])},
         state | {first: state[first].to(torch.int32)},
         state | {first: state[first].to(torch.complex64)},
         state | {counter: state[counter].float()},

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from tinydf.checkpoint import can_be_computed_with
 from tinydf.facedetector.model import FaceDetectorNet
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError, one_line
 from tinydf_runtime.io.files import write_atomically
@@ -70,8 +71,12 @@ def load_detector(path: Path | None = None) -> DetectorCheckpoint:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         facts = _read_facts(header[HEADER_KEY], path)
         network = FaceDetectorNet(**facts["network"])
-        network.load_state_dict(state)
-        broken = next((name for name, value in state.items() if not _fits(value, network.state_dict()[name])), None)
+        expected = network.state_dict()
+        broken = next(
+            (name for name in state if name in expected and not _fits(name, state[name], expected[name])), None
+        )
+        if broken is None:
+            network.load_state_dict(state)
     except ModelFileError:
         raise
     except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, OSError) as error:
@@ -108,9 +113,9 @@ def _read_facts(text: str, path: Path) -> dict[str, Any]:
     return facts
 
 
-def _fits(value: Tensor, expected: Tensor) -> bool:
+def _fits(name: str, value: Tensor, expected: Tensor) -> bool:
     """Returns whether a tensor is of the kind that is expected, and finite."""
-    return value.is_floating_point() == expected.is_floating_point() and bool(torch.isfinite(value).all())
+    return value.is_floating_point() == expected.is_floating_point() and can_be_computed_with(name, value)
 
 
 def copy_state(network: torch.nn.Module) -> dict[str, Tensor]:

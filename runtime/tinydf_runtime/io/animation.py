@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.errors import UnreadableInputError
-from tinydf_runtime.io.containers.stills import count_pictures
+from tinydf_runtime.io.containers.stills import read_gif
 from tinydf_runtime.io.filters import show_on_white
 from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.types import Image
@@ -23,7 +23,11 @@ _MOST_CHUNKS = 4096
 
 
 class AnimationCapture:
-    """Reads an animated image with the interface of ``cv2.VideoCapture``; memory does not grow with its length."""
+    """Reads an animated image with the interface of ``cv2.VideoCapture``; memory does not grow with its length.
+
+    Attributes:
+        promised: Pictures that the file says to hold.
+    """
 
     def __init__(self, path: Path) -> None:
         """Decodes the first picture.
@@ -37,6 +41,7 @@ class AnimationCapture:
                 "Install a newer one: pip install -U opencv-python-headless"
             )
         self._path = path
+        self.promised: int = self._count()
         self._pictures: list[Image] = []
         self._durations: list[int] = []
         self._first = 0
@@ -58,7 +63,7 @@ class AnimationCapture:
             self._shown_ms += self._durations[self._index - self._first]
         self._index += 1
         if self._index - self._first >= len(self._pictures):
-            self._read_chunk(self._index, self._per_chunk)
+            self._read_next()
         return bool(self._pictures)
 
     def retrieve(self) -> tuple[bool, Image | None]:
@@ -84,6 +89,21 @@ class AnimationCapture:
         """Releases the pictures."""
         self._pictures = []
 
+    def _count(self) -> int:
+        """Returns how many pictures the headers promise, or how many there are where that is more."""
+        try:
+            with quiet(), readable_name(self._path) as name:
+                return max(int(cv2.imcount(name)), _count_png(self._path))
+        except (cv2.error, OSError):
+            return 0
+
+    def _read_next(self) -> None:
+        """Decodes the next pictures: OpenCV gives none of those that it decodes at once where one is damaged."""
+        self._read_chunk(self._index, self._per_chunk)
+        while not self._pictures and self._per_chunk > 1 and self._index < self.promised:
+            self._per_chunk //= 2
+            self._read_chunk(self._index, self._per_chunk)
+
     def _read_chunk(self, first: int, count: int) -> None:
         """Decodes ``count`` pictures from number ``first`` on; none at the end or where the file is damaged."""
         self._first, self._pictures, self._durations = first, [], []
@@ -98,13 +118,23 @@ class AnimationCapture:
             self._durations += [_USUAL_MS] * (len(self._pictures) - len(self._durations))
 
 
+def _count_png(path: Path) -> int:
+    """Returns how many pictures of an animated PNG say when they are shown, 0 for another file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    content = path.read_bytes()
+    return content.count(b"fcTL") if content.startswith(b"\x89PNG") else 0
+
+
 def is_animated(path: Path) -> bool:
     """Returns whether an image file holds more than one picture to be shown one after the other."""
     try:
         with path.open("rb") as file:
             start = file.read(_SEARCHED_BYTES)
             if start.startswith(b"GIF8"):
-                return count_pictures(file, most=2) > 1
+                return read_gif(file, most=2).pictures > 1
     except OSError:
         return False
     if start[:4] == b"RIFF" and start[8:16] == b"WEBPVP8X":

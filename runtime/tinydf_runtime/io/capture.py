@@ -145,7 +145,7 @@ def opencv_converts_interlaced() -> bool:
 
 def _open_frames(path: Path, container: Container) -> Capture:
     """Opens a file with what reads its kind."""
-    if _needs_image_codec(path):
+    if _needs_image_codec(path) or (container.untimed and hasattr(cv2, "imreadanimation")):
         return AnimationCapture(path)
     if is_jpeg_film(path):
         return JpegCapture(path)

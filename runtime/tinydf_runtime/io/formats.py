@@ -9,13 +9,12 @@ from typing import Literal
 
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.io.animation import is_animated
+from tinydf_runtime.io.containers.more_pictures import PNG_START
 from tinydf_runtime.io.files import is_regular
 from tinydf_runtime.io.jpeg_film import is_jpeg_film
 
 Decoder = Literal["opencv", "heif", "ffmpeg", "none"]
 
-PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-"""First bytes of a PNG, and name and checksum of its last chunk."""
 HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from tinydf_runtime.errors import MissingExtraError, UnreadableInputError, install_line, needs
 from tinydf_runtime.io.containers.container import HLG, PQ
+from tinydf_runtime.io.containers.more_pictures import PNG_END, PNG_START
 from tinydf_runtime.io.containers.stills import exr_is_cut_off, transfer_of, turn_avif
 from tinydf_runtime.io.files import check_file
 from tinydf_runtime.io.filters import show_on_white, tone_map
-from tinydf_runtime.io.formats import PNG_END, PNG_START, PictureFormat, picture_format, refuse_foreign
+from tinydf_runtime.io.formats import PictureFormat, picture_format, refuse_foreign
 from tinydf_runtime.io.jpeg_film import jpeg_end, jpeg_has_hole
 from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.types import Adjustment, Image

@@ -8,7 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tinydf_runtime.io.formats import PNG_END, PNG_START, PictureFormat, picture_format, read_start
+from tinydf_runtime.io.containers.more_pictures import goes_on
+from tinydf_runtime.io.containers.mp4 import boxes
+from tinydf_runtime.io.formats import PictureFormat, iso_brand, picture_format, read_start
 from tinydf_runtime.io.image import decode, in_colour
 from tinydf_runtime.io.jpeg_film import jpeg_size, next_jpeg
 from tinydf_runtime.io.opencv import quiet, readable_name
@@ -34,12 +36,12 @@ def read_more_pages(path: Path) -> Iterator[Image | None]:
         yield from _read_more_jpegs(path)
 
 
-def has_unread_pictures(path: Path, given: int) -> bool:
-    """Returns whether an image file goes on with pictures that ``read_more_pages`` does not give.
+def has_unread_pictures(path: Path, given: int = 0) -> bool:
+    """Returns whether an image file, or an animation, goes on with pictures that its reader does not give.
 
     Args:
         path: The file.
-        given: How many it gave, so that only a file of more pages than are read is looked into once more.
+        given: How many ``read_more_pages`` gave, so that only a file of more pages than are read is counted.
     """
     form = picture_format(read_start(path), path.suffix)
     if form is None:
@@ -47,17 +49,14 @@ def has_unread_pictures(path: Path, given: int) -> bool:
     if form.decoder == "heif":
         import pi_heif
 
-        return given == MOST_PAGES and len(pi_heif.open_heif(path)) > 1 + MOST_PAGES
+        if given == MOST_PAGES and len(pi_heif.open_heif(path)) > 1 + MOST_PAGES:
+            return True
     if form.name == "TIFF":
         return given == MOST_PAGES and _count_tiff(path) > 1 + MOST_PAGES
-    if form.name not in ("PNG", "BMP"):
-        return False
-    # Cameras and converters that write a file a picture may write them all into one; viewers show the first.
     content = path.read_bytes()
-    if form.name == "PNG":
-        return content.find(PNG_START, content.find(PNG_END)) > 0
-    end = int.from_bytes(content[2:6], "little")
-    return end > len(b"BM") and content[end : end + 2] == b"BM"
+    # A film inside a photo: an AVIF that begins as one is read as one.
+    has_film = iso_brand(content[:16]) not in (b"", b"avis") and b"moov" in dict(boxes(content))
+    return has_film or goes_on(content, form.name)
 
 
 def _count_tiff(path: Path) -> int:
@@ -82,12 +81,12 @@ def _read_more_tiff(path: Path) -> Iterator[Image | None]:
 
 
 def _read_more_jpegs(path: Path) -> Iterator[Image | None]:
-    """Yields the pictures behind a JPEG that are as large and in colour: other views, as stereo cameras take them.
+    """Yields the pictures behind a JPEG that are no smaller and in colour: other views, as stereo cameras take them.
 
     Previews are smaller; maps of depth and brightness are grey, or say what they are.
     """
     content = path.read_bytes()
-    size = jpeg_size(content, 0)
+    height, width, _ = jpeg_size(content, 0)
     _, at = next_jpeg(content, 0)
     for _ in range(MOST_PAGES):
         start, end = next_jpeg(content, at)
@@ -95,7 +94,12 @@ def _read_more_jpegs(path: Path) -> Iterator[Image | None]:
             return
         at = end
         head = content[start : min(end, start + _HEAD_BYTES)]
-        if jpeg_size(content, start) == size and size[2] > 1 and not any(mark in head for mark in _GAIN_MAP_MARKS):
+        rows, columns, colours = jpeg_size(content, start)
+        if (
+            min(rows - height, columns - width) >= 0
+            and colours > 1
+            and not any(mark in head for mark in _GAIN_MAP_MARKS)
+        ):
             picture = decode(path, content[start:end], cv2.IMREAD_COLOR)
             yield None if picture is None else np.asarray(picture, np.uint8)
 

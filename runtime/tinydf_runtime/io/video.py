@@ -15,6 +15,7 @@ import numpy as np
 
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError
 from tinydf_runtime.io.address import mask_credentials, stream_address
+from tinydf_runtime.io.animation import AnimationCapture
 from tinydf_runtime.io.av_capture import AvCapture
 from tinydf_runtime.io.capture import Capture, open_file, open_source
 from tinydf_runtime.io.containers.container import Container
@@ -31,6 +32,7 @@ from tinydf_runtime.io.filters import (
     tone_map,
 )
 from tinydf_runtime.io.opencv import quiet
+from tinydf_runtime.io.pages import has_unread_pictures
 from tinydf_runtime.types import Adjustment, Frame, Image, Reason
 
 VIDEO_SUFFIXES = frozenset(
@@ -296,6 +298,11 @@ class VideoReader:
             self._note("damaged_part")
         if self.kind == "video" and has_more_films(Path(str(self._source))):
             self._note("more_tracks")
+        if isinstance(self._capture, AnimationCapture) and has_unread_pictures(Path(str(self._source))):
+            self._note("more_tracks")
+        promised = self._capture.promised if isinstance(self._capture, AnimationCapture) else 0
+        if self.frames_decoded < max(promised, self._container.least_pictures):
+            self._note("damaged_part")
         if self.truncated and (self.info.frames_expected or 0) <= self.frames_decoded:
             # The count is of the remaining frames, not of all.
             self.info = replace(self.info, frames_expected=None)

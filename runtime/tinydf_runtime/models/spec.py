@@ -104,7 +104,7 @@ class ModelSpec:
                 raise ModelFileError(f"{source}: schema {schema}, expected {SCHEMA}. Export it again.")
             crop, crop_sha256 = fields.take("crop", _crop), fields.take("crop_sha256", strict.sha256)
             current = CropConfig(side_px=crop.side_px, margin=crop.margin)
-            if crop_sha256 != current.sha256():
+            if crop != current or crop_sha256 != current.sha256():
                 raise ModelFileError(
                     f"{source}: its faces were cropped by another crop config ({crop_sha256[:12]}) than this version "
                     f"cuts ({current.sha256()[:12]}). Export it again, or install the version that made it."

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tinydf_runtime.errors import OutputError, UsageError
+from tinydf_runtime.errors import OutputError, TinyDFError, UsageError, one_line
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 APPLICATION_ID = 0x54444653
@@ -92,17 +92,41 @@ def reported(path: Path) -> Iterator[None]:
     """Turns SQLite's errors into one line.
 
     Raises:
-        OutputError: The database could not be read or written.
+        OutputError: The database could not be read or written, or is damaged.
         UsageError: The file is no database.
     """
     try:
         yield
-    except sqlite3.DatabaseError as error:
-        # Only errors of the system are OperationalError.
-        if not isinstance(error, sqlite3.OperationalError) and "not a database" in str(error):
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        # Only errors of the system are OperationalError, and texts that cannot be decoded; where a damaged database
+        # is to name what is wrong with it, its words themselves may be none.
+        of_content = not isinstance(error, sqlite3.OperationalError) or "decode" in str(error)
+        if of_content and "not a database" in str(error):
             raise UsageError(f"{path}: is there and is no ledger of tinydf-scan. Choose another --out.") from error
+        if of_content:
+            raise OutputError(
+                f"{path}: the ledger is damaged ({one_line(error)}). Restore it from a copy, or choose another --out."
+            ) from error
         raise OutputError(
             f"{path}: could not be written ({error}). Check folder, permissions and free space; what was done is kept."
+        ) from error
+
+
+@contextmanager
+def of_known_words(path: Path) -> Iterator[None]:
+    """Turns what rows lead to that no scan writes, such as an unknown verdict, into one line.
+
+    Raises:
+        OutputError: The ledger was damaged, or somebody wrote into it.
+    """
+    try:
+        yield
+    except TinyDFError:
+        raise
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise OutputError(
+            f"{path}: the ledger holds what no scan writes ({type(error).__name__}: {one_line(error)}). "
+            "Restore it from a copy, or choose another --out."
         ) from error
 
 

@@ -18,7 +18,7 @@ from tinydf_runtime.errors import TinyDFError, UnavailableError, UsageError, one
 from tinydf_runtime.io.files import exists
 from tinydf_runtime.machine import core_count
 from tinydf_runtime.scan.coordinator import Coordinator, Plan, Tell
-from tinydf_runtime.scan.database import locked, open_database, reported
+from tinydf_runtime.scan.database import locked, of_known_words, open_database, reported
 from tinydf_runtime.scan.ledger import Counts, Ledger
 from tinydf_runtime.scan.listing import Entry, list_media
 from tinydf_runtime.scan.overview import write_overview
@@ -78,11 +78,12 @@ def run_scan(request: Request, stop: threading.Event, tell: Tell) -> dict[str, A
             ledger = Ledger(database)
             _do_all(ledger, chain([] if first is None else [first], entries), request, stop, tell)
             ledger.recount()
-            if request.html is not None:
-                write_overview(database, ledger.counts, request.html, datetime.now(timezone.utc))
-            if request.parquet is not None:
-                write_parquet(database, request.parquet)
-            return summarize_scan(database, ledger.counts, request.ledger)
+            with of_known_words(request.ledger):
+                if request.html is not None:
+                    write_overview(database, ledger.counts, request.html, datetime.now(timezone.utc))
+                if request.parquet is not None:
+                    write_parquet(database, request.parquet)
+                return summarize_scan(database, ledger.counts, request.ledger)
         finally:
             database.close()
 

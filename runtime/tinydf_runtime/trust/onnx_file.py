@@ -83,6 +83,10 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
 
 MOST_NODES = 20_000
 """Nodes at most; the shipped classifier has a thousand."""
+MOST_WEIGHTS = 20_000
+"""Tensors at most; of a hundred thousand that it does not need, ONNX Runtime takes minutes to let go."""
+MOST_METADATA = 1_000
+"""Entries of metadata at most; a file of ours has three."""
 DOMAINS = ("", "ai.onnx")
 """Operator sets that ONNX itself defines. Any other is custom code, or known to one engine only."""
 CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
@@ -113,7 +117,7 @@ def read_onnx(model: bytes, source: str) -> dict[str, str]:
 
     Raises:
         ModelFileError: It is no ONNX file, keeps weights elsewhere, has operators that are not ONNX's own, loops,
-            functions, too many nodes, or a weight that is no finite number.
+            functions, too many nodes or weights, or a weight that is no finite number.
     """
     reader = _Reader()
     try:
@@ -137,6 +141,8 @@ class _Reader:
 
     wire: Wire = field(default_factory=Wire)
     nodes: int = 0
+    weights: int = 0
+    entries: int = 0
 
     def model(self, message: memoryview) -> dict[str, str]:
         metadata: dict[str, str] = {}
@@ -144,6 +150,9 @@ class _Reader:
             if number == _MODEL_GRAPH:
                 self._graph(_message(value))
             elif number == _MODEL_METADATA:
+                self.entries += 1
+                if self.entries > MOST_METADATA:
+                    raise RefusedError(f"has more than {MOST_METADATA:,} entries of metadata.")
                 entry = {part: _text(one) for part, one in self.wire.fields(_message(value))}
                 metadata[entry.get(1, "")] = entry.get(2, "")
             elif number == _MODEL_OPSETS:
@@ -192,6 +201,9 @@ class _Reader:
                 raise RefusedError(f"has operators of the domain {brief(_text(value))}, expected ONNX's own alone.")
 
     def _tensor(self, message: memoryview) -> None:
+        self.weights += 1
+        if self.weights > MOST_WEIGHTS:
+            raise RefusedError(f"has more than {MOST_WEIGHTS:,} weights.")
         kinds: list[int] = []
         contents: list[tuple[int, memoryview]] = []
         whole = False

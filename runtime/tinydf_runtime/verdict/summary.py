@@ -10,6 +10,8 @@ from tinydf_runtime.verdict.judge import judge
 from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule
 from tinydf_runtime.watch import Watch
 
+_FRAMES_SLACK, _SLACK_S = 2, 0.1
+
 
 def summarize(path: str, sha256: str | None, kind: Kind, watch: Watch, threshold: float, total_s: float) -> InputReport:
     """Judges every track and returns the report of an input that could be read.
@@ -137,11 +139,22 @@ def _is_endless(kind: Kind, watch: Watch) -> bool:
 
 
 def _coverage(kind: Kind, watch: Watch) -> float:
-    """Returns the share of an input that was seen, 0..1; 0 where its length, or what is left, is not known."""
+    """Returns the share of an input that was seen, 0..1; 0 where its length, or what is left, is not known.
+
+    Where more came than its headers promised, nobody knows how much more would have.
+    """
     assert watch.info is not None
-    if kind != "image" and watch.info.frames_expected:
-        return min(1.0, watch.frames_decoded / watch.info.frames_expected)
-    return min(1.0, watch.last_s / watch.info.duration_s) if watch.info.duration_s else 0.0
+    expected, duration_s = watch.info.frames_expected, watch.info.duration_s
+    if kind != "image" and expected and watch.frames_decoded <= expected + _slack(expected, _FRAMES_SLACK):
+        return min(1.0, watch.frames_decoded / expected)
+    if not duration_s or watch.last_s > duration_s + _slack(duration_s, _SLACK_S):
+        return 0.0
+    return min(1.0, watch.last_s / duration_s)
+
+
+def _slack(length: float, least: float) -> float:
+    """Returns by how much a length may differ from what the headers say."""
+    return max(least, 0.02 * length)
 
 
 def _track_report(verdict: Verdict, scores: Sequence[FaceScore]) -> TrackReport:

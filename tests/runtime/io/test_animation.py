@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -120,3 +121,62 @@ def test_films_are_not_animations(write_video: Callable[..., Path], tmp_path: Pa
     assert not animation.is_animated(tmp_path / "missing.gif")
     (tmp_path / "short.gif").write_bytes(b"GIF89a")
     assert not animation.is_animated(tmp_path / "short.gif")
+
+
+@needs_animations
+@pytest.mark.parametrize("name", ["moving.webp", "moving.png"])
+def test_a_damaged_animation_is_read_up_to_there_and_says_so(tmp_path: Path, name: str) -> None:
+    """OpenCV gives none of the pictures that it decodes at once where one of them is damaged."""
+    path = tmp_path / name
+    noise = np.random.default_rng(0).integers(0, 255, (6, 48, 64, 3), np.uint8)
+    first, *others = map(pytest.importorskip("PIL.Image").fromarray, noise)
+    first.save(path, save_all=True, append_images=others, lossless=True)
+    content = bytearray(path.read_bytes())
+    fourth = [found.start() for found in re.finditer(b"ANMF|fdAT", content)][3]
+    content[fourth + 100 : fourth + 900] = b"\x55" * 800
+    path.write_bytes(content)
+    with VideoReader(path) as reader:
+        assert 1 < len(list(reader)) < len(DURATIONS_MS) and "damaged_part" in reader.caveats
+
+
+@needs_animations
+def test_an_animation_that_holds_more_pictures_than_it_says_is_not_seen_whole(tmp_path: Path) -> None:
+    path = _write(tmp_path / "moving.png")
+    content = path.read_bytes()
+    at = content.index(b"acTL") + 4
+    control = (2).to_bytes(4, "big") + content[at + 4 : at + 8]
+    check = zlib.crc32(b"acTL" + control).to_bytes(4, "big")
+    path.write_bytes(content[:at] + control + check + content[at + 12 :])
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 2 and "damaged_part" in reader.caveats
+
+
+@needs_animations
+def test_a_picture_before_an_animation_is_said(tmp_path: Path) -> None:
+    """Viewers that show no animations show it alone."""
+    path = _write(tmp_path / "moving.png")
+    noise = np.random.default_rng(0).integers(0, 255, (3, 48, 64, 3), np.uint8)
+    first, *others = map(pytest.importorskip("PIL.Image").fromarray, noise)
+    first.save(path.with_name("hidden.png"), save_all=True, append_images=others, default_image=True)
+    with VideoReader(path.with_name("hidden.png")) as reader:
+        assert list(reader) and "more_tracks" in reader.caveats
+    with VideoReader(path) as reader:
+        assert list(reader) and "more_tracks" not in reader.caveats
+
+
+@needs_animations
+def test_pictures_of_a_gif_without_times_are_read(tmp_path: Path) -> None:
+    """FFmpeg gives the first of them alone."""
+    path = _write(tmp_path / "moving.gif", 4)
+    path.write_bytes(re.sub(rb"\x21\xf9\x04.{4}\0", b"", path.read_bytes(), flags=re.DOTALL))
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 4 and not {"damaged_part", "more_tracks"} & {*reader.caveats}
+
+
+@needs_animations
+@pytest.mark.parametrize("name", ["moving.webp", "moving.png"])
+def test_a_second_animation_behind_the_first_is_said(tmp_path: Path, name: str) -> None:
+    path = _write(tmp_path / name)
+    path.write_bytes(path.read_bytes() + _write(tmp_path / f"other_{name}", 3).read_bytes())
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == len(DURATIONS_MS) and "more_tracks" in reader.caveats

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from tinydf_runtime.io import pages
 from tinydf_runtime.io.file_frames import PictureReader
 from tinydf_runtime.io.formats import IMAGE_SUFFIXES, is_image
 from tinydf_runtime.io.image import read_image
+from tinydf_runtime.io.pages import has_unread_pictures
 from tinydf_runtime.types import Image
 
 Corner = Callable[[Image], tuple[str, str]]
@@ -130,11 +132,55 @@ def test_a_second_picture_behind_the_first_is_read_or_said(
     path.write_bytes(first + bytes(20) * (ending == ".jpg") + second)
     with PictureReader(path) as reader:
         assert len(list(reader)) == read and ("more_tracks" in reader.caveats) is (read == 1)
+    if ending == ".jpg":
+        path.write_bytes(first + cv2.imencode(ending, np.full((HEIGHT + 1, WIDTH, 3), 200, np.uint8))[1].tobytes())
+        with PictureReader(path) as reader:
+            assert len(list(reader)) == 2, "a larger one is no preview"
     # Previews, and what is no picture, are not missed.
     for behind in (small, b"\xff\xd8\xff" + bytes(300)) if ending == ".jpg" else (b"notes",):
         path.write_bytes(first + behind)
         with PictureReader(path) as reader:
             assert len(list(reader)) == 1 and "more_tracks" not in reader.caveats
+
+
+def _upright_and_upside_down(quadrant: Image, form: str) -> tuple[bytes, bytes]:
+    """A picture and the same, upside down, each in a format that OpenCV or Pillow writes."""
+    pillow = pytest.importorskip("PIL.Image")
+    written = []
+    for picture in (quadrant, quadrant[::-1].copy()):
+        if form in (".ras", ".hdr", ".pfm", ".pam", ".pbm"):
+            light = picture.astype(np.float32) / 255 if form in (".hdr", ".pfm") else picture
+            light = light[..., 2] if form == ".pbm" else light
+            written.append(cv2.imencode(form, light)[1].tobytes())
+            continue
+        target = io.BytesIO()
+        image = pillow.fromarray(picture).convert("RGB" if form != ".pgm" else "L")
+        image.save(target, {".jp2": "JPEG2000", ".pgm": "PPM"}.get(form, form[1:].upper()))
+        written.append(target.getvalue())
+    return written[0], written[1]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [".jp2", ".ppm", ".pgm", ".pbm", ".pam", ".pfm", ".webp", ".gif", ".avif", ".qoi", ".dds", ".ras", ".hdr"],
+)
+def test_a_second_picture_that_is_not_judged_is_said(tmp_path: Path, quadrant: Image, form: str) -> None:
+    path = tmp_path / f"joined{form}"
+    first, second = _upright_and_upside_down(quadrant, form)
+    for behind, said in ((second, True), (b"", False), (b"notes", False), (first, True)):
+        path.write_bytes(first + behind)
+        if form in (".qoi", ".dds"):
+            pytest.importorskip("av")
+        with PictureReader(path) as reader:
+            assert len(list(reader)) == 1 and ("more_tracks" in reader.caveats) is said, (form, behind[:20])
+
+
+def test_numbers_and_comments_of_a_plain_picture_are_no_second_one(tmp_path: Path) -> None:
+    path = tmp_path / "plain.ppm"
+    one = b"P3\n# P6 2 2 255\n2 2\n255\n" + b"9 8 7 # P3\n" * 4
+    for content, said in ((one, False), (one + one, True), (b"P6\n#\n2 2\n#c\n255\n" + b"P6 P6 P6 P6 ", False)):
+        path.write_bytes(content)
+        assert has_unread_pictures(path) is said, content
 
 
 def test_pages_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quadrant: Image) -> None:

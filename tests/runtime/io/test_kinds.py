@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -232,10 +233,74 @@ def test_a_second_film_behind_the_first_is_said(tmp_path: Path) -> None:
             (tmp_path / name).write_bytes(content)
             with VideoReader(tmp_path / name) as reader:
                 assert list(reader) and ("more_tracks" in reader.caveats) is said, name
+    # Far behind the first headers, in another codec, and one that goes on in parts of the same film.
+    first = film(tmp_path / "first.avi", greys(10), "ffv1").read_bytes()
+    second = film(tmp_path / "second.avi", greys(10), "mpeg4").read_bytes()
+    long = first + b"JUNK" + (1 << 19).to_bytes(4, "little") + bytes(1 << 19)
+    part = b"RIFF" + (4).to_bytes(4, "little") + b"AVIX"
+    for content, said in ((long + second, True), (long + part, False)):
+        (tmp_path / "long.avi").write_bytes(content)
+        with VideoReader(tmp_path / "long.avi") as reader:
+            assert list(reader) and ("more_tracks" in reader.caveats) is said
+    for name, codec in (("c.ivf", "libvpx"), ("c.y4m", "wrapped_avframe")):
+        parts = [film(tmp_path / name, greys(10, level=level), codec).read_bytes() for level in (60, 100)]
+        for content, said in ((parts[0], False), (parts[0] + parts[1], True)):
+            (tmp_path / name).write_bytes(content)
+            with VideoReader(tmp_path / name) as reader:
+                assert list(reader) and ("more_tracks" in reader.caveats) is said, name
     # The same recording goes on.
     (tmp_path / "c.ts").write_bytes(packets + packets)
     with VideoReader(tmp_path / "c.ts") as reader:
         assert len(list(reader)) == 20 and "more_tracks" not in reader.caveats
+
+
+def test_fragments_that_the_decoder_leaves_out_are_said(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (40, 128, 160, 3), np.uint8)
+    path = tmp_path / "pieces.mp4"
+    with av.open(str(path), "w", options={"movflags": "frag_keyframe+empty_moov"}) as out:
+        stream = out.add_stream("libx264", 25)
+        stream.height, stream.width, stream.pix_fmt = 128, 160, "yuv420p"
+        stream.codec_context.options = {"g": "10"}
+        for picture in noise:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        out.mux(stream.encode(None))
+    content = path.read_bytes()
+    # All begin when the first does, so that FFmpeg takes them for copies of it.
+    early = re.sub(rb"(tfdt.{4}).{8}", rb"\1" + bytes(8), content, flags=re.DOTALL)
+    for changed, said in ((content, False), (early, True)):
+        path.write_bytes(changed)
+        with VideoReader(path) as reader:
+            shown = len(list(reader))
+            assert (shown < 40) is said and ("damaged_part" in reader.caveats) is said
+
+
+RAW = {".h264": "libx264", ".hevc": "libx265", ".m2v": "mpeg2video", ".m4v": "mpeg4"}
+
+
+@pytest.mark.parametrize("ending", RAW)
+def test_a_stream_that_goes_on_in_another_codec_says_so(tmp_path: Path, ending: str) -> None:
+    """Files without a container that are joined: a decoder skips what is not its own, and mostly without a word."""
+    formats = {".hevc": "hevc", ".h264": "h264", ".m2v": "mpeg2video", ".m4v": "m4v"}
+    noise = np.random.default_rng(0).integers(0, 255, (12, 128, 160, 3), np.uint8)
+    parts = {}
+    for other, codec in RAW.items():
+        path = tmp_path / f"one{other}"
+        with av.open(str(path), "w", format=formats[other]) as out:
+            stream = out.add_stream(codec, 25)
+            stream.height, stream.width, stream.pix_fmt = 128, 160, "yuv420p"
+            for picture in noise:
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+            out.mux(stream.encode(None))
+        parts[other] = path.read_bytes()
+    for other, behind in {**parts, "": b""}.items():
+        path = tmp_path / f"joined{ending}"
+        path.write_bytes(parts[ending] + behind)
+        with VideoReader(path) as reader:
+            shown = len(list(reader))
+            said = "more_tracks" in reader.caveats
+        # Two in one codec are one film.
+        assert said is (other not in ("", ending) and (ending, other) != (".m2v", ".h264")), other
+        assert said or shown >= (24 if other == ending else 12) or "damaged_part" in reader.caveats
 
 
 @pytest.mark.parametrize(

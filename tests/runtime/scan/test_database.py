@@ -64,3 +64,17 @@ def test_a_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(UsageError, match="another version"):
         open_database(path)
+
+
+def test_a_damaged_ledger_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    with closing(open_database(path)) as database:
+        Ledger(database).add([Entry("/first.png", "1", 1)])
+    whole = path.read_bytes()
+    # Cut off; and a schema whose words are no text, so that SQLite's own message is none.
+    table = whole.index(b"CREATE TABLE contents")
+    for content in (whole[: len(whole) // 2], whole[:table] + b"CREATE \x80" + whole[table + 8 :]):
+        path.write_bytes(content)
+        with pytest.raises(OutputError, match=r"results\.sqlite: the ledger is damaged") as caught:
+            open_database(path)
+        assert caught.value.exit_code == 7 and "\n" not in str(caught.value)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,19 @@ def test_an_interruption_keeps_what_was_done(
     assert ended(run_command("--out", ledger, "--workers", "1", "--quiet", "--no-sandbox"))[0] == 0
     after = {row["sha256"]: row for row in rows_of(ledger, query)}
     assert len(after) == 80 and all(after[row["sha256"]] == row for row in kept)
+
+
+def test_a_ledger_into_which_somebody_wrote_is_one_line(
+    draw_archive: Callable[..., Path], run_command: Command, tmp_path: Path
+) -> None:
+    archive, ledger = draw_archive(2), tmp_path / "results.sqlite"
+    assert ended(run_command(archive, "--out", ledger, "--workers", "1", "--no-sandbox", "--quiet"))[0] == 0
+    for change in ("verdict = 'certain'", "fake_probability = 0.5, reasons = 5, verdict = 'real', width = 'wide'"):
+        with closing(sqlite3.connect(ledger)) as database, database:
+            database.execute(f"UPDATE contents SET {change}")
+        page = tmp_path / "overview.html"
+        code, _, errors = ended(run_command("--out", ledger, "--html", page, "--workers", "1", "--quiet"))
+        assert code == 7 and errors.count("\n") == 1 and "holds what no scan writes" in errors and not page.exists()
 
 
 @pytest.mark.parametrize(

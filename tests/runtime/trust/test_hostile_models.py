@@ -60,6 +60,7 @@ def refusal(use: Callable[[], object]) -> str:
         {"crop": {"side_px": 10**9, "margin": 0.1, "version": 1}},
         {"crop": {"side_px": 224.5, "margin": 0.1, "version": 1}},
         {"crop": {"side_px": 224, "margin": 0.1, "version": 1, "more": 1}},
+        {"crop": {"side_px": 224, "margin": 0.125, "version": 99}},
         {"crop_sha256": 5},
         {"crop_sha256": None},
         {"checkpoint_sha256": "../../etc"},
@@ -194,6 +195,8 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "float8": (lambda model: add_tensor(model, TensorProto.FLOAT8E5M2, raw_data=b"\x7f"), "form"),
     "dropout": (lambda model: add_node(model, "Dropout", ["a", "b", "c"]), "lots"),
     "nodes": (lambda model: model.graph.node.extend([model.graph.node[0]] * 20_000), "nodes"),
+    "entries": (lambda model: [model.metadata_props.add(key=f"k{n}") for n in range(1001)], "metadata"),
+    "weights": (lambda model: model.graph.initializer.extend([model.graph.initializer[0]] * 20_000), "weights"),
 }
 
 

@@ -38,7 +38,7 @@ class NoDetector:
         return []
 
 
-def report_on(engine: AgainEngine, probabilities: dict[int, float], caveats: tuple[Reason, ...] = ()) -> InputReport:
+def watch_on(engine: AgainEngine, probabilities: dict[int, float], caveats: tuple[Reason, ...] = ()) -> Watch:
     watch = Watch(FrameStep(engine, NoDetector()), caveats=caveats)
     watch.info = VideoInfo(640, 480, 25.0, 6.0, 0, 150)
     for track, probability in probabilities.items():
@@ -46,7 +46,11 @@ def report_on(engine: AgainEngine, probabilities: dict[int, float], caveats: tup
             record = FaceScore(index / 5, 5 * index, (0, 0, 200, 200), 0.9, probability)
             watch.scores.setdefault(track, FaceScores()).append(record)
             watch.exemplars.offer(track, record, np.full((224, 224, 3), 128, np.uint8), np.zeros((14, 14), np.uint8))
-    return summarize("a.mp4", "0" * 64, "video", watch, 0.5, 1.0)
+    return watch
+
+
+def report_on(engine: AgainEngine, probabilities: dict[int, float], caveats: tuple[Reason, ...] = ()) -> InputReport:
+    return summarize("a.mp4", "0" * 64, "video", watch_on(engine, probabilities, caveats), 0.5, 1.0)
 
 
 @pytest.mark.parametrize(("probability", "plain"), [(0.8, "fake"), (0.25, "real")])
@@ -81,3 +85,25 @@ def test_who_is_doubted_for_a_palette_does_not_look_forged_from_here_to_there() 
     found = report_on(AgainEngine(probability), {1: probability}, ("few_colours",))
     assert found.verdict == found.tracks[0].verdict == "inconclusive"
     assert found.segments == () and found.reasons == ("few_colours",)
+
+
+@pytest.mark.parametrize(
+    ("expected", "duration_s", "seen", "verdict"),
+    [
+        (150, 6.0, (150, 6.0), "real"),
+        (None, 6.0, (150, 5.9), "real"),
+        # More than was promised came before the time was over: how much is left is not known.
+        (30, None, (150, 6.0), "inconclusive"),
+        (30, 100.0, (150, 6.0), "inconclusive"),
+        (None, 1.0, (150, 6.0), "inconclusive"),
+    ],
+)
+def test_headers_that_promise_too_little_do_not_make_a_part_the_whole(
+    expected: int | None, duration_s: float | None, seen: tuple[int, float], verdict: str
+) -> None:
+    watch = watch_on(AgainEngine(0.1), {1: 0.1})
+    watch.info = VideoInfo(640, 480, 25.0, duration_s, 0, expected)
+    watch.frames_decoded, watch.last_s = seen
+    watch.status = "timeout"
+    found = summarize("a.mp4", "0" * 64, "video", watch, 0.5, 1.0)
+    assert (found.status, found.verdict) == ("timeout", verdict)

@@ -13,6 +13,7 @@ from tinydf_runtime.io.containers import matroska, mp4
 from tinydf_runtime.io.containers.ends import ASF_START, ends_within_a_picture, says_it_is_longer
 from tinydf_runtime.io.containers.h264 import stream_may_interlace
 from tinydf_runtime.io.containers.more_films import NUT_START, asf_videos, nut_videos
+from tinydf_runtime.io.containers.more_pictures import PNG_END, PNG_START
 from tinydf_runtime.io.containers.packets import (
     avi_tracks,
     ogg_is_cut_off,
@@ -21,12 +22,11 @@ from tinydf_runtime.io.containers.packets import (
     transport_is_cut_off,
     transport_tracks,
 )
-from tinydf_runtime.io.containers.stills import gif_is_whole
+from tinydf_runtime.io.containers.stills import read_gif
 
 PQ, HLG = 16, 18
 """The two HDR transfer functions, SMPTE ST 2084 and ARIB STD-B67, as ITU-T H.273 numbers them."""
 
-PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _MP4_STARTS = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"}
 _MPEG2_START = b"\x00\x00\x01\xb3"
 _SEARCHED_BYTES = 1 << 18
@@ -67,6 +67,8 @@ class Container:
         resizes: It does, and the decoder stretches later frames to the first size.
         tells_length: Its headers state the whole length; else only what is left of a cut file can be counted.
         encrypted: Its pictures need a key.
+        least_pictures: Pictures that decoding gives where all is well, 0 where that is not known.
+        untimed: FFmpeg gives but the first of some pictures of a GIF, see ``Gif``.
     """
 
     cut_off: bool = False
@@ -82,6 +84,8 @@ class Container:
     resizes: bool = False
     tells_length: bool = True
     encrypted: bool = False
+    least_pictures: int = 0
+    untimed: bool = False
 
     @property
     def only_sound(self) -> bool:
@@ -130,7 +134,8 @@ def read_container(path: Path) -> Container:
                     ogg_is_cut_off(file.read()), tells_length=False, sounds=tracks.sounds, videos=tracks.videos
                 )
             if start[:4] == b"GIF8":
-                return Container(not gif_is_whole(file), may_resize=False)
+                gif = read_gif(file)
+                return Container(not gif.whole, may_resize=False, least_pictures=gif.pictures, untimed=gif.untimed)
             if start[:8] == PNG_START:
                 file.seek(max(0, size - _LAST_BYTES))
                 return Container(PNG_END not in file.read())
@@ -181,10 +186,12 @@ def _of_mpeg_stream(content: bytes) -> Container:
 def _of_mp4(found: mp4.Headers) -> Container:
     """Returns what an MP4's boxes say, with the promises of a fragmented one left out: its index is not one list."""
     listed = found.shown_s is not None and not found.fragmented
+    shown_s = found.shown_s or 0.0
     return Container(
         cut_off=found.cut_off,
-        # An edit list that starts late hides pictures that were stored only because the shown ones need them.
-        lists_frames=listed and (found.shown_s or 0.0) >= 0.999 * found.stored_s,
+        # An edit list that starts late hides pictures that were stored only because the shown ones need them; another
+        # shows pictures twice.
+        lists_frames=listed and 0.999 * found.stored_s <= shown_s <= 1.02 * found.stored_s + 0.05,
         duration_s=found.shown_s if listed else None,
         mirrored=found.mirrored_deg is not None,
         rotation_deg=found.mirrored_deg,
@@ -195,6 +202,8 @@ def _of_mp4(found: mp4.Headers) -> Container:
         videos=found.videos if found.videos or found.sounds else None,
         may_resize=found.entries > 1 or found.fragmented,
         encrypted=found.encrypted,
+        # A decoder may leave out a few at the start, which need some before them.
+        least_pictures=max(0, min(found.pictures - 2, found.pictures * 49 // 50)) if found.fragmented else 0,
     )
 
 

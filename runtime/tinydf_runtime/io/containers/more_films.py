@@ -22,6 +22,33 @@ _NUT_STREAM = bytes.fromhex("4e5311405bf2f9db")
 _LONGEST_PLAIN_NUT_HEADER = 4096
 _FLV_VIDEO, _FLV_COMMAND = 9, 5
 _FIRST_VIDEO_ID, _LAST_VIDEO_ID = 0xE0, 0xEF
+_RAW_STARTS = re.compile(
+    rb"\0{2,10}\x01(?:(?P<hevc>[\x40\x42\x46\x4e]\x01)|(?P<mpeg2>\xb3)"
+    rb"|(?P<mpeg4>\xb0|[\0-\x1f]\0\0\x01[\x20-\x2f])|(?P<h264>[\x06\x07\x09\x27\x47\x67]))"
+)
+"""First unit of a stream without a container."""
+_HEVC, _MPEG4 = rb"[\x40\x42]\x01", rb"\xb0"
+_OTHER_RAW = {
+    name: re.compile(rb"\0\0\x01(?:%s)" % b"|".join(others), re.DOTALL)
+    for name, others in {
+        "hevc": (rb"[\x27\x47\x67]", rb"\xb3", _MPEG4),
+        "h264": (_HEVC, rb"\xb3", _MPEG4),
+        "mpeg2": (_HEVC, _MPEG4),
+        # Its own groups of pictures begin as an MPEG-2 sequence does.
+        "mpeg4": (_HEVC, rb"[\x47\x67]", rb"\xb8"),
+    }.items()
+}
+"""Codec of a stream without a container -> units that it never has, and with which a stream of another begins."""
+_SINGLE = {
+    b"DKIF": re.compile(rb"DKIF\0\0\x20\0"),
+    b"YUV4": re.compile(rb"YUV4MPEG2 [A-Z]\d"),
+    b"SIMP": re.compile(rb"SIMPLE  = {20}T"),
+    b"\xb7\xd8\0\x20": re.compile(re.escape(bytes.fromhex("b7d800203749da11a64e0007e95ead8d"))),
+}
+"""How IVF, Y4M, FITS and WTV files begin, each with one film -> that, in enough bytes that no picture holds it."""
+_MOST_AVI_PARTS = 4096
+"""Of a gigabyte each, as they are written."""
+_BLOCK_BYTES, _MOST_HEAD_BYTES = 1 << 20, 32
 
 
 def asf_videos(file: BinaryIO, content: bytes) -> int | None:
@@ -63,7 +90,9 @@ def _nut_number(content: bytes, at: int) -> tuple[int, int]:
 
 
 def has_more_films(path: Path) -> bool:
-    """Returns whether a transport stream, Flash video or Matroska file goes on with another film than it begins with.
+    """Returns whether a stream, AVI, Flash video or Matroska file goes on with another film than it begins with.
+
+    A stream is one of transport packets, IVF, Y4M, or one without a container, as .h264 and .m2v files are.
 
     False for any other file, and for one that is damaged.
 
@@ -76,13 +105,32 @@ def has_more_films(path: Path) -> bool:
         if (layout := transport_layout(file)) is not None:
             return _transport_has_more(file, size, *layout)
         file.seek(0)
-        start = file.read(9)
+        start = file.read(12)
         if start.startswith(b"FLV\x01"):
             return _flv_has_more(file, size, int.from_bytes(start[5:9], "big") + 4)
+        if start.startswith(b"RIFF") and start[8:] == b"AVI ":
+            return _avi_has_more(file)
         if start.startswith(matroska.EBML):
             films = map(matroska.video_codecs, matroska.all_tracks(file, size))
             first = next(films, None)
             return any(other != first for other in films)
+        if (again := _SINGLE.get(start[:4])) is not None:
+            return _occurs(file, again, len(start))
+        file.seek(0)
+        # A stream without a container that goes on in another codec, which its decoder skips.
+        if (raw := _RAW_STARTS.match(file.read(_BLOCK_BYTES))) is not None:
+            return _occurs(file, _OTHER_RAW[raw.lastgroup or ""], 0)
+    return False
+
+
+def _occurs(file: BinaryIO, wanted: re.Pattern[bytes], at: int) -> bool:
+    """Returns whether bytes occur in a file from a place on; memory does not grow with it."""
+    file.seek(at)
+    before = b""
+    while block := file.read(_BLOCK_BYTES):
+        if wanted.search(before + block):
+            return True
+        before = block[-_MOST_HEAD_BYTES:]
     return False
 
 
@@ -102,6 +150,21 @@ def _transport_has_more(file: BinaryIO, size: int, offset: int, length: int) -> 
                     return True
         if len(films) > 1:
             return True
+    return False
+
+
+def _avi_has_more(file: BinaryIO) -> bool:
+    """Returns whether another AVI file follows; a long one goes on in parts that say so (OpenDML 1.02, AVIX)."""
+    at = 0
+    for part in range(_MOST_AVI_PARTS):
+        file.seek(at)
+        head = file.read(12)
+        if part and head.startswith(b"RIFF") and head[8:] == b"AVI ":
+            return True
+        length = int.from_bytes(head[4:8], "little")
+        if len(head) < 12 or not length:
+            break
+        at += 8 + length + length % 2
     return False
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
+
+import numpy as np
 
 from tinydf_runtime.io.containers.h264 import may_interlace
 
 _LARGEST_INDEX_BYTES = 256 << 20
 _MOST_INDICES = 2
+_LARGEST_FRAGMENT_BYTES = 16 << 20
 _MOST_BOXES = 200_000
 """Outermost ones: a day of video in fragments of a second has two a second."""
 _VISUAL_ENTRY_BYTES = 78
+_EDIT = np.dtype([("duration", ">u4"), ("time", ">i4"), ("rate", ">u4")])
+_WIDE_EDIT = np.dtype([("duration", ">u8"), ("time", ">i8"), ("rate", ">u4")])
 
 # Signs of a track matrix (a, b, c, d) that swaps left and right -> clockwise turn before the swap.
 _MIRRORED = {(-1, 0, 0, 1): 0, (1, 0, 0, -1): 180, (0, 1, 1, 0): 90, (0, -1, -1, 0): 270}
@@ -35,6 +41,8 @@ class Headers:
         videos: Video tracks.
         entries: Descriptions of the first one's pictures; more than one where size or codec change midway.
         encrypted: See ``Container``.
+        number: The first one's track number, by which fragments name it.
+        pictures: How many it stores, those in fragments included.
     """
 
     cut_off: bool = False
@@ -48,17 +56,20 @@ class Headers:
     videos: int = 0
     entries: int = 0
     encrypted: bool = False
+    number: int = 0
+    pictures: int = 0
 
 
 def read_headers(file: BinaryIO, size: int) -> Headers:
     """Walks the top-level boxes of an open file of ``size`` bytes and reads the index.
 
     Raises:
-        struct.error, IndexError, ZeroDivisionError: A box is damaged.
+        struct.error, IndexError, ValueError, ZeroDivisionError: A box is damaged.
     """
     at = 0
     indices: list[bytes] = []
     fragmented = False
+    in_pieces: Counter[int] = Counter()
     for _ in range(_MOST_BOXES):
         if at + 8 > size:
             break
@@ -75,12 +86,26 @@ def read_headers(file: BinaryIO, size: int) -> Headers:
         if header[4:8] == b"moov" and length <= _LARGEST_INDEX_BYTES and len(indices) < _MOST_INDICES:
             file.seek(at + head)
             indices.append(file.read(length - head))
-        fragmented = fragmented or header[4:8] == b"moof"
+        if header[4:8] == b"moof":
+            fragmented = True
+            file.seek(at + head)
+            for number, count in _runs(file.read(min(length - head, _LARGEST_FRAGMENT_BYTES))):
+                in_pieces[number] += count
         at += length
     found = _read_index(indices[0] if indices else b"")
     # Players go by the first index; another one is that of a second film, which they do not show.
     others = sum(_read_index(other).videos for other in indices[1:] if fragmented or other != indices[0])
-    return replace(found, cut_off=at > size, fragmented=fragmented, videos=found.videos + others)
+    pictures = found.pictures + in_pieces[found.number]
+    return replace(found, cut_off=at > size, fragmented=fragmented, videos=found.videos + others, pictures=pictures)
+
+
+def _runs(fragment: bytes) -> Iterator[tuple[int, int]]:
+    """Yields track number and length of each row of pictures or sounds in a moof box."""
+    for kind, content in boxes(fragment):
+        if kind == b"traf":
+            parts = list(boxes(content))
+            number = next((int.from_bytes(part[4:8], "big") for name, part in parts if name == b"tfhd"), 0)
+            yield from ((number, int.from_bytes(part[4:8], "big")) for name, part in parts if name == b"trun")
 
 
 def _read_index(index: bytes) -> Headers:
@@ -115,6 +140,8 @@ def _read_index(index: bytes) -> Headers:
                 # What changes its codec midway is decoded to there.
                 videos=found.videos + max(0, len(_codecs(media)) - 1),
                 encrypted=name == "encv",
+                number=_track_number(track.get(b"tkhd", b"")),
+                pictures=_count_pictures(media),
             )
     return found
 
@@ -149,11 +176,9 @@ def _shown_duration(edit_list: bytes) -> int:
     """Returns the duration of an elst box in ticks of the movie, without its empty edits; 0 without a list."""
     if not edit_list:
         return 0
-    wide = edit_list[0] == 1
     (count,) = struct.unpack_from(">I", edit_list, 4)
-    entry, step = (">Qq", 20) if wide else (">Ii", 12)
-    entries = [struct.unpack_from(entry, edit_list, 8 + step * number) for number in range(min(count, 1000))]
-    return sum(duration for duration, media_time in entries if media_time >= 0)
+    entries = np.frombuffer(edit_list, _WIDE_EDIT if edit_list[0] == 1 else _EDIT, count, 8)
+    return sum(entries["duration"][entries["time"] >= 0].tolist())
 
 
 def _mirrored_deg(track_header: bytes) -> int | None:
@@ -188,6 +213,18 @@ def _count_entries(media: dict[bytes, bytes]) -> int:
     """Returns how many descriptions of pictures a track has."""
     table = dict(boxes(dict(boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
     return int.from_bytes(table.get(b"stsd", b"")[4:8], "big")
+
+
+def _count_pictures(media: dict[bytes, bytes]) -> int:
+    """Returns how many pictures the index of a track lists."""
+    table = dict(boxes(dict(boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
+    return int.from_bytes((table.get(b"stsz") or table.get(b"stz2", b""))[8:12], "big")
+
+
+def _track_number(track_header: bytes) -> int:
+    """Returns a track's number from its tkhd box."""
+    at = 20 if track_header[:1] == b"\x01" else 12
+    return int.from_bytes(track_header[at : at + 4], "big")
 
 
 def _transfer(entry: dict[bytes, bytes]) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import cv2
@@ -15,42 +16,50 @@ _MOST_BLOCKS = 1 << 22
 """Blocks of at most 255 bytes: a gigabyte. What is longer counts as damaged."""
 
 
-def count_pictures(file: BinaryIO, most: int) -> int:
-    """Returns how many pictures a GIF holds, counting no further than ``most``."""
-    return _walk(file, most)[0]
+@dataclass(frozen=True, slots=True)
+class Gif:
+    """What the blocks of a GIF say.
+
+    Attributes:
+        pictures: How many whole ones come.
+        whole: The trailer byte follows them.
+        untimed: One after the first is not announced by a block that says how long the one before it is shown.
+    """
+
+    pictures: int
+    whole: bool
+    untimed: bool
 
 
-def gif_is_whole(file: BinaryIO) -> bool:
-    """Returns whether a GIF is complete up to its trailer byte."""
-    return _walk(file, None)[1]
-
-
-def _walk(file: BinaryIO, most: int | None) -> tuple[int, bool]:
-    """Returns how many whole pictures come, and whether the trailer follows them."""
+def read_gif(file: BinaryIO, most: int | None = None) -> Gif:
+    """Walks the blocks of a GIF, no further than its picture number ``most``."""
     file.seek(0)
     screen = file.read(13)
     if len(screen) < 13:
-        return 0, False
+        return Gif(0, False, False)
     file.seek(_palette_bytes(screen[10]), 1)
     count = blocks = 0
+    untimed = announced = False
     while most is None or count < most:
         kind = file.read(1)
         if kind not in (b"\x21", b"\x2c"):
-            return count, kind == b"\x3b"
+            return Gif(count, kind == b"\x3b", untimed)
         if kind == b"\x2c":
             descriptor = file.read(9)
             if len(descriptor) < 9:
                 break
             count += 1
+            untimed = untimed or (count > 1 and not announced)
+            announced = False
             file.seek(_palette_bytes(descriptor[8]), 1)
         # An extension's label, or a picture's code size; then blocks until an empty one.
-        file.read(1)
+        announced = (file.read(1) == b"\xf9" and kind == b"\x21") or announced
         while (length := file.read(1)) != b"\0":
             blocks += 1
             if not length or blocks > _MOST_BLOCKS:
-                return count, False
+                return Gif(count, False, untimed)
             file.seek(length[0], 1)
-    return count, False
+    return Gif(count, False, untimed)
 
 
 def _palette_bytes(flags: int) -> int:

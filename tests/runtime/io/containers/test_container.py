@@ -48,8 +48,40 @@ def test_edit_list_says_how_long_pictures_are_shown(tmp_path: Path, wide: bool) 
     assert _read(tmp_path, _mp4(6000, 8000, wide=wide)) == Container(False, False, 6.0, videos=1, may_resize=False)
 
 
+def test_edits_that_show_pictures_twice_promise_no_number(tmp_path: Path) -> None:
+    content = _mp4(8000, 8000)
+    edits = b"".join(struct.pack(">Iihh", 8000, 0, 1, 0) for _ in range(3000))
+    at = content.index(b"edts") - 4
+    (length,) = struct.unpack_from(">I", content, at)
+    listed = _box(b"edts", _box(b"elst", bytes(4) + struct.pack(">I", 3000) + edits))
+    content = content[:at] + listed + content[at + length :]
+    for kind in (b"trak", b"moov"):
+        place = content.rindex(kind) - 4
+        (before,) = struct.unpack_from(">I", content, place)
+        content = content[:place] + struct.pack(">I", before + len(listed) - length) + content[place + 4 :]
+    assert _read(tmp_path, content) == Container(False, False, 24_000.0, videos=1, may_resize=False)
+
+
 def test_fragmented_mp4_lists_no_frames(tmp_path: Path) -> None:
     assert _read(tmp_path, _mp4(8000, 8000, fragmented=True)) == Container(videos=1)
+
+
+def test_pictures_of_fragments_are_counted(tmp_path: Path) -> None:
+    def fragment(track: int, count: int) -> bytes:
+        header = _box(b"tfhd", bytes(4) + struct.pack(">I", track))
+        runs = _box(b"trun", bytes(4) + struct.pack(">I", count)) * 2
+        return _box(b"moof", _box(b"mfhd", bytes(8)) + _box(b"traf", header + runs))
+
+    content = _mp4(8000, 8000)
+    # The film is the last track of the index, and has no number of its own there yet.
+    at = content.rindex(b"trak") - 4
+    (length,) = struct.unpack_from(">I", content, at)
+    track = _box(b"tkhd", bytes(12) + struct.pack(">I", 2) + bytes(68)) + content[at + 8 : at + length]
+    index = content.index(b"moov") - 4
+    (before,) = struct.unpack_from(">I", content, index)
+    moov = content[index + 8 : at] + _box(b"trak", track) + content[at + length : index + before]
+    whole = content[:index] + _box(b"moov", moov) + fragment(1, 70) + fragment(2, 50) + fragment(2, 100)
+    assert _read(tmp_path, whole).least_pictures == 294
 
 
 def test_64_bit_and_open_ended_boxes_are_walked(tmp_path: Path) -> None:
