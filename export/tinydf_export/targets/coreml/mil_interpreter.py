@@ -69,7 +69,11 @@ def open_interpreter(path: Path) -> InterpretedEngine:
 
 
 def run_program(
-    program: MilProgram, inputs: Mapping[str, NDArray[np.float32]], source: str, keep_all: bool = False
+    program: MilProgram,
+    inputs: Mapping[str, NDArray[np.float32]],
+    source: str,
+    keep_all: bool = False,
+    instead: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Executes a program.
 
@@ -78,6 +82,8 @@ def run_program(
         inputs: Name -> values; the first dimension may be any, and takes the place of the program's 1.
         source: The model's file name, for error messages.
         keep_all: Returns every floating value by its name, not the outputs alone.
+        instead: Name -> values that operations further on take in place of what was computed, so that each operation
+            can be held against another engine's without what those before it rounded.
 
     Raises:
         ModelFileError: An operation is unknown, or what it makes is not what the program declares.
@@ -88,12 +94,15 @@ def run_program(
     types = dict(program.inputs)
     for name, constant in program.constants.items():
         values[name], types[name] = _load(constant), constant.type
+    computed: dict[str, Tensor] = {}
     with torch.inference_mode():
         for operation in program.operations:
-            values[operation.name] = _execute(operation, values, types, batch, source)
-            types[operation.name] = operation.output
+            name = operation.name
+            computed[name] = _execute(operation, values, types, batch, source)
+            values[name] = torch.from_numpy(instead[name]) if instead and name in instead else computed[name]
+            types[name] = operation.output
     wanted = [o.name for o in program.operations if o.output.dtype in _FLOATS] if keep_all else program.outputs
-    return {name: _array(values[name]) for name in wanted}
+    return {name: _array(computed[name]) for name in wanted}
 
 
 def _execute(
