@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from tinydf_runtime.errors import UnreadableInputError
+from tinydf_runtime.io.containers.more_pictures import PNG_START
 from tinydf_runtime.io.containers.stills import read_gif
 from tinydf_runtime.io.filters import show_on_white
 from tinydf_runtime.io.opencv import quiet, readable_name
@@ -125,7 +126,7 @@ def _count_png(path: Path) -> int:
         OSError: The file cannot be read.
     """
     content = path.read_bytes()
-    return content.count(b"fcTL") if content.startswith(b"\x89PNG") else 0
+    return content.count(b"fcTL") if content.startswith(PNG_START) else 0
 
 
 def is_animated(path: Path) -> bool:
@@ -139,7 +140,7 @@ def is_animated(path: Path) -> bool:
         return False
     if start[:4] == b"RIFF" and start[8:16] == b"WEBPVP8X":
         return bool(start[20] & 2) if len(start) > 20 else False
-    if start.startswith(b"\x89PNG"):
+    if start.startswith(PNG_START):
         return _png_is_animated(path)
     return start[4:12] == b"ftypavis"
 

@@ -15,11 +15,13 @@ from tinydf_runtime.io.containers.stills import exr_is_cut_off, transfer_of, tur
 from tinydf_runtime.io.files import check_file
 from tinydf_runtime.io.filters import show_on_white, tone_map
 from tinydf_runtime.io.formats import PictureFormat, picture_format, refuse_foreign
-from tinydf_runtime.io.jpeg_film import jpeg_end, jpeg_has_hole
+from tinydf_runtime.io.jpeg_film import jpeg_end, jpeg_has_hole, with_more_data
 from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.types import Adjustment, Image
 
 _JPEG_START = b"\xff\xd8\xff"
+_MISSING = 128
+"""Each channel of what a JPEG decoder was not given."""
 _QOI_END = bytes(7) + b"\1"
 _WITH_OPACITY = frozenset({"PNG", "WebP", "AVIF", "TIFF"})
 _FROM_DISK = frozenset({"Radiance HDR", "Sun raster"})
@@ -63,6 +65,8 @@ def read_shown(path: Path) -> tuple[Image, tuple[Adjustment, ...]]:
     if form.name in _FROM_DISK:
         return _read_from_disk(path, form), ()
     image = decode(path, content, cv2.IMREAD_COLOR)
+    if image is not None and form.name == "JPEG" and _ends_early(path, content, image):
+        raise UnreadableInputError(f"{path}: a part of the image is missing. Copy it again.")
     if image is None and form.name == "TIFF":
         image = _of_numbers(decode(path, content, cv2.IMREAD_UNCHANGED))
     if image is None:
@@ -106,6 +110,23 @@ def _check_whole(path: Path, content: bytes) -> None:
         raise UnreadableInputError(f"{path}: the image is cut off. Copy it again.")
     if content.startswith(_JPEG_START) and jpeg_has_hole(content):
         raise UnreadableInputError(f"{path}: a part of the image is missing. Copy it again.")
+
+
+def _ends_early(path: Path, content: bytes, image: np.ndarray) -> bool:
+    """Returns whether a JPEG's end comes before its last blocks, which decoders leave grey.
+
+    Args:
+        path: The file.
+        content: Of it.
+        image: H x W x 3, BGR, uint8, as decoded.
+    """
+    # The last block is in any corner of a picture that was turned upright.
+    if not np.any(np.all(image[[0, 0, -1, -1], [0, -1, 0, -1]] == _MISSING, axis=1)):
+        return False
+    # What is missing would be taken from further data, and the picture change.
+    more = with_more_data(content)
+    other = decode(path, more, cv2.IMREAD_COLOR) if more else image
+    return other is not None and not np.array_equal(image, other)
 
 
 def decode(path: Path, content: bytes, flags: int) -> np.ndarray | None:

@@ -82,6 +82,8 @@ FPS = 25.0
 """Frame rate that players assume."""
 _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
 _HOLE = bytes(512)
+_HUFFMAN_CODED = frozenset({0xC0, 0xC1, 0xC2})
+_MORE_DATA = bytes(range(1, 255)) * 16
 _FILL = re.compile(rb"\xff+(?=\xff)")
 _PADDING_BYTES = 64
 _MOST_SEGMENTS = 4096
@@ -206,6 +208,18 @@ def jpeg_has_hole(content: bytes, start: int = 0) -> bool:
     end = content.find(_END, scan)
     hole = content.find(_HOLE, scan, end)
     return hole >= 0 and bool(content[hole:end].lstrip(b"\0"))
+
+
+def with_more_data(content: bytes) -> bytes:
+    """Returns a JPEG with further coded bytes before its end, which a decoder passes over where nothing is missing.
+
+    Empty where that shows nothing: an arithmetic coder leaves out zeros at the end (ITU-T T.81, D.1.8).
+    """
+    end = jpeg_end(content, 0)
+    codings = {content[place + 1] for place in _segments(content, 0) if content[place : place + 1] == b"\xff"}
+    if end is None or not codings & _HUFFMAN_CODED:
+        return b""
+    return content[: end - len(_END)] + _MORE_DATA + _END
 
 
 def jpeg_size(content: bytes, start: int) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinydf_runtime.io.containers.more_pictures import goes_on
 from tinydf_runtime.io.containers.mp4 import boxes
+from tinydf_runtime.io.containers.stills import count_shown
 from tinydf_runtime.io.formats import PictureFormat, iso_brand, picture_format, read_start
 from tinydf_runtime.io.image import decode, in_colour
 from tinydf_runtime.io.jpeg_film import jpeg_size, next_jpeg
@@ -51,12 +52,13 @@ def has_unread_pictures(path: Path, given: int = 0) -> bool:
 
         if given == MOST_PAGES and len(pi_heif.open_heif(path)) > 1 + MOST_PAGES:
             return True
-    if form.name == "TIFF":
-        return given == MOST_PAGES and _count_tiff(path) > 1 + MOST_PAGES
+    if form.name == "TIFF" and given == MOST_PAGES and _count_tiff(path) > 1 + MOST_PAGES:
+        return True
     content = path.read_bytes()
     # A film inside a photo: an AVIF that begins as one is read as one.
     has_film = iso_brand(content[:16]) not in (b"", b"avis") and b"moov" in dict(boxes(content))
-    return has_film or goes_on(content, form.name)
+    beside = form.name == "AVIF" and count_shown(content) > 1
+    return has_film or beside or goes_on(content, form.name)
 
 
 def _count_tiff(path: Path) -> int:

@@ -143,6 +143,9 @@ def test_a_second_picture_behind_the_first_is_read_or_said(
             assert len(list(reader)) == 1 and "more_tracks" not in reader.caveats
 
 
+_PILLOW_NAMES = {".jp2": "JPEG2000", ".pgm": "PPM", ".icb": "TGA", ".tif": "TIFF"}
+
+
 def _upright_and_upside_down(quadrant: Image, form: str) -> tuple[bytes, bytes]:
     """A picture and the same, upside down, each in a format that OpenCV or Pillow writes."""
     pillow = pytest.importorskip("PIL.Image")
@@ -155,24 +158,103 @@ def _upright_and_upside_down(quadrant: Image, form: str) -> tuple[bytes, bytes]:
             continue
         target = io.BytesIO()
         image = pillow.fromarray(picture).convert("RGB" if form != ".pgm" else "L")
-        image.save(target, {".jp2": "JPEG2000", ".pgm": "PPM"}.get(form, form[1:].upper()))
+        options = {"compression": "tga_rle"} if form == ".icb" else {}
+        image.save(target, _PILLOW_NAMES.get(form, form[1:].upper()), **options)
         written.append(target.getvalue())
     return written[0], written[1]
 
 
 @pytest.mark.parametrize(
     "form",
-    [".jp2", ".ppm", ".pgm", ".pbm", ".pam", ".pfm", ".webp", ".gif", ".avif", ".qoi", ".dds", ".ras", ".hdr"],
+    [
+        ".jp2",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pam",
+        ".pfm",
+        ".webp",
+        ".gif",
+        ".avif",
+        ".qoi",
+        ".dds",
+        ".ras",
+        ".hdr",
+        ".tga",
+        ".icb",
+        ".pcx",
+        ".tif",
+    ],
 )
 def test_a_second_picture_that_is_not_judged_is_said(tmp_path: Path, quadrant: Image, form: str) -> None:
     path = tmp_path / f"joined{form}"
     first, second = _upright_and_upside_down(quadrant, form)
     for behind, said in ((second, True), (b"", False), (b"notes", False), (first, True)):
         path.write_bytes(first + behind)
-        if form in (".qoi", ".dds"):
+        if form in (".qoi", ".dds", ".tga", ".icb", ".pcx"):
             pytest.importorskip("av")
         with PictureReader(path) as reader:
             assert len(list(reader)) == 1 and ("more_tracks" in reader.caveats) is said, (form, behind[:20])
+
+
+@pytest.mark.parametrize("form", [".tga", ".icb"])
+def test_a_second_targa_without_a_footer_is_said(tmp_path: Path, quadrant: Image, form: str) -> None:
+    path = tmp_path / f"joined{form}"
+    # The footer of Pillow's has 26 bytes.
+    first, second = (one[:-26] for one in _upright_and_upside_down(quadrant, form))
+    for content, said in ((first + second, True), (first, False), (first + b"some notes of the camera", False)):
+        path.write_bytes(content)
+        assert has_unread_pictures(path) is said
+    # Not as much as a second picture needs.
+    path.write_bytes(first + second[:-100])
+    assert not has_unread_pictures(path)
+
+
+def test_a_photo_in_the_notes_of_a_tiff_is_no_second_picture(tmp_path: Path, quadrant: Image) -> None:
+    path = tmp_path / "notes.tif"
+    first = _upright_and_upside_down(quadrant, ".tif")[0]
+    # A directory of a camera's notes: one tag, that is none of a picture's.
+    notes = b"MM\0*" + (8).to_bytes(4, "big") + (1).to_bytes(2, "big") + (271).to_bytes(2, "big") + bytes(14)
+    path.write_bytes(first + notes)
+    assert not has_unread_pictures(path)
+    big = bytearray(b"II+\0\x08\0\0\0" + (16).to_bytes(8, "little") + (3).to_bytes(8, "little") + bytes(68))
+    for place, tag in enumerate((256, 257, 324)):
+        big[24 + 20 * place : 26 + 20 * place] = tag.to_bytes(2, "little")
+    path.write_bytes(first + big)
+    assert has_unread_pictures(path)
+
+
+def test_an_avif_of_several_pictures_is_said(tmp_path: Path, quadrant: Image) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    target = io.BytesIO()
+    opacity = np.full((*quadrant.shape[:2], 1), 90, np.uint8)
+    opacity[:5] = 0
+    pillow.fromarray(np.concatenate([quadrant, opacity], axis=2)).save(target, "AVIF")
+    path, content = tmp_path / "several.avif", target.getvalue()
+    path.write_bytes(content)
+    assert content.count(b"auxl") == 1 and not has_unread_pictures(path)
+    # Its opacity becomes a picture like the first.
+    path.write_bytes(content.replace(b"auxl", b"cdsc"))
+    assert has_unread_pictures(path)
+
+
+@pytest.mark.parametrize("options", [[], [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]])
+@pytest.mark.parametrize("shades", [3, 1])
+def test_a_jpeg_whose_end_comes_too_early_is_refused(
+    tmp_path: Path, astronaut: Image, options: list[int], shades: int
+) -> None:
+    path = tmp_path / "early.jpg"
+    picture = astronaut if shades == 3 else cv2.cvtColor(astronaut, cv2.COLOR_BGR2GRAY)
+    whole = cv2.imencode(".jpg", picture, options)[1].tobytes()
+    scan = whole.index(b"\xff\xda")
+    path.write_bytes(whole[: scan + (len(whole) - scan) // (40 if options else 2)] + b"\xff\xd9")
+    with pytest.raises(UnreadableInputError, match="missing"):
+        read_image(path)
+    # A picture with a grey edge of its own is whole.
+    grey = picture.copy()
+    grey[-40:] = 128
+    path.write_bytes(cv2.imencode(".jpg", grey, options)[1].tobytes())
+    assert read_image(path).shape == astronaut.shape
 
 
 def test_numbers_and_comments_of_a_plain_picture_are_no_second_one(tmp_path: Path) -> None:

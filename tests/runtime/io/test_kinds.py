@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +16,8 @@ import pytest
 
 from tinydf_runtime.errors import UnreadableInputError
 from tinydf_runtime.io import capture
+from tinydf_runtime.io.containers.more_films import has_more_films
+from tinydf_runtime.io.containers.mp4 import read_headers
 from tinydf_runtime.io.containers.sizes import size_changes
 from tinydf_runtime.io.file_frames import PictureReader
 from tinydf_runtime.io.formats import is_image
@@ -248,10 +252,27 @@ def test_a_second_film_behind_the_first_is_said(tmp_path: Path) -> None:
             (tmp_path / name).write_bytes(content)
             with VideoReader(tmp_path / name) as reader:
                 assert list(reader) and ("more_tracks" in reader.caveats) is said, name
+    for head in (b"FWS", b"CWS"):
+        parts = []
+        for level in (60, 100):
+            plain = film(tmp_path / "c.swf", greys(10, level=level), "flv1").read_bytes()
+            parts.append(plain if head == b"FWS" else head + plain[3:8] + zlib.compress(plain[8:]))
+        for content, said in ((parts[0], False), (parts[0] + parts[1], True)):
+            (tmp_path / "c.swf").write_bytes(content)
+            assert has_more_films(tmp_path / "c.swf") is said, head
     # The same recording goes on.
     (tmp_path / "c.ts").write_bytes(packets + packets)
     with VideoReader(tmp_path / "c.ts") as reader:
         assert len(list(reader)) == 20 and "more_tracks" not in reader.caveats
+
+
+def test_the_second_eye_of_a_spatial_video_counts_as_a_film(tmp_path: Path) -> None:
+    path = film(tmp_path / "spatial.mp4", greys(10), "mpeg4")
+    content = path.read_bytes()
+    assert content.count(b"btrt") == 1
+    # The box in which MV-HEVC tells of the layer for the other eye, in place of one that tells the bit rate.
+    for box, films in ((b"btrt", 1), (b"lhvC", 2)):
+        assert read_headers(io.BytesIO(content.replace(b"btrt", box)), len(content)).videos == films
 
 
 def test_fragments_that_the_decoder_leaves_out_are_said(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Nothing here decodes pictures.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -48,6 +49,8 @@ _SINGLE = {
 """How IVF, Y4M, FITS and WTV files begin, each with one film -> that, in enough bytes that no picture holds it."""
 _MOST_AVI_PARTS = 4096
 """Of a gigabyte each, as they are written."""
+_FLASH_STARTS = frozenset({b"FWS", b"CWS"})
+"""Of a Flash animation, plain and compressed by zlib; FFmpeg reads no other."""
 _BLOCK_BYTES, _MOST_HEAD_BYTES = 1 << 20, 32
 
 
@@ -101,7 +104,7 @@ def has_more_films(path: Path) -> bool:
     """
     size = path.stat().st_size
     # What a damaged file says of itself decides nothing; the damage is told elsewhere.
-    with path.open("rb") as file, suppress(LookupError, ValueError):
+    with path.open("rb") as file, suppress(LookupError, ValueError, zlib.error):
         if (layout := transport_layout(file)) is not None:
             return _transport_has_more(file, size, *layout)
         file.seek(0)
@@ -110,6 +113,8 @@ def has_more_films(path: Path) -> bool:
             return _flv_has_more(file, size, int.from_bytes(start[5:9], "big") + 4)
         if start.startswith(b"RIFF") and start[8:] == b"AVI ":
             return _avi_has_more(file)
+        if start[:3] in _FLASH_STARTS:
+            return _swf_has_more(file, start)
         if start.startswith(matroska.EBML):
             films = map(matroska.video_codecs, matroska.all_tracks(file, size))
             first = next(films, None)
@@ -166,6 +171,19 @@ def _avi_has_more(file: BinaryIO) -> bool:
             break
         at += 8 + length + length % 2
     return False
+
+
+def _swf_has_more(file: BinaryIO, start: bytes) -> bool:
+    """Returns whether another Flash animation follows (SWF File Format 19, chapter 2)."""
+    length = int.from_bytes(start[4:8], "little")
+    if start.startswith(b"FWS"):
+        file.seek(length)
+        return length > len(start) and file.read(3) in _FLASH_STARTS
+    file.seek(8)
+    unpacked, left = zlib.decompressobj(), length
+    while left > 0 and not unpacked.eof and (block := unpacked.unconsumed_tail or file.read(_BLOCK_BYTES)):
+        left -= len(unpacked.decompress(block, _BLOCK_BYTES))
+    return (unpacked.unused_data + file.read(3))[:3] in _FLASH_STARTS
 
 
 def _flv_has_more(file: BinaryIO, size: int, at: int) -> bool:

@@ -6,6 +6,7 @@ Cameras and converters that write a file a picture may write them all into one; 
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 """First bytes of a PNG, and name and checksum of its last chunk."""
@@ -29,6 +30,8 @@ _STARTS: dict[str, re.Pattern[bytes]] = {
         "OpenEXR": rb"v/1\x01\x02[\0-\x1f]\0\0",
         "Radiance HDR": rb"#\?(RADIANCE|RGBE)\n",
         "Sun raster": rb"\x59\xa6\x6a\x95.{8}\0\0\0[\x01\x08\x18\x20]",
+        # Version, run lengths, bits; then corners and palette, a byte that is 0, and planes.
+        "PCX": rb"\x0a[\0\2-\5]\x01[\1\2\4\x08].{60}\0[\1\3\4]",
     }.items()
 }
 """Format -> how a picture begins, in enough bytes that chance does not bring them about."""
@@ -37,12 +40,20 @@ _NETPBM_START = re.compile(rb"\s*P[1-7Ff]\s")
 _PLAIN_START = re.compile(rb"^P[1-6]\s", re.MULTILINE)
 _COMMENT = re.compile(rb"#[^\n]*")
 _COLOURS = {b"P6": 3, b"PF": 3}
+_TARGA_FOOTER = b"TRUEVISION-XFILE.\0"
+_TARGA_KINDS, _TARGA_RUN_KINDS = frozenset({1, 2, 3}), frozenset({9, 10, 11})
+_TARGA_DEPTHS = frozenset({8, 15, 16, 24, 32})
+_MOST_TARGA_RUNS = 1 << 21
+_TIFF_START = re.compile(rb"II[*+]\0|MM\0[*+]")
+_TIFF_PICTURE_TAGS = ({256, 257, 273}, {256, 257, 324})
+"""Tags that a picture's directory has: width, height, and where strips or tiles are (TIFF 6.0, sections 8 and 15)."""
+_MOST_TIFF_TAGS = 4096
 
 
 def goes_on(content: bytes, form: str) -> bool:
     """Returns whether an image file of a format holds another picture of it behind the first.
 
-    False where that cannot be told: TIFF and JPEG, whose pages are read, and Targa and PCX, which begin like anything.
+    Of a TIFF it is another file that follows: its own pages are read, as are the pictures of a JPEG, False for which.
 
     Args:
         content: Of the file.
@@ -62,6 +73,10 @@ def goes_on(content: bytes, form: str) -> bool:
     if form == "BMP":
         end_at = int.from_bytes(content[2:6], "little")
         return end_at > len(b"BM") and content[end_at : end_at + 2] == b"BM"
+    if form == "Targa":
+        return _targa_goes_on(content)
+    if form == "TIFF":
+        return any(_is_tiff(content, found.start()) for found in _TIFF_START.finditer(content, 4))
     return form == "Netpbm" and _netpbm_goes_on(content)
 
 
@@ -106,3 +121,49 @@ def _pam_end(content: bytes) -> int:
     facts = {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit()}
     sides = [facts.get(name, 0) for name in (b"WIDTH", b"HEIGHT", b"DEPTH")]
     return start + sides[0] * sides[1] * sides[2] * (2 if facts.get(b"MAXVAL", 0) > 0xFF else 1)
+
+
+def _targa_goes_on(content: bytes) -> bool:
+    """Returns whether a Targa picture (Truevision TGA 2.0) follows another; it has no first bytes of its own."""
+    footer = content.find(_TARGA_FOOTER)
+    ends = (_targa_end(content, 0), footer + len(_TARGA_FOOTER) if footer >= 0 else None)
+    return any(end is not None and _targa_end(content, end) is not None for end in ends)
+
+
+def _targa_end(content: bytes, start: int) -> int | None:
+    """Returns where the data of the Targa picture at a place ends, None where none is there or whole."""
+    head = content[start : start + 18]
+    if len(head) < 18 or head[1] > 1 or head[16] not in _TARGA_DEPTHS:
+        return None
+    width, height = int.from_bytes(head[12:14], "little"), int.from_bytes(head[14:16], "little")
+    palette_bytes = int.from_bytes(head[5:7], "little") * ((head[7] + 7) // 8) if head[1] else 0
+    at, pixel_bytes, pixels = start + 18 + head[0] + palette_bytes, (head[16] + 7) // 8, width * height
+    if head[2] in _TARGA_KINDS:
+        at += pixels * pixel_bytes
+    elif head[2] in _TARGA_RUN_KINDS:
+        for _ in range(_MOST_TARGA_RUNS):
+            if pixels <= 0 or at >= len(content):
+                break
+            # A run of one value, or so many values.
+            count = (content[at] & 0x7F) + 1
+            at += 1 + pixel_bytes * (1 if content[at] & 0x80 else count)
+            pixels -= count
+        if pixels > 0:
+            return None
+    else:
+        return None
+    return at if width and height and at <= len(content) else None
+
+
+def _is_tiff(content: bytes, start: int) -> bool:
+    """Returns whether a TIFF with a picture begins at a place. Cameras' notes have directories too, without one."""
+    order: Literal["little", "big"] = "little" if content[start : start + 1] == b"I" else "big"
+    # BigTIFF has wider numbers.
+    number, entry, first = (8, 20, 8) if b"+" in content[start : start + 4] else (2, 12, 4)
+    at = start + int.from_bytes(content[start + first : start + 2 * first], order)
+    count = int.from_bytes(content[at : at + number], order)
+    at += number
+    if not 0 < count <= _MOST_TIFF_TAGS or at + count * entry > len(content):
+        return False
+    tags = {int.from_bytes(content[place : place + 2], order) for place in range(at, at + count * entry, entry)}
+    return any(wanted <= tags for wanted in _TIFF_PICTURE_TAGS)

@@ -137,8 +137,8 @@ def _read_index(index: bytes) -> Headers:
                 transfer=_transfer(entry),
                 may_interlace=may_interlace(entry.get(b"avcC", b"")),
                 entries=_count_entries(media),
-                # What changes its codec midway is decoded to there.
-                videos=found.videos + max(0, len(_codecs(media)) - 1),
+                # What changes its codec midway is decoded to there; of two eyes in one stream the first is (MV-HEVC).
+                videos=found.videos + max(0, len(_codecs(media)) - 1) + (b"lhvC" in entry),
                 encrypted=name == "encv",
                 number=_track_number(track.get(b"tkhd", b"")),
                 pictures=_count_pictures(media),

@@ -12,6 +12,7 @@ import numpy as np
 from tinydf_runtime.io.containers.mp4 import boxes
 from tinydf_runtime.types import Image
 
+_PICTURE_ITEMS = frozenset({b"av01", b"hvc1", b"grid", b"iovl", b"iden"})
 _MOST_BLOCKS = 1 << 22
 """Blocks of at most 255 bytes: a gigabyte. What is longer counts as damaged."""
 
@@ -149,6 +150,36 @@ def _properties(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     for index in _associations(parts.get(b"ipma", b""), item):
         if 0 < index <= len(properties):
             yield properties[index - 1]
+
+
+def count_shown(content: bytes) -> int:
+    """Returns how many pictures an AVIF or HEIC file lists to be shown: no previews, masks, gain maps or tiles.
+
+    Args:
+        content: Of the file. Of one that is damaged, 0.
+    """
+    found = dict(boxes(dict(boxes(content)).get(b"meta", b"")[4:]))
+    listing, references = found.get(b"iinf", b""), found.get(b"iref", b"")
+    entries = (part for kind, part in boxes(listing[6 if listing[:1] == b"\0" else 8 :]) if kind == b"infe")
+    shown = {number for number, kind, hidden in map(_item, entries) if kind in _PICTURE_ITEMS and not hidden}
+    number_bytes = 2 if references[:1] == b"\0" else 4
+    for kind, part in boxes(references[4:]):
+        numbers = [part[:number_bytes]]
+        count = int.from_bytes(part[number_bytes : number_bytes + 2], "big")
+        start = number_bytes + 2
+        numbers += [part[start + i * number_bytes : start + (i + 1) * number_bytes] for i in range(count)]
+        # A preview or mask names the picture that it belongs to; what is put together names its parts.
+        taken = numbers[:1] if kind in (b"thmb", b"auxl") else numbers[1:] if kind == b"dimg" else []
+        shown -= {int.from_bytes(one, "big") for one in taken}
+    return len(shown)
+
+
+def _item(entry: bytes) -> tuple[int, bytes, bool]:
+    """Returns number and kind of an item from its infe box (ISO/IEC 14496-12, 8.11.6), and whether it is hidden."""
+    number_bytes = 4 if entry[:1] == b"\3" else 2
+    start = 4 + number_bytes + 2
+    hidden = bool(entry[3:4] and entry[3] & 1)
+    return int.from_bytes(entry[4 : 4 + number_bytes], "big"), entry[start : start + 4], hidden
 
 
 def _associations(content: bytes, item: int) -> list[int]:

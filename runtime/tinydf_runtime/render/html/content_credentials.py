@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, cast, get_args
 
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, install_line, needs
+from tinydf_runtime.io.containers.more_pictures import PNG_START
 from tinydf_runtime.render.words import printable
 from tinydf_runtime.sandbox.call import GoesOn, call_in_child
 from tinydf_runtime.trust import strict
@@ -97,7 +98,7 @@ def has_manifest(path: Path) -> bool:
         file.seek(0)
         if start[:2] == b"\xff\xd8":
             return any(kind == 0xEB and b"c2pa" in head for kind, head in _jpeg_parts(file))
-        if start[:8] == b"\x89PNG\r\n\x1a\n":
+        if start.startswith(PNG_START):
             return any(kind == b"caBX" for kind in _chunks(file, 8, "big"))
         if start[:4] == b"RIFF":
             return any(kind == b"C2PA" for kind in _chunks(file, 12, "little"))
