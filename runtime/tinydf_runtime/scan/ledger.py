@@ -69,6 +69,19 @@ class Ledger:
         ).fetchone()
         self.counts = Counts(*row)
 
+    def check_states(self) -> None:
+        """Checks that each file and content is in a state from which the work goes on, or ends.
+
+        Raises:
+            ValueError: One is in none: SQLite checks what is written, unless the writer turned that off.
+        """
+        row = self._database.execute(
+            "SELECT state FROM files WHERE state NOT IN ('listed', 'hashed', 'unreadable') UNION ALL "
+            "SELECT state FROM contents WHERE state NOT IN ('waiting', 'done', 'failed') LIMIT 1"
+        ).fetchone()
+        if row is not None:
+            raise ValueError(f"the state {row[0]!r}")
+
     def agree(self, facts: dict[str, str]) -> None:
         """Records what results depend on, or checks that it equals what earlier results depended on.
 

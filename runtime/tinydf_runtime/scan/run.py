@@ -76,6 +76,8 @@ def run_scan(request: Request, stop: threading.Event, tell: Tell) -> dict[str, A
         database = open_database(request.ledger)
         try:
             ledger = Ledger(database)
+            with of_known_words(request.ledger):
+                ledger.check_states()
             _do_all(ledger, chain([] if first is None else [first], entries), request, stop, tell)
             ledger.recount()
             with of_known_words(request.ledger):

@@ -126,8 +126,13 @@ def test_a_ledger_into_which_somebody_wrote_is_one_line(
 ) -> None:
     archive, ledger = draw_archive(2), tmp_path / "results.sqlite"
     assert ended(run_command(archive, "--out", ledger, "--workers", "1", "--no-sandbox", "--quiet"))[0] == 0
-    for change in ("verdict = 'certain'", "fake_probability = 0.5, reasons = 5, verdict = 'real', width = 'wide'"):
+    for change in (
+        "verdict = 'certain'",
+        "fake_probability = 0.5, reasons = 5, verdict = 'real', width = 'wide'",
+        "verdict = 'real', reasons = '', width = 9, state = 'lost'",
+    ):
         with closing(sqlite3.connect(ledger)) as database, database:
+            database.execute("PRAGMA ignore_check_constraints = 1")
             database.execute(f"UPDATE contents SET {change}")
         page = tmp_path / "overview.html"
         code, _, errors = ended(run_command("--out", ledger, "--html", page, "--workers", "1", "--quiet"))
