@@ -27,7 +27,8 @@ from tinydf_export.parity.golden import decode_crops
 from tinydf_export.targets.tensorrt.build import build_from_onnx
 from tinydf_export.targets.tensorrt.options import PlanOptions
 from tinydf_runtime.cli.command import OneLineCommand
-from tinydf_runtime.engines.engine import Engine, load_engine
+from tinydf_runtime.engines.engine import Engine
+from tinydf_runtime.engines.loading import load_engine
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.models.plan import read_plan

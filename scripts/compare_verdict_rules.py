@@ -20,7 +20,7 @@ from tinydf.evaluation.real_people import measured_spec
 from tinydf.evaluation.scored_clips import Clip, certain_score, read_clips
 from tinydf.intervals import wilson
 from tinydf.metrics import auc, measure
-from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.types import FaceScore

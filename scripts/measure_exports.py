@@ -30,7 +30,7 @@ from tinydf_export.inputs.labelled_crops import read_labelled_crops
 from tinydf_export.request import ExportRequest
 from tinydf_export.runner import run
 from tinydf_export.targets.table import TARGETS
-from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.errors import UnavailableError
 from tinydf_runtime.io.files import write_atomically

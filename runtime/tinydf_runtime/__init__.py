@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tinydf_runtime.analyzer import Analyzer
-    from tinydf_runtime.engines.engine import Engine, open_engine
+    from tinydf_runtime.engines.engine import Engine
+    from tinydf_runtime.engines.loading import open_engine
     from tinydf_runtime.errors import (
         MissingExtraError,
         ModelFileError,
@@ -85,7 +86,7 @@ _HOMES = {
     "annotate_image": "render.annotate",
     "annotate_video": "render.annotate",
     "crop_face": "faces.crop",
-    "open_engine": "engines.engine",
+    "open_engine": "engines.loading",
     "read_image": "io.image",
     "write_csv": "render.report",
     "write_html": "render.html.page",

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar, cast
 from weakref import WeakValueDictionary
 
-from tinydf_runtime.engines.engine import Engine, open_engine, resolve_device
+from tinydf_runtime.engines.engine import Engine, resolve_device
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.ahead import Task
 from tinydf_runtime.io.files import sha256_of

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.engines.engine import FileEngine, open_engine
+from tinydf_runtime.engines.engine import FileEngine
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.engines.onnxruntime_engine import OnnxRuntimeEngine
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.models.spec import ModelSpec

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.errors import ModelFileError, UnreadableInputError
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.file_frames import MOST_AHEAD, FileFrames

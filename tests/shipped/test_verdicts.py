@@ -15,8 +15,8 @@ pytest.importorskip("onnx")
 pytest.importorskip("skimage")
 
 from tinydf_runtime import Analyzer, VideoReader
-from tinydf_runtime.engines.engine import load_engine
 from tinydf_runtime.engines.golden import TOLERANCE, replay_golden
+from tinydf_runtime.engines.loading import load_engine
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 
 CLIP = Path(__file__).resolve().parents[2] / "examples" / "clip.mp4"

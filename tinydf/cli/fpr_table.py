@@ -39,7 +39,7 @@ def main(scores: Path, model: Path, split: str, store: Path | None, json_path: P
     with needs("train"):
         from tinydf.evaluation.real_people import MEASURED, measured_spec, store_measured
         from tinydf.evaluation.scored_clips import read_clips
-    from tinydf_runtime.engines.engine import open_engine
+    from tinydf_runtime.engines.loading import open_engine
 
     clips = [clip for clip in read_clips(scores) if clip.split == split]
     if not clips:

@@ -74,7 +74,7 @@ def main(
 
         from tinydf.data.photos import read_photos
         from tinydf.evaluation.score_clips import ClipScores, Counts, one_photo_each, score_people
-    from tinydf_runtime.engines.engine import open_engine
+    from tinydf_runtime.engines.loading import open_engine
     from tinydf_runtime.faces.detector import FaceDetector
 
     if out.suffix != ".npz":

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tinydf.checkpoint import load_checkpoint
-from tinydf_runtime.engines.engine import AUTO, ENGINES, Engine, check_choice, open_engine, score_in_halves
+from tinydf_runtime.engines.engine import AUTO, ENGINES, Engine, check_choice, score_in_halves
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.errors import UnavailableError, UnknownFormatError
 from tinydf_runtime.io.files import sha256_of
 from tinydf_runtime.models.spec import ModelSpec

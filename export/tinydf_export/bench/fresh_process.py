@@ -55,7 +55,7 @@ def main() -> None:
     # A program that has pictures has loaded NumPy already.
     import numpy as np
 
-    from tinydf_runtime.engines.engine import load_engine
+    from tinydf_runtime.engines.loading import load_engine
 
     started = time.perf_counter()
     try:

@@ -18,7 +18,8 @@ from tinydf_calibration.sampler import LabelledCrops
 from tinydf_export.bench.fresh_process import measure_fresh
 from tinydf_export.bench.row import Row, measure_size
 from tinydf_export.parity.golden import decode_crops
-from tinydf_runtime.engines.engine import ENGINES, FileEngine, find_engine, load_engine, resolve_device
+from tinydf_runtime.engines.engine import ENGINES, FileEngine, find_engine, resolve_device
+from tinydf_runtime.engines.loading import load_engine
 from tinydf_runtime.errors import MissingExtraError, UnavailableError, needs
 from tinydf_runtime.types import OnProgress
 

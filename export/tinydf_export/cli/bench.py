@@ -123,7 +123,7 @@ def _read_labelled(folder: Path, model: Path, skip: Callable[[str], None]) -> La
     """Cuts crops of the test part as the first model wants them."""
     with needs("train"):
         from tinydf_export.inputs.labelled_crops import read_labelled_crops
-    from tinydf_runtime.engines.engine import open_engine
+    from tinydf_runtime.engines.loading import open_engine
 
     return read_labelled_crops(folder, "test", open_engine(model).spec.crop, _CROPS, skip=skip)
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tinydf_calibration.layers import LayerDifference, compare_layers, first_bad
 from tinydf_export.parity.golden import decode_crops
-from tinydf_runtime.engines.engine import load_engine
+from tinydf_runtime.engines.loading import load_engine
 from tinydf_runtime.errors import ModelFileError, UsageError
 
 CROPS = 2

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydf_runtime.engines.engine import AUTO, load_engine
+from tinydf_runtime.engines.engine import AUTO
 from tinydf_runtime.engines.golden import TOLERANCE as TOLERANCE
 from tinydf_runtime.engines.golden import replay_golden
+from tinydf_runtime.engines.loading import load_engine
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.faces.detector import METADATA_KEY as DETECTOR_KEY
 from tinydf_runtime.faces.detector import FaceDetector

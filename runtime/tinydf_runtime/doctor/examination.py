@@ -17,8 +17,8 @@ import numpy as np
 
 from tinydf_runtime import __version__
 from tinydf_runtime.doctor.codecs import Codec, try_pictures, try_videos
-from tinydf_runtime.engines.engine import load_engine
 from tinydf_runtime.engines.golden import TOLERANCE, replay_golden
+from tinydf_runtime.engines.loading import load_engine
 from tinydf_runtime.errors import TinyDFError, first_line, install_line
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.opencv import quiet

@@ -21,7 +21,8 @@ from tinydf_export.bench.fresh_process import Fresh, measure_fresh
 from tinydf_export.bench.measure import bench_models
 from tinydf_export.bench.row import Row, measure_size
 from tinydf_export.cli import bench as bench_cli
-from tinydf_runtime.engines.engine import ENGINES, load_engine
+from tinydf_runtime.engines.engine import ENGINES
+from tinydf_runtime.engines.loading import load_engine
 from tinydf_runtime.errors import MissingExtraError, UnavailableError
 from tinydf_runtime.models.spec import ModelSpec
 

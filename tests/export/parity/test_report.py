@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinydf_calibration.sampler import LabelledCrops
 from tinydf_export.parity.report import Parity, Reference, check_parity, compare_golden, require_parity
-from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.types import Scores
 

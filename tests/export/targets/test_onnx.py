@@ -20,7 +20,7 @@ from tinydf_export.graph.float_graph import Traceable
 from tinydf_export.parity.golden import draw_golden_crops
 from tinydf_export.parity.report import MAX_MAP_DIFFERENCE, score_eagerly
 from tinydf_export.targets import onnx as to_onnx
-from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec
 

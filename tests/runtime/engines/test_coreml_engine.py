@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 pytest.importorskip("coremltools")
 
 from tinydf_runtime.engines.coreml_package import DESCRIPTION, coremltools, read_description
-from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.errors import ExitCode, ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec
 

@@ -13,7 +13,8 @@ import onnx
 import onnxruntime
 import pytest
 
-from tinydf_runtime.engines.engine import ENGINES, check_choice, open_engine, resolve_device
+from tinydf_runtime.engines.engine import ENGINES, check_choice, resolve_device
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UnknownFormatError, UsageError
 from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec

@@ -15,9 +15,10 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from tinydf_runtime.cli.run import main
-from tinydf_runtime.engines.engine import FileEngine, load_engine, open_engine
+from tinydf_runtime.engines.engine import FileEngine
 from tinydf_runtime.engines.first_use import check_first_use
 from tinydf_runtime.engines.golden import hash_pictures
+from tinydf_runtime.engines.loading import load_engine, open_engine
 from tinydf_runtime.errors import QualityError
 from tinydf_runtime.io.user_folders import user_cache
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec

@@ -15,7 +15,7 @@ import pytest
 openvino = pytest.importorskip("openvino")
 
 from tinydf_runtime.engines import openvino_engine  # noqa: E402
-from tinydf_runtime.engines.engine import open_engine  # noqa: E402
+from tinydf_runtime.engines.loading import open_engine  # noqa: E402
 from tinydf_runtime.engines.quiet_openvino import core  # noqa: E402
 from tinydf_runtime.errors import ModelFileError, UnavailableError, UsageError  # noqa: E402
 from tinydf_runtime.faces.crop import CropConfig  # noqa: E402
@@ -81,7 +81,7 @@ SIGNAL_AFTER_RELEASE = """
 import gc, os, signal, sys, threading
 from pathlib import Path
 import numpy as np
-from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.engines.loading import open_engine
 held = [open_engine(Path(sys.argv[1]), threads=1)]
 held[0].score(np.zeros((1, 224, 224, 3), np.uint8))
 release = threading.Thread(target=lambda: (held.clear(), gc.collect()))

@@ -17,7 +17,8 @@ import pytest
 from click.testing import CliRunner
 
 from tinydf_runtime import Analyzer
-from tinydf_runtime.engines.engine import Engine, open_engine
+from tinydf_runtime.engines.engine import Engine
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.errors import MissingExtraError, ModelFileError, UnavailableError, UsageError
 from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.plan import PlanFacts, read_facts, write_plan

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("coremltools")
 
 from tinydf_runtime.engines.coreml_package import DESCRIPTION, MANIFEST, WEIGHTS, coremltools
-from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.errors import ExitCode, ModelFileError
 from tinydf_runtime.trust.coreml_file import check_coreml
 from tinydf_runtime.trust.reading import MOST_BYTES

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tinydf_runtime.cli.run import main
 from tinydf_runtime.engines import first_use
-from tinydf_runtime.engines.engine import load_engine, open_engine
+from tinydf_runtime.engines.loading import load_engine, open_engine
 from tinydf_runtime.errors import ModelFileError
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.models.spec import METADATA_KEY, ModelSpec

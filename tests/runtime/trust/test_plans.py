@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from tinydf_runtime.cli.run import main as run
 from tinydf_runtime.cli.trust import main as trust
-from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.errors import MissingExtraError, ModelFileError, OutputError
 from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.plan import PlanFacts, write_plan

@@ -21,7 +21,7 @@ from tinydf_export.targets.coreml.mlpackage import Package, convert_program, des
 from tinydf_export.targets.coreml.onnx_to_mil import build_program
 from tinydf_export.targets.protocol import Trial
 from tinydf_runtime.engines.coreml_package import coremltools
-from tinydf_runtime.engines.engine import load_engine
+from tinydf_runtime.engines.loading import load_engine
 from tinydf_runtime.errors import UnavailableError
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY
 from tinydf_runtime.models.spec import GOLDEN_KEY, METADATA_KEY, ModelSpec

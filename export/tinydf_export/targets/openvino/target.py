@@ -16,7 +16,7 @@ from tinydf_export.targets.openvino.convert import convert, write_xml
 from tinydf_export.targets.openvino.int8 import quantise_layers
 from tinydf_export.targets.openvino.layout import convolve_pictures
 from tinydf_export.targets.protocol import Trial
-from tinydf_runtime.engines.engine import load_engine
+from tinydf_runtime.engines.loading import load_engine
 from tinydf_runtime.engines.openvino_engine import WEIGHTS_KEY
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal

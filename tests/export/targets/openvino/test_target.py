@@ -29,7 +29,7 @@ from tinydf_export.parity.golden import draw_golden_crops  # noqa: E402
 from tinydf_export.parity.verify import TOLERANCE, verify_model  # noqa: E402
 from tinydf_export.targets.openvino import int8 as openvino_int8  # noqa: E402
 from tinydf_export.targets.openvino import target as to_openvino  # noqa: E402
-from tinydf_runtime.engines.engine import open_engine  # noqa: E402
+from tinydf_runtime.engines.loading import open_engine  # noqa: E402
 from tinydf_runtime.engines.quiet_openvino import core  # noqa: E402
 from tinydf_runtime.errors import OutputError, QualityError  # noqa: E402
 from tinydf_runtime.io.files import write_atomically  # noqa: E402

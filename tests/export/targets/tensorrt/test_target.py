@@ -17,7 +17,7 @@ from tinydf_calibration.table import CalibrationTable, graph_hash
 from tinydf_export import ExportRequest, runner
 from tinydf_export.parity import report
 from tinydf_export.targets.tensorrt import target as to_tensorrt
-from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.errors import QualityError, UnavailableError
 from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.models.plan import read_plan

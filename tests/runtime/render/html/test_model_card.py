@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.render.html.model_card import FIGURES, LIMITS, card_sections, to_html
 from tinydf_runtime.results import ModelInfo

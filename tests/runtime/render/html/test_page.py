@@ -12,7 +12,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from tinydf_runtime.engines.engine import open_engine
+from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.faces.exemplars import Exemplars, shrink_frame
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.render.html.input import ADJUSTMENT_WORDS
