@@ -10,6 +10,7 @@ import click
 from tinydf_runtime.cli.command import OneLineCommand
 from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.errors import ExitCode, UsageError, needs
+from tinydf_runtime.machine import core_count
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ WRITE_EVERY = 10
     show_default=True,
     help="How many of them are also shown for 16 s.",
 )
+@click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
 @click.option("--quiet", is_flag=True, help="Print only errors.")
 @click.version_option(package_name="tinydf")
 def main(
@@ -59,6 +61,7 @@ def main(
     real: int,
     forged: int,
     longer: int,
+    workers: int | None,
     quiet: bool,
 ) -> int:
     """Scores synthetic clips of the people in FACES, a folder as tinydf-train reads it, and writes OUT.npz.
@@ -72,31 +75,34 @@ def main(
     with needs("train"):
         import cv2
 
-        from tinydf.data.photos import read_photos
-        from tinydf.evaluation.score_clips import ClipScores, Counts, one_photo_each, score_people
+        from tinydf.evaluation.score_clips import Counts, ScoredClip, Source, count_people, score_people, write_scores
     from tinydf_runtime.engines.loading import open_engine
-    from tinydf_runtime.faces.detector import FaceDetector
+    from tinydf_runtime.io.files import sha256_of
 
     if out.suffix != ".npz":
         raise UsageError(f"{out}: expected a name that ends in .npz.")
     cv2.setNumThreads(1)
-    engine, finder = open_engine(model, threads=1), FaceDetector(detector, threads=1)
-    scores = ClipScores(engine.spec.checkpoint_sha256, finder.sha256)
-    for split in splits:
-        people = one_photo_each(read_photos(faces, split), real)
-        if not people:
-            raise UsageError(f"{faces}: no colour photo with a face in split {split}.")
-        with ProgressBar(f"clips of split {split}", total=len(people), unit="people", quiet=quiet) as progress:
+    hashes = open_engine(model, threads=1).spec.checkpoint_sha256, sha256_of(detector)
+    scored: dict[tuple[int, int], list[ScoredClip]] = {}
 
-            def advance(done: int, progress: ProgressBar = progress) -> None:
+    def write() -> list[ScoredClip]:
+        # In the order of the people, whatever the order in which processes finish.
+        clips = [clip for key in sorted(scored) for clip in scored[key]]
+        write_scores(out, clips, *hashes)
+        return clips
+
+    for number, split in enumerate(splits):
+        source = Source(faces, split, Counts(real, forged, longer), model, detector)
+        people = count_people(source)
+        with ProgressBar(f"clips of split {split}", total=people, unit="people", quiet=quiet) as progress:
+            for done, (place, clips) in enumerate(score_people(source, workers or core_count()), 1):
+                scored[number, place] = clips
                 progress.advance(done)
                 if done % WRITE_EVERY == 0:
-                    scores.write(out)
-
-            score_people(scores, split, people, Counts(real, forged, longer), engine, finder, advance)
-    scores.write(out)
+                    write()
+    clips = write()
     if not quiet:
-        click.echo(f"{out}: {len(scores.clips)} clips and pictures, {len(scores.rows):,} faces")
+        click.echo(f"{out}: {len(clips)} clips and pictures, {sum(len(clip.rows) for clip in clips):,} faces")
     return ExitCode.DONE
 
 

@@ -6,8 +6,9 @@ tracks and crops; the photo itself is judged as a picture. ``scored_clips.py`` r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,12 @@ from numpy.typing import NDArray
 
 from tinydf.data.forgery_types.table import Mixture
 from tinydf.data.manifest import Split
-from tinydf.data.photos import Photo
+from tinydf.data.photos import Photo, read_photos
+from tinydf.data.processes import run_each
 from tinydf.evaluation.synthetic_clips import make_clip
 from tinydf_runtime.engines.engine import Engine
+from tinydf_runtime.engines.loading import open_engine
+from tinydf_runtime.errors import UnreadableInputError, UsageError
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.file_frames import FileFrames
 from tinydf_runtime.io.files import write_atomically
@@ -40,7 +44,7 @@ class Counts:
     """People of a split.
 
     Attributes:
-        real: Shown as they are, for 4 s.
+        real: How many, at most; each is shown for 4 s.
         forged: How many of them are also shown forged.
         longer: How many of them are also shown for 16 s.
     """
@@ -50,85 +54,138 @@ class Counts:
     longer: int = 25
 
 
-class ClipScores:
-    """Scores so far: a row a face, and what each clip is."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whose clips are scored, and with what.
 
-    def __init__(self, checkpoint_sha256: str, detector_sha256: str) -> None:
-        """Begins without a clip.
-
-        Args:
-            checkpoint_sha256: Of the classifier's checkpoint.
-            detector_sha256: Of the detector's file.
-        """
-        self.rows: list[list[float]] = []
-        self.clips: list[tuple[str, str, str]] = []
-        self.shift: list[float] = []
-        self._checkpoint_sha256, self._detector_sha256 = checkpoint_sha256, detector_sha256
-
-    def add(self, split: str, kind: str, person: str, watch: Watch) -> None:
-        """Adds the scores of one clip or picture."""
-        number = len(self.clips)
-        for track, scores in watch.scores.items():
-            self.rows += [[number, track, *_values(score)] for score in scores]
-        self.clips.append((split, kind, person))
-        self.shift.append(_shift(watch) if kind != "picture" else 0.0)
-
-    def write(self, path: Path) -> None:
-        """Writes all of it as .npz, whole or not at all.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        write_atomically(
-            path,
-            lambda file: np.savez_compressed(
-                file,
-                rows=np.array(self.rows, np.float32),
-                clips=np.array(self.clips),
-                shift=np.array(self.shift, np.float32),
-                columns=np.array((*COLUMNS, *QUALITY)),
-                checkpoint_sha256=np.array(self._checkpoint_sha256),
-                detector_sha256=np.array(self._detector_sha256),
-            ),
-        )
-
-
-def score_people(
-    scores: ClipScores,
-    split: Split,
-    people: Sequence[Photo],
-    counts: Counts,
-    engine: Engine,
-    detector: FaceDetector,
-    advance: Callable[[int], None] = lambda done: None,
-) -> None:
-    """Makes the clips of some people, scores them and adds the scores.
-
-    Args:
-        scores: Where to add them.
+    Attributes:
+        faces: Folder of photos.
         split: Of the people.
-        people: One photo of each; forgeries take faces from among them.
-        counts: How many of them are also shown forged, or longer.
-        engine: The classifier.
-        detector: The face detector.
-        advance: Called with the number of people done.
+        counts: How many of them there are, and which clips each gives.
+        model: The classifier's file.
+        detector: The face detector's file.
+    """
+
+    faces: Path
+    split: Split
+    counts: Counts
+    model: Path
+    detector: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredClip:
+    """One clip or picture of a person.
+
+    Attributes:
+        split: Of the person.
+        kind: Of ``SECONDS``, or ``picture``.
+        person: Who it shows.
+        rows: A face each: its track, then ``COLUMNS`` from the time on, and ``QUALITY``.
+        shift: By how much the mean logit moves when crops are encoded again.
+    """
+
+    split: Split
+    kind: str
+    person: str
+    rows: list[list[float]]
+    shift: float
+
+
+def count_people(source: Source) -> int:
+    """Returns how many people are scored.
 
     Raises:
-        UnreadableInputError: A photo cannot be read.
+        UsageError: The split has no colour photo of a person with a face.
     """
-    forge = Mixture(people)
-    for place, photo in enumerate(people):
-        person = photo.identities[0]
-        for kind in _kinds(place, counts):
-            clip = make_clip(photo, place, forge if kind == "forged" else None, SECONDS[kind])
-            watch = Watch(FrameStep(engine, detector))
-            watch_video(OwnFrames(clip, None, SAMPLE_FPS), watch, None, Limits())
-            scores.add(split, kind, person, watch)
-        watch = Watch(FrameStep(engine, detector, tracks=False))
-        with FileFrames(str(photo.path), None, "image") as pictures:
-            watch_image(pictures, watch, Limits())
-        scores.add(split, "picture", person, watch)
-        advance(place + 1)
+    return len(_people(source)[0])
+
+
+def score_people(source: Source, workers: int = 1) -> Iterator[tuple[int, list[ScoredClip]]]:
+    """Makes and scores the clips of people; yields each one's place and clips as they are done, in any order.
+
+    Args:
+        source: Whose clips.
+        workers: Processes, each with the networks loaded.
+
+    Raises:
+        UsageError: See ``count_people``.
+        UnreadableInputError: A photo cannot be read, or took its process down.
+        ModelFileError: A network cannot be used.
+    """
+    people, _ = _people(source)
+    tasks = [(source, place) for place in range(len(people))]
+    for (_, place), clips in run_each(_score_person, tasks, min(workers, len(tasks))):
+        if clips is None:
+            raise UnreadableInputError(
+                f"{people[place].path}: ended the process that scored it. Check that the file opens, and free memory."
+            )
+        yield place, clips
+
+
+def write_scores(path: Path, clips: Sequence[ScoredClip], checkpoint_sha256: str, detector_sha256: str) -> None:
+    """Writes all scores as .npz, whole or not at all.
+
+    Args:
+        path: Where to.
+        clips: In the order in which they are numbered.
+        checkpoint_sha256: Of the classifier's checkpoint.
+        detector_sha256: Of the detector's file.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    rows = [[number, *row] for number, clip in enumerate(clips) for row in clip.rows]
+    write_atomically(
+        path,
+        lambda file: np.savez_compressed(
+            file,
+            rows=np.array(rows, np.float32),
+            clips=np.array([(clip.split, clip.kind, clip.person) for clip in clips]),
+            shift=np.array([clip.shift for clip in clips], np.float32),
+            columns=np.array((*COLUMNS, *QUALITY)),
+            checkpoint_sha256=np.array(checkpoint_sha256),
+            detector_sha256=np.array(detector_sha256),
+        ),
+    )
+
+
+def _score_person(task: tuple[Source, int]) -> list[ScoredClip]:
+    """Returns the clips of the person at a place, and the photo itself as a picture."""
+    source, place = task
+    people, forge = _people(source)
+    engine, detector = _networks(source.model, source.detector)
+    photo = people[place]
+    person = photo.identities[0]
+    scored = []
+    for kind in _kinds(place, source.counts):
+        clip = make_clip(photo, place, forge if kind == "forged" else None, SECONDS[kind])
+        watch = Watch(FrameStep(engine, detector))
+        watch_video(OwnFrames(clip, None, SAMPLE_FPS), watch, None, Limits())
+        scored.append(ScoredClip(source.split, kind, person, _rows(watch), _shift(watch)))
+    watch = Watch(FrameStep(engine, detector, tracks=False))
+    with FileFrames(str(photo.path), None, "image") as pictures:
+        watch_image(pictures, watch, Limits())
+    return [*scored, ScoredClip(source.split, "picture", person, _rows(watch), 0.0)]
+
+
+@lru_cache(maxsize=1)
+def _people(source: Source) -> tuple[list[Photo], Mixture]:
+    """Returns one photo of each person, and what forges them with faces from among them.
+
+    Raises:
+        UsageError: There is none.
+    """
+    people = one_photo_each(read_photos(source.faces, source.split), source.counts.real)
+    if not people:
+        raise UsageError(f"{source.faces}: no colour photo with a face in split {source.split}.")
+    return people, Mixture(people)
+
+
+@lru_cache(maxsize=1)
+def _networks(model: Path, detector: Path) -> tuple[Engine, FaceDetector]:
+    """Returns classifier and face detector, loaded once in each process."""
+    return open_engine(model, threads=1), FaceDetector(detector, threads=1)
 
 
 def one_photo_each(photos: Sequence[Photo], count: int) -> list[Photo]:
@@ -142,6 +199,11 @@ def one_photo_each(photos: Sequence[Photo], count: int) -> list[Photo]:
 def _kinds(place: int, counts: Counts) -> list[str]:
     """Returns the kinds of clip of the person at a place."""
     return ["real", *(["forged"] if place < counts.forged else []), *(["long"] if place < counts.longer else [])]
+
+
+def _rows(watch: Watch) -> list[list[float]]:
+    """Returns a row a scored face."""
+    return [[track, *_values(score)] for track, scores in watch.scores.items() for score in scores]
 
 
 def _values(score: FaceScore) -> list[float]:

@@ -54,13 +54,26 @@ def test_a_clip_is_the_same_at_every_call_and_moves(drawn_photos: list[Photo]) -
 def test_clips_of_people_are_scored_and_read_again(drawn_folder: Path, tiny_classifier: Path, tmp_path: Path) -> None:
     out = tmp_path / "scores.npz"
     chosen = ["--split", "val", "--real", "1", "--forged", "1", "--long", "0", "--model", str(tiny_classifier)]
-    result = CliRunner().invoke(score_clips, [str(drawn_folder), str(out), *chosen])
+    result = CliRunner().invoke(score_clips, [str(drawn_folder), str(out), *chosen, "--workers", "1"])
     assert result.exit_code == 0, result.output
     clips = read_clips(out)
     assert [(clip.split, clip.kind) for clip in clips] == [("val", "real"), ("val", "forged"), ("val", "picture")]
     assert len({clip.person for clip in clips}) == 1
     faces = sum(len(scores) for clip in clips for scores in clip.tracks.values())
     assert f"3 clips and pictures, {faces} faces" in result.stdout
+
+
+def test_two_processes_score_as_one_does(drawn_folder: Path, tiny_classifier: Path, tmp_path: Path) -> None:
+    files = []
+    for workers in ("1", "2"):
+        out = tmp_path / f"{workers}.npz"
+        chosen = ["--split", "train", "--real", "2", "--forged", "1", "--long", "0", "--model", str(tiny_classifier)]
+        result = CliRunner().invoke(score_clips, [str(drawn_folder), str(out), *chosen, "--workers", workers])
+        assert result.exit_code == 0, result.output
+        files.append(dict(np.load(out)))
+    assert [tuple(clip) for clip in files[0]["clips"]] == [tuple(clip) for clip in files[1]["clips"]]
+    assert len(files[0]["clips"]) == 5 and len(files[0]["rows"])
+    assert all(np.array_equal(value, files[1][name]) for name, value in files[0].items())
 
 
 def test_the_table_says_what_share_of_real_people_reaches_each_threshold(scores: Path, tmp_path: Path) -> None:
