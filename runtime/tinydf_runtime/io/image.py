@@ -16,7 +16,7 @@ from tinydf_runtime.io.files import check_file
 from tinydf_runtime.io.filters import show_on_white, tone_map
 from tinydf_runtime.io.formats import PictureFormat, picture_format, refuse_foreign
 from tinydf_runtime.io.jpeg_film import jpeg_end, jpeg_has_hole, with_more_data
-from tinydf_runtime.io.opencv import quiet, readable_name
+from tinydf_runtime.io.opencv import quiet, readable_name, silent_stderr
 from tinydf_runtime.types import Adjustment, Image
 
 _JPEG_START = b"\xff\xd8\xff"
@@ -125,7 +125,10 @@ def _ends_early(path: Path, content: bytes, image: np.ndarray) -> bool:
         return False
     # What is missing would be taken from further data, and the picture change.
     more = with_more_data(content)
-    other = decode(path, more, cv2.IMREAD_COLOR) if more else image
+    if not more:
+        return False
+    with silent_stderr():
+        other = decode(path, more, cv2.IMREAD_COLOR)
     return other is not None and not np.array_equal(image, other)
 
 

@@ -72,3 +72,23 @@ def quiet() -> Iterator[None]:
             _users -= 1
             if not _users:
                 _logging.setLogLevel(_level_before)
+
+
+@contextmanager
+def silent_stderr() -> Iterator[None]:
+    """Drops what any thread writes to stderr within the block: libjpeg's warnings, which OpenCV cannot turn off.
+
+    For a short call that is bound to warn. Where the process has no stderr, nothing is done.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -241,7 +241,7 @@ def test_an_avif_of_several_pictures_is_said(tmp_path: Path, quadrant: Image) ->
 @pytest.mark.parametrize("options", [[], [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]])
 @pytest.mark.parametrize("shades", [3, 1])
 def test_a_jpeg_whose_end_comes_too_early_is_refused(
-    tmp_path: Path, astronaut: Image, options: list[int], shades: int
+    tmp_path: Path, astronaut: Image, options: list[int], shades: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "early.jpg"
     picture = astronaut if shades == 3 else cv2.cvtColor(astronaut, cv2.COLOR_BGR2GRAY)
@@ -254,7 +254,8 @@ def test_a_jpeg_whose_end_comes_too_early_is_refused(
     grey = picture.copy()
     grey[-40:] = 128
     path.write_bytes(cv2.imencode(".jpg", grey, options)[1].tobytes())
-    assert read_image(path).shape == astronaut.shape
+    capfd.readouterr()
+    assert read_image(path).shape == astronaut.shape and capfd.readouterr().err == ""
 
 
 def test_numbers_and_comments_of_a_plain_picture_are_no_second_one(tmp_path: Path) -> None:
