@@ -124,7 +124,7 @@ def main(
         Console().print(_outcome(table, out))
     if (line := skipped.line()) is not None:
         click.echo(f"tinydf-calibrate: {line}", err=True)
-    _require(table, max_auc_drop)
+    require(table, max_auc_drop)
     return ExitCode.INPUT if skipped.reasons() else ExitCode.DONE
 
 
@@ -163,7 +163,7 @@ def _outcome(table: CalibrationTable, out: Path) -> Table:
     return shown
 
 
-def _require(table: CalibrationTable, max_auc_drop: float) -> None:
+def require(table: CalibrationTable, max_auc_drop: float) -> None:
     """Accepts a table whose network loses no more than was allowed.
 
     Raises:

@@ -102,7 +102,7 @@ def examine() -> Examination:
     """Returns what works in this installation; opens no camera, no window and no network connection."""
     machine = read_machine()
     engines = (
-        _engine("onnxruntime", _onnxruntime_devices, "pip install onnxruntime"),
+        _engine("onnxruntime", onnxruntime_devices, "pip install onnxruntime"),
         _engine("openvino", _openvino_devices, install_line("openvino")),
         _engine("tensorrt", _cuda_devices, install_line("tensorrt") if _has_nvidia() else None),
         _engine("coremltools", _coreml_devices, install_line("coreml") if _is_mac() else None),
@@ -141,7 +141,8 @@ def _engine(name: str, devices: Callable[[], tuple[str, ...]], install: str | No
         return EngineState(name, _version(name), (), first_line(error), install)
 
 
-def _onnxruntime_devices() -> tuple[str, ...]:
+def onnxruntime_devices() -> tuple[str, ...]:
+    """Returns the devices on which the installed ONNX Runtime computes."""
     from tinydf_runtime.engines.onnxruntime_engine import PROVIDERS
     from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 

@@ -14,7 +14,7 @@ from tinydf_runtime.io.filters import show_on_white
 from tinydf_runtime.io.opencv import quiet, readable_name
 from tinydf_runtime.types import Image
 
-_CHUNK_BYTES = 64 << 20
+CHUNK_BYTES = 64 << 20
 """Size of the pictures decoded at once; each further chunk decodes all before it again."""
 _LONGEST_CHUNK = 64
 _USUAL_MS = 100
@@ -52,7 +52,7 @@ class AnimationCapture:
         if not self._pictures:
             raise UnreadableInputError(f"{path}: no picture can be decoded. Check that the file opens in a viewer.")
         self._height, self._width = self._pictures[0].shape[:2]
-        self._per_chunk = max(1, min(_LONGEST_CHUNK, _CHUNK_BYTES // (self._height * self._width * 4)))
+        self._per_chunk = max(1, min(_LONGEST_CHUNK, CHUNK_BYTES // (self._height * self._width * 4)))
 
     def isOpened(self) -> bool:  # noqa: N802
         """Returns True: a file that cannot be read raises when opened."""

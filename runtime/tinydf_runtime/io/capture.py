@@ -26,8 +26,7 @@ from tinydf_runtime.io.opencv import quiet, readable_name
 SAMPLES = Path(__file__).parent / "samples"
 """Tiny files, one a codec, that show what this machine can decode."""
 
-# Timeouts far below FFmpeg's half minute, for servers that vanish. One thread, since each would delay a frame.
-_STREAM_SETTINGS = [
+STREAM_SETTINGS = [
     cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
     10_000,
     cv2.CAP_PROP_READ_TIMEOUT_MSEC,
@@ -35,6 +34,7 @@ _STREAM_SETTINGS = [
     cv2.CAP_PROP_N_THREADS,
     1,
 ]
+"""Timeouts far below FFmpeg's half minute, for servers that vanish. One thread, since each would delay a frame."""
 
 _CODECS = {"AV01": "AV1", "av01": "AV1", "hevc": "HEVC", "hev1": "HEVC", "hvc1": "HEVC", "h264": "H.264", "VP90": "VP9"}
 # FFmpeg renders any text file as a video of its letters.
@@ -114,7 +114,7 @@ def open_source(source: int | str) -> cv2.VideoCapture:
             from tinydf_runtime.io.redirects import follow_none
 
             follow_none()
-        settings = _STREAM_SETTINGS if is_stream else []
+        settings = STREAM_SETTINGS if is_stream else []
         return cv2.VideoCapture(source, cv2.CAP_FFMPEG if use_ffmpeg else cv2.CAP_ANY, settings)
 
 

@@ -77,7 +77,7 @@ def _connect(source: str | int, sample_fps: float | None, first: bool) -> VideoR
 
 MAXIMUM_GAPS = 1000
 """Bound on recorded gaps; the shortest are discarded first."""
-_STALLED_S = 3.0
+STALLED_S = 3.0
 """A connection that was silent for this long before it broke off had stalled: the time limit of reading closed it."""
 _LOOK_UP_S = 0.1
 """Poll interval of the stop flag."""
@@ -301,4 +301,4 @@ class StreamReader:
             self._connection = None
             if self._lost is None and connection.live and not self._leave.is_set():
                 silent_s = self._now_s() - last_s
-                self._lost = last_s, "stalled" if silent_s >= _STALLED_S else "ended"
+                self._lost = last_s, "stalled" if silent_s >= STALLED_S else "ended"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _NO_SOUND = f"the drawn video has no sound. For that, install PyAV, in the clone of TinyDF: {install_line('video')}"
 _AVI_NOTE = "an .avi is drawn without sound. Choose .mp4 or .mkv to keep it."
-_MORE_BYTES = 1 << 30
+MORE_BYTES = 1 << 30
 """Bytes that a file with sound may be longer than the drawn video and its source together."""
 _LONGEST_NOTE = 4096
 
@@ -64,7 +64,7 @@ def keep_sound(
         sound, pictures, out = (os.path.abspath(name) for name in (source, path, complete))  # noqa: PTH100
         try:
             if sandbox:
-                most_bytes = path.stat().st_size + source.stat().st_size + _MORE_BYTES
+                most_bytes = path.stat().st_size + source.stat().st_size + MORE_BYTES
                 found = call_in_child(
                     merge_sound, sound, pictures, out, most_bytes=most_bytes, deadline_s=deadline_s, stop=stop
                 )

@@ -114,15 +114,15 @@ _LOOK_S = 0.1
 def _idlest_first(cores: list[int]) -> list[int]:
     """Returns cores by how idle they are now; in the given order where the system does not tell."""
     try:
-        before = _idle_ticks()
+        before = idle_ticks()
         time.sleep(_LOOK_S)
-        after = _idle_ticks()
+        after = idle_ticks()
     except OSError:
         return cores
     return sorted(cores, key=lambda core: before.get(core, 0) - after.get(core, 0))
 
 
-def _idle_ticks() -> dict[int, int]:
+def idle_ticks() -> dict[int, int]:
     """Returns how long each core has been idle since the start (proc_stat(5)).
 
     Raises:

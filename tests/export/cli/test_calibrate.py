@@ -146,13 +146,13 @@ def test_calibration_and_validation_crops_are_of_other_people(
 def test_lost_auc_exits_3_and_the_table_stays_for_inspection(
     run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = calibrate_cli._require
+    kept = calibrate_cli.require
 
     def worse(table: CalibrationTable, max_auc_drop: float) -> None:
         table.measured["agreement"]["openvino"]["auc_drop"] = 0.25
         kept(table, max_auc_drop)
 
-    monkeypatch.setattr(calibrate_cli, "_require", worse)
+    monkeypatch.setattr(calibrate_cli, "require", worse)
     result = run("--out", tmp_path / "table.json", "--quiet", "--max-auc-drop", "0.2")
     assert_one_line_error(result, 3)
     assert "openvino: loses 0.2500 of AUC" in result.stderr

@@ -66,7 +66,7 @@ def test_a_library_that_does_not_start_is_shown_and_the_rest_too(monkeypatch: py
     def fail() -> tuple[str, ...]:
         raise OSError("libsomething.so.1: cannot open shared object file\nmore")
 
-    monkeypatch.setattr(doctor, "_onnxruntime_devices", fail)
+    monkeypatch.setattr(doctor, "onnxruntime_devices", fail)
     state = examine().engines[0]
     assert state.problem == "libsomething.so.1: cannot open shared object file"
     assert "broken" in run().stdout

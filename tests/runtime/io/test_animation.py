@@ -79,7 +79,7 @@ def test_pictures_come_in_order_with_their_times(tmp_path: Path, name: str) -> N
 
 @needs_animations
 def test_long_animations_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(animation, "_CHUNK_BYTES", 2 * 48 * 64 * 4)
+    monkeypatch.setattr(animation, "CHUNK_BYTES", 2 * 48 * 64 * 4)
     path = _write(tmp_path / "moving.webp")
     asked: list[int] = []
     read = cv2.imreadanimation

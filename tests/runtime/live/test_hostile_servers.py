@@ -28,9 +28,9 @@ def grey(frame: int) -> Image:
 
 @pytest.fixture
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = list(capture._STREAM_SETTINGS)
+    settings = list(capture.STREAM_SETTINGS)
     settings[1], settings[3] = 1500, 1500
-    monkeypatch.setattr(capture, "_STREAM_SETTINGS", settings)
+    monkeypatch.setattr(capture, "STREAM_SETTINGS", settings)
     monkeypatch.setattr(redirects, "LONGEST_S", 2.0)
 
 

@@ -99,8 +99,8 @@ def test_a_stream_that_stays_away_is_given_up(serve: Serve) -> None:
 
 
 def test_a_stalled_stream_is_told_from_one_that_broke_off(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tinydf_runtime.io.capture._STREAM_SETTINGS", short_limits())
-    monkeypatch.setattr(stream_reader, "_STALLED_S", 0.3)
+    monkeypatch.setattr("tinydf_runtime.io.capture.STREAM_SETTINGS", short_limits())
+    monkeypatch.setattr(stream_reader, "STALLED_S", 0.3)
     server = serve("RtspServer", numbered)
     with StreamReader(server.url(), None, Limits(PATIENCE_S), give_up_s=0.1) as reader:
         frames = iter(reader)

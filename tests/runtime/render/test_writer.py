@@ -139,7 +139,7 @@ def test_a_reader_of_sound_that_fails_costs_the_sound_alone(
 
 
 def test_sound_longer_than_its_file_allows_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render_sound, "_MORE_BYTES", -20_000)
+    monkeypatch.setattr(render_sound, "MORE_BYTES", -20_000)
     source = write_film(tmp_path / "source.mp4", list(range(0, 1000, 40)))
     note = rewrite(source, tmp_path / "out.mp4")
     assert note is not None and "takes more room" in note

@@ -51,7 +51,7 @@ def test_each_worker_keeps_to_one_core_and_no_second_starts_where_one_will_do() 
 def test_the_idlest_core_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(workers._idlest_first([0, 1])) == [0, 1]
     ticks = iter([{0: 500, 1: 100, 7: 900}, {0: 501, 1: 110, 7: 905}])
-    monkeypatch.setattr(workers, "_idle_ticks", lambda: next(ticks))
+    monkeypatch.setattr(workers, "idle_ticks", lambda: next(ticks))
     assert workers._idlest_first([0, 1, 7]) == [1, 7, 0]
 
 
