@@ -164,13 +164,11 @@ def count_shown(content: bytes) -> int:
     shown = {number for number, kind, hidden in map(_item, entries) if kind in _PICTURE_ITEMS and not hidden}
     number_bytes = 2 if references[:1] == b"\0" else 4
     for kind, part in boxes(references[4:]):
-        numbers = [part[:number_bytes]]
-        count = int.from_bytes(part[number_bytes : number_bytes + 2], "big")
-        start = number_bytes + 2
-        numbers += [part[start + i * number_bytes : start + (i + 1) * number_bytes] for i in range(count)]
+        # From which item, how many follow, to which items.
+        listed = part[:number_bytes] + part[number_bytes + 2 :]
+        numbers = [int.from_bytes(listed[at : at + number_bytes], "big") for at in range(0, len(listed), number_bytes)]
         # A preview or mask names the picture that it belongs to; what is put together names its parts.
-        taken = numbers[:1] if kind in (b"thmb", b"auxl") else numbers[1:] if kind == b"dimg" else []
-        shown -= {int.from_bytes(one, "big") for one in taken}
+        shown -= set(numbers[:1] if kind in (b"thmb", b"auxl") else numbers[1:] if kind == b"dimg" else [])
     return len(shown)
 
 
