@@ -6,6 +6,7 @@ Cameras and converters that write a file a picture may write them all into one; 
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Literal
 
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
@@ -47,7 +48,7 @@ _MOST_TARGA_RUNS = 1 << 21
 _TIFF_START = re.compile(rb"II[*+]\0|MM\0[*+]")
 _TIFF_PICTURE_TAGS = ({256, 257, 273}, {256, 257, 324})
 """Tags that a picture's directory has: width, height, and where strips or tiles are (TIFF 6.0, sections 8 and 15)."""
-_MOST_TIFF_TAGS = 4096
+_MOST_TIFF_TAGS, _MOST_TIFF_STARTS = 4096, 256
 
 
 def goes_on(content: bytes, form: str) -> bool:
@@ -76,7 +77,8 @@ def goes_on(content: bytes, form: str) -> bool:
     if form == "Targa":
         return _targa_goes_on(content)
     if form == "TIFF":
-        return any(_is_tiff(content, found.start()) for found in _TIFF_START.finditer(content, 4))
+        starts = islice(_TIFF_START.finditer(content, 4), _MOST_TIFF_STARTS)
+        return any(_is_tiff(content, found.start()) for found in starts)
     return form == "Netpbm" and _netpbm_goes_on(content)
 
 
