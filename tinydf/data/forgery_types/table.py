@@ -58,11 +58,11 @@ class ForgeryType:
 
 
 TYPES: dict[str, ForgeryType] = {
-    "self-blend": ForgeryType(0.3, lambda _: self_blend),
+    "self-blend": ForgeryType(0.22, lambda _: self_blend),
     "cross-identity": ForgeryType(0.16, lambda donors: CrossIdentity(donors.photos)),
     "decoder": ForgeryType(0.16, lambda _: imitate_decoder),
     "mesh-swap": ForgeryType(0.18, lambda donors: MeshSwap(donors.posed), needs_mesh=True),
-    "mesh-reenact": ForgeryType(0.1, lambda donors: MeshReenact(donors.posed), needs_mesh=True),
+    "mesh-reenact": ForgeryType(0.18, lambda donors: MeshReenact(donors.posed), needs_mesh=True),
     "region-blend": ForgeryType(0.04, lambda _: region_blend),
     "face-warp": ForgeryType(0.02, lambda _: face_warp),
     "colour-grain": ForgeryType(0.01, lambda _: mismatch_colour_and_grain),
