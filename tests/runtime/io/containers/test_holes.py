@@ -95,3 +95,21 @@ def test_recordings_of_a_transport_stream_cut_anywhere_and_joined_have_no_hole(t
     content = noise(path, "mpeg2video")
     path.write_bytes(content[:-77] + content[188 * 20 + 100 :])
     assert not has_hole(path)
+
+
+@pytest.mark.parametrize("name", ["clip.ts", "clip.m2ts"])
+def test_packets_of_a_transport_stream_that_were_lost_are_told(tmp_path: Path, name: str) -> None:
+    """Broadcasts with poor reception: what is left are whole packets, and the decoder fills up what is missing."""
+    path, length = tmp_path / name, 192 if name == "clip.m2ts" else 188
+    content = noise(path, "mpeg2video")
+    packets = [content[at : at + length] for at in range(0, len(content), length)]
+    plain = [packet[length - 188 :] for packet in packets]
+    inside = next(at for at in range(40, len(plain)) if not plain[at][1] & 0x40 and not plain[at + 1][1] & 0x40)
+    path.write_bytes(b"".join(packets[:inside] + packets[inside + 1 :]))
+    assert has_hole(path)
+    with VideoReader(path) as reader:
+        assert [*reader] and "damaged_part" in reader.caveats
+    # One that was sent twice, and stuffing.
+    filling = packets[0][: length - 188] + b"\x47\x1f\xff\x10" + bytes(184)
+    path.write_bytes(b"".join([*packets[:inside], packets[inside - 1], filling, filling, *packets[inside:]]))
+    assert not has_hole(path)
