@@ -15,7 +15,7 @@ from tinydf_runtime.io.containers.stills import exr_is_cut_off, transfer_of, tur
 from tinydf_runtime.io.files import check_file
 from tinydf_runtime.io.filters import show_on_white, tone_map
 from tinydf_runtime.io.formats import PictureFormat, picture_format, refuse_foreign
-from tinydf_runtime.io.jpeg_film import jpeg_end, jpeg_has_hole, with_more_data
+from tinydf_runtime.io.jpeg_film import jpeg_end, jpeg_has_hole, lacks_scans, with_more_data
 from tinydf_runtime.io.opencv import quiet, readable_name, silent_stderr
 from tinydf_runtime.types import Adjustment, Image
 
@@ -97,7 +97,7 @@ def _to_sdr(image: Image, content: bytes) -> tuple[Image, tuple[Adjustment, ...]
 
 
 def _check_whole(path: Path, content: bytes) -> None:
-    """Refuses a picture that is cut off or has a hole: decoders would fill the rest with grey.
+    """Refuses a picture that is cut off, or lacks a part or its detail: decoders would fill in grey or blur.
 
     Raises:
         UnreadableInputError: A part of it is missing.
@@ -108,7 +108,7 @@ def _check_whole(path: Path, content: bytes) -> None:
     cut = cut or (content.startswith(b"v/1\x01") and exr_is_cut_off(content))
     if cut:
         raise UnreadableInputError(f"{path}: the image is cut off. Copy it again.")
-    if content.startswith(_JPEG_START) and jpeg_has_hole(content):
+    if content.startswith(_JPEG_START) and (jpeg_has_hole(content) or lacks_scans(content)):
         raise UnreadableInputError(f"{path}: a part of the image is missing. Copy it again.")
 
 

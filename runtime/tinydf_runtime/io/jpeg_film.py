@@ -82,6 +82,9 @@ FPS = 25.0
 """Frame rate that players assume."""
 _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
 _HOLE = bytes(512)
+_SCAN = b"\xff\xda"
+_PROGRESSIVE = (b"\xff\xc2", b"\xff\xca")
+"""Frame headers of pictures that grow finer from scan to scan, by Huffman and by arithmetic coding."""
 _HUFFMAN_CODED = frozenset({0xC0, 0xC1, 0xC2})
 _MORE_DATA = bytes(range(1, 255)) * 16
 _FILL = re.compile(rb"\xff+(?=\xff)")
@@ -208,6 +211,30 @@ def jpeg_has_hole(content: bytes, start: int = 0) -> bool:
     end = content.find(_END, scan)
     hole = content.find(_HOLE, scan, end)
     return hole >= 0 and bool(content[hole:end].lstrip(b"\0"))
+
+
+def lacks_scans(content: bytes) -> bool:
+    """Returns whether a progressive JPEG never gives its finest detail: scans are missing, and the picture is blurred.
+
+    Each scan brings some coefficients of some components, or one more bit of them (ITU-T T.81, G.1.1.1).
+    """
+    frame = next((at for at in _segments(content, 0) if content[at : at + 2] in _PROGRESSIVE), None)
+    end = jpeg_end(content, 0)
+    if frame is None or end is None:
+        return False
+    # Component and coefficient -> bits that are still to come.
+    left: dict[tuple[int, int], int] = {}
+    at = content.find(_SCAN, _scan_start(content, 0), end)
+    while at >= 0:
+        count = content[at + 4]
+        places = content[at + 5 : at + 5 + 2 * count : 2]
+        first, last, bits = content[at + 5 + 2 * count : at + 8 + 2 * count]
+        for key in ((component, number) for component in places for number in range(first, min(last, 63) + 1)):
+            # One that goes on where none ended shows nothing.
+            if not bits >> 4 or left.get(key) == bits >> 4:
+                left[key] = bits & 15
+        at = content.find(_SCAN, at + 2, end)
+    return sum(not bits for bits in left.values()) < 64 * content[frame + 9]
 
 
 def with_more_data(content: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import sys
 from collections.abc import Callable
@@ -256,6 +257,25 @@ def test_a_jpeg_whose_end_comes_too_early_is_refused(
     path.write_bytes(cv2.imencode(".jpg", grey, options)[1].tobytes())
     capfd.readouterr()
     assert read_image(path).shape == astronaut.shape and capfd.readouterr().err == ""
+
+
+def test_a_progressive_jpeg_that_lacks_scans_is_refused(tmp_path: Path) -> None:
+    """What tools make of a download that broke off: they put an end behind the scans that came, which are a blur."""
+    noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3)).astype(np.uint8)
+    for picture in (noise, noise[..., 0]):
+        path = tmp_path / "photo.jpg"
+        assert cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
+        whole = path.read_bytes()
+        scans = [found.start() for found in re.finditer(rb"\xff\xda", whole)]
+        assert len(scans) > 4 and read_image(path).shape == (120, 160, 3)
+        for content in (
+            whole[: scans[1]] + b"\xff\xd9",
+            whole[: scans[-1]] + b"\xff\xd9",
+            whole[: scans[1]] + whole[scans[2] :],
+        ):
+            path.write_bytes(content)
+            with pytest.raises(UnreadableInputError, match="a part of the image is missing"):
+                read_image(path)
 
 
 def test_numbers_and_comments_of_a_plain_picture_are_no_second_one(tmp_path: Path) -> None:

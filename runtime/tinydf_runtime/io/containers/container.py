@@ -154,6 +154,9 @@ def read_container(path: Path) -> Container:
                 return Container(cut_off=True)
             if ends_within_a_picture(file, size):
                 return Container(cut_off=True, tells_length=False)
+            # Any box may come before those that an MP4 mostly begins with.
+            if (found_later := mp4.read_headers(file, size)).videos:
+                return _of_mp4(found_later)
         # A damaged header may raise any of these: nothing is known then.
         except (struct.error, ArithmeticError, LookupError, ValueError, MemoryError):
             return Container()

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from tinydf_runtime.io.containers import matroska
 from tinydf_runtime.io.containers.ends import ASF_FILE_PROPERTIES, ASF_START
-from tinydf_runtime.io.containers.packets import aligned_packets, flv_tag, map_videos, transport_layout
+from tinydf_runtime.io.containers.packets import aligned_packets, flv_tag, map_videos, program_packet, transport_layout
 
 NUT_START = b"nut/multimedia container\0"
 _ASF_STREAM = bytes.fromhex("9107dcb7b7a9cf118ee600c00c205365")
@@ -28,13 +28,14 @@ _RAW_STARTS = re.compile(
     rb"|(?P<mpeg4>\xb0|[\0-\x1f]\0\0\x01[\x20-\x2f])|(?P<h264>[\x06\x07\x09\x27\x47\x67]))"
 )
 """First unit of a stream without a container."""
-_HEVC, _MPEG4 = rb"[\x40\x42]\x01", rb"\xb0"
+_HEVC, _MPEG4, _H264_PARAMETERS = rb"[\x40\x42]\x01", rb"\xb0", rb"\x67[\x42\x4d\x58\x64\x6e\x7a\xf4]"
 _OTHER_RAW = {
     name: re.compile(rb"\0\0\x01(?:%s)" % b"|".join(others), re.DOTALL)
     for name, others in {
         "hevc": (rb"[\x27\x47\x67]", rb"\xb3", _MPEG4),
         "h264": (_HEVC, rb"\xb3", _MPEG4),
-        "mpeg2": (_HEVC, _MPEG4),
+        # Its slices may begin as the parameters of H.264 do, but only in pictures of more than 1600 lines.
+        "mpeg2": (_HEVC, _MPEG4, _H264_PARAMETERS),
         # Its own groups of pictures begin as an MPEG-2 sequence does.
         "mpeg4": (_HEVC, rb"[\x47\x67]", rb"\xb8"),
     }.items()
@@ -52,6 +53,7 @@ _MOST_AVI_PARTS = 4096
 _FLASH_STARTS = frozenset({b"FWS", b"CWS"})
 """Of a Flash animation, plain and compressed by zlib; FFmpeg reads no other."""
 _BLOCK_BYTES, _MOST_HEAD_BYTES = 1 << 20, 32
+_LEAST_PACKET_BYTES = 12
 
 
 def asf_videos(file: BinaryIO, content: bytes) -> int | None:
@@ -109,6 +111,8 @@ def has_more_films(path: Path) -> bool:
             return _transport_has_more(file, size, *layout)
         file.seek(0)
         start = file.read(12)
+        if start.startswith(b"\0\0\1\xba"):
+            return _program_has_more(file, size)
         if start.startswith(b"FLV\x01"):
             return _flv_has_more(file, size, int.from_bytes(start[5:9], "big") + 4)
         if start.startswith(b"RIFF") and start[8:] == b"AVI ":
@@ -155,6 +159,28 @@ def _transport_has_more(file: BinaryIO, size: int, offset: int, length: int) -> 
                     return True
         if len(films) > 1:
             return True
+    return False
+
+
+def _program_has_more(file: BinaryIO, size: int) -> bool:
+    """Returns whether a program stream (ISO/IEC 13818-1) holds a second video stream, or one whose codec changes."""
+    first, codec, at = -1, "", 0
+    while at < size:
+        file.seek(at)
+        head = file.read(_MOST_HEAD_BYTES)
+        if len(head) < _LEAST_PACKET_BYTES or not (length := program_packet(head)):
+            break
+        if _FIRST_VIDEO_ID <= head[3] <= _LAST_VIDEO_ID:
+            if first not in (-1, head[3]):
+                return True
+            first = head[3]
+            file.seek(at)
+            content = file.read(length)[_LEAST_PACKET_BYTES // 2 :]
+            if codec and _OTHER_RAW[codec].search(content):
+                return True
+            if not codec and (raw := _RAW_STARTS.search(content)) is not None:
+                codec = raw.lastgroup or ""
+        at += length
     return False
 
 

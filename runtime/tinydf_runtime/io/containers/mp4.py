@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -85,7 +86,7 @@ def read_headers(file: BinaryIO, size: int) -> Headers:
             break
         if header[4:8] == b"moov" and length <= _LARGEST_INDEX_BYTES and len(indices) < _MOST_INDICES:
             file.seek(at + head)
-            indices.append(file.read(length - head))
+            indices.append(_unpacked(file.read(length - head)))
         if header[4:8] == b"moof":
             fragmented = True
             file.seek(at + head)
@@ -97,6 +98,25 @@ def read_headers(file: BinaryIO, size: int) -> Headers:
     others = sum(_read_index(other).videos for other in indices[1:] if fragmented or other != indices[0])
     pictures = found.pictures + in_pieces[found.number]
     return replace(found, cut_off=at > size, fragmented=fragmented, videos=found.videos + others, pictures=pictures)
+
+
+def _unpacked(index: bytes) -> bytes:
+    """Returns the content of a moov box, of one that QuickTime compressed (QuickTime File Format, cmov) what it holds.
+
+    Raises:
+        ValueError: It is compressed, and damaged or longer than any index.
+    """
+    packed = dict(boxes(dict(boxes(index)).get(b"cmov", b""))).get(b"cmvd", b"")
+    if not packed:
+        return index
+    unpacker = zlib.decompressobj()
+    try:
+        content = unpacker.decompress(packed[4:], _LARGEST_INDEX_BYTES)
+    except zlib.error as error:
+        raise ValueError(f"a compressed index is damaged ({error})") from error
+    if unpacker.unconsumed_tail:
+        raise ValueError("a compressed index is too long")
+    return dict(boxes(content)).get(b"moov", b"")
 
 
 def _runs(fragment: bytes) -> Iterator[tuple[int, int]]:
@@ -124,9 +144,11 @@ def _read_index(index: bytes) -> Headers:
         name, entry = _sample_entry(media)
         if handler == b"soun" and name:
             found = replace(found, sounds=(*found.sounds, name))
-        if handler == b"vide":
+        # Depth and transparency are no film (auxv, ISO/IEC 14496-12, 12.1.1) unless they come first: they are decoded.
+        is_film = _is_film(handler, media) and not (handler == b"auxv" and seen_pictures)
+        if is_film:
             found = replace(found, videos=found.videos + 1)
-        if handler == b"vide" and not seen_pictures:
+        if is_film and not seen_pictures:
             seen_pictures = True
             shown_s, stored_s = _durations(track, media, movie_scale)
             found = replace(
@@ -144,6 +166,11 @@ def _read_index(index: bytes) -> Headers:
                 pictures=_count_pictures(media),
             )
     return found
+
+
+def _is_film(handler: bytes, media: dict[bytes, bytes]) -> bool:
+    """Returns whether a track is one of pictures: FFmpeg takes it by its header, whatever its handler is named."""
+    return handler == b"vide" or b"vmhd" in dict(boxes(media.get(b"minf", b"")))
 
 
 def _durations(track: dict[bytes, bytes], media: dict[bytes, bytes], movie_scale: int) -> tuple[float | None, float]:

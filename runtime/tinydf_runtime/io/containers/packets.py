@@ -123,6 +123,7 @@ _HEAD_BYTES = 27 + 255
 _SYNC, _PACKETS_IN_A_ROW = 0x47, 4
 _BLOCK_PACKETS = 1 << 16
 _MOST_BREAKS = 64
+_FILLING = 0x1FFF
 
 Step = Callable[[bytes], int]
 """First bytes of a packet -> its length, or that of its header where its content is walked through; 0 for no packet."""
@@ -149,7 +150,7 @@ def has_hole(path: Path, cut_off: bool = False) -> bool:
             b"RIFF": _avi_chunk,
             b"OggS": _ogg_page,
             matroska.EBML: matroska.element_length,
-            b"\0\0\1\xba": _program_packet,
+            b"\0\0\1\xba": program_packet,
         }
         if start[:4] not in steps or (start[:4] == b"RIFF" and start[8:12] != b"AVI "):
             return False
@@ -189,7 +190,7 @@ def _ogg_page(head: bytes) -> int:
     return 27 + head[26] + sum(head[27 : 27 + head[26]])
 
 
-def _program_packet(head: bytes) -> int:
+def program_packet(head: bytes) -> int:
     """Returns the length of a pack header or packet of an MPEG program stream (ISO/IEC 11172-1, 13818-1)."""
     if head[:3] != b"\0\0\1" or head[3] < 0xB9:
         return 0
@@ -234,11 +235,41 @@ def aligned_packets(
 
 
 def _transport_has_hole(file: BinaryIO, size: int, offset: int, length: int) -> bool:
-    """Returns whether more than ``LEAST_BYTES`` of a transport stream are no packets, which all begin alike."""
+    """Returns whether packets of a transport stream are lost, or more than ``LEAST_BYTES`` of it are no packets."""
     lost = breaks = 0
-    for _, gap, at in aligned_packets(file, size, offset, length):
+    last: dict[int, int] = {}
+    for block, gap, at in aligned_packets(file, size, offset, length):
+        if _skips_packets(block[: len(block) // length * length].reshape(-1, length), last):
+            return True
+        if gap:
+            # Where bytes are none, their number is what counts.
+            last.clear()
         lost, breaks = lost + gap, breaks + (gap > 0)
         if gap and size - at > length and (lost > LEAST_BYTES or breaks > _MOST_BREAKS):
+            return True
+    return False
+
+
+def _skips_packets(packets: NDArray[np.uint8], last: dict[int, int]) -> bool:
+    """Returns whether the counter of a stream leaps within a picture or sound (ISO/IEC 13818-1, 2.4.3.3).
+
+    Where a new one begins, another recording may have been joined.
+
+    Args:
+        packets: One a row.
+        last: Packet number -> counter of its last packet; those of these packets are put in.
+    """
+    numbers = (packets[:, 1] & 0x1F).astype(np.int32) << 8 | packets[:, 2]
+    # Packets without content do not count, nor do those that fill up.
+    counted = (packets[:, 3] & 0x10 != 0) & (numbers != _FILLING)
+    for number in np.unique(numbers[counted]).tolist():
+        rows = packets[counted & (numbers == number)]
+        counters = (rows[:, 3] & 15).astype(np.int8)
+        before = np.concatenate([[last.get(number, (int(counters[0]) - 1) % 16)], counters[:-1]])
+        last[number] = int(counters[-1])
+        # A packet may be sent twice.
+        leaps = ~np.isin((counters - before) % 16, (0, 1)) & (rows[:, 1] & 0x40 == 0)
+        if leaps.any():
             return True
     return False
 

@@ -95,3 +95,73 @@ def test_recordings_of_a_transport_stream_cut_anywhere_and_joined_have_no_hole(t
     content = noise(path, "mpeg2video")
     path.write_bytes(content[:-77] + content[188 * 20 + 100 :])
     assert not has_hole(path)
+
+
+@pytest.mark.parametrize("name", ["clip.ts", "clip.m2ts"])
+def test_packets_of_a_transport_stream_that_were_lost_are_told(tmp_path: Path, name: str) -> None:
+    """Broadcasts with poor reception: what is left are whole packets, and the decoder fills up what is missing."""
+    path, length = tmp_path / name, 192 if name == "clip.m2ts" else 188
+    content = noise(path, "mpeg2video")
+    packets = [content[at : at + length] for at in range(0, len(content), length)]
+    plain = [packet[length - 188 :] for packet in packets]
+    inside = next(at for at in range(40, len(plain)) if not plain[at][1] & 0x40 and not plain[at + 1][1] & 0x40)
+    path.write_bytes(b"".join(packets[:inside] + packets[inside + 1 :]))
+    assert has_hole(path)
+    with VideoReader(path) as reader:
+        assert [*reader] and "damaged_part" in reader.caveats
+    # One that was sent twice, and stuffing.
+    filling = packets[0][: length - 188] + b"\x47\x1f\xff\x10" + bytes(184)
+    path.write_bytes(b"".join([*packets[:inside], packets[inside - 1], filling, filling, *packets[inside:]]))
+    assert not has_hole(path)
+
+
+def packets_of(path: Path) -> list[tuple[int, int, bool]]:
+    """Place, length and whether it is a key frame of each packet of a film."""
+    with av.open(str(path)) as container:
+        found = container.demux(container.streams.video[0])
+        return [(packet.pos, packet.size, packet.is_keyframe) for packet in found if packet.size]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.avi", "mpeg4")],
+)
+def test_pictures_that_the_decoder_fills_up_are_told(tmp_path: Path, name: str, codec: str) -> None:
+    """The coded data of some is noise, and all else as it should be: FFmpeg copies what is lost from before."""
+    path = tmp_path / name
+    content = bytearray(noise(path, codec))
+    with VideoReader(path) as reader:
+        assert len([*reader]) == 30 and not reader.caveats
+    for place, length, _ in packets_of(path)[8:18]:
+        garbled = slice(place + length // 3, place + length - 8)
+        content[garbled] = np.random.default_rng(2).bytes(garbled.stop - garbled.start)
+    path.write_bytes(content)
+    with VideoReader(path) as reader:
+        assert [*reader] and "damaged_part" in reader.caveats
+
+
+def test_the_last_pictures_of_a_recording_that_was_stopped_are_not_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.ts"
+    content = noise(path, "libx264")
+    path.write_bytes(content[: len(content) * 3 // 4 // 188 * 188])
+    with VideoReader(path) as reader:
+        assert len([*reader]) > 15 and not reader.caveats
+
+
+def test_pictures_without_the_key_frame_that_they_need_are_told(tmp_path: Path) -> None:
+    path, whole = tmp_path / "a.mkv", tmp_path / "whole.mp4"
+    noise(whole, "libx264")
+    with av.open(str(path), "w") as out:
+        copy = None
+        # The same film twice, the first time without what its pictures are built on.
+        for later_ms in (0, 2000):
+            with av.open(str(whole)) as source:
+                film = source.streams.video[0]
+                copy = copy or out.add_stream_from_template(film)
+                for packet in source.demux(film):
+                    if packet.dts is not None and (later_ms or not packet.is_keyframe):
+                        later = round(later_ms / 1000 / film.time_base)
+                        packet.pts, packet.dts, packet.stream = packet.pts + later, packet.dts + later, copy
+                        out.mux(packet)
+    with VideoReader(path) as reader:
+        assert 30 <= len([*reader]) <= 40 and "damaged_part" in reader.caveats
