@@ -16,11 +16,12 @@ import numpy as np
 from tinydf_runtime.errors import UnavailableError, UnreadableInputError, UsageError
 from tinydf_runtime.io.address import mask_credentials, stream_address
 from tinydf_runtime.io.animation import AnimationCapture
-from tinydf_runtime.io.av_capture import AvCapture, DamageCheck
+from tinydf_runtime.io.av_capture import AvCapture
 from tinydf_runtime.io.capture import Capture, open_file, open_source
 from tinydf_runtime.io.containers.container import Container
 from tinydf_runtime.io.containers.more_films import has_more_films
 from tinydf_runtime.io.containers.packets import has_hole
+from tinydf_runtime.io.damage import DamageCheck
 from tinydf_runtime.io.filters import (
     has_few_colours,
     is_interlaced,
