@@ -21,7 +21,6 @@ from tinydf_runtime.io.capture import Capture, open_file, open_source
 from tinydf_runtime.io.containers.container import Container
 from tinydf_runtime.io.containers.more_films import has_more_films
 from tinydf_runtime.io.containers.packets import has_hole
-from tinydf_runtime.io.damage import DamageCheck
 from tinydf_runtime.io.filters import (
     has_few_colours,
     is_interlaced,
@@ -115,7 +114,6 @@ class VideoReader:
         self.last_s: float = 0.0
         self._opened_s = time.monotonic()
         self._first_waits = False
-        self._check: DamageCheck | None = None
         address = stream_address(source)
         self.live: bool = address is not None
         if address is not None:
@@ -131,8 +129,6 @@ class VideoReader:
         else:
             self._capture, self._container = open_file(Path(str(source)))
             self._first_waits = True
-            decodes_film = isinstance(self._capture, cv2.VideoCapture | AvCapture)
-            self._check = DamageCheck(Path(str(source))) if decodes_film else None
         info, self._count = self._read_info()
         self.info: VideoInfo = info
         if (self._container.videos or 1) > 1:
@@ -162,8 +158,6 @@ class VideoReader:
 
     def close(self) -> None:
         """Closes the source."""
-        if self._check is not None:
-            self._check.close()
         self._capture.release()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -190,8 +184,6 @@ class VideoReader:
         with quiet():
             while self._first_waits or self._grab():
                 self._first_waits = False
-                if self._check is not None:
-                    self._check.step()
                 index = self.frames_decoded
                 self.frames_decoded += 1
                 time_s = self._time_s(index)
@@ -301,8 +293,6 @@ class VideoReader:
         if self._of_palette and self._size:
             self._note("few_colours")
         if isinstance(self._capture, AvCapture) and self._capture.damaged:
-            self._note("damaged_part")
-        if self._check is not None and "damaged_part" not in self.caveats and self._check.found():
             self._note("damaged_part")
         if self.kind == "video" and has_hole(Path(str(self._source)), self._container.cut_off):
             self._note("damaged_part")
