@@ -83,6 +83,7 @@ FPS = 25.0
 _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
 _HOLE = bytes(512)
 _SCAN = b"\xff\xda"
+_COEFFICIENTS, _MOST_COMPONENTS, _MOST_SCANS = 64, 4, 4096
 _PROGRESSIVE = (b"\xff\xc2", b"\xff\xca")
 """Frame headers of pictures that grow finer from scan to scan, by Huffman and by arithmetic coding."""
 _HUFFMAN_CODED = frozenset({0xC0, 0xC1, 0xC2})
@@ -218,23 +219,26 @@ def lacks_scans(content: bytes) -> bool:
 
     Each scan brings some coefficients of some components, or one more bit of them (ITU-T T.81, G.1.1.1).
     """
-    frame = next((at for at in _segments(content, 0) if content[at : at + 2] in _PROGRESSIVE), None)
-    end = jpeg_end(content, 0)
-    if frame is None or end is None:
+    end, (_, _, components) = jpeg_end(content, 0), jpeg_size(content, 0)
+    if end is None or not any(content[at : at + 2] in _PROGRESSIVE for at in _segments(content, 0)):
         return False
     # Component and coefficient -> bits that are still to come.
     left: dict[tuple[int, int], int] = {}
-    at = content.find(_SCAN, _scan_start(content, 0), end)
-    while at >= 0:
-        count = content[at + 4]
-        places = content[at + 5 : at + 5 + 2 * count : 2]
-        first, last, bits = content[at + 5 + 2 * count : at + 8 + 2 * count]
-        for key in ((component, number) for component in places for number in range(first, min(last, 63) + 1)):
+    at = _scan_start(content, 0) - len(_SCAN)
+    for _ in range(_MOST_SCANS):
+        at = content.find(_SCAN, at + len(_SCAN), end)
+        if at < 0:
+            break
+        count = content[at + 4] if at + 4 < end else 0
+        header = content[at + 5 : min(at + 8 + 2 * count, end)]
+        if not 1 <= count <= _MOST_COMPONENTS or len(header) < 2 * count + 3:
+            continue
+        first, last, bits = header[2 * count :]
+        for key in ((component, number) for component in header[: 2 * count : 2] for number in range(first, last + 1)):
             # One that goes on where none ended shows nothing.
-            if not bits >> 4 or left.get(key) == bits >> 4:
+            if key[1] < _COEFFICIENTS and (not bits >> 4 or left.get(key) == bits >> 4):
                 left[key] = bits & 15
-        at = content.find(_SCAN, at + 2, end)
-    return sum(not bits for bits in left.values()) < 64 * content[frame + 9]
+    return sum(not bits for bits in left.values()) < _COEFFICIENTS * components
 
 
 def with_more_data(content: bytes) -> bytes:

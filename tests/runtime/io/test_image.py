@@ -21,6 +21,7 @@ from tinydf_runtime.io import pages
 from tinydf_runtime.io.file_frames import PictureReader
 from tinydf_runtime.io.formats import IMAGE_SUFFIXES, is_image
 from tinydf_runtime.io.image import read_image
+from tinydf_runtime.io.jpeg_film import lacks_scans
 from tinydf_runtime.io.pages import has_unread_pictures
 from tinydf_runtime.types import Image
 
@@ -257,6 +258,15 @@ def test_a_jpeg_whose_end_comes_too_early_is_refused(
     path.write_bytes(cv2.imencode(".jpg", grey, options)[1].tobytes())
     capfd.readouterr()
     assert read_image(path).shape == astronaut.shape and capfd.readouterr().err == ""
+
+
+def test_headers_of_scans_that_are_none_are_passed_over(astronaut: Image) -> None:
+    whole = cv2.imencode(".jpg", astronaut, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    first, last = whole.index(b"\xff\xda"), whole.rindex(b"\xff\xda")
+    # Cut off within the header, more components than there can be, and as many scans as fit into a megabyte.
+    for length in range(8):
+        assert lacks_scans(whole[: last + 2 + length] + b"\xff\xd9")
+    assert lacks_scans(whole[:first] + b"\xff\xda\0\x0c\xff" * 200_000 + b"\xff\xd9")
 
 
 def test_a_progressive_jpeg_that_lacks_scans_is_refused(tmp_path: Path) -> None:
