@@ -92,8 +92,9 @@ def stored(export_to: Export) -> ExportedModel:
 
 
 @pytest.fixture(scope="module")
-def quantized(export_to: Export, table: CalibrationTable) -> ExportedModel:
-    return export_to("int8", table)
+def quantized(export_to: Export) -> ExportedModel:
+    """With the table that users have: ranges alone, without its rounding, are too coarse for some checkpoints."""
+    return export_to("int8", read_table(SHIPPED_TABLE))
 
 
 def test_float32_package_equals_the_checkpoint(checkpoint: Checkpoint, export_to: Export) -> None:
@@ -174,14 +175,14 @@ def test_each_precision_asks_for_no_newer_system_than_it_needs(
     assert stored.size_bytes < 0.6 * halved.size_bytes
 
 
-def test_package_says_what_it_is(stored: ExportedModel, quantized: ExportedModel, table: CalibrationTable) -> None:
+def test_package_says_what_it_is(stored: ExportedModel, quantized: ExportedModel) -> None:
     description = read_description(stored.path).description
     assert [(value.name, value.type.WhichOneof("Type")) for value in description.input] == [("image", "imageType")]
     assert [value.name for value in description.output] == ["fake_probability", "forgery_map"]
     spec = ModelSpec.from_json(description.metadata.userDefined[METADATA_KEY], "stored")
     assert spec == stored.spec
     assert (spec.precision, spec.calibration_sha256) == ("w8", read_table(SHIPPED_TABLE).sha256())
-    assert (quantized.spec.precision, quantized.spec.calibration_sha256) == ("int8", table.sha256())
+    assert (quantized.spec.precision, quantized.spec.calibration_sha256) == ("int8", read_table(SHIPPED_TABLE).sha256())
     assert "coremltools" in spec.versions
 
 
