@@ -219,8 +219,10 @@ def lacks_scans(content: bytes) -> bool:
 
     Each scan brings some coefficients of some components, or one more bit of them (ITU-T T.81, G.1.1.1).
     """
+    if not any(content[at : at + 2] in _PROGRESSIVE for at in _segments(content, 0)):
+        return False
     end, (_, _, components) = jpeg_end(content, 0), jpeg_size(content, 0)
-    if end is None or not any(content[at : at + 2] in _PROGRESSIVE for at in _segments(content, 0)):
+    if end is None:
         return False
     # Component and coefficient -> bits that are still to come.
     left: dict[tuple[int, int], int] = {}

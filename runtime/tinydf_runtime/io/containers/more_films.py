@@ -53,7 +53,8 @@ _MOST_AVI_PARTS = 4096
 _FLASH_STARTS = frozenset({b"FWS", b"CWS"})
 """Of a Flash animation, plain and compressed by zlib; FFmpeg reads no other."""
 _BLOCK_BYTES, _MOST_HEAD_BYTES = 1 << 20, 32
-_LEAST_PACKET_BYTES = 12
+_LEAST_PACKET_BYTES, _PACKET_HEAD_BYTES = 12, 6
+"""Of a program stream: what a packet has at least, and its start code and length, which come before the rest."""
 
 
 def asf_videos(file: BinaryIO, content: bytes) -> int | None:
@@ -95,9 +96,9 @@ def _nut_number(content: bytes, at: int) -> tuple[int, int]:
 
 
 def has_more_films(path: Path) -> bool:
-    """Returns whether a stream, AVI, Flash video or Matroska file goes on with another film than it begins with.
+    """Returns whether a stream, AVI, Flash or Matroska file goes on with another film than it begins with.
 
-    A stream is one of transport packets, IVF, Y4M, or one without a container, as .h264 and .m2v files are.
+    A stream is one of transport or program packets, IVF, Y4M, or one without a container, as .h264 and .m2v files are.
 
     False for any other file, and for one that is damaged.
 
@@ -175,7 +176,7 @@ def _program_has_more(file: BinaryIO, size: int) -> bool:
                 return True
             first = head[3]
             file.seek(at)
-            content = file.read(length)[_LEAST_PACKET_BYTES // 2 :]
+            content = file.read(length)[_PACKET_HEAD_BYTES:]
             if codec and _OTHER_RAW[codec].search(content):
                 return True
             if not codec and (raw := _RAW_STARTS.search(content)) is not None:
