@@ -76,6 +76,11 @@ class AvCapture:
             self._first_aspect = self._aspect
         return True
 
+    @property
+    def fills_up(self) -> bool:
+        """Whether the decoder filled lost parts of this frame up from those before."""
+        return self._frame is not None and self._frame.is_corrupt
+
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Yields the frames; damaged packets are skipped, as players do."""
         packets = self._container.demux(self._stream)

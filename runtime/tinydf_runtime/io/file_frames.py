@@ -12,6 +12,7 @@ from typing import Protocol
 from tinydf_runtime.errors import TinyDFError, UnreadableInputError, one_line
 from tinydf_runtime.io.address import mask_credentials
 from tinydf_runtime.io.ahead import Ahead
+from tinydf_runtime.io.decoder_log import DecoderLog
 from tinydf_runtime.io.filters import has_few_colours
 from tinydf_runtime.io.image import read_shown
 from tinydf_runtime.io.pages import has_unread_pictures, read_more_pages
@@ -111,14 +112,22 @@ def open_reader(
     kind: Kind,
     sample_fps: float | None,
     max_pixels: int | None = None,
+    log: DecoderLog | None = None,
 ) -> FrameReader:
     """Opens a file, or an address, as what ``kind_of`` found it to be.
+
+    Args:
+        source: Path or address.
+        kind: What it is, see ``kind_of``.
+        sample_fps: Frames wanted a second, None for all.
+        max_pixels: See ``Limits``.
+        log: Of this process, where it does nothing but decode this input.
 
     Raises:
         UnreadableInputError: It holds nothing that can be decoded here, or pictures of more than ``max_pixels``.
         MissingExtraError: The library that decodes it is not installed.
     """
-    reader: FrameReader = PictureReader(Path(str(source))) if kind == "image" else VideoReader(source, sample_fps)
+    reader: FrameReader = PictureReader(Path(str(source))) if kind == "image" else VideoReader(source, sample_fps, log)
     width, height = reader.info.width, reader.info.height
     if max_pixels is not None and width * height > max_pixels:
         reader.__exit__(None, None, None)

@@ -21,6 +21,7 @@ from tinydf_runtime.io.capture import Capture, open_file, open_source
 from tinydf_runtime.io.containers.container import Container
 from tinydf_runtime.io.containers.more_films import has_more_films
 from tinydf_runtime.io.containers.packets import has_hole
+from tinydf_runtime.io.decoder_log import DecoderLog
 from tinydf_runtime.io.filters import (
     has_few_colours,
     is_interlaced,
@@ -47,6 +48,9 @@ _UPRIGHT = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90
 _USUAL_FPS = 25.0
 _FEW_FAILURES, _MOST_FAILURES = 8, 4096
 """Consecutive failed packets after which a file counts as ended: with all promised frames decoded, and without."""
+
+_LAST_PICTURES = 6
+"""Damage in these says that a recording was stopped there."""
 
 # Matroska rounds time stamps to a millisecond, so a frame may seem to come that much before its place.
 _TIME_ROUNDING_S = 0.001
@@ -90,12 +94,16 @@ class VideoReader:
         caveats: Reasons not to rely on the pictures seen so far.
     """
 
-    def __init__(self, source: Path | int | str, sample_fps: float | None = None) -> None:
+    def __init__(
+        self, source: Path | int | str, sample_fps: float | None = None, log: DecoderLog | None = None
+    ) -> None:
         """Opens a source.
 
         Args:
             source: File, camera number, or an address that starts with rtsp://, rtsps://, http:// or https://.
             sample_fps: Frames wanted a second; others are decoded but not converted. None for all.
+            log: Of this process, where it does nothing but decode this file; without it, pictures that the decoder
+                filled up from those before are not told.
 
         Raises:
             UsageError: ``sample_fps`` is not above 0.
@@ -110,6 +118,9 @@ class VideoReader:
         self.kind: Literal["video", "stream"] = "video"
         self._source = source
         self._sample_fps = sample_fps
+        self._log = log
+        self._damaged_at: int | None = None
+        self._threads = 0
         self._container = Container()
         self.last_s: float = 0.0
         self._opened_s = time.monotonic()
@@ -129,6 +140,7 @@ class VideoReader:
         else:
             self._capture, self._container = open_file(Path(str(source)))
             self._first_waits = True
+            self._threads = round(self._capture.get(cv2.CAP_PROP_N_THREADS))
         info, self._count = self._read_info()
         self.info: VideoInfo = info
         if (self._container.videos or 1) > 1:
@@ -185,6 +197,7 @@ class VideoReader:
             while self._first_waits or self._grab():
                 self._first_waits = False
                 index = self.frames_decoded
+                self._watch_for_damage()
                 self.frames_decoded += 1
                 time_s = self._time_s(index)
                 if index == 0:
@@ -207,6 +220,21 @@ class VideoReader:
                 self._note("damaged_part")
                 return True
         return False
+
+    def _watch_for_damage(self) -> None:
+        """Notes damage of which the decoder told, once it is clear that it lies before the film's end."""
+        if isinstance(self._capture, AvCapture):
+            told, ahead = self._capture.fills_up, 0
+        else:
+            # Each thread decodes a picture ahead, and tells of it before that is its turn.
+            told, ahead = self._log is not None and self._log.tells_damage(), self._threads
+        # A recording that begins midway lacks what its first pictures need.
+        if told and self.frames_decoded and self._damaged_at is None:
+            self._damaged_at = self.frames_decoded
+        if self._damaged_at is None or "damaged_part" in self.caveats:
+            return
+        if self.frames_decoded > self._damaged_at + ahead + _LAST_PICTURES:
+            self._note("damaged_part")
 
     def _note(self, caveat: Reason) -> None:
         """Notes a reason not to rely on the pictures."""

@@ -11,6 +11,7 @@ import threading
 from contextlib import suppress
 
 from tinydf_runtime.errors import NoResourcesError, UnavailableError, is_no_resources
+from tinydf_runtime.io.decoder_log import LEVEL, VARIABLE
 
 AVAILABLE = sys.platform == "linux"
 """Whether the sandbox works here: on Linux only; elsewhere files are decoded in the calling process."""
@@ -22,6 +23,8 @@ _SETTINGS = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENCV_IO_MAX_IMAGE_PIXELS": str(MOST_PIXELS),
+    # Read by the child that it decodes for, see ``DecoderLog``.
+    VARIABLE: LEVEL,
 }
 _BOOT = "import sys; sys.path[:] = {path!r}; from tinydf_runtime.sandbox.server import main; main({descriptor})"
 _END_S = 5

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tinydf_runtime.errors import MissingExtraError, NoResourcesError, one_line
+from tinydf_runtime.io.decoder_log import DecoderLog
 from tinydf_runtime.io.file_frames import FrameReader, open_reader
 from tinydf_runtime.sandbox.ring import Ring
 
@@ -54,7 +55,8 @@ def work(request: dict[str, Any], channel: socket.socket, memory: int) -> None:
     try:
         if request["folder"] is not None:
             os.chdir(request["folder"])
-        reader = open_reader(request["path"], request["kind"], request["sample_fps"], request["max_pixels"])
+        log = DecoderLog() if request["kind"] == "video" else None
+        reader = open_reader(request["path"], request["kind"], request["sample_fps"], request["max_pixels"], log)
         with reader, _heart(reader, ring):
             _tell(channel, opened=asdict(reader.info))
             _send_frames(reader, channel, ring)

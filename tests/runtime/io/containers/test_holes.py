@@ -10,6 +10,8 @@ import pytest
 from tinydf_runtime.io.containers.container import read_container
 from tinydf_runtime.io.containers.packets import LEAST_BYTES, has_hole
 from tinydf_runtime.io.video import VideoReader
+from tinydf_runtime.sandbox.client import ChildFrames
+from tinydf_runtime.sandbox.start import AVAILABLE
 
 av = pytest.importorskip("av")
 
@@ -24,11 +26,12 @@ KINDS = {
 }
 
 
-def noise(path: Path, codec: str, pictures: int = 30) -> bytes:
+def noise(path: Path, codec: str, pictures: int = 30, key_every: int = 12) -> bytes:
     rng = np.random.default_rng(0)
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, 25)
         stream.options = {"deadline": "realtime"} if codec == "libvpx" else {}
+        stream.gop_size = key_every
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 160, 128, "yuv420p", 2_000_000
         for _ in range(pictures):
             picture = av.VideoFrame.from_ndarray(rng.integers(0, 255, (128, 160, 3), np.uint8), format="bgr24")
@@ -113,3 +116,62 @@ def test_packets_of_a_transport_stream_that_were_lost_are_told(tmp_path: Path, n
     filling = packets[0][: length - 188] + b"\x47\x1f\xff\x10" + bytes(184)
     path.write_bytes(b"".join([*packets[:inside], packets[inside - 1], filling, filling, *packets[inside:]]))
     assert not has_hole(path)
+
+
+in_child = pytest.mark.skipif(not AVAILABLE, reason="the decoder's own words are heard in a child process, on Linux")
+
+
+def packets_of(path: Path) -> list[tuple[int, int, bool]]:
+    """Place, length and whether it is a key frame of each packet of a film."""
+    with av.open(str(path)) as container:
+        found = container.demux(container.streams.video[0])
+        return [(packet.pos, packet.size, packet.is_keyframe) for packet in found if packet.size]
+
+
+def read_in_child(path: Path) -> tuple[int, tuple[str, ...]]:
+    """Number of pictures, and the caveats."""
+    with ChildFrames(str(path), None) as frames:
+        return sum(1 for _ in frames), frames.caveats
+
+
+@in_child
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.avi", "mpeg4"), ("a.mkv", "mpeg2video")]
+)
+def test_pictures_that_the_decoder_fills_up_are_told(tmp_path: Path, name: str, codec: str) -> None:
+    """The coded data of one is noise, and all else as it should be: FFmpeg copies what is lost from before."""
+    path = tmp_path / name
+    content = bytearray(noise(path, codec, pictures=60))
+    assert read_in_child(path) == (60, ())
+    place, length, _ = packets_of(path)[28]
+    garbled = slice(place + length // 3, place + length - 8)
+    content[garbled] = np.random.default_rng(2).bytes(garbled.stop - garbled.start)
+    path.write_bytes(content)
+    found, caveats = read_in_child(path)
+    assert found > 55 and caveats == ("damaged_part",)
+
+
+@in_child
+def test_a_recording_that_begins_and_stops_midway_is_no_damaged_film(tmp_path: Path) -> None:
+    path = tmp_path / "a.ts"
+    content = noise(path, "libx264", pictures=100, key_every=10)
+    packet = len(content) // 4 // 188 * 188
+    path.write_bytes(content[packet:-packet])
+    found, caveats = read_in_child(path)
+    assert found > 20 and not caveats
+
+
+@in_child
+def test_pictures_that_were_taken_out_and_that_others_need_are_told(tmp_path: Path) -> None:
+    """HEVC names the pictures that one needs."""
+    path, whole = tmp_path / "a.mkv", tmp_path / "whole.mp4"
+    noise(whole, "libx265", pictures=80)
+    with av.open(str(path), "w") as out, av.open(str(whole)) as source:
+        film = source.streams.video[0]
+        copy = out.add_stream_from_template(film)
+        for number, packet in enumerate(source.demux(film)):
+            if packet.dts is not None and not 20 <= number < 40:
+                packet.stream = copy
+                out.mux(packet)
+    found, caveats = read_in_child(path)
+    assert found > 40 and caveats == ("damaged_part",)
