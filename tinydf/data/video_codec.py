@@ -67,13 +67,19 @@ def to_video(images: Sequence[Image]) -> list[av.VideoFrame]:
     return frames
 
 
-def encode(frames: Sequence[av.VideoFrame], coding: VideoCoding) -> list[Packet]:
-    """Returns the frames' packets in the order of decoding; a packet's ``pts`` is its frame's number."""
+def encode(frames: Sequence[av.VideoFrame], coding: VideoCoding, frame_rate: int = FRAME_RATE) -> list[Packet]:
+    """Returns the frames' packets in the order of decoding; a packet's ``pts`` is its frame's number.
+
+    Args:
+        frames: All of one size.
+        coding: How to code them.
+        frame_rate: Frames a second, by which encoders weigh how long each is seen.
+    """
     encoder = av.CodecContext.create(coding.codec, "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.width, encoder.height = frames[0].width, frames[0].height
     encoder.pix_fmt = "yuv420p"
-    encoder.time_base = Fraction(1, FRAME_RATE)
+    encoder.time_base = Fraction(1, frame_rate)
     # One thread gives the same bits everywhere, and a worker process is one core.
     encoder.thread_count = 1
     encoder.options = coding.options_for(encoder.width, encoder.height)

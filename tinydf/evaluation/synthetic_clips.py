@@ -6,10 +6,8 @@ other detail than a photo that was compressed alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from fractions import Fraction
+from collections.abc import Iterable, Iterator
 
-import av
 import cv2
 import numpy as np
 from numpy.random import Generator
@@ -17,7 +15,7 @@ from numpy.random import Generator
 from tinydf.data.forgery_types.table import Mixture
 from tinydf.data.photometry import add_noise, as_image
 from tinydf.data.photos import Photo
-from tinydf.data.video_codec import X264_EVERYWHERE
+from tinydf.data.video_codec import VideoCoding, decode, encode, to_image, to_video
 from tinydf_runtime.io.image import read_image
 from tinydf_runtime.types import Frame, Image, longer_side
 
@@ -50,10 +48,10 @@ def make_clip(photo: Photo, seed: int, forge: Mixture | None = None, seconds: fl
     if forge is not None:
         picture, _ = forge(picture, photo.geometry(), forging)
     views = _move_camera(picture, face.box_xyxy, round(seconds * FPS), face_px, noise, movement)
-    images = _through_codec(views, (WIDTH, HEIGHT), rng)
+    images = _through_codec(views, rng)
     if rng.random() < SECOND_ENCODE:
         size = tuple(2 * round(side * rng.uniform(0.3, 0.5)) for side in (WIDTH, HEIGHT))
-        again = _through_codec((_resized(image, size) for image in images), size, rng)
+        again = _through_codec((_resized(image, size) for image in images), rng)
         images = [_resized(image, (WIDTH, HEIGHT)) for image in again]
     return [Frame(index, index / FPS, image) for index, image in enumerate(images)]
 
@@ -75,17 +73,11 @@ def _move_camera(
         yield add_noise(as_image(np.clip(view * (1 + 0.15 * light), 0, 255)), noise, rng)
 
 
-def _through_codec(images: Iterator[Image], size: tuple[int, ...], rng: Generator) -> list[Image]:
+def _through_codec(images: Iterable[Image], rng: Generator) -> list[Image]:
     """Returns pictures as H.264 keeps them."""
-    encoder = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height = size
-    encoder.pix_fmt, encoder.time_base, encoder.thread_count = "yuv420p", Fraction(1, FPS), 1
-    encoder.options = {"crf": str(rng.integers(*CRF)), "preset": str(rng.choice(PRESETS)), **X264_EVERYWHERE}
-    decoder = av.CodecContext.create("h264", "r")
-    decoder.thread_count = 1
-    packets = [p for image in images for p in encoder.encode(av.VideoFrame.from_ndarray(image, format="bgr24"))]
-    frames = [f for packet in (*packets, *encoder.encode(None)) for f in decoder.decode(packet)] + decoder.decode(None)
-    return [as_image(frame.to_ndarray(format="bgr24")) for frame in frames]
+    coding = VideoCoding("libx264", (("crf", str(rng.integers(*CRF))), ("preset", str(rng.choice(PRESETS)))))
+    packets = encode(to_video([*images]), coding, FPS)
+    return [to_image(frame) for frame in decode(packets, coding.codec)]
 
 
 def _resized(image: Image, size: tuple[int, ...]) -> Image:
