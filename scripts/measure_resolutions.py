@@ -65,7 +65,7 @@ def main(data: Path, count: int, turns: int, out: Path | None) -> None:
     rows: dict[tuple[str, int], tuple[float, Estimate]] = {}
     for side in SIDES_PX:
         types = validation_set(photos, count, replace(checkpoint.spec.crop, side_px=side))
-        for branch, figures in _measure(types.values(), networks).items():
+        for branch, figures in measure_types(types.values(), networks).items():
             rows[branch, side] = figures
             click.echo(f"{branch} {side} px: mean {figures[0]:.3f}, all {figures[1].value:.3f}")
     calls = {f"{branch} {side}": _call(checkpoint, branch, side) for branch, side in rows}
@@ -83,7 +83,7 @@ def main(data: Path, count: int, turns: int, out: Path | None) -> None:
 
 
 @torch.inference_mode()
-def _measure(types: Iterable[ClipPairs], networks: Networks) -> dict[str, tuple[float, Estimate]]:
+def measure_types(types: Iterable[ClipPairs], networks: Networks) -> dict[str, tuple[float, Estimate]]:
     """Returns each network's mean AUC over the types, and its AUC over all their crops."""
     cv2.setNumThreads(1)
     by_type: dict[str, list[tuple[Logits, Logits]]] = {name: [] for name in networks}
