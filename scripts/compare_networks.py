@@ -92,8 +92,8 @@ def trained(runs: Path) -> Rows:
     """Returns the networks of the runs by their names."""
     found: Rows = {}
     for name, (network, _, part) in NETWORKS.items():
-        built = load_checkpoint(runs / network / "tinydf.safetensors").build()
-        found[name] = RGBBranch(built).eval() if part == "rgb" else built
+        checkpoint = load_checkpoint(runs / network / "tinydf.safetensors")
+        found[name] = RGBBranch(checkpoint.build()).eval() if part == "rgb" else checkpoint.build_network()
     return found
 
 
