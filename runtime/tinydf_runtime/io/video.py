@@ -231,9 +231,7 @@ class VideoReader:
         # A recording that begins midway lacks what its first pictures need.
         if told and self.frames_decoded and self._damaged_at is None:
             self._damaged_at = self.frames_decoded
-        if self._damaged_at is None or "damaged_part" in self.caveats:
-            return
-        if self.frames_decoded > self._damaged_at + ahead + _LAST_PICTURES:
+        if self._damaged_at is not None and self.frames_decoded > self._damaged_at + ahead + _LAST_PICTURES:
             self._note("damaged_part")
 
     def _note(self, caveat: Reason) -> None:
