@@ -8,24 +8,20 @@ are those of single crops in ONNX Runtime, float32, one thread, taken in turns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
 import click
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
-from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from measure_exports import cpu_name, time_in_turns
 from tinydf.checkpoint import Checkpoint, load_default
-from tinydf.data.dataset import collate
 from tinydf.data.photos import read_photos
 from tinydf.data.validation_set import VERSION, ClipPairs, validation_set
 from tinydf.forgery.model import RGBBranch
@@ -34,6 +30,7 @@ from tinydf_export.graph.float_graph import Traceable, trace
 from tinydf_export.graph.rewrites import rewrite
 from tinydf_runtime.engines.quiet_onnxruntime import onnxruntime
 from tinydf_runtime.io.files import write_atomically
+from validation_scores import Logits, network_scorer, score_pairs
 
 SIDES_PX = (128, 160, 192, 224)
 INTRO = """# Resolution against accuracy
@@ -47,7 +44,6 @@ turns, on {cpu}.
 | branches | side, px | GMAC | mean AUC of the types | AUC of all crops | ms |
 | --- | --- | --- | --- | --- | --- |
 """
-Logits = NDArray[np.float64]
 Networks = Mapping[str, nn.Module]
 
 
@@ -82,26 +78,14 @@ def main(data: Path, count: int, turns: int, out: Path | None) -> None:
         write_atomically(out, page.encode())
 
 
-@torch.inference_mode()
 def measure_types(types: Iterable[ClipPairs], networks: Networks) -> dict[str, tuple[float, Estimate]]:
     """Returns each network's mean AUC over the types, and its AUC over all their crops."""
-    cv2.setNumThreads(1)
-    by_type: dict[str, list[tuple[Logits, Logits]]] = {name: [] for name in networks}
-    for pairs in types:
-        scores: dict[str, list[Logits]] = {name: [] for name in networks}
-        labels: list[NDArray[np.int64]] = []
-        for images, fake, _ in DataLoader(pairs, 8, collate_fn=collate):
-            labels.append(fake.numpy())
-            for name, network in networks.items():
-                scores[name].append(network(images.float())[0].double().numpy())
-        is_fake = np.concatenate(labels) == 1
-        for name, parts in scores.items():
-            logits = np.concatenate(parts)
-            by_type[name].append((logits[~is_fake], logits[is_fake]))
-    return {name: _figures(found) for name, found in by_type.items()}
+    scorers = [network_scorer(network) for network in networks.values()]
+    by_type = [score_pairs(pairs, scorers) for pairs in types]
+    return {name: _figures(found) for name, found in zip(networks, zip(*by_type, strict=True), strict=True)}
 
 
-def _figures(found: list[tuple[Logits, Logits]]) -> tuple[float, Estimate]:
+def _figures(found: Sequence[tuple[Logits, Logits]]) -> tuple[float, Estimate]:
     real, fake = (np.concatenate(side) for side in zip(*found, strict=True))
     return float(np.mean([auc(*one) for one in found])), auc_with_interval(real, fake)
 

@@ -10,27 +10,25 @@ export), its crop margin, its AUC on real deepfakes where that is known, and ``"
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch.utils.data import DataLoader
 
 from tinydf.checkpoint import load_checkpoint
-from tinydf.data.dataset import collate
 from tinydf.data.photos import read_photos
-from tinydf.data.validation_set import VERSION, validation_set
+from tinydf.data.validation_set import VERSION, ClipPairs, validation_set
 from tinydf.forgery import TinyDF
 from tinydf.forgery.model import RGBBranch
 from tinydf.metrics import Estimate, auc, auc_with_interval
 from tinydf_runtime.faces.crop import CropConfig
 from tinydf_runtime.io.files import write_atomically
+from validation_scores import Logits, Scorer, network_scorer, score_pairs
 
 INTRO = """# Does the validation rank networks as real deepfakes do?
 
@@ -41,8 +39,8 @@ interval; the last column is Pearson's correlation with the known figures. Few n
 counts more than the coefficient. The other columns are this project's own networks.
 
 """
-Logits = NDArray[np.float64]
-Scorer = Callable[[NDArray[np.uint8]], Logits]
+Sets = Mapping[float, Mapping[str, ClipPairs]]
+"""Margin of the crop -> name of a forgery type -> its pairs."""
 
 
 @click.command()
@@ -69,7 +67,7 @@ def main(data: Path, networks: Path, count: int, out: Path | None) -> None:
 
 
 def open_scorer(path: Path, branch: str | None = None) -> Scorer:
-    """Returns what maps crops, N x S x S x 3, RGB, uint8, to N logits.
+    """Returns what scores crops by a network.
 
     Args:
         path: Checkpoint, weights of the RGB branch alone, or ONNX export.
@@ -80,10 +78,8 @@ def open_scorer(path: Path, branch: str | None = None) -> Scorer:
 
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
-        def score(crops: NDArray[np.uint8]) -> Logits:
-            probability = session.run(
-                ["fake_probability"], {"image": np.ascontiguousarray(crops.transpose(0, 3, 1, 2))}
-            )
+        def score(images: torch.Tensor) -> Logits:
+            probability = session.run(["fake_probability"], {"image": images.contiguous().numpy()})
             clipped = np.clip(np.asarray(probability[0], np.float64), 1e-7, 1 - 1e-7)
             return np.log(clipped / (1 - clipped))
 
@@ -91,33 +87,20 @@ def open_scorer(path: Path, branch: str | None = None) -> Scorer:
     state = load_file(path)
     if any(name.startswith("residual.") for name in state):
         both = load_checkpoint(path).build()
-        network: torch.nn.Module = RGBBranch(both).eval() if branch == "rgb" else both
-    else:
-        whole = TinyDF()
-        whole.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
-        network = RGBBranch(whole).eval()
-
-    @torch.inference_mode()
-    def judge(crops: NDArray[np.uint8]) -> Logits:
-        image = torch.from_numpy(crops).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
-        return np.asarray(network(image)[0].double().numpy())
-
-    return judge
+        return network_scorer(RGBBranch(both).eval() if branch == "rgb" else both)
+    whole = TinyDF()
+    whole.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
+    return network_scorer(RGBBranch(whole).eval())
 
 
-def _score(name: str, sets: Any, rows: list[dict[str, Any]], scorers: list[Scorer]) -> list[tuple[Logits, Logits]]:
-    cv2.setNumThreads(1)
-    found: list[tuple[list[Logits], list[Logits]]] = [([], []) for _ in rows]
+def _score(name: str, sets: Sets, rows: list[dict[str, Any]], scorers: list[Scorer]) -> list[tuple[Logits, Logits]]:
+    """Returns each network's logits on one type of forgery, cut at the network's own margin."""
+    found: dict[int, tuple[Logits, Logits]] = {}
     for margin, types in sets.items():
         # The same series of random numbers: the same pairs but for the crop's margin.
-        for images, labels, _ in DataLoader(types[name], 8, collate_fn=collate):
-            crops = images.permute(0, 2, 3, 1).contiguous().numpy()
-            for place, row in enumerate(rows):
-                if float(row["margin"]) == margin:
-                    logits = scorers[place](crops)
-                    for label in (0, 1):
-                        found[place][label].append(logits[labels.numpy() == label])
-    return [(np.concatenate(real), np.concatenate(fake)) for real, fake in found]
+        places = [place for place, row in enumerate(rows) if float(row["margin"]) == margin]
+        found |= zip(places, score_pairs(types[name], [scorers[place] for place in places]), strict=True)
+    return [found[place] for place in range(len(rows))]
 
 
 def _page(rows: list[dict[str, Any]], scores: dict[str, list[tuple[Logits, Logits]]], count: int) -> str:
