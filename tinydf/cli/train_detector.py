@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import click
 
-from tinydf.facedetector.config import DetectorConfig
+from tinydf.facedetector.config import DetectorConfig, Precision
 from tinydf_runtime.cli.command import OneLineCommand, stopping_on_interrupt
 from tinydf_runtime.cli.progress import ProgressBar
 from tinydf_runtime.errors import ExitCode, UnavailableError, needs
@@ -77,6 +78,13 @@ _DEFAULTS = DetectorConfig()
     help="Steps between validations.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    default=_DEFAULTS.precision,
+    show_default=True,
+    help="bf16-mixed is faster where processor or GPU computes in bfloat16.",
+)
 @click.option("--threads", default=0, help="Threads of the network on a CPU; 0: all cores.")
 @click.option("--workers", default=1, show_default=True, help="Processes that draw pictures.")
 @click.option("--resume", is_flag=True, help="Resume the run in --out.")
@@ -100,6 +108,7 @@ def main(
     warmup_steps: int,
     validate_every: int,
     device: str,
+    precision: Precision,
     threads: int,
     workers: int,
     resume: bool,
@@ -137,6 +146,7 @@ def main(
         mine_every=mine_every,
         warmup_steps=warmup_steps,
         validate_every=validate_every,
+        precision=precision,
     )
     chosen = _device(device)
     start = None if init is None else load_detector(init)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Precision = Literal["32-true", "bf16-mixed"]
+"""Lightning Fabric's names, as for ``tinydf-train``."""
 
 
 class Draw(NamedTuple):
@@ -37,6 +40,7 @@ class DetectorConfig:
         validation_pictures: How many.
         mine_every: Steps between searches of the scenes for what the network takes for faces; 0 for none.
         seed: Of weights and pictures.
+        precision: ``bf16-mixed`` computes the features in bfloat16; boxes and losses stay in float32.
     """
 
     steps: int = 9000
@@ -57,6 +61,7 @@ class DetectorConfig:
     validation_pictures: int = 300
     mine_every: int = 0
     seed: int = 1
+    precision: Precision = "32-true"
 
     def learning_rate_at(self, step: int) -> float:
         """Returns the learning rate of a step."""

@@ -21,7 +21,7 @@ from tinydf.facedetector.config import DetectorConfig
 from tinydf.facedetector.dataset import Batch, ComposedPictures, batches
 from tinydf.facedetector.loss import Losses, detection_losses
 from tinydf.facedetector.mine import mistakes_kept, with_mistakes
-from tinydf.facedetector.model import FaceDetectorNet, cell_strides
+from tinydf.facedetector.model import FaceDetectorNet, cell_strides, decode
 from tinydf.facedetector.mosaic import Composer
 from tinydf.facedetector.photos import Pictures
 from tinydf.facedetector.run_state import Run, load_state, state_bytes
@@ -165,7 +165,9 @@ def _learn(run: Run, batch: Batch, config: DetectorConfig) -> Losses:
     images, boxes, landmarks, present, doubtful = (part.to(device, non_blocking=True) for part in batch)
     height, width = images.shape[1:3]
     # N x H x W x 3 seen as N x 3 x H x W is channels_last already.
-    predictions = run.network(images.permute(0, 3, 1, 2).float())
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16-mixed"):
+        levels = run.network.features(images.permute(0, 3, 1, 2).float())
+    predictions = decode(levels)
     centres, strides = cell_strides(height, width, device)
     bind_levels = run.step >= config.bind_levels_at
     losses = detection_losses(predictions, boxes, landmarks, present, doubtful, centres, strides, bind_levels)

@@ -6,6 +6,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from tinydf.cli.train_detector import main
-from tinydf.facedetector.config import DetectorConfig, Draw
+from tinydf.facedetector.config import DetectorConfig, Draw, Precision
 from tinydf.facedetector.dataset import ComposedPictures, collate
 from tinydf.facedetector.mosaic import Composer
 from tinydf.facedetector.photos import Photo, Pictures
@@ -95,6 +96,18 @@ def test_a_run_on_scenes_mines_starts_from_weights_and_is_taken_up_again(
     assert 0.0 <= entry["video_recall"] <= 1.0
     # Three small steps away from weights that find the face.
     torch.testing.assert_close(one["network.stem.0.weight"], start.stem[0].weight, atol=0.05, rtol=0.1)
+
+
+def test_in_bfloat16_weights_stay_near_those_of_float32(photos: list[Photo], tmp_path: Path) -> None:
+    start = load_detector().network
+    for precision in get_args(Precision):
+        config = replace(SHORT, precision=precision)
+        train(Pictures(photos), Pictures(photos), tmp_path / precision, config, init=start, workers=0)
+    exact, rough = (load_file(tmp_path / name / "facedetector.safetensors") for name in get_args(Precision))
+    assert any(not torch.equal(tensor, rough[name]) for name, tensor in exact.items())
+    for name, tensor in exact.items():
+        assert rough[name].dtype == tensor.dtype
+        torch.testing.assert_close(rough[name], tensor, atol=0.05, rtol=0.1, msg=name)
 
 
 def test_every_batch_holds_portraits_and_scenes(photos: list[Photo], scenes: list[Photo]) -> None:
