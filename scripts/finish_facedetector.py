@@ -219,7 +219,7 @@ def describe(
     settings = (
         *("steps", "batch_size", "grow_at", "bind_levels_at"),
         *("average_from", "decay_share", "learning_rate", "warmup_steps", "mine_every"),
-        *("validate_every", "validation_pictures", "seed"),
+        *("validate_every", "validation_pictures", "seed", "precision"),
     )
     chosen = " ".join(f"--{name.replace('_', '-')} {training[name]}" for name in settings)
     looked = " --teacher yunet_n_640_640.onnx" if facts["data"].get("second_look") else ""
