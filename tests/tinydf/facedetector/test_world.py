@@ -52,6 +52,17 @@ def test_pictures_of_the_world_repeat_and_hold_labels_inside(scenes: list[Photo]
     assert faces > 10
 
 
+def test_faces_of_scenes_are_shown_small_and_large(
+    scenes: list[Photo], photos: list[Photo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Composer, "lay_head", lambda *ignored: None)
+    world = WorldComposer(scenes[:1], Composer(photos))
+    widths = np.concatenate(
+        [np.ptp(world.compose(320, np.random.default_rng(seed)).boxes_xyxy[:, ::2], axis=1) for seed in range(80)]
+    )
+    assert (widths < 20).sum() > 15 and (widths > 60).sum() > 15
+
+
 def test_scenes_without_mistakes_can_be_learnt_from(scenes: list[Photo], photos: list[Photo]) -> None:
     world = WorldComposer(scenes[:1], Composer(photos))
     assert world.compose(96, np.random.default_rng(1)).image.shape == (96, 96, 3)
