@@ -77,13 +77,22 @@ def main(data: Path, pairs: Path, runs: Path, count: int, out: Path | None) -> N
         write_atomically(out, page.encode())
 
 
-def train(kind: tuple[str, str, str], data: Path, pairs: Path, steps: int, out: Path) -> None:
-    """Trains a network, or goes on with its run; one that is done stays."""
+def train(kind: tuple[str, str, str], data: Path, pairs: Path, steps: int, out: Path, *more: str) -> None:
+    """Trains a network, or goes on with its run; one that is done stays.
+
+    Args:
+        kind: Of ``NETWORKS``.
+        data: Folder of photos.
+        pairs: Folder of pairs.
+        steps: Of ``BATCH_PAIRS`` pairs.
+        out: Folder of the run.
+        more: Options of ``tinydf-train`` beside the recipe.
+    """
     if (out / "tinydf.safetensors").exists():
         return
     network, init, part = kind
     command = [sys.executable, "-m", "tinydf.cli.train", "--data", data, "--pairs", pairs, "--out", out]
-    command += ["--network", network, "--init", init, "--part", part, "--steps", str(steps), *RECIPE]
+    command += ["--network", network, "--init", init, "--part", part, "--steps", str(steps), *RECIPE, *more]
     resume = ["--resume"] if (out / "state.pt").exists() else []
     subprocess.run([*map(str, command), *resume], check=True)
 

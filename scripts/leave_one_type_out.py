@@ -75,8 +75,9 @@ def train_without(left_out: str, data: Path, pairs: int, folder: Path) -> None:
         return
     command = [sys.executable, "-m", "tinydf.cli.make_pairs", "--data", str(data), "--out", str(made)]
     command += ["--pairs", str(pairs), "--seed", str(SEED)]
-    subprocess.run([*command, *(["--without", left_out] if left_out != NONE else [])], check=True)
-    train(NETWORKS["TinyDF, RGB branch"], data, made, pairs // BATCH_PAIRS, run)
+    without = [] if left_out == NONE else ["--without", left_out]
+    subprocess.run([*command, *without], check=True)
+    train(NETWORKS["TinyDF, RGB branch"], data, made, pairs // BATCH_PAIRS, run, *without)
     shutil.rmtree(made)
 
 
