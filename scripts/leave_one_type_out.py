@@ -34,9 +34,9 @@ INTRO = """# Leave one forgery type out
 AUC of the RGB branch alone on version {version} of the validation set ({count} photos of validation people, five
 synthetic forgeries each, coded as video), single crops, with 95 % bootstrap intervals. Each row is a network that
 trained without one type: {steps} steps of {batch} pairs in every row, far fewer than the shipped network saw, so that
-rows compare with one another alone. In bold, the type that a network never saw. Written by
-`python scripts/leave_one_type_out.py --data FACES --runs RUNS --pairs {pairs} --count {count}{only} --out
-docs/leave_one_type_out.md` on {cpu}.
+rows compare with one another alone. In bold, the type that a network never saw. Written on {cpu} by
+
+`{command} --data FACES --runs RUNS --pairs {pairs} --count {count}{only} --out docs/leave_one_type_out.md`
 
 """
 Table = Mapping[str, Mapping[str, Estimate]]
@@ -66,7 +66,14 @@ def main(data: Path, runs: Path, pairs: int, types: tuple[str, ...], count: int,
     steps = pairs // BATCH_PAIRS
     only = "".join(f" --type {name}" for name in types)
     page = INTRO.format(
-        version=VERSION, count=count, steps=steps, batch=BATCH_PAIRS, pairs=pairs, only=only, cpu=cpu_name()
+        command="python scripts/leave_one_type_out.py",
+        version=VERSION,
+        count=count,
+        steps=steps,
+        batch=BATCH_PAIRS,
+        pairs=pairs,
+        only=only,
+        cpu=cpu_name(),
     )
     page += describe(table)
     click.echo(page)
