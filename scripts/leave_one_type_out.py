@@ -36,7 +36,7 @@ synthetic forgeries each, coded as video), single crops, with 95 % bootstrap int
 trained without one type: {steps} steps of {batch} pairs in every row, far fewer than the shipped network saw, so that
 rows compare with one another alone. In bold, the type that a network never saw. Written on {cpu} by
 
-`{command} --data FACES --runs RUNS --pairs {pairs} --count {count}{only} --out docs/leave_one_type_out.md`
+`{command}`
 
 """
 Table = Mapping[str, Mapping[str, Estimate]]
@@ -63,18 +63,11 @@ def main(data: Path, runs: Path, pairs: int, types: tuple[str, ...], count: int,
     for name, series in validation_set(read_photos(data, "val"), count).items():
         for row, found in zip(rows, score_pairs(series, scorers), strict=True):
             table[row][name] = auc_with_interval(*found)
-    steps = pairs // BATCH_PAIRS
     only = "".join(f" --type {name}" for name in types)
-    page = INTRO.format(
-        command="python scripts/leave_one_type_out.py",
-        version=VERSION,
-        count=count,
-        steps=steps,
-        batch=BATCH_PAIRS,
-        pairs=pairs,
-        only=only,
-        cpu=cpu_name(),
-    )
+    options = f"--pairs {pairs} --count {count}{only} --out docs/leave_one_type_out.md"
+    command = f"python scripts/leave_one_type_out.py --data FACES --runs RUNS {options}"
+    steps = pairs // BATCH_PAIRS
+    page = INTRO.format(version=VERSION, count=count, steps=steps, batch=BATCH_PAIRS, command=command, cpu=cpu_name())
     page += describe(table)
     click.echo(page)
     if out is not None:
@@ -84,14 +77,14 @@ def main(data: Path, runs: Path, pairs: int, types: tuple[str, ...], count: int,
 def train_without(left_out: str, data: Path, pairs: int, folder: Path) -> None:
     """Makes the pairs of a row and trains on them, or goes on with that; a row that is done stays."""
     run, made = folder / "run", folder / "pairs"
-    if (run / "tinydf.safetensors").exists():
-        return
-    command = [sys.executable, "-m", "tinydf.cli.make_pairs", "--data", str(data), "--out", str(made)]
-    command += ["--pairs", str(pairs), "--seed", str(SEED)]
-    without = [] if left_out == NONE else ["--without", left_out]
-    subprocess.run([*command, *without], check=True)
-    train(NETWORKS["TinyDF, RGB branch"], data, made, pairs // BATCH_PAIRS, run, *without)
-    shutil.rmtree(made)
+    if not (run / "tinydf.safetensors").exists():
+        command = [sys.executable, "-m", "tinydf.cli.make_pairs", "--data", str(data), "--out", str(made)]
+        command += ["--pairs", str(pairs), "--seed", str(SEED)]
+        without = [] if left_out == NONE else ["--without", left_out]
+        subprocess.run([*command, *without], check=True)
+        train(NETWORKS["TinyDF, RGB branch"], data, made, pairs // BATCH_PAIRS, run, *without)
+    # Also those that a script left which was stopped between training and here.
+    shutil.rmtree(made, ignore_errors=True)
 
 
 def describe(table: Table) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,7 +21,6 @@ Scorer = Callable[[torch.Tensor], Logits]
 
 def score_pairs(pairs: ClipPairs, scorers: Sequence[Scorer]) -> list[tuple[Logits, Logits]]:
     """Returns the logits of the real crops and of the forged ones, for each scorer."""
-    cv2.setNumThreads(1)
     scores: list[list[Logits]] = [[] for _ in scorers]
     labels: list[NDArray[np.float32]] = []
     for images, fake, _ in DataLoader(pairs, BATCH_PAIRS, collate_fn=collate):

@@ -1,4 +1,4 @@
-"""Scenes -> training pictures of the world: whole, around mistakes, in tiles; with graphics and people added."""
+"""Scenes -> training pictures of the world: whole, around mistakes or faces, in tiles; graphics and people added."""
 
 from __future__ import annotations
 
@@ -55,18 +55,21 @@ class WorldComposer:
                 cut_x, cut_y = (side_px * rng.uniform(0.3, 0.7, 2)).tolist()
                 for x0, x1 in ((0.0, cut_x), (cut_x, side_px)):
                     for y0, y1 in ((0.0, cut_y), (cut_y, side_px)):
-                        tile = np.array([x0, y0, x1, y1], np.float32)
-                        if self._peopled and rng.random() < 0.3:
-                            self._lay_face(canvas, self._peopled.draw(rng), tile, rng)
-                            continue
-                        scene = (self._mistaken or self._urn).draw(rng) if rng.random() < 0.5 else self._urn.draw(rng)
-                        self._lay(canvas, scene, tile, rng, scene.mistaken)
+                        self._lay_tile(canvas, np.array([x0, y0, x1, y1], np.float32), rng)
         if rng.random() < 0.3:
             for _ in range(rng.integers(1, 5)):
                 self._portraits.lay_head(canvas, log_uniform(rng, 12.0, 0.4 * side_px), rng)
         if rng.random() < 0.4:
             canvas.draw_over(lambda image: draw_graphics(image, rng))
         return canvas.finish(degrade(canvas.image, rng))
+
+    def _lay_tile(self, canvas: Canvas, tile: Floats, rng: np.random.Generator) -> None:
+        """Lays a scene over a tile: around a face, around a mistake, or any."""
+        if self._peopled and rng.random() < 0.3:
+            self._lay_face(canvas, self._peopled.draw(rng), tile, rng)
+        else:
+            scene = (self._mistaken or self._urn).draw(rng) if rng.random() < 0.5 else self._urn.draw(rng)
+            self._lay(canvas, scene, tile, rng, scene.mistaken)
 
     def _lay(
         self,
