@@ -228,8 +228,8 @@ def describe(
     command = f"tinydf-train-detector --data FACES --scenes SCENES --out RUN {chosen}{looked}{started}"
     return TEMPLATE.read_text(encoding="utf-8").format(
         name=facts["name"],
-        size=f"{exported.stat().st_size:,}",
-        sha256=sha256_of(exported),
+        kilobytes=round(exported.stat().st_size / 1000),
+        checkpoint_sha256=sha256_of(SHIPPED),
         threshold=facts["score_threshold"],
         nms=facts["nms_iou"],
         photos=f"{facts['data'].get('photos', 0):,}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -33,6 +34,13 @@ def test_every_shipped_file_is_the_recorded_one(recorder: ModuleType) -> None:
         }
         assert found == read_record(folder), "after replacing a shipped file: python scripts/record_shipped.py"
         assert found
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda path: path.stem)
+def test_a_card_tells_the_hash_of_its_checkpoint(network: Path, recorder: ModuleType) -> None:
+    checkpoint = recorder.DEFAULT_PATH.with_name(f"{network.stem}.safetensors")
+    card = network.with_suffix(".md").read_text(encoding="utf-8")
+    assert re.findall(r"SHA-256 of the checkpoint: `([0-9a-f]+)`", card) == [sha256_of(checkpoint)]
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda path: path.stem)
