@@ -10,7 +10,7 @@ from onnx import ModelProto
 
 from tinydf_calibration.agreement import Agreement, Bounds
 from tinydf_calibration.bias_correction import find_bias_shifts
-from tinydf_calibration.candidates import Judge, as_figures, bounds_of, cost, distinct_schemes, open_judge
+from tinydf_calibration.candidates import Judge, as_figures, cost, distinct_schemes, open_judge
 from tinydf_calibration.equalise import Stream, apply_channel_scales, find_channel_scales, find_streams
 from tinydf_calibration.fusion_groups import find_fusion_groups
 from tinydf_calibration.graph import convolutions, index_graph
@@ -102,7 +102,7 @@ def calibrate(
             "bias_correction": correction,
             "search": [{"float_units": len(groups), "dialects": as_figures(found)} for groups, found in tries[:-1]],
             "agreement": as_figures(final),
-            "bounds_kept": {name: one.keeps_to(bounds_of(name, bounds)) for name, one in final.items()},
+            "bounds_kept": {name: one.keeps_to(bounds) for name, one in final.items()},
             "sensitivity": [one.to_dict() for one in measured],
         },
     )
@@ -213,10 +213,10 @@ def _keep_in_float(
         # Stops at the first failing scheme, except in the all-INT8 trial, which is reported for every scheme.
         for scheme in QDQ_SCHEMES:
             found[scheme] = whole.judge(with_float(groups), scheme)
-            if groups and not found[scheme].keeps_to(bounds_of(scheme, bounds)):
+            if groups and not found[scheme].keeps_to(bounds):
                 break
         tries.append((groups, found))
-        return all(one.keeps_to(bounds_of(name, bounds)) for name, one in found.items())
+        return all(one.keeps_to(bounds) for one in found.values())
 
     kept = find_float_groups(order_by_noise(measured), accepts)
     complete = [one for one in tries if one[0] == kept and len(one[1]) == len(QDQ_SCHEMES)]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from tinydf_calibration.agreement import Agreement, Bounds, compare_verdicts
+from tinydf_calibration.agreement import Agreement, compare_verdicts
 from tinydf_calibration.equalise import apply_channel_scales
 from tinydf_calibration.quantize import quantize_model
 from tinydf_calibration.sampler import LabelledCrops
@@ -20,8 +20,6 @@ from tinydf_calibration.table import CalibrationTable
 
 FUSED = "onnxruntime"
 """The scheme that ONNX Runtime computes in 8 bit; the others' pairs are rounded and computed in float."""
-SYMMETRIC_ALLOWANCE = 2.0
-"""How many times the difference and flips of other schemes may be those of symmetric activations: one bit is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +75,6 @@ def cost(found: Mapping[str, Agreement]) -> float:
     A gain of AUC counts nothing: 8 bit do not improve a network, a sample of crops does.
     """
     return float(np.mean([one.mean_difference + max(one.auc_drop or 0.0, 0.0) for one in found.values()]))
-
-
-def bounds_of(scheme: str, bounds: Bounds) -> Bounds:
-    """Returns what a scheme must keep to; the loss of AUC is the same for all."""
-    if QDQ_SCHEMES[scheme].unsigned:
-        return bounds
-    return replace(
-        bounds,
-        mean_difference=bounds.mean_difference * SYMMETRIC_ALLOWANCE,
-        flipped=bounds.flipped * SYMMETRIC_ALLOWANCE,
-    )
 
 
 def distinct_schemes() -> tuple[str, ...]:
