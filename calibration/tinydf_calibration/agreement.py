@@ -59,16 +59,6 @@ class Agreement:
         within = self.mean_difference <= bounds.mean_difference and self.flipped <= bounds.flipped
         return within and (self.auc_drop is None or self.auc_drop <= bounds.auc_drop)
 
-    def excess(self, bounds: Bounds) -> float:
-        """Returns how many times its bound the worst figure is; infinite where one is no number."""
-        shares = [
-            self.mean_difference / bounds.mean_difference,
-            self.flipped / bounds.flipped,
-            (self.auc_drop or 0.0) / max(bounds.auc_drop, 1e-9),
-        ]
-        worst = max(shares)
-        return worst if np.isfinite(shares).all() else float("inf")
-
     def to_dict(self) -> dict[str, Any]:
         """Returns the figures as JSON has them."""
         return asdict(self)
