@@ -30,7 +30,7 @@ def fold_norms(network: FaceDetectorNet) -> FaceDetectorNet:
     Args:
         network: In evaluation mode; left as it is.
     """
-    folded = FaceDetectorNet()
+    folded = FaceDetectorNet(**network.widths)
     folded.load_state_dict(network.state_dict())
     folded.eval().requires_grad_(False)
     for module in list(folded.modules()):

@@ -59,8 +59,9 @@ class FaceDetectorNet(nn.Module):
         channels: Channels at stride 8 and deeper.
     """
 
-    def __init__(self, stem_channels: int = 16, early_channels: int = 32, channels: int = 64) -> None:
+    def __init__(self, stem_channels: int = 16, early_channels: int = 48, channels: int = 96) -> None:
         super().__init__()
+        self.widths = {"stem_channels": stem_channels, "early_channels": early_channels, "channels": channels}
         self.stem = nn.Sequential(
             nn.Conv2d(3, stem_channels, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(stem_channels),

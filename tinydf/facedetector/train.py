@@ -34,6 +34,7 @@ from tinydf.facedetector.validate import (
     validation_pictures,
 )
 from tinydf.facedetector.weights import copy_state, save_detector
+from tinydf.facedetector.widen import start_from
 from tinydf.facedetector.world import WorldComposer
 from tinydf_runtime.errors import OutputError
 from tinydf_runtime.io.files import write_atomically
@@ -63,7 +64,7 @@ def train(
         validation: To choose the best weights by; other people and groups of scenes than in ``training``.
         out: Folder for weights, state (``state.safetensors``), mistakes mined and log (``log.jsonl``); made if missing.
         config: Of the run.
-        init: What to start from; None for random weights.
+        init: What to start from, as wide as a new network or narrower; None for random weights.
         resume: Go on from the state in ``out``, if there is one. ``steps`` may have been raised since.
         device: As torch names it.
         workers: Processes that draw pictures.
@@ -73,6 +74,7 @@ def train(
         stop: Once set, the step that runs is the last one; its state is saved, to be resumed.
 
     Raises:
+        UsageError: ``init`` is wider than a new network.
         ModelFileError: The state is damaged or of another network.
         OutputError: A file could not be written.
     """
@@ -147,7 +149,7 @@ def make_folder(out: Path) -> None:
 def _start(config: DetectorConfig, device: str, init: FaceDetectorNet | None) -> Run:
     network = FaceDetectorNet().to(device)
     if init is not None:
-        network.load_state_dict(init.state_dict())
+        start_from(init, network)
     averaged = FaceDetectorNet().to(device).requires_grad_(False)
     for net in (network, averaged):
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
@@ -203,7 +205,7 @@ def _figures(outcome: Validation) -> dict[str, float]:
 def _facts(run: Run, config: DetectorConfig, outcome: Validation, origin: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": NAME,
-        "network": {"stem_channels": 16, "early_channels": 32, "channels": 64},
+        "network": run.network.widths,
         "score_threshold": USUAL_SCORE,
         "nms_iou": NMS_IOU,
         "training": asdict(config) | {"step": run.step, "seconds": round(run.seconds), "torch": torch.__version__},
