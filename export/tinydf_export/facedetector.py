@@ -15,6 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tinydf.facedetector.model import FaceDetectorNet
 from tinydf.facedetector.weights import DetectorCheckpoint
+from tinydf_export.graph.compact import compact_weights
 from tinydf_runtime.faces.detector import METADATA_KEY, SCHEMA
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
@@ -22,6 +23,8 @@ from tinydf_runtime.models.seal import BLANK_SEAL, SEAL_KEY, seal
 OPSET = 18
 INPUT = "image"
 OUTPUTS = ("scores", "boxes_xyxy", "landmarks")
+LARGE = 512
+"""Values from which a weight is stored as float16; from about 150 on that saves more than its node takes."""
 
 
 def fold_norms(network: FaceDetectorNet) -> FaceDetectorNet:
@@ -47,12 +50,23 @@ def _fold_sequence(sequence: nn.Sequential) -> None:
             sequence[index] = nn.Identity()
 
 
+def round_weights(network: nn.Module) -> None:
+    """Rounds the large weights of a network to what float16 holds, in place: half the file for an error of 2^-11."""
+    for weight in _large_weights(network).values():
+        weight.copy_(weight.half())
+
+
+def _large_weights(network: nn.Module) -> dict[str, Tensor]:
+    return {name: weight for name, weight in network.state_dict().items() if weight.numel() >= LARGE}
+
+
 class TraceableDetector(nn.Module):
     """The module to trace: the network with input scaling and decoding, for sides of whole cells of 32 px."""
 
     def __init__(self, network: FaceDetectorNet) -> None:
         super().__init__()
         self.network = fold_norms(network)
+        round_weights(self.network)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns scores (N x P), boxes (N x P x 4, xyxy) and points (N x P x 5 x 2) in pixels.
@@ -65,7 +79,7 @@ class TraceableDetector(nn.Module):
 
 
 def export_detector(checkpoint: DetectorCheckpoint, out: Path) -> Path:
-    """Writes a checkpoint as ONNX and returns the path.
+    """Writes a checkpoint as ONNX, large weights as float16, and returns the path.
 
     Args:
         checkpoint: Its facts give name, score threshold and suppression overlap.
@@ -77,11 +91,12 @@ def export_detector(checkpoint: DetectorCheckpoint, out: Path) -> Path:
     buffer = io.BytesIO()
     # Two pictures and unequal sides, so that no dimension is taken for a constant.
     example = torch.zeros(2, 96, 128, 3, dtype=torch.uint8)
+    traceable = TraceableDetector(checkpoint.network).eval()
     with warnings.catch_warnings():
         # The tracing exporter announces its successor; the successor bakes the picture's size into the grid.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            TraceableDetector(checkpoint.network).eval(),
+            traceable,
             (example,),
             buffer,  # type: ignore[arg-type]  # a stream is taken too
             input_names=[INPUT],
@@ -90,7 +105,8 @@ def export_detector(checkpoint: DetectorCheckpoint, out: Path) -> Path:
             opset_version=OPSET,
             dynamo=False,
         )
-    model = onnx.load_from_string(buffer.getvalue())
+    factors = {name: (weight.numpy(), None) for name, weight in _large_weights(traceable).items()}
+    model = compact_weights(onnx.load_from_string(buffer.getvalue()), factors, LARGE)
     model.producer_name = "tinydf"
     facts = json.dumps(_facts(checkpoint), sort_keys=True)
     onnx.helper.set_model_props(model, {METADATA_KEY: facts, SEAL_KEY: BLANK_SEAL})

@@ -11,7 +11,7 @@ import torch
 
 from tinydf.facedetector.model import FaceDetectorNet
 from tinydf.facedetector.weights import DetectorCheckpoint
-from tinydf_export.facedetector import OPSET, OUTPUTS, export_detector, fold_norms
+from tinydf_export.facedetector import OPSET, OUTPUTS, TraceableDetector, export_detector, fold_norms
 from tinydf_runtime.faces.detector import METADATA_KEY, FaceDetector
 
 FACTS = {"name": "test", "score_threshold": 0.4, "nms_iou": 0.45}
@@ -53,10 +53,20 @@ def test_exported_equals_eager_at_any_batch_and_size(
     images = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
     session = onnxruntime.InferenceSession(str(exported), providers=["CPUExecutionProvider"])
     scores, boxes, points = session.run(list(OUTPUTS), {"image": images})
-    wanted = network(torch.from_numpy(images).permute(0, 3, 1, 2).float())
-    np.testing.assert_allclose(scores, wanted.scores.numpy(), atol=1e-5)
-    np.testing.assert_allclose(boxes, wanted.boxes_xyxy.numpy(), rtol=1e-4, atol=1e-2)
-    np.testing.assert_allclose(points, wanted.landmarks.numpy(), rtol=1e-4, atol=1e-2)
+    wanted = TraceableDetector(network)(torch.from_numpy(images))
+    np.testing.assert_allclose(scores, wanted[0].numpy(), atol=1e-5)
+    np.testing.assert_allclose(boxes, wanted[1].numpy(), rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(points, wanted[2].numpy(), rtol=1e-4, atol=1e-2)
+
+
+def test_rounding_large_weights_to_float16_hardly_changes_anything(network: FaceDetectorNet) -> None:
+    images = torch.randint(0, 256, (2, 96, 128, 3), dtype=torch.uint8)
+    scores, boxes, points = TraceableDetector(network)(images)
+    wanted = network(images.permute(0, 3, 1, 2).float())
+    assert not torch.equal(scores, wanted.scores)
+    torch.testing.assert_close(scores, wanted.scores, rtol=0, atol=2e-3)
+    torch.testing.assert_close(boxes, wanted.boxes_xyxy, rtol=2e-3, atol=0.2)
+    torch.testing.assert_close(points, wanted.landmarks, rtol=2e-3, atol=0.2)
 
 
 def test_file_is_small_and_carries_its_facts(exported: Path) -> None:

@@ -59,7 +59,9 @@ _DEFAULTS = DetectorConfig()
     "--teacher", type=click.Path(path_type=Path), help="YuNet file that looks for faces missing in the table."
 )
 @click.option("--scenes", type=click.Path(path_type=Path), help="Folder with scenes.csv: pictures of the world.")
-@click.option("--init", type=click.Path(path_type=Path), help="Weights to start from, of a network as wide or narrower.")
+@click.option(
+    "--init", type=click.Path(path_type=Path), help="Weights to start from, of a network as wide or narrower."
+)
 @click.option(
     "--mine-every",
     type=click.IntRange(0),

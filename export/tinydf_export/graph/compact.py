@@ -21,12 +21,13 @@ Factors = Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32] | None]]
 """Name of a weight -> its value before folding, and the scale of each of its output channels."""
 
 
-def compact_weights(model: ModelProto, factors: Factors) -> ModelProto:
+def compact_weights(model: ModelProto, factors: Factors, min_size: int = MIN_SIZE) -> ModelProto:
     """Stores a weight as float16 and scale wherever their product is the weight, bit for bit.
 
     Args:
         model: Float32 model; it stays as it is.
         factors: Of its weights, by the names in the graph.
+        min_size: Values from which a weight is stored so.
 
     Returns:
         A model that computes the same; weights that float16 cannot hold stay float32.
@@ -36,7 +37,7 @@ def compact_weights(model: ModelProto, factors: Factors) -> ModelProto:
     tensors: list[TensorProto] = []
     nodes: list[NodeProto] = []
     for tensor in model.graph.initializer:
-        stored = _split(tensor, factors)
+        stored = _split(tensor, factors, min_size)
         if stored is None:
             tensors.append(tensor)
         else:
@@ -50,13 +51,13 @@ def compact_weights(model: ModelProto, factors: Factors) -> ModelProto:
     return compacted
 
 
-def _split(tensor: TensorProto, factors: Factors) -> list[TensorProto] | None:
+def _split(tensor: TensorProto, factors: Factors, min_size: int) -> list[TensorProto] | None:
     """Returns the float16 half of a weight and its scale, if any; None where float32 is needed."""
     if tensor.name not in factors or tensor.data_type != TensorProto.FLOAT:
         return None
     weight = numpy_helper.to_array(tensor)
     trained, scale = factors[tensor.name]
-    if weight.size < MIN_SIZE or weight.shape != trained.shape or np.abs(trained).max() > np.finfo(np.float16).max:
+    if weight.size < min_size or weight.shape != trained.shape or np.abs(trained).max() > np.finfo(np.float16).max:
         return None
     half = trained.astype(np.float16)
     columns = None if scale is None else per_channel(scale, weight)
