@@ -31,6 +31,8 @@ from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, DecisionRule, Rea
 
 OUT = Path(__file__).parent.parent / "docs" / "verdicts.md"
 CROWDS = (1, 2, 5, 10, 30)
+THRESHOLD_SHARES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
+"""Of real people who reach the lower threshold; ``real_people.THRESHOLD_SHARE`` is the one that is shipped."""
 SPLITS, DRAWS = 200, 20
 PART_S = 4.0
 FEWEST_FORGED = 5
@@ -107,6 +109,19 @@ def compare_verdicts(real: Sequence[Clip], forged: Sequence[Clip], rule: Decisio
     for name, judge in rules.items():
         for kind, part in (("real", real), ("forged", forged)):
             lines.append(labels_row(f"{name}: {len(part)} {kind} clips", [judge(clip) for clip in part]))
+    return lines
+
+
+def compare_thresholds(real: Sequence[Clip], forged: Sequence[Clip], rule: DecisionRule) -> list[str]:
+    """Returns how many clips lie below the lower threshold, by the share of real people whom it is made for."""
+    assert rule.real_people is not None
+    parts = [[logit for clip in part if (logit := clip.logit(rule)) is not None] for part in (real, forged)]
+    lines = ["| real people who reach the lower threshold | real clips below it | forged clips below it |"]
+    lines += ["| --- | --- | --- |"]
+    for wanted in THRESHOLD_SHARES:
+        limit = rule.real_people.logit_reached_by(wanted)
+        below = (share(sum(logit < limit for logit in part), len(part)) for part in parts)
+        lines.append(f"| {wanted:.0%} | {' | '.join(below)} |")
     return lines
 
 
@@ -214,6 +229,7 @@ def compare(clips: Sequence[Clip], spec: ModelSpec) -> list[str]:
     tables = (
         compare_scores(real, forged, rule),
         compare_verdicts(real, forged, rule),
+        compare_thresholds(real, forged, rule),
         compare_crowds(clips, rule, np.random.default_rng(0)),
         compare_intervals([clip for clip in clips if clip.kind == "long"]),
         compare_segments(real, forged, rule),

@@ -33,7 +33,7 @@ from tinydf.data.photos import Photo, read_photos
 from tinydf.data.series import colour_reals
 from tinydf.evaluation.deletion import Deletion, delete_cells, restore_cells
 from tinydf.evaluation.operating_point import tabulate_fpr
-from tinydf.evaluation.real_people import measured_spec
+from tinydf.evaluation.real_people import THRESHOLD_SHARE, measured_spec
 from tinydf.evaluation.scored_clips import read_clips
 from tinydf.forgery import TinyDF
 from tinydf.metrics import Estimate, auc_with_interval, fit_temperature, threshold_at_fpr
@@ -42,10 +42,10 @@ from tinydf.train_state import STATE_NAME
 from tinydf_runtime.io.files import sha256_of, write_atomically
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.verdict.rules import USUAL_FALSE_ALARMS
 from write_real_clips import card_section
 
 TEMPLATE = Path(__file__).with_name("classifier_card.md.in")
-THRESHOLD_FPR = 0.1
 DELETED_CROPS = 120
 VALIDATION_SEED, TEST_SEED = 11, 12
 Logits = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -95,7 +95,7 @@ def _fitted(spec: ModelSpec, model: TinyDF, validation: list[Photo], workers: in
     """Returns a spec with temperature, threshold and fpr table of single crops."""
     real, fake = _score(model, validation, VALIDATION_SEED, Mixture(validation), workers)
     temperature = fit_temperature(real, fake)
-    threshold = 1 / (1 + np.exp(-threshold_at_fpr(real, THRESHOLD_FPR) / temperature))
+    threshold = 1 / (1 + np.exp(-threshold_at_fpr(real, USUAL_FALSE_ALARMS) / temperature))
     return replace(
         spec,
         temperature=round(temperature, 4),
@@ -132,13 +132,13 @@ def _fall_words(found: list[Deletion]) -> str:
 def _operating_words(spec: ModelSpec, false_alarms: float) -> str:
     """Returns how temperature and threshold were found, and what single crops make of the threshold."""
     if spec.real_people is None:
-        found, who = "fitted on forgeries of the validation people", "of their real crops"
+        found, share, who = "fitted on forgeries of the validation people", USUAL_FALSE_ALARMS, "of their real crops"
     else:
         found = "fitted on clips made of photos of the validation people, real and forged, coded as video"
-        who = f"of {spec.real_people.people} real people in such clips"
+        share, who = THRESHOLD_SHARE, f"of {spec.real_people.people} real people in such clips"
     return (
         f"Logits are divided by a temperature of {spec.temperature}, {found}; below a probability of {spec.threshold}, "
-        f"which {THRESHOLD_FPR:.0%} {who} reach, a person is real, and fake is said from a margin above it on. Of the "
+        f"which {share:.0%} {who} reach, a person is real, and fake is said from a margin above it on. Of the "
         f"test people's real single crops {false_alarms:.1%} reach it."
     )
 
