@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,8 @@ MOST_BYTES = 64 << 20
 MOST_ENTRIES = 100_000
 LARGEST = 1e9
 """Of a range's ends, scales and shifts; ours stay below a thousand."""
+NUMBERS = re.compile(r"\[\n([-+.\de,\s]+)\]")
+"""A list of numbers as JSON writes it over several lines; text in JSON has no line breaks."""
 METHODS = ("min-max", "moving-average", "percentile", "entropy", "mse")
 
 
@@ -62,8 +65,12 @@ class CalibrationTable:
     measured: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Returns the table as one JSON object, keys sorted so that equal tables give equal bytes."""
-        return json.dumps(asdict(self) | {"schema": SCHEMA}, sort_keys=True, indent=1, allow_nan=False) + "\n"
+        """Returns the table as one JSON object, keys sorted so that equal tables give equal bytes.
+
+        Lists of numbers stand on one line each.
+        """
+        text = json.dumps(asdict(self) | {"schema": SCHEMA}, sort_keys=True, indent=1, allow_nan=False) + "\n"
+        return NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
 
     @classmethod
     def from_json(cls, text: str, source: str) -> CalibrationTable:

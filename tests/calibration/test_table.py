@@ -55,6 +55,13 @@ def test_a_table_read_back_is_the_table_written(tmp_path: Path) -> None:
     assert read_table(tmp_path / "table.json") == TABLE
 
 
+def test_lists_of_numbers_stand_on_one_line() -> None:
+    table = replace(TABLE, bias_shifts={"conv": (-0.5, 1e-05, 2.0)}, ranges={"a [1,  2]": (0.0, 1.5)})
+    lines = table.to_json().splitlines()
+    assert '  "conv": [-0.5, 1e-05, 2.0]' in lines
+    assert '  "a [1,  2]": [0.0, 1.5]' in lines
+
+
 def test_equal_tables_give_equal_bytes_whatever_the_order_of_their_entries() -> None:
     turned = replace(TABLE, ranges=dict(sorted(TABLE.ranges.items())))
     assert turned.to_json() == TABLE.to_json()
