@@ -41,7 +41,7 @@ from tinydf.facedetector.metrics import ImageMatch
 from tinydf.facedetector.photos import Photo, read_photos
 from tinydf.facedetector.scenes import read_scenes
 from tinydf.facedetector.teacher import Teacher
-from tinydf.facedetector.weights import SHIPPED, load_detector
+from tinydf.facedetector.weights import SHIPPED, DetectorCheckpoint, load_detector
 from tinydf_export.facedetector import export_detector
 from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.files import sha256_of, write_atomically
@@ -187,7 +187,7 @@ def main(
         write_atomically(SHIPPED, weights.read_bytes())
         write_atomically(DEFAULT_DETECTOR, exported.read_bytes())
         otherwise = planned_otherwise(run / "log.jsonl", checkpoint.facts["training"])
-        card = describe(checkpoint.facts, terms_of(world), figures, sizes, speed, exported, otherwise)
+        card = describe(checkpoint, terms_of(world), figures, sizes, speed, exported, otherwise)
         write_atomically(DEFAULT_DETECTOR.with_suffix(".md"), card.encode())
         click.echo(f"{DEFAULT_DETECTOR}: written; now run scripts/record_shipped.py")
 
@@ -200,7 +200,7 @@ def terms_of(world: Path) -> str:
 
 
 def describe(
-    facts: dict[str, Any],
+    checkpoint: DetectorCheckpoint,
     scene_terms: str,
     figures: dict[str, dict[str, dict[str, Interval]]],
     sizes: dict[str, tuple[int, int]],
@@ -208,6 +208,7 @@ def describe(
     exported: Path,
     otherwise: list[tuple[int, float]],
 ) -> str:
+    facts = checkpoint.facts
     training, validation = facts["training"], facts["validation"]
     rows = [
         f"| {title} | {sizes[title][0]} / {sizes[title][1]} | {name} | {written(row['recall'], True)} "
@@ -228,6 +229,7 @@ def describe(
     command = f"tinydf-train-detector --data FACES --scenes SCENES --out RUN {chosen}{looked}{started}"
     return TEMPLATE.read_text(encoding="utf-8").format(
         name=facts["name"],
+        parameters=f"{sum(one.numel() for one in checkpoint.network.parameters()):,}",
         kilobytes=round(exported.stat().st_size / 1000),
         checkpoint_sha256=sha256_of(SHIPPED),
         threshold=facts["score_threshold"],
