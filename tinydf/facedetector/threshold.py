@@ -15,8 +15,8 @@ from tinydf.facedetector.validate import match_pictures, validation_frames, vali
 from tinydf.facedetector.weights import copy_state, load_detector, save_detector
 
 MOST_ON_NOTHING = 0.02
-# Half of what is wanted on real video: an older detector saw twice as many false faces there as on these frames.
-MOST_ON_FRAMES = 0.025
+# Below the .05 wanted on real video, where an older detector saw more false faces than on these frames.
+MOST_ON_FRAMES = 0.04
 SIDES_PX = (320, 640)
 QUANTILES_FROM = 0.3
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
