@@ -23,8 +23,11 @@ from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule, RealScores
 
 THRESHOLD_SHARE = 0.15
-"""Share of real people who reach the threshold, and are not called real. On clips of validation people it separates
-best: from a tenth to .15, forged clips called real fall by more than real ones that are, beyond it by less."""
+"""Share of real people who reach the threshold, and are not called real.
+
+Up to a fifth, doubt keeps at least as large a share of forged clips from being called real as it leaves real ones open
+(docs/verdicts.md); this share leaves a verdict to four real people in five.
+"""
 FEWEST_PEOPLE = 4
 """People that must reach a share's threshold; below that the share is too uncertain and left out."""
 MEASURED = ("temperature", "threshold", "fpr_thresholds", "real_people", "real_pictures")
