@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from tinydf.checkpoint import Checkpoint
+    from tinydf.facedetector.model import FaceDetectorNet
 
 
 def load(name: str) -> ModuleType:
@@ -300,3 +301,25 @@ def run_on_terminal() -> Callable[..., tuple[int, str, str]]:
         return process.returncode, out.decode(), drawn.decode()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def make_face_network() -> Callable[..., FaceDetectorNet]:
+    """Makes detectors of given widths whose norms differ from channel to channel, as those of a trained one do."""
+    import torch
+
+    from tinydf.facedetector.model import FaceDetectorNet
+
+    def make(*widths: int) -> FaceDetectorNet:
+        torch.manual_seed(0)
+        network = FaceDetectorNet(*widths)
+        with torch.no_grad():
+            for _ in range(3):
+                network(torch.rand(2, 3, 64, 64) * 255)
+            for module in network.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.weight.uniform_(0.5, 1.5)
+                    module.bias.uniform_(-0.3, 0.3)
+        return network.eval().requires_grad_(False)
+
+    return make

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -9,18 +11,8 @@ from tinydf_runtime.errors import UsageError
 
 
 @pytest.fixture(scope="module")
-def narrow() -> FaceDetectorNet:
-    """A network whose norms differ from channel to channel, as those of a trained one do."""
-    torch.manual_seed(0)
-    network = FaceDetectorNet(4, 6, 8)
-    with torch.no_grad():
-        for _ in range(3):
-            network(torch.rand(2, 3, 64, 64) * 255)
-        for module in network.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.weight.uniform_(0.5, 1.5)
-                module.bias.uniform_(-0.3, 0.3)
-    return network.eval().requires_grad_(False)
+def narrow(make_face_network: Callable[..., FaceDetectorNet]) -> FaceDetectorNet:
+    return make_face_network(4, 6, 8)
 
 
 @pytest.mark.parametrize("widths", [(4, 6, 8), (5, 6, 12), (8, 12, 16)])
