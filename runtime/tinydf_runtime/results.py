@@ -219,7 +219,7 @@ class ScoredFace:
         track: Id of its track.
         face: Where it is.
         fake_probability: Of this frame alone, 0..1.
-        forgery_map: h x w, float32, 0..1, over the crop.
+        forgery_map: h x w, float32, 0..1, over ``crop_square_xyxy`` of the face.
         verdict: Over the last seconds of its track.
     """
 

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from tinydf_runtime.engines.engine import Engine, score_in_halves
 from tinydf_runtime.errors import OutsideImageError
 from tinydf_runtime.faces.crop import crop_face
-from tinydf_runtime.faces.detector import FRAME_PARTS, PICTURE_PARTS, FaceDetector, search_in_parts, smallest_face_px
+from tinydf_runtime.faces.detector import (
+    FRAME_PARTS,
+    PICTURE_PARTS,
+    FaceDetector,
+    search_in_parts,
+    search_turned,
+    smallest_face_px,
+)
 from tinydf_runtime.faces.exemplars import shrink_frame
 from tinydf_runtime.faces.quality import measure_quality
 from tinydf_runtime.faces.tracker import FaceTracker
@@ -44,6 +51,23 @@ class Detector(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CroppedFace:
+    """A face that is to be scored.
+
+    Attributes:
+        track: Id of its track.
+        face: Where it is.
+        record: Its record, without probability.
+        crop: side x side x 3, RGB, uint8.
+    """
+
+    track: int
+    face: Face
+    record: FaceScore
+    crop: Image
+
+
+@dataclass(frozen=True, slots=True)
 class FoundFaces:
     """What is kept of a frame once its faces are found and cropped.
 
@@ -51,7 +75,7 @@ class FoundFaces:
         index: Of the frame.
         time_s: Of the frame.
         faces: Track id -> face.
-        crops: Track id, record without its probability, and RGB crop of each face that touches the frame.
+        crops: The faces that touch the frame.
         frame: The whole picture, shrunk; None where nobody is in it.
         detect_s: Seconds that detection and tracking took.
         crop_s: Seconds that cropping took.
@@ -61,7 +85,7 @@ class FoundFaces:
     index: int
     time_s: float
     faces: dict[int, Face]
-    crops: list[tuple[int, FaceScore, Image]]
+    crops: list[CroppedFace]
     frame: SmallFrame | None
     detect_s: float
     crop_s: float
@@ -92,6 +116,7 @@ class FrameStep:
     _tracker: FaceTracker = field(default_factory=FaceTracker)
     _size: tuple[int, ...] = ()
     _next_search_s: float = 0.0
+    _next_turn_s: float = 0.0
     _first_track: int = 0
     _last_track: int = 0
 
@@ -119,32 +144,45 @@ class FrameStep:
             spent_s = 0.0 if first else detect_s
             yield FoundFaces(frame.index, frame.time_s, dict(part), crops, small, spent_s, crop_s, first > 0)
 
-    def score(self, found: Sequence[tuple[FaceScore, Image]]) -> tuple[list[FaceScore], NDArray[np.float32]]:
-        """Returns the records with their probabilities, and the forgery maps: N x h x w, 0..1. One batch.
+    def score(self, found: Sequence[CroppedFace]) -> tuple[list[FaceScore], NDArray[np.float32]]:
+        """Returns the records with their probabilities, and N x h x w forgery maps over the crops, 0..1. One batch.
 
         Args:
-            found: Record and RGB crop of each face; at least one.
+            found: At least one.
 
         Raises:
             ModelFileError: A score is no finite number.
         """
-        scores = score_crops(self.engine, np.stack([crop for _, crop in found]))
+        scores = score_crops(self.engine, np.stack([one.crop for one in found]))
         records = [
-            replace(record, fake_probability=round(min(max(float(value), 0.0), 1.0), 6))
-            for (record, _), value in zip(found, scores.fake_probability, strict=True)
+            replace(one.record, fake_probability=round(min(max(float(value), 0.0), 1.0), 6))
+            for one, value in zip(found, scores.fake_probability, strict=True)
         ]
         return records, scores.forgery_map
 
     def _detect(self, frame: Frame) -> list[Face]:
-        """Returns the faces of a frame. One that shows none, or small ones alone, is searched in parts too.
+        """Returns the faces of a frame, by further searches where the first leaves a doubt.
 
-        In a video that is done once a second, and in every frame while it finds something.
+        In a video these take place once a second, and in every frame while they find something.
         """
         faces = self.detector.detect(frame.image)
         if not isinstance(self.detector, FaceDetector):
             return faces
+        return self._search_turned(frame, self._search_in_parts(frame, faces, self.detector), self.detector)
+
+    def _search_turned(self, frame: Frame, faces: list[Face], detector: FaceDetector) -> list[Face]:
+        """Returns the faces of a frame. One that shows none for certain is searched sideways and upside down too."""
+        certain = any(face.score >= detector.certain_score for face in faces)
+        if certain or (self.tracks and frame.time_s < self._next_turn_s):
+            return faces
+        turned = search_turned(detector, frame.image)
+        self._next_turn_s = frame.time_s + (0.0 if turned else SEARCH_STEP_S)
+        return turned or faces
+
+    def _search_in_parts(self, frame: Frame, faces: list[Face], detector: FaceDetector) -> list[Face]:
+        """Returns the faces of a frame. One that shows none, or small ones alone, is searched in parts too."""
         longest = max(frame.image.shape[:2])
-        scale = longest / self.detector.long_side_px
+        scale = longest / detector.long_side_px
         self.smallest_face_px = self.smallest_face_px or smallest_face_px(scale)
         if scale <= 1:
             return faces
@@ -152,7 +190,7 @@ class FrameStep:
             largest = max((box[2] - box[0] for box in (face.box_xyxy for face in faces)), default=0.0)
             if largest >= LITTLE_FACE * longest or frame.time_s < self._next_search_s:
                 return faces
-        found = search_in_parts(self.detector, frame.image, faces, FRAME_PARTS if self.tracks else PICTURE_PARTS)
+        found = search_in_parts(detector, frame.image, faces, FRAME_PARTS if self.tracks else PICTURE_PARTS)
         self.smallest_face_px = found.smallest_px
         self._next_search_s = frame.time_s + (0.0 if len(found.faces) > len(faces) else SEARCH_STEP_S)
         return found.faces
@@ -172,18 +210,13 @@ class FrameStep:
         return tracked
 
 
-def crop_tracked(
-    frame: Frame, tracked: Sequence[tuple[int, Face]], engine: Engine
-) -> list[tuple[int, FaceScore, Image]]:
-    """Returns track id, record without its probability, and crop (side x side x 3, RGB, uint8) of each face.
-
-    Faces outside the frame are left out.
-    """
+def crop_tracked(frame: Frame, tracked: Sequence[tuple[int, Face]], engine: Engine) -> list[CroppedFace]:
+    """Cuts the faces of a frame out. Those outside the frame are left out."""
     cropped = []
     for track, face in tracked:
         # A track that leaves the picture can end with a box beyond its border.
         with suppress(OutsideImageError):
-            blue_first = crop_face(frame.image, face.box_xyxy, engine.spec.crop)
+            blue_first = crop_face(frame.image, face.box_xyxy, engine.spec.crop, face.landmarks)
             crop = np.asarray(cv2.cvtColor(blue_first, cv2.COLOR_BGR2RGB), np.uint8)
             left, top, right, bottom = (round(float(value), 2) for value in face.box_xyxy)
             record = FaceScore(
@@ -194,7 +227,7 @@ def crop_tracked(
                 fake_probability=0.0,
                 quality=measure_quality(crop, face),
             )
-            cropped.append((track, record, crop))
+            cropped.append(CroppedFace(track, face, record, crop))
     return cropped
 
 

@@ -127,7 +127,7 @@ class FaceScore:
         box_xyxy: The face in pixels of the upright frame.
         detection_score: 0..1.
         fake_probability: 0..1.
-        forgery_map: h x w, uint8, 255 = 1.0, over the crop; None unless asked for. Not part of the report's JSON.
+        forgery_map: h x w, uint8, 255 = 1.0, over the crop's square in the frame; None unless asked for. Not in JSON.
         quality: What the crop is worth as evidence; None where it was not measured. Not part of the report's JSON.
     """
 

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydf_runtime.faces.exemplars import Exemplars
+from tinydf_runtime.faces.crop import lay_over_picture
+from tinydf_runtime.faces.exemplars import Exemplars, as_bytes
 from tinydf_runtime.io.ahead import Ahead
 from tinydf_runtime.io.file_frames import FileFrames, FrameReader
 from tinydf_runtime.io.video import VideoInfo
 from tinydf_runtime.results import Status
 from tinydf_runtime.sandbox.client import ChildFrames
-from tinydf_runtime.steps import FoundFaces, FrameStep
-from tinydf_runtime.types import Adjustment, FaceScore, FaceScores, Frame, Image, Reason, SmallFrame
+from tinydf_runtime.steps import CroppedFace, FoundFaces, FrameStep
+from tinydf_runtime.types import Adjustment, FaceScore, FaceScores, Frame, Reason, SmallFrame
 
 BATCH = 4
 """Crops per batch. Eight are no faster per crop on a CPU, and take 60 MB more."""
@@ -80,7 +81,7 @@ class Watch:
     caveats: tuple[Reason, ...] = ()
     scores: dict[int, FaceScores] = field(default_factory=dict)
     exemplars: Exemplars = field(default_factory=Exemplars)
-    _waiting: list[tuple[int, FaceScore, Image, SmallFrame | None]] = field(default_factory=list)
+    _waiting: list[tuple[CroppedFace, SmallFrame | None]] = field(default_factory=list)
 
     def count(self, found: FoundFaces) -> None:
         """Counts a frame and its detection time."""
@@ -92,7 +93,7 @@ class Watch:
     def take(self, found: FoundFaces) -> None:
         """Takes the faces of a frame, and scores when a batch is full."""
         self.count(found)
-        self._waiting += [(*cropped, found.frame) for cropped in found.crops]
+        self._waiting += [(cropped, found.frame) for cropped in found.crops]
         while len(self._waiting) >= BATCH:
             self._score_waiting(BATCH)
 
@@ -102,29 +103,32 @@ class Watch:
             self._score_waiting(len(self._waiting))
 
     def score(
-        self, faces: list[tuple[int, FaceScore, Image, SmallFrame | None]]
-    ) -> tuple[list[FaceScore], NDArray[np.float32]]:
-        """Scores faces in one batch, and keeps the crops that are worth showing; returns as ``FrameStep.score``.
+        self, faces: list[tuple[CroppedFace, SmallFrame | None]]
+    ) -> tuple[list[FaceScore], list[NDArray[np.float32]]]:
+        """Scores faces in one batch, and keeps the crops that are worth showing.
 
         Args:
-            faces: Track id, record, RGB crop and shrunk frame of each.
+            faces: Each with its shrunk frame.
+
+        Returns:
+            The records with their probabilities, and the forgery maps as they lie over the frames: h x w, 0..1.
         """
         started = time.perf_counter()
-        records, maps = self.step.score([(record, crop) for _, record, crop, _ in faces])
-        small_maps = np.rint(maps * 255).clip(0, 255).astype(np.uint8)
+        records, maps = self.step.score([one for one, _ in faces])
+        laid = [lay_over_picture(m, one.face) for m, (one, _) in zip(maps, faces, strict=True)]
         if self.keep_maps:
-            records = [replace(r, forgery_map=m.copy()) for r, m in zip(records, small_maps, strict=True)]
-        for (track, _, crop, frame), record, forgery_map in zip(faces, records, small_maps, strict=True):
-            self.exemplars.offer(track, record, crop, forgery_map, frame)
+            records = [replace(record, forgery_map=as_bytes(m)) for record, m in zip(records, laid, strict=True)]
+        for (one, frame), record, forgery_map in zip(faces, records, maps, strict=True):
+            self.exemplars.offer(one.track, record, one.crop, forgery_map, frame)
         self.classify_s += time.perf_counter() - started
-        return records, maps
+        return records, laid
 
     def _score_waiting(self, count: int) -> None:
         """Scores the crops that have waited longest."""
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         records, _ = self.score(batch)
-        for (track, *_), record in zip(batch, records, strict=True):
-            self.scores.setdefault(track, FaceScores()).append(record)
+        for (one, _), record in zip(batch, records, strict=True):
+            self.scores.setdefault(one.track, FaceScores()).append(record)
 
 
 def watch_video(

@@ -43,10 +43,10 @@ async function judge(picture) {
   const fitted = fitForDetector(picture, LONG_SIDE);
   const canvasTensor = new ort.Tensor("uint8", fitted.data, [1, fitted.height, fitted.width, 3]);
   const found = await detector.run({image: canvasTensor});
-  const faces = chooseFaces(found.scores.data, found.boxes_xyxy.data, fitted, picture, about.detector);
+  const faces = chooseFaces(found.scores.data, found.boxes_xyxy.data, found.landmarks.data, fitted, picture, about.detector);
   for (const face of faces) {
     const side = about.classifier.crop.side_px;
-    const crop = new ort.Tensor("uint8", cutFace(picture, face.box, about.classifier.crop), [1, 3, side, side]);
+    const crop = new ort.Tensor("uint8", cutFace(picture, face.box, about.classifier.crop, face.landmarks), [1, 3, side, side]);
     face.probability = (await classifier.run({image: crop})).fake_probability.data[0];
   }
   return faces;

@@ -4,6 +4,10 @@
 //
 // A picture is {data, width, height}; data holds RGBA bytes, as ImageData does.
 
+const UPRIGHT_TO_DEG = 20;
+const LEAST_OF_BOX = 0.1;
+const FINEST = 2;
+
 /** Returns the square, in whole pixels, that is cut around a box: [left, top, right, bottom]. */
 export function squareAround([left, top, right, bottom], margin) {
   const side = Math.max(1, roundHalfToEven(Math.max(right - left, bottom - top) * (1 + 2 * margin)));
@@ -12,20 +16,76 @@ export function squareAround([left, top, right, bottom], margin) {
   return [x, y, x + side, y + side];
 }
 
-/** Returns a face as 3 planes of side x side bytes, red, green, blue. The border is mirrored beyond the picture. */
-export function cutFace(picture, boxXyxy, {side_px: side, margin}) {
-  const [x0, y0, x1] = squareAround(boxXyxy, margin);
+/**
+ * Returns a face as 3 planes of side x side bytes, red, green, blue. The border is mirrored beyond the picture.
+ *
+ * A face that its five landmarks, x and y in turn, show tilted by more than 20 degrees is turned upright.
+ */
+export function cutFace(picture, boxXyxy, {side_px: side, margin}, landmarks = []) {
+  const [x0, y0, x1, y1] = squareAround(boxXyxy, margin);
+  const turn = turnDegrees(boxXyxy, landmarks);
+  if (!turn) return planes(cut(picture, [x0, y0, x1, y1], side));
   const length = x1 - x0;
-  const columns = mirrored(x0, length, picture.width);
-  const rows = mirrored(y0, length, picture.height);
-  const taps = areaTaps(length, side);
-  return planes(length > side ? shrink(picture, columns, rows, taps, taps) : interpolate(picture, columns, rows, side, side));
+  const room = Math.ceil(0.2072 * length) + 1;
+  const whole = length + 2 * room;
+  const wholePx = roundHalfToEven(whole * Math.min(1, (FINEST * side) / length));
+  const around = cut(picture, [x0 - room, y0 - room, x1 + room, y1 + room], wholePx);
+  const span = (length * wholePx) / whole;
+  const fine = Math.max(side, roundHalfToEven(span));
+  const turned = {data: turnedSquare(around, wholePx, fine, span, turn), width: fine, height: fine};
+  return planes(cut(turned, [0, 0, fine, fine], side));
 
-  function planes(values) {
+  function planes({data}) {
     const bytes = new Uint8Array(3 * side * side);
-    values.forEach((value, at) => (bytes[(at % 3) * side * side + Math.floor(at / 3)] = clampByte(value)));
+    for (let at = 0; at < side * side; at++) {
+      for (let colour = 0; colour < 3; colour++) bytes[colour * side * side + at] = data[at * 4 + colour];
+    }
     return bytes;
   }
+}
+
+/** Returns how far to turn a face anticlockwise, in whole degrees; 0 for not at all. */
+export function turnDegrees([left, top, right, bottom], landmarks) {
+  if (landmarks.length !== 10 || !landmarks.every(Number.isFinite)) return 0;
+  const mean = (axis, ...points) => points.reduce((sum, point) => sum + landmarks[2 * point + axis], 0) / points.length;
+  const [x, y] = [0, 1].map((axis) => mean(axis, 3, 4) - mean(axis, 0, 1));
+  if (Math.hypot(x, y) < LEAST_OF_BOX * Math.max(right - left, bottom - top)) return 0;
+  const degrees = roundHalfToEven((Math.atan2(-x, y) * 180) / Math.PI);
+  return Math.abs(degrees) > UPRIGHT_TO_DEG ? degrees : 0;
+}
+
+/** Returns a square of the picture, scaled to side x side. */
+function cut(picture, [x0, y0, x1, y1], side) {
+  const columns = mirrored(x0, x1 - x0, picture.width);
+  const rows = mirrored(y0, y1 - y0, picture.height);
+  const taps = areaTaps(x1 - x0, side);
+  const values = x1 - x0 > side ? shrink(picture, columns, rows, taps, taps) : interpolate(picture, columns, rows, side, side);
+  const data = new Uint8Array(4 * side * side);
+  values.forEach((value, at) => (data[Math.floor(at / 3) * 4 + (at % 3)] = clampByte(value)));
+  return {data, width: side, height: side};
+}
+
+/** Returns a turned square out of a picture's middle, interpolated at 32nds of a pixel as OpenCV does. */
+function turnedSquare(picture, wholePx, count, span, degrees) {
+  const [cosine, sine] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)];
+  const steps = range(count).map((place) => ((place + 0.5) / count - 0.5) * span);
+  const data = new Uint8Array(4 * count * count);
+  const inside = (place) => Math.min(Math.max(place, 0), wholePx - 1);
+  steps.forEach((along, row) => {
+    steps.forEach((across, column) => {
+      const x = roundHalfToEven(Math.fround(across * cosine - along * sine + (wholePx - 1) / 2) * 32);
+      const y = roundHalfToEven(Math.fround(along * cosine + across * sine + (wholePx - 1) / 2) * 32);
+      const [right, below] = [x & 31, y & 31];
+      const [columns, rows] = [[x >> 5, (x >> 5) + 1], [y >> 5, (y >> 5) + 1]].map((pair) => pair.map(inside));
+      for (let colour = 0; colour < 3; colour++) {
+        const at = (down, over) => picture.data[(rows[down] * wholePx + columns[over]) * 4 + colour];
+        const above = (32 - right) * at(0, 0) + right * at(0, 1);
+        const under = (32 - right) * at(1, 0) + right * at(1, 1);
+        data[(row * count + column) * 4 + colour] = ((32 - below) * above + below * under + 512) >> 10;
+      }
+    });
+  });
+  return data;
 }
 
 /**
@@ -57,14 +117,18 @@ export function fitForDetector(picture, longSide) {
   return {data, width: paddedWidth, height: paddedHeight, scaleX, scaleY};
 }
 
-/** Returns the faces among the detector's candidates, best first: [{box, score}], boxes in pixels of the picture. */
-export function chooseFaces(scores, boxes, fitted, picture, {score_threshold: lowest, nms_iou: overlap}) {
+/** Returns the faces among the detector's candidates, best first: [{box, landmarks, score}] in pixels of the picture. */
+export function chooseFaces(scores, boxes, landmarks, fitted, picture, {score_threshold: lowest, nms_iou: overlap}) {
   const candidates = [];
   scores.forEach((score, row) => {
-    const box = [0, 1, 2, 3].map((side) => boxes[row * 4 + side] / (side % 2 ? fitted.scaleY : fitted.scaleX));
+    const unscaled = (value, place) => value / (place % 2 ? fitted.scaleY : fitted.scaleX);
+    const box = Array.from(boxes.slice(row * 4, row * 4 + 4), unscaled);
     const hasArea = box[2] > box[0] && box[3] > box[1] && box.every(Number.isFinite);
     const onPicture = box[0] < picture.width && box[1] < picture.height && box[2] > 0 && box[3] > 0;
-    if (score >= lowest && hasArea && onPicture) candidates.push({box, score: Math.min(score, 1)});
+    if (score >= lowest && hasArea && onPicture) {
+      const points = Array.from(landmarks.slice(row * 10, row * 10 + 10), unscaled);
+      candidates.push({box, landmarks: points, score: Math.min(score, 1)});
+    }
   });
   candidates.sort((one, other) => other.score - one.score);
   const kept = [];

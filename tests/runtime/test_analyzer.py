@@ -284,6 +284,28 @@ def test_crops_reach_the_engine_as_rgb() -> None:
     ).fake_probability == [1.0]
 
 
+def test_a_tilted_face_is_scored_upright_and_its_map_lies_over_the_picture(write_video: VideoWriter) -> None:
+    class TopEngine(BrightnessEngine):
+        def score(self, crops: NDArray[np.uint8]) -> Scores:
+            """Scores the brightness of the upper half; its map is the crop itself."""
+            small = crops.reshape(len(crops), 8, 4, 8, 4, 3).mean(axis=(2, 4, 5)) / 255
+            return Scores(small[:, :4].mean(axis=(1, 2)).astype(np.float32), small.astype(np.float32))
+
+    class UpsideDown(FixedDetector):
+        def detect(self, image: Image) -> list[Face]:
+            points = ((75.0, 75.0), (45.0, 75.0), (60.0, 60.0), (70.0, 45.0), (50.0, 45.0))
+            return [replace(face, landmarks=points) for face in super().detect(image)]
+
+    image = frame_of(DARK)
+    image[60:100, 20:60] = LIGHT
+    with Analyzer(TopEngine(), detector=UpsideDown()).stream(write_video([image] * 3)) as live:
+        ((face,), *_) = [moment.faces for moment in live]
+    # Its lower half is its upper one to the engine.
+    assert face.fake_probability == pytest.approx((LIGHT + DARK) / 2 / 255, abs=0.03)
+    bright = face.forgery_map > (LIGHT + DARK) / 2 / 255
+    assert bright[4:, :4].all() and bright.sum() == 16
+
+
 @pytest.mark.parametrize("boxes", [[1, 2, 3], [[1, 2, 3]], [[np.nan, 0, 1, 1]]])
 def test_boxes_of_another_shape_are_refused(boxes: object) -> None:
     with pytest.raises(UsageError):

@@ -13,7 +13,7 @@ import pytest
 
 from tinydf_runtime.faces.crop import CropConfig, crop_face, crop_square_xyxy
 from tinydf_runtime.faces.detector import _fit
-from tinydf_runtime.types import BoxXYXY, Image
+from tinydf_runtime.types import BoxXYXY, Image, Landmarks
 
 WEB = Path(__file__).resolve().parents[2] / "runtime" / "web"
 BOXES: list[BoxXYXY] = [
@@ -22,6 +22,7 @@ BOXES: list[BoxXYXY] = [
     (300.0, 100.0, 420.5, 520.0),
     (10.5, 10.0, 310.0, 260.0),
 ]
+TILTS_DEG = (0, -35, 180, 15, 70)
 
 
 def run_node(code: str, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,6 +34,15 @@ def run_node(code: str, tmp_path: Path, *arguments: str) -> subprocess.Completed
     return subprocess.run([node, str(script), *arguments], capture_output=True, text=True, check=True, timeout=120)
 
 
+def landmarks_of(box: BoxXYXY, tilt_deg: float) -> Landmarks:
+    """Returns five points in a box, tilted clockwise."""
+    left, top, right, bottom = box
+    turn = np.exp(1j * np.radians(tilt_deg)) * max(right - left, bottom - top)
+    middle = complex(left + right, top + bottom) / 2
+    points = middle + turn * np.array([-0.15 - 0.2j, 0.15 - 0.2j, 0.05j, -0.12 + 0.2j, 0.12 + 0.2j])
+    return tuple((float(point.real), float(point.imag)) for point in points)
+
+
 def write_picture(image: Image, path: Path) -> None:
     rgba = np.dstack([image[..., ::-1], np.full(image.shape[:2], 255, np.uint8)])
     path.write_bytes(np.ascontiguousarray(rgba).tobytes())
@@ -41,15 +51,17 @@ def write_picture(image: Image, path: Path) -> None:
 def test_the_page_cuts_faces_as_the_runtime_does(astronaut: Image, tmp_path: Path) -> None:
     config = CropConfig()
     height, width = astronaut.shape[:2]
+    faces = [(box, landmarks_of(box, tilt_deg)) for box in BOXES for tilt_deg in TILTS_DEG]
     write_picture(astronaut, tmp_path / "picture")
     code = f"""
         import {{readFileSync, writeFileSync}} from "node:fs";
         import {{cutFace, squareAround, fitForDetector}} from {json.dumps((WEB / "face.js").as_uri())};
         const folder = process.argv[2];
         const picture = {{data: readFileSync(folder + "/picture"), width: {width}, height: {height}}};
-        const squares = {json.dumps(BOXES)}.map((box, row) => {{
+        const faces = {json.dumps([[box, np.ravel(points).tolist()] for box, points in faces])};
+        const squares = faces.map(([box, landmarks], row) => {{
             const config = {{side_px: {config.side_px}, margin: {config.margin}}};
-            writeFileSync(folder + "/face" + row, cutFace(picture, box, config));
+            writeFileSync(folder + "/face" + row, cutFace(picture, box, config, landmarks));
             return squareAround(box, config.margin);
         }});
         const fitted = fitForDetector(picture, 320);
@@ -57,12 +69,12 @@ def test_the_page_cuts_faces_as_the_runtime_does(astronaut: Image, tmp_path: Pat
         console.log(JSON.stringify({{squares, size: [fitted.height, fitted.width]}}));
     """
     told = json.loads(run_node(code, tmp_path, str(tmp_path)).stdout)
-    for row, box in enumerate(BOXES):
+    for row, (box, landmarks) in enumerate(faces):
         assert tuple(told["squares"][row]) == crop_square_xyxy(box, config.margin)
-        expected = crop_face(astronaut[..., ::-1].copy(), box, config).transpose(2, 0, 1)
+        expected = crop_face(astronaut[..., ::-1].copy(), box, config, landmarks).transpose(2, 0, 1)
         found = np.frombuffer((tmp_path / f"face{row}").read_bytes(), np.uint8).reshape(expected.shape)
         difference = np.abs(found.astype(int) - expected)
-        assert difference.max() <= 1 and (difference > 0).mean() < 0.01, box
+        assert difference.max() <= 1 and (difference > 0).mean() < 0.01, (box, landmarks)
     canvas, _ = _fit(astronaut, 320)
     assert tuple(told["size"]) == canvas.shape[:2]
     fitted = np.frombuffer((tmp_path / "fitted").read_bytes(), np.uint8).reshape(canvas.shape)
@@ -73,13 +85,15 @@ def test_the_page_keeps_the_best_of_overlapping_boxes(tmp_path: Path) -> None:
     code = f"""
         import {{chooseFaces, shareOfUnion}} from {json.dumps((WEB / "face.js").as_uri())};
         const boxes = [0, 0, 10, 10, 1, 0, 11, 10, 30, 30, 40, 40, 5, 5, 5, 9, 90, 0, 99, 9, 50, 50, 60, 60];
-        const faces = chooseFaces([0.6, 0.9, 0.7, 0.8, 0.9, 0.1], boxes, {{scaleX: 0.5, scaleY: 1}},
+        const points = new Array(60).fill(0).map((_, at) => at);
+        const faces = chooseFaces([0.6, 0.9, 0.7, 0.8, 0.9, 0.1], boxes, points, {{scaleX: 0.5, scaleY: 1}},
             {{width: 150, height: 100}}, {{score_threshold: 0.5, nms_iou: 0.45}});
         console.log(JSON.stringify({{faces, half: shareOfUnion([0, 0, 2, 2], [0, 0, 2, 1])}}));
     """
     told = json.loads(run_node(code, tmp_path).stdout)
     assert told["half"] == 0.5
     assert [face["box"] for face in told["faces"]] == [[2, 0, 22, 10], [60, 30, 80, 40]]
+    assert told["faces"][1]["landmarks"] == [40, 21, 44, 23, 48, 25, 52, 27, 56, 29]
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

@@ -73,9 +73,9 @@ def make_pair(
     box = _jitter(box_xyxy, rng)
     scaled_mask = np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2)
     return Pair(
-        _crop(degrade(window), window, box, crop_config),
-        _crop(degrade(forged), window, box, crop_config),
-        _crop(scaled_mask, window, box, crop_config)[..., 0].astype(np.float32) / np.float32(255),
+        _crop(degrade(window), window, box, geometry, crop_config),
+        _crop(degrade(forged), window, box, geometry, crop_config),
+        _crop(scaled_mask, window, box, geometry, crop_config)[..., 0].astype(np.float32) / np.float32(255),
     )
 
 
@@ -103,7 +103,7 @@ def make_labelled_pair(real: Photo, fake: Photo, crop_config: CropConfig, rng: G
             window, box_xyxy, geometry = _mirror(window, box_xyxy, geometry)
         # Both boxes move alike, as one detector's would.
         box = _jitter(box_xyxy, np.random.default_rng(shift))
-        crops.append(_crop(degrade(window), window, box, crop_config))
+        crops.append(_crop(degrade(window), window, box, geometry, crop_config))
     unknown = np.full((crop_config.side_px, crop_config.side_px), np.nan, np.float32)
     return Pair(crops[0], crops[1], unknown)
 
@@ -150,8 +150,10 @@ def _jitter(box_xyxy: BoxXYXY, rng: Generator) -> BoxXYXY:
     return float(x - half_width), float(y - half_height), float(x + half_width), float(y + half_height)
 
 
-def _crop(image: Image, window: Image, box_xyxy: BoxXYXY, crop_config: CropConfig) -> Image:
+def _crop(image: Image, window: Image, box_xyxy: BoxXYXY, geometry: FaceGeometry, crop_config: CropConfig) -> Image:
     """Crops a degraded version of the window, whose scale may have changed."""
     scale = image.shape[1] / window.shape[1]
     left, top, right, bottom = (value * scale for value in box_xyxy)
-    return as_image(cv2.cvtColor(crop_face(image, (left, top, right, bottom), crop_config), cv2.COLOR_BGR2RGB))
+    landmarks = tuple((x * scale, y * scale) for x, y in geometry.landmarks.tolist())
+    crop = crop_face(image, (left, top, right, bottom), crop_config, landmarks)
+    return as_image(cv2.cvtColor(crop, cv2.COLOR_BGR2RGB))

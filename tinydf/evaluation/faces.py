@@ -148,10 +148,11 @@ class StoredFaces:
         row = self.rows[index]
         window = _read(self.folder / row.file)
         (face,) = self.faces(index)
+        points = tuple(zip(row.landmarks[::2], row.landmarks[1::2], strict=True))
         crops = []
         for perturbation in ladder:
             changed = perturbation.apply(window, np.random.default_rng((self.seed, index)))
-            crops.append(cv2.cvtColor(crop_face(changed, face.box_xyxy, self.crop_config), cv2.COLOR_BGR2RGB))
+            crops.append(cv2.cvtColor(crop_face(changed, face.box_xyxy, self.crop_config, points), cv2.COLOR_BGR2RGB))
         return Cut(as_image(np.stack(crops))[None], row.sharpness)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -185,6 +185,7 @@ FRAME_PARTS = 24
 _OVERLAP = 0.25
 """Overlap of neighbouring tiles as a share of their side; larger faces are found at the coarser step before."""
 _BORDER_PX = 2
+_Place = Callable[[float, float], tuple[float, float]]
 PART_SCORE = 0.8
 """Detection score from which a face in a tile counts: many tiles hold many patterns that resemble faces."""
 _SAME_PLACE = 0.5
@@ -226,12 +227,32 @@ def search_in_parts(detector: FaceDetector, image: Image, whole: Sequence[Face],
         for left, top, right, bottom in boxes:
             found = detector.detect(np.ascontiguousarray(image[top:bottom, left:right]))
             faces += [
-                _shift(face, left, top)
+                _moved(face, _from_part(left, top))
                 for face in found
                 if face.score >= PART_SCORE and _is_whole(face, (left, top, right, bottom), image)
             ]
         scale = finer
     return Found(_one_each(faces), smallest_face_px(scale))
+
+
+def search_turned(detector: FaceDetector, image: Image) -> list[Face]:
+    """Returns the certain faces of a picture that lies on its side or stands on its head, none of one that does not.
+
+    Args:
+        detector: Knows upright faces alone.
+        image: H x W x 3, BGR, uint8.
+    """
+    height, width = image.shape[:2]
+    turns: dict[int, _Place] = {
+        cv2.ROTATE_90_CLOCKWISE: lambda x, y: (y, height - x),
+        cv2.ROTATE_90_COUNTERCLOCKWISE: lambda x, y: (width - y, x),
+        cv2.ROTATE_180: lambda x, y: (width - x, height - y),
+    }
+    for turn, to_image in turns.items():
+        found = detector.detect(np.asarray(cv2.rotate(image, turn), np.uint8), detector.certain_score)
+        if found:
+            return [_moved(face, to_image) for face in found]
+    return []
 
 
 def smallest_face_px(scale: float) -> int:
@@ -266,11 +287,15 @@ def _is_whole(face: Face, part: tuple[int, int, int, int], image: Image) -> bool
     )
 
 
-def _shift(face: Face, x: int, y: int) -> Face:
-    """Returns a face in the pixels of the whole picture."""
+def _from_part(left: int, top: int) -> _Place:
+    return lambda x, y: (x + left, y + top)
+
+
+def _moved(face: Face, to_image: _Place) -> Face:
+    """Returns a face in the pixels of the whole picture, where a quarter turn may have swapped its box's corners."""
     left, top, right, bottom = face.box_xyxy
-    points = tuple((px + x, py + y) for px, py in face.landmarks)
-    return replace(face, box_xyxy=(left + x, top + y, right + x, bottom + y), landmarks=points)
+    (x0, x1), (y0, y1) = (sorted(ends) for ends in zip(to_image(left, top), to_image(right, bottom), strict=True))
+    return replace(face, box_xyxy=(x0, y0, x1, y1), landmarks=tuple(to_image(x, y) for x, y in face.landmarks))
 
 
 def _one_each(faces: list[Face]) -> list[Face]:

@@ -144,7 +144,7 @@ class Exemplars:
         if not (for_spread or for_best or for_suspicious):
             return
         before = own.taken()
-        own_crop, own_map = np.array(crop), _as_bytes(forgery_map)
+        own_crop, own_map = np.array(crop), as_bytes(forgery_map)
         if for_spread:
             own.spread.append(Exemplar(record, own_crop, own_map, "spread"))
             if len(own.spread) > SPREAD_PLACES:
@@ -243,7 +243,7 @@ def _put(places: list[Exemplar], picture: Exemplar, most: int, key: _Key) -> Non
     places.append(picture)
 
 
-def _as_bytes(forgery_map: NDArray[np.float32] | NDArray[np.uint8]) -> NDArray[np.uint8]:
+def as_bytes(forgery_map: NDArray[np.float32] | NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Returns an own copy of a map as uint8."""
     if forgery_map.dtype == np.uint8:
         return np.array(forgery_map, np.uint8)

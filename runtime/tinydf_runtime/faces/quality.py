@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydf_runtime.faces.crop import eyes_to_mouth
 from tinydf_runtime.types import Face, FaceQuality, Image, longer_side
 
 __all__ = ["FaceQuality", "measure_quality"]
@@ -27,8 +28,6 @@ _FULL_EYES_PX = 38.0
 """Distance of the eyes from which a face shows all the detail that the network can use: a box of some 112 px."""
 _EYES_OF_BOX = 0.34
 """Distance of the eyes as a share of a face's longer side."""
-_LEAST_OF_BOX = 0.1
-"""Eyes and mouth that lie closer together than this share of the longer side are no landmarks."""
 _MOUTH_BELOW_EYES = 1.04
 """Distance from eyes to mouth, in eye distances."""
 _NOSE_DEPTH = 0.55
@@ -125,18 +124,15 @@ def _rings(side: int) -> NDArray[np.int64]:
 def _eyes_and_pose(face: Face) -> tuple[float, tuple[float, float, float]]:
     """Returns the distance of the eyes in pixels, as if seen from the front, and yaw, pitch and roll in radians."""
     longer = longer_side(face.box_xyxy)
+    down = eyes_to_mouth(face.box_xyxy, face.landmarks)
+    if down is None:
+        return longer * _EYES_OF_BOX, (0.0, 0.0, 0.0)
     points = np.array(face.landmarks, np.float64)
-    if points.shape != (5, 2) or not np.isfinite(points).all():
-        return longer * _EYES_OF_BOX, (0.0, 0.0, 0.0)
-    eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
-    down, across = mouth - eyes, points[1] - points[0]
-    height, width = float(np.hypot(*down)), float(np.hypot(*across))
-    if height < _LEAST_OF_BOX * longer:
-        return longer * _EYES_OF_BOX, (0.0, 0.0, 0.0)
+    height, width = float(np.hypot(*down)), float(np.hypot(*(points[1] - points[0])))
     # A turned head brings its eyes together, but not its mouth nearer to them.
     eyes_px = max(width, height / _MOUTH_BELOW_EYES)
-    down /= height
-    nose = points[2] - eyes
+    down = down / height
+    nose = points[2] - points[:2].mean(axis=0)
     aside, below = float(nose[0] * down[1] - nose[1] * down[0]), float(nose @ down)
     depth = _NOSE_DEPTH * eyes_px
     # Seen from the side the nose's tip does not leave the eyes' line further than it is deep.

@@ -154,10 +154,10 @@ class LiveStream(Iterator[FrameResult]):
         self._watch.count(found)
         scored: list[ScoredFace] = []
         if found.crops:
-            records, maps = self._watch.score([(*cropped, found.frame) for cropped in found.crops])
-            for (track, *_), record, forgery_map in zip(found.crops, records, maps, strict=True):
-                verdict = self._memory.add(track, record)
-                scored.append(ScoredFace(track, found.faces[track], record.fake_probability, forgery_map, verdict))
+            records, maps = self._watch.score([(cropped, found.frame) for cropped in found.crops])
+            for one, record, forgery_map in zip(found.crops, records, maps, strict=True):
+                verdict = self._memory.add(one.track, record)
+                scored.append(ScoredFace(one.track, one.face, record.fake_probability, forgery_map, verdict))
         self._memory.tidy(frame.time_s)
         reader = self._reader
         if not isinstance(reader, StreamReader) or not reader.live:

@@ -65,7 +65,7 @@ class DrawnFace:
         box_xyxy: In pixels.
         fake_probability: 0..1.
         side: The zone that the probability lies in, whose colour the face gets.
-        forgery_map: h x w, float32, 0..1, over the crop; None draws no overlay.
+        forgery_map: h x w, float32, 0..1, over the crop's square; None draws no overlay.
     """
 
     track: int

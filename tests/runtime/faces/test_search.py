@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.analyzer import Analyzer
-from tinydf_runtime.faces.detector import FaceDetector, search_in_parts, smallest_face_px
-from tinydf_runtime.types import Image
+from tinydf_runtime.faces.detector import FaceDetector, search_in_parts, search_turned, smallest_face_px
+from tinydf_runtime.types import Frame, Image
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,45 @@ def test_a_small_face_in_full_hd_is_found(detector: FaceDetector, astronaut: Ima
     (face,) = search_in_parts(detector, picture, [], 96).faces
     left, top, right, bottom = face.box_xyxy
     assert 900 < left < right < 952 and 500 < top < bottom < 552
+
+
+@pytest.mark.parametrize("turn", [cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE])
+def test_a_picture_on_its_side_or_its_head_gives_the_face_where_it_is(
+    detector: FaceDetector, astronaut: Image, turn: int
+) -> None:
+    picture = np.ascontiguousarray(astronaut[:400])
+    (face,) = [face for face in detector.detect(picture) if face.score >= detector.certain_score]
+    (found,) = search_turned(detector, np.asarray(cv2.rotate(picture, turn), np.uint8))
+    canvas = np.zeros(picture.shape[:2], np.uint8)
+    for x, y in face.landmarks:
+        canvas[round(y), round(x)] = 255
+    canvas = np.asarray(cv2.GaussianBlur(cv2.rotate(canvas, turn), (0, 0), 3), np.uint8)
+    for x, y in found.landmarks:
+        assert canvas[round(y), round(x)] > 0
+    left, top, right, bottom = found.box_xyxy
+    assert left < min(x for x, _ in found.landmarks) and right > max(x for x, _ in found.landmarks)
+    assert top < min(y for _, y in found.landmarks) and bottom > max(y for _, y in found.landmarks)
+
+
+def test_an_upright_picture_and_one_without_faces_give_none_on_their_side(
+    detector: FaceDetector, astronaut: Image
+) -> None:
+    assert search_turned(detector, astronaut) == []
+    assert search_turned(detector, np.random.default_rng(0).integers(100, 140, (400, 640, 3), np.uint8)) == []
+
+
+@pytest.mark.parametrize("turn", [cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180])
+def test_a_video_that_lost_its_rotation_is_judged_as_the_upright_one(astronaut: Image, turn: int) -> None:
+    upright = [np.ascontiguousarray(astronaut[i : 400 + i, 20 + i : 420 + i]) for i in range(0, 24, 2)]
+    turned = [np.asarray(cv2.rotate(np.asarray(image), turn), np.uint8) for image in upright]
+    with Analyzer(threads=1, sample_fps=None) as analyzer:
+        one, other = (
+            analyzer.analyze_frames([Frame(i, i / 4, image) for i, image in enumerate(images)])
+            for images in (upright, turned)
+        )
+    (first,), (second,) = one.tracks, other.tracks
+    assert len(first.scores) == len(second.scores) == 12
+    assert second.fake_probability == pytest.approx(first.fake_probability, abs=0.1)
 
 
 def test_how_far_was_looked_follows_the_work_allowed(detector: FaceDetector) -> None:

@@ -1,5 +1,7 @@
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -7,6 +9,7 @@ from tinydf.data.dataset import PairSeries, collate, sharpness_worth
 from tinydf.data.photos import Photo
 from tinydf.data.samples import make_pair
 from tinydf_runtime.faces.crop import CropConfig
+from tinydf_runtime.io.image import read_image
 from tinydf_runtime.types import Face
 
 
@@ -24,6 +27,24 @@ def test_real_and_forged_are_alike_but_for_the_mask(drawn_photos: list[Photo]) -
         assert pair.mask.shape == (224, 224)
         assert 0.2 < pair.mask.max() <= 1
         assert (pair.real != pair.forged).any()
+
+
+def test_a_tilted_face_is_trained_on_upright(drawn_photos: list[Photo], tmp_path: Path) -> None:
+    photo, face = drawn_photos[0], drawn_photos[0].faces[0]
+    image = read_image(photo.path)
+    upside_down = tmp_path / "upside_down.png"
+    cv2.imwrite(str(upside_down), image[::-1, ::-1])
+    height, width = image.shape[:2]
+    left, top, right, bottom = face.box_xyxy
+    points = tuple((width - 1 - x, height - 1 - y) for x, y in face.landmarks)
+    hanging = Face((width - right, height - bottom, width - left, height - top), points, face.score)
+    pairs = [
+        make_pair(one, CropConfig(), np.random.default_rng(1), draw=lambda _: lambda picture: picture).real
+        for one in (photo, replace(photo, path=upside_down, faces=(hanging,)))
+    ]
+    alike, turned = (np.abs(pairs[0].astype(float) - pairs[1][::step, ::step]).mean() for step in (1, -1))
+    # Boxes are jittered in the picture, and hang the other way round in it.
+    assert alike < 0.7 * turned
 
 
 def test_every_patch_of_a_forgery_shows_some_of_it(drawn_photos: list[Photo]) -> None:

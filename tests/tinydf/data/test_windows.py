@@ -3,7 +3,7 @@ import pytest
 
 from tinydf.data.windows import ROOM, cut_window, measure_sharpness
 from tinydf_runtime.faces.crop import CropConfig, crop_face
-from tinydf_runtime.types import BoxXYXY, Face, Image
+from tinydf_runtime.types import BoxXYXY, Face, Image, Landmarks
 
 CROP_CONFIG = CropConfig()
 POINTS = tuple((float(x), 50.0) for x in range(5))
@@ -14,20 +14,30 @@ def frame() -> Image:
     return np.random.default_rng(3).integers(0, 256, (180, 240, 3), np.uint8)
 
 
+def tilted(box: BoxXYXY, tilt_deg: float) -> Landmarks:
+    """Five points in a box, tilted clockwise."""
+    left, top, right, bottom = box
+    turn = np.exp(1j * np.radians(tilt_deg)) * max(right - left, bottom - top)
+    points = complex(left + right, top + bottom) / 2 + turn * np.array(
+        [-0.15 - 0.2j, 0.15 - 0.2j, 0, -0.1 + 0.2j, 0.2j]
+    )
+    return tuple((float(point.real), float(point.imag)) for point in points)
+
+
 def stored(box: BoxXYXY) -> BoxXYXY:
     """A box as it comes back from the table's 32-bit numbers."""
     left, top, right, bottom = (float(np.float32(value)) for value in box)
     return left, top, right, bottom
 
 
-@pytest.mark.parametrize("kind", ["inside", "border", "narrow", "halves"])
+@pytest.mark.parametrize("kind", ["inside", "border", "narrow", "halves", "tilted"])
 def test_the_window_gives_the_very_crop_that_the_frame_gives(frame: Image, kind: str) -> None:
     random = np.random.default_rng(5)
     for _ in range(60):
         width, height = random.uniform(20, 90, 2)
         if kind == "narrow":
             width /= 6
-        low, high = {"inside": (70, 110), "border": (-40, 230)}.get(kind, (-10, 200))
+        low, high = {"inside": (70, 110), "border": (-40, 230), "tilted": (90, 100)}.get(kind, (-10, 200))
         left, top = random.uniform(low, high, 2)
         box = (left, top, left + width, top + height)
         if kind == "halves":
@@ -35,11 +45,14 @@ def test_the_window_gives_the_very_crop_that_the_frame_gives(frame: Image, kind:
             box = (left, top, right, bottom)
         # The table rounds boxes to 1/1024 px.
         left, top, right, bottom = (round(value * 1024) / 1024 for value in box)
-        window = cut_window(frame, Face(box, POINTS, 0.9), CROP_CONFIG)
+        points = tilted(box, random.uniform(-180, 180)) if kind == "tilted" else POINTS
+        window = cut_window(frame, Face(box, points, 0.9), CROP_CONFIG)
         if window is None:
             continue
-        expected = crop_face(frame, (left, top, right, bottom), CROP_CONFIG)
-        assert np.array_equal(crop_face(window.image, stored(window.face.box_xyxy), CROP_CONFIG), expected)
+        expected = crop_face(frame, (left, top, right, bottom), CROP_CONFIG, points)
+        kept = tuple((float(np.float32(x)), float(np.float32(y))) for x, y in window.face.landmarks)
+        found = crop_face(window.image, stored(window.face.box_xyxy), CROP_CONFIG, kept)
+        assert np.array_equal(found, expected)
 
 
 def test_a_face_half_outside_of_the_frame_still_has_a_window(frame: Image) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from tinydf.data.dataset import FixedPairs
 from tinydf.data.forgery_types.table import TYPES, forgers_by_type
+from tinydf.data.manifest import read_table, write_table
 from tinydf.data.photos import Photo
 from tinydf.data.windows import measure_sharpness
 from tinydf.evaluation.faces import FaceSet, open_faces, spread
@@ -29,6 +31,21 @@ def test_stored_face_is_cropped_by_the_runtimes_crop_config_in_rgb(two_methods: 
     window = cv2.imread(str(two_methods / "0-0.png"))
     expected = crop_face(np.asarray(window, np.uint8), face.box_xyxy, CROP_CONFIG)[..., ::-1]
     assert np.array_equal(entries.cut(0, (UNCHANGED,)).crops[0, 0], expected)
+
+
+def test_a_stored_face_that_is_tilted_is_cut_upright_as_in_a_video(write_set: Callable[..., Path], flat: Any) -> None:
+    folder = write_set([flat("real", "000", (60,)), flat("Swap", "000", (90,))])
+    window = np.random.default_rng(0).integers(0, 256, (120, 120, 3), np.uint8)
+    cv2.imwrite(str(folder / "0-0.png"), window)
+    rows = read_table(folder)
+    sideways = (70.0, 45.0, 70.0, 75.0, 60.0, 60.0, 50.0, 48.0, 50.0, 72.0)
+    write_table([replace(row, landmarks=sideways) for row in rows], folder)
+    entries = open_faces(folder, "test", CROP_CONFIG).entries
+    points = tuple(zip(sideways[::2], sideways[1::2], strict=True))
+    expected = crop_face(window, entries.faces(0)[0].box_xyxy, CROP_CONFIG, points)[..., ::-1]
+    found = entries.cut(0, (UNCHANGED,)).crops[0, 0]
+    assert np.array_equal(found, expected)
+    assert not np.array_equal(found, crop_face(window, entries.faces(0)[0].box_xyxy, CROP_CONFIG)[..., ::-1])
 
 
 def test_perturbations_act_on_the_window_before_the_crop(two_methods: Path) -> None:
