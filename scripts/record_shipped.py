@@ -59,7 +59,7 @@ def measure() -> dict[str, list[dict[str, Any]]]:
     with Analyzer(threads=1) as analyzer:
         for name, picture in pictures().items():
             faces = analyzer.detect_faces(picture)
-            scores = analyzer.score_faces(picture, [face.box_xyxy for face in faces])
+            scores = analyzer.score_faces(picture, faces)
             found[name] = [
                 {
                     "box_xyxy": [round(side, 2) for side in face.box_xyxy],

@@ -6,7 +6,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ from tinydf_runtime.live.reader import GIVE_UP_S
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR, DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.results import InputReport, Report, Status, ToolInfo
-from tinydf_runtime.steps import Detector, FrameStep, score_boxes
+from tinydf_runtime.steps import Detector, FrameStep, score_found
 from tinydf_runtime.types import Face, Frame, Image, Reason, Scores
 from tinydf_runtime.verdict.summary import summarize, summarize_unreadable
 from tinydf_runtime.watch import Limits, Progress, Watch, watch_image, watch_video
@@ -288,22 +288,20 @@ class Analyzer:
         """
         return self._networks().detector.detect(checked_image(frame, "frame"))
 
-    def score_faces(self, frame: Image, boxes: ArrayLike) -> Scores:
-        """Returns fake probability and forgery map for each box.
+    def score_faces(self, frame: Image, boxes: ArrayLike | Sequence[Face]) -> Scores:
+        """Returns fake probability and forgery map for each face.
 
         Args:
             frame: H x W x 3, BGR, uint8.
-            boxes: N x 4: left, top, right, bottom in pixels. N may be 0.
+            boxes: What ``detect_faces`` returned, or N x 4: left, top, right, bottom in pixels. N may be 0. Faces whose
+                landmarks show them tilted are turned upright; boxes alone are cut as they stand.
 
         Raises:
             UsageError: An array has another shape or type.
             OutsideImageError: A box does not touch the picture.
         """
-        array = np.asarray(boxes, np.float64)
-        array = array.reshape(0, 4) if array.size == 0 else array
-        if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all():
-            raise UsageError(f"boxes: found shape {array.shape}, expected N x 4 numbers: left, top, right, bottom.")
-        return score_boxes(self._networks().engine, checked_image(frame, "frame"), array)
+        faces = _as_faces(boxes)
+        return score_found(self._networks().engine, checked_image(frame, "frame"), faces)
 
     def report(self, inputs: Iterable[InputReport]) -> Report:
         """Returns the reports of several inputs as one, with what made them."""
@@ -366,3 +364,21 @@ class Analyzer:
                 # Refuses a model that was not measured before any work is done with it.
                 self._threshold_of(self._loaded)
             return self._loaded
+
+
+def _as_faces(boxes: ArrayLike | Sequence[Face]) -> Sequence[Face]:
+    """Returns faces as they are, and boxes as faces without landmarks.
+
+    Raises:
+        UsageError: They are neither.
+    """
+    if isinstance(boxes, Sequence) and boxes and all(isinstance(one, Face) for one in boxes):
+        return [one for one in boxes if isinstance(one, Face)]
+    try:
+        array = np.asarray(boxes, np.float64)
+    except (TypeError, ValueError):
+        raise UsageError("boxes: expected N x 4 numbers (left, top, right, bottom) or faces.") from None
+    array = array.reshape(0, 4) if array.size == 0 else array
+    if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all():
+        raise UsageError(f"boxes: found shape {array.shape}, expected N x 4 numbers: left, top, right, bottom.")
+    return [Face((left, top, right, bottom), (), 1.0) for left, top, right, bottom in array.tolist()]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tinydf_runtime.engines.engine import Engine, score_in_halves
 from tinydf_runtime.errors import OutsideImageError
-from tinydf_runtime.faces.crop import crop_face
+from tinydf_runtime.faces.crop import crop_face, lay_over_picture
 from tinydf_runtime.faces.detector import (
     FRAME_PARTS,
     PICTURE_PARTS,
@@ -231,23 +231,24 @@ def crop_tracked(frame: Frame, tracked: Sequence[tuple[int, Face]], engine: Engi
     return cropped
 
 
-def score_boxes(engine: Engine, image: Image, boxes: Sequence[Sequence[float]] | NDArray[np.float64]) -> Scores:
-    """Cuts boxes out of a BGR picture and scores them.
+def score_found(engine: Engine, image: Image, faces: Sequence[Face]) -> Scores:
+    """Cuts faces out of a BGR picture and scores them; the maps lie over ``crop_square_xyxy`` in the picture.
 
     Args:
         engine: The classifier.
         image: H x W x 3, BGR, uint8.
-        boxes: N x 4, xyxy in pixels.
+        faces: In pixels; without landmarks they are cut as they stand.
 
     Raises:
         OutsideImageError: A box does not touch the picture.
     """
     config = engine.spec.crop
-    crops = np.empty((len(boxes), config.side_px, config.side_px, 3), np.uint8)
-    for i, (left, top, right, bottom) in enumerate(boxes):
-        box = (float(left), float(top), float(right), float(bottom))
-        crops[i] = crop_face(image, box, config)[..., ::-1]
-    return score_crops(engine, crops)
+    crops = np.empty((len(faces), config.side_px, config.side_px, 3), np.uint8)
+    for place, face in enumerate(faces):
+        crops[place] = crop_face(image, face.box_xyxy, config, face.landmarks)[..., ::-1]
+    scores = score_crops(engine, crops)
+    maps = [lay_over_picture(one, face) for one, face in zip(scores.forgery_map, faces, strict=True)]
+    return Scores(scores.fake_probability, np.stack(maps)) if maps else scores
 
 
 def score_crops(engine: Engine, crops: NDArray[np.uint8]) -> Scores:

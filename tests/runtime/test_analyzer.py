@@ -300,13 +300,19 @@ def test_a_tilted_face_is_scored_upright_and_its_map_lies_over_the_picture(write
     image[60:100, 20:60] = LIGHT
     with Analyzer(TopEngine(), detector=UpsideDown()).stream(write_video([image] * 3)) as live:
         ((face,), *_) = [moment.faces for moment in live]
+    analyzer = Analyzer(TopEngine(), detector=UpsideDown())
+    found = analyzer.score_faces(image, analyzer.detect_faces(image))
+    assert found.fake_probability[0] == pytest.approx((LIGHT + DARK) / 2 / 255, abs=0.01)
+    assert found.forgery_map[0, 4:, :4].min() > 0.9 * LIGHT / 255
+    # Boxes alone are cut as they stand, and the upper half is dark.
+    assert analyzer.score_faces(image, [[20, 20, 100, 100]]).fake_probability[0] == pytest.approx(DARK / 255, abs=0.01)
     # Its lower half is its upper one to the engine.
     assert face.fake_probability == pytest.approx((LIGHT + DARK) / 2 / 255, abs=0.03)
     bright = face.forgery_map > (LIGHT + DARK) / 2 / 255
     assert bright[4:, :4].all() and bright.sum() == 16
 
 
-@pytest.mark.parametrize("boxes", [[1, 2, 3], [[1, 2, 3]], [[np.nan, 0, 1, 1]]])
+@pytest.mark.parametrize("boxes", [[1, 2, 3], [[1, 2, 3]], [[np.nan, 0, 1, 1]], ["a", "b"], [[1, 2, 3, 4], None]])
 def test_boxes_of_another_shape_are_refused(boxes: object) -> None:
     with pytest.raises(UsageError):
         analyzer_of().score_faces(frame_of(DARK), boxes)  # type: ignore[arg-type]
