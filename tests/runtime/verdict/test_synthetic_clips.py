@@ -67,8 +67,11 @@ def test_no_more_inputs_of_real_people_are_called_fake_than_is_allowed(
 
 def test_the_verdicts_of_those_who_were_not_measured_keep_to_the_bar(judged: tuple[list[Clip], list[float]]) -> None:
     people, logits = judged
-    rule = DecisionRule(0.6, 0.6, RealScores.of_logits(logits[::2]))
-    labels = [judge_input([v for v, _ in judge_tracks({1: clip}, rule)])[0] for clip in people[1::2]]
+    labels = []
+    # Each half by what the other one measured: of 199 people some halves hold most of the rare high scores.
+    for measured, others in ((0, 1), (1, 0)):
+        rule = DecisionRule(0.6, 0.6, RealScores.of_logits(logits[measured::2]))
+        labels += [judge_input([v for v, _ in judge_tracks({1: clip}, rule)])[0] for clip in people[others::2]]
     assert labels.count("fake") <= 0.1 * len(labels)
     assert "real" in labels and "inconclusive" in labels
 
