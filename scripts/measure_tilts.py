@@ -43,7 +43,7 @@ got a score both real and forged.
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of photos of real faces.")
-@click.option("--count", default=200, show_default=True, help="People.")
+@click.option("--count", default=150, show_default=True, help="People.")
 @click.option("--out", type=click.Path(path_type=Path), help="Page to write.")
 def main(data: Path, count: int, out: Path | None) -> None:
     """Prints and writes the table."""
@@ -104,9 +104,7 @@ def _judged(analyzer: Analyzer, picture: bytes) -> InputReport:
 
 def _row(real: Sequence[InputReport], forged: Sequence[InputReport]) -> str:
     """Returns the table's columns."""
-    shares = [
-        np.mean([one.verdict == verdict for one in real]) for verdict in ("real", "fake", "inconclusive", "no_face")
-    ]
+    shares = [np.mean([one.verdict == verdict for one in real]) for verdict in VERDICTS]
     shares.append(np.mean([one.verdict == "fake" for one in forged]))
     scored = [
         (one.fake_probability, other.fake_probability)

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.types import Image
+from tinydf_runtime.types import BoxXYXY, Image, Landmarks
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -323,3 +323,17 @@ def make_face_network() -> Callable[..., FaceDetectorNet]:
         return network.eval().requires_grad_(False)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tilted_points() -> Callable[[BoxXYXY, float], Landmarks]:
+    """Gives five landmarks in a box, tilted clockwise by so many degrees."""
+
+    def points(box: BoxXYXY, tilt_deg: float) -> Landmarks:
+        left, top, right, bottom = box
+        turn = np.exp(1j * np.radians(tilt_deg)) * max(right - left, bottom - top)
+        upright = np.array([-0.15 - 0.2j, 0.15 - 0.2j, 0.05j, -0.12 + 0.2j, 0.12 + 0.2j])
+        found = complex(left + right, top + bottom) / 2 + turn * upright
+        return tuple((float(point.real), float(point.imag)) for point in found)
+
+    return points

@@ -74,7 +74,6 @@ class FoundFaces:
     Attributes:
         index: Of the frame.
         time_s: Of the frame.
-        faces: Track id -> face.
         crops: The faces that touch the frame.
         frame: The whole picture, shrunk; None where nobody is in it.
         detect_s: Seconds that detection and tracking took.
@@ -84,7 +83,6 @@ class FoundFaces:
 
     index: int
     time_s: float
-    faces: dict[int, Face]
     crops: list[CroppedFace]
     frame: SmallFrame | None
     detect_s: float
@@ -142,7 +140,7 @@ class FrameStep:
                 small = shrink_frame(frame.image)
             crop_s = time.perf_counter() - began
             spent_s = 0.0 if first else detect_s
-            yield FoundFaces(frame.index, frame.time_s, dict(part), crops, small, spent_s, crop_s, first > 0)
+            yield FoundFaces(frame.index, frame.time_s, crops, small, spent_s, crop_s, first > 0)
 
     def score(self, found: Sequence[CroppedFace]) -> tuple[list[FaceScore], NDArray[np.float32]]:
         """Returns the records with their probabilities, and N x h x w forgery maps over the crops, 0..1. One batch.

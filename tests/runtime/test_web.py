@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,24 +35,17 @@ def run_node(code: str, tmp_path: Path, *arguments: str) -> subprocess.Completed
     return subprocess.run([node, str(script), *arguments], capture_output=True, text=True, check=True, timeout=120)
 
 
-def landmarks_of(box: BoxXYXY, tilt_deg: float) -> Landmarks:
-    """Returns five points in a box, tilted clockwise."""
-    left, top, right, bottom = box
-    turn = np.exp(1j * np.radians(tilt_deg)) * max(right - left, bottom - top)
-    middle = complex(left + right, top + bottom) / 2
-    points = middle + turn * np.array([-0.15 - 0.2j, 0.15 - 0.2j, 0.05j, -0.12 + 0.2j, 0.12 + 0.2j])
-    return tuple((float(point.real), float(point.imag)) for point in points)
-
-
 def write_picture(image: Image, path: Path) -> None:
     rgba = np.dstack([image[..., ::-1], np.full(image.shape[:2], 255, np.uint8)])
     path.write_bytes(np.ascontiguousarray(rgba).tobytes())
 
 
-def test_the_page_cuts_faces_as_the_runtime_does(astronaut: Image, tmp_path: Path) -> None:
+def test_the_page_cuts_faces_as_the_runtime_does(
+    astronaut: Image, tmp_path: Path, tilted_points: Callable[[BoxXYXY, float], Landmarks]
+) -> None:
     config = CropConfig()
     height, width = astronaut.shape[:2]
-    faces = [(box, landmarks_of(box, tilt_deg)) for box in BOXES for tilt_deg in TILTS_DEG]
+    faces = [(box, tilted_points(box, tilt_deg)) for box in BOXES for tilt_deg in TILTS_DEG]
     write_picture(astronaut, tmp_path / "picture")
     code = f"""
         import {{readFileSync, writeFileSync}} from "node:fs";

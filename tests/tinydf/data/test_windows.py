@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -14,16 +16,6 @@ def frame() -> Image:
     return np.random.default_rng(3).integers(0, 256, (180, 240, 3), np.uint8)
 
 
-def tilted(box: BoxXYXY, tilt_deg: float) -> Landmarks:
-    """Five points in a box, tilted clockwise."""
-    left, top, right, bottom = box
-    turn = np.exp(1j * np.radians(tilt_deg)) * max(right - left, bottom - top)
-    points = complex(left + right, top + bottom) / 2 + turn * np.array(
-        [-0.15 - 0.2j, 0.15 - 0.2j, 0, -0.1 + 0.2j, 0.2j]
-    )
-    return tuple((float(point.real), float(point.imag)) for point in points)
-
-
 def stored(box: BoxXYXY) -> BoxXYXY:
     """A box as it comes back from the table's 32-bit numbers."""
     left, top, right, bottom = (float(np.float32(value)) for value in box)
@@ -31,7 +23,9 @@ def stored(box: BoxXYXY) -> BoxXYXY:
 
 
 @pytest.mark.parametrize("kind", ["inside", "border", "narrow", "halves", "tilted"])
-def test_the_window_gives_the_very_crop_that_the_frame_gives(frame: Image, kind: str) -> None:
+def test_the_window_gives_the_very_crop_that_the_frame_gives(
+    frame: Image, kind: str, tilted_points: Callable[[BoxXYXY, float], Landmarks]
+) -> None:
     random = np.random.default_rng(5)
     for _ in range(60):
         width, height = random.uniform(20, 90, 2)
@@ -45,7 +39,7 @@ def test_the_window_gives_the_very_crop_that_the_frame_gives(frame: Image, kind:
             box = (left, top, right, bottom)
         # The table rounds boxes to 1/1024 px.
         left, top, right, bottom = (round(value * 1024) / 1024 for value in box)
-        points = tilted(box, random.uniform(-180, 180)) if kind == "tilted" else POINTS
+        points = tilted_points(box, random.uniform(-180, 180)) if kind == "tilted" else POINTS
         window = cut_window(frame, Face(box, points, 0.9), CROP_CONFIG)
         if window is None:
             continue
