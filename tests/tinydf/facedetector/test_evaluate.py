@@ -100,7 +100,20 @@ def test_false_boxes_beside_faces_raise_it() -> None:
 
 
 def test_frames_of_video_with_false_boxes_raise_it() -> None:
-    faces = [image([0.9, 0.4], [True, True], 2)] * 10
     nothing = [image([], [], 0)]
-    assert choose_threshold(faces, nothing, [image([0.5], [False], 0)] * 3) > 0.5
-    assert choose_threshold(faces, nothing, [image([0.5], [False], 0)] + [image([], [], 0)] * 60) <= 0.4
+    assert choose_threshold([], nothing, [image([0.5], [False], 0)] * 3) == 0.51
+    assert choose_threshold([], nothing, [image([0.5], [False], 0)] + [image([], [], 0)] * 60) == 0.3
+
+
+def test_frames_of_video_alone_say_how_many_false_boxes_are_allowed() -> None:
+    def frames(false: int) -> list[ImageMatch]:
+        return [image([0.9, 0.4], [True, False], 1)] * false + [image([0.9], [True], 1)] * (100 - false)
+
+    faces = [image([0.9, 0.5], [True, False], 1)] * 10
+    nothing = [image([], [], 0)]
+    assert choose_threshold(faces, nothing, frames(4)) == 0.3
+    assert choose_threshold(faces, nothing, frames(5)) == 0.41
+
+
+def test_where_no_score_keeps_the_limits_it_is_the_highest() -> None:
+    assert choose_threshold([], [image([0.95], [False], 0)]) == 0.8
