@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from tinydf.evaluation.real_people import measured_spec
+from tinydf.evaluation.real_people import THRESHOLD_SHARE, measured_spec
 from tinydf.evaluation.scored_clips import Clip, certain_score, read_clips
 from tinydf.intervals import wilson
 from tinydf.metrics import auc, measure
@@ -269,7 +269,8 @@ def compare_shipped(clips: Sequence[Clip], spec: ModelSpec) -> list[str]:
 @click.option("--test-data", type=click.Path(path_type=Path), help="Also keep the real clips' scores for the tests.")
 def main(scores: Path, test_scores: Path | None, model: Path, out: Path, test_data: Path | None) -> None:
     """Writes the page."""
-    text = [Path(__file__).with_suffix(".md.in").read_text(encoding="utf-8").strip(), "", "## What came out", ""]
+    template = Path(__file__).with_suffix(".md.in").read_text(encoding="utf-8").strip()
+    text = [template.format(share=round(100 * THRESHOLD_SHARE)), "", "## What came out", ""]
     spec = open_engine(model, threads=1).spec
     text += compare(read_clips(scores), spec)
     if test_scores is not None:

@@ -22,11 +22,11 @@ from tinydf_runtime.errors import UsageError
 from tinydf_runtime.models.spec import ModelSpec
 from tinydf_runtime.verdict.rules import MINIMUM_FACES, DecisionRule, RealScores
 
-THRESHOLD_SHARE = 0.15
+THRESHOLD_SHARE = 0.2
 """Share of real people who reach the threshold, and are not called real.
 
 Up to a fifth, doubt keeps at least as large a share of forged clips from being called real as it leaves real ones open
-(docs/verdicts.md); this share leaves a verdict to four real people in five.
+(docs/verdicts.md): calling a forgery real is the worse mistake. Beyond a fifth it costs real people more.
 """
 FEWEST_PEOPLE = 4
 """People that must reach a share's threshold; below that the share is too uncertain and left out."""
