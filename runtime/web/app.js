@@ -1,13 +1,23 @@
 // The page: loads the two networks, takes a picture, a video or the camera, and shows a verdict on every face.
 
-import {chooseFaces, cutFace, fitForDetector} from "./face.js";
+import {chooseFaces, cutFace, fitForDetector, turned, turnedBack, verdictOn} from "./face.js";
 
 const LONG_SIDE = 320;
+const QUARTERS = [1, 3, 2]; // Clockwise turns in which faces are looked for where none is certain: on the sides, on the head.
+const TURN_EVERY_MS = 1000;
+const WORDS = {
+  fake: "looks forged",
+  inconclusive: "cannot tell",
+  real: "no sign of forgery",
+  doubtful: "may not be a face",
+};
+const COLOURS = {fake: "#e5484d", inconclusive: "#f5a623", real: "#30a46c", doubtful: "#8b8d98"};
 const byId = (id) => document.getElementById(id);
 const [canvas, video, status, list] = ["view", "video", "status", "verdicts"].map(byId);
 const context = canvas.getContext("2d", {willReadFrequently: true});
 let networks;
 let source = 0; // Counts what was opened; an older loop ends when it is no longer its turn.
+let nextTurn = 0; // When a frame without a certain face is searched turned again.
 
 /** Fetches a file and holds it against the hash in model.json, where the browser can hash. */
 async function fetchModel({file, sha256}) {
@@ -37,18 +47,39 @@ async function load() {
   byId("about").textContent = `${about.classifier.name} · ${about.classifier.precision} · everything stays on this device`;
 }
 
-/** Returns the faces of a picture with their fake probabilities. */
-async function judge(picture) {
-  const {ort, about, detector, classifier} = networks;
+/** Returns the faces of a picture as it stands. */
+async function detect(picture) {
+  const {ort, about, detector} = networks;
   const fitted = fitForDetector(picture, LONG_SIDE);
   const canvasTensor = new ort.Tensor("uint8", fitted.data, [1, fitted.height, fitted.width, 3]);
   const found = await detector.run({image: canvasTensor});
-  const faces = chooseFaces(found.scores.data, found.boxes_xyxy.data, found.landmarks.data, fitted, picture, about.detector);
+  return chooseFaces(found.scores.data, found.boxes_xyxy.data, found.landmarks.data, fitted, picture, about.detector);
+}
+
+/** Returns the faces of a picture. One that shows none for certain is searched sideways and upside down too. */
+async function findFaces(picture) {
+  const isCertain = (face) => face.score >= networks.about.detector.certain_score;
+  const faces = await detect(picture);
+  if (faces.some(isCertain) || performance.now() < nextTurn) return faces;
+  for (const quarters of QUARTERS) {
+    const certain = (await detect(turned(picture, quarters))).filter(isCertain);
+    if (certain.length) return certain.map((face) => turnedBack(face, picture, quarters));
+  }
+  nextTurn = performance.now() + TURN_EVERY_MS;
+  return faces;
+}
+
+/** Returns the faces of a picture with their fake probabilities and verdicts. */
+async function judge(picture) {
+  const {ort, about, classifier} = networks;
+  const faces = await findFaces(picture);
+  const side = about.classifier.crop.side_px;
   for (const face of faces) {
-    const side = about.classifier.crop.side_px;
     const crop = new ort.Tensor("uint8", cutFace(picture, face.box, about.classifier.crop, face.landmarks), [1, 3, side, side]);
     face.probability = (await classifier.run({image: crop})).fake_probability.data[0];
   }
+  const people = faces.filter((face) => face.score >= about.detector.certain_score).length;
+  for (const face of faces) face.verdict = verdictOn(face, people, about.classifier, about.detector);
   return faces;
 }
 
@@ -59,34 +90,35 @@ async function show(drawable, width, height) {
   context.drawImage(drawable, 0, 0, width, height);
   const started = performance.now();
   const faces = await judge(context.getImageData(0, 0, width, height));
-  const {threshold} = networks.about.classifier;
   const pen = Math.max(2, Math.round(Math.max(width, height) / 300));
   faces.forEach((face, place) => {
-    face.fake = face.probability >= threshold;
     const [left, top, right, bottom] = face.box;
     context.lineWidth = pen;
-    context.strokeStyle = face.fake ? "#e5484d" : "#30a46c";
+    context.strokeStyle = COLOURS[face.verdict];
     context.strokeRect(left, top, right - left, bottom - top);
     context.fillStyle = context.strokeStyle;
     context.font = `${pen * 8}px system-ui, sans-serif`;
     context.fillText(`${place + 1}`, left, top - pen * 2);
   });
-  list.replaceChildren(...faces.map((face) => verdictLine(face, threshold)));
+  list.replaceChildren(...faces.map(verdictLine));
   const took = Math.round(performance.now() - started);
   say(faces.length ? `${faces.length} face${faces.length > 1 ? "s" : ""}, ${took} ms` : `No face found, ${took} ms`);
 }
 
-function verdictLine(face, threshold) {
+function verdictLine(face) {
+  const {threshold, fake_thresholds: fakeThresholds} = networks.about.classifier;
   const line = document.createElement("li");
-  line.className = face.fake ? "fake" : "real";
+  line.className = face.verdict;
   const word = document.createElement("strong");
-  word.textContent = face.fake ? "looks forged" : "no sign of forgery";
+  word.textContent = WORDS[face.verdict];
+  line.append(word);
+  if (face.verdict === "doubtful") return line;
   const share = document.createElement("span");
   share.textContent = `${(face.probability * 100).toFixed(1)} % fake`;
   const bar = document.createElement("meter");
-  // Green up to the threshold, red from there.
-  Object.assign(bar, {min: 0, max: 1, low: threshold, high: threshold, optimum: 0, value: face.probability});
-  line.append(word, share, bar);
+  // Green up to the threshold, red from where one person alone is called fake.
+  Object.assign(bar, {min: 0, max: 1, low: threshold, high: fakeThresholds[0], optimum: 0, value: face.probability});
+  line.append(share, bar);
   return line;
 }
 
@@ -97,6 +129,7 @@ function say(text, isError = false) {
 
 /** Stops what plays, and tells whoever still works on it. */
 function takeTurn() {
+  nextTurn = 0;
   for (const track of video.srcObject?.getTracks() ?? []) track.stop();
   video.srcObject = null;
   video.removeAttribute("src");

@@ -138,6 +138,52 @@ export function chooseFaces(scores, boxes, landmarks, fitted, picture, {score_th
   return kept;
 }
 
+/**
+ * Returns the verdict on a face beside others: "real", "inconclusive" or "fake"; "doubtful" where it may be no face.
+ *
+ * The more people a picture shows, the more is needed to call one of them fake. The thresholds go by that number from 1
+ * on; the last one serves for more.
+ */
+export function verdictOn(face, people, {threshold, fake_thresholds: fakeThresholds}, {certain_score: certain}) {
+  if (face.score < certain) return "doubtful";
+  if (face.probability < threshold) return "real";
+  return face.probability < fakeThresholds[Math.min(people, fakeThresholds.length) - 1] ? "inconclusive" : "fake";
+}
+
+/** Returns a picture turned clockwise by so many quarters. */
+export function turned({data, width, height}, quarters) {
+  const before = new Uint32Array(data.buffer, data.byteOffset, width * height);
+  const after = new Uint32Array(width * height);
+  const [newWidth, newHeight] = quarters % 2 ? [height, width] : [width, height];
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const [toX, toY] = turnedPoint(x, y, width - 1, height - 1, quarters);
+      after[toY * newWidth + toX] = before[y * width + x];
+    }
+  }
+  return {data: new Uint8ClampedArray(after.buffer), width: newWidth, height: newHeight};
+}
+
+/** Returns a face found in a turned picture in the pixels of the picture as it was, of that width and height. */
+export function turnedBack(face, {width, height}, quarters) {
+  const [turnedWidth, turnedHeight] = quarters % 2 ? [height, width] : [width, height];
+  const back = (points) => {
+    const moved = [];
+    for (let at = 0; at < points.length; at += 2) {
+      moved.push(...turnedPoint(points[at], points[at + 1], turnedWidth, turnedHeight, 4 - quarters));
+    }
+    return moved;
+  };
+  const [x0, y0, x1, y1] = back(face.box);
+  const box = [Math.min(x0, x1), Math.min(y0, y1), Math.max(x0, x1), Math.max(y0, y1)];
+  return {...face, box, landmarks: back(face.landmarks)};
+}
+
+/** Returns where a point of a picture comes to lie when that is turned clockwise by so many quarters. */
+function turnedPoint(x, y, right, bottom, quarters) {
+  return [[x, y], [bottom - y, x], [right - x, bottom - y], [y, right - x]][quarters];
+}
+
 /** Returns intersection over union of two boxes. */
 export function shareOfUnion(one, other) {
   const width = Math.min(one[2], other[2]) - Math.max(one[0], other[0]);

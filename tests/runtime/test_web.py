@@ -9,12 +9,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from tinydf_runtime.faces.crop import CropConfig, crop_face, crop_square_xyxy
-from tinydf_runtime.faces.detector import _fit
-from tinydf_runtime.types import BoxXYXY, Image, Landmarks
+from tinydf_runtime.faces.detector import FaceDetector, _fit, search_turned
+from tinydf_runtime.types import BoxXYXY, Face, Image, Landmarks
+from tinydf_runtime.verdict.rules import DecisionRule, RealScores
 
 WEB = Path(__file__).resolve().parents[2] / "runtime" / "web"
 BOXES: list[BoxXYXY] = [
@@ -24,6 +26,17 @@ BOXES: list[BoxXYXY] = [
     (10.5, 10.0, 310.0, 260.0),
 ]
 TILTS_DEG = (0, -35, 180, 15, 70)
+
+
+class SeesOnly(FaceDetector):
+    """Knows a face in one turn of a picture and in no other."""
+
+    def __init__(self, turn: int, picture: Image, face: Face) -> None:
+        self.certain_score = 0.9
+        self.shown, self.face = cv2.rotate(picture, turn), face
+
+    def detect(self, image: Image, least_score: float | None = None) -> list[Face]:
+        return [self.face] if np.array_equal(image, self.shown) else []
 
 
 def run_node(code: str, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,6 +101,54 @@ def test_the_page_keeps_the_best_of_overlapping_boxes(tmp_path: Path) -> None:
     assert told["half"] == 0.5
     assert [face["box"] for face in told["faces"]] == [[2, 0, 22, 10], [60, 30, 80, 40]]
     assert told["faces"][1]["landmarks"] == [40, 21, 44, 23, 48, 25, 52, 27, 56, 29]
+
+
+def test_the_page_turns_pictures_and_faces_as_the_runtime_does(astronaut: Image, tmp_path: Path) -> None:
+    picture = astronaut[:60, :90]
+    box, points = (20.0, 10.0, 50.0, 45.5), [25.0, 20.0, 40.0, 21.0, 33.0, 30.0, 26.0, 38.0, 41.0, 39.0]
+    write_picture(picture, tmp_path / "picture")
+    code = f"""
+        import {{readFileSync, writeFileSync}} from "node:fs";
+        import {{turned, turnedBack}} from {json.dumps((WEB / "face.js").as_uri())};
+        const folder = process.argv[2];
+        const picture = {{data: new Uint8Array(readFileSync(folder + "/picture")), width: 90, height: 60}};
+        console.log(JSON.stringify([1, 2, 3].map((quarters) => {{
+            const after = turned(picture, quarters);
+            writeFileSync(folder + "/turned" + quarters, after.data);
+            const face = {{box: {list(box)}, landmarks: {points}, score: 0.9}};
+            return [after.width, after.height, turnedBack(face, picture, quarters)];
+        }})));
+    """
+    told = json.loads(run_node(code, tmp_path, str(tmp_path)).stdout)
+    turns = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
+    for quarters, (turn, (width, height, face)) in enumerate(zip(turns, told, strict=True), start=1):
+        pixels = np.frombuffer((tmp_path / f"turned{quarters}").read_bytes(), np.uint8).reshape(height, width, 4)
+        assert (pixels[..., 2::-1] == cv2.rotate(picture, turn)).all()
+        seen = Face(box, tuple(zip(points[::2], points[1::2], strict=True)), 0.9)
+        (expected,) = search_turned(SeesOnly(turn, picture, seen), picture)
+        assert (tuple(face["box"]), face["score"]) == (expected.box_xyxy, 0.9)
+        assert face["landmarks"] == np.ravel(expected.landmarks).tolist()
+
+
+def test_the_page_gives_the_verdicts_of_the_runtime_on_a_picture(tmp_path: Path) -> None:
+    people = RealScores.of_logits(np.random.default_rng(3).normal(-1, 1, 300).tolist())
+    rule = DecisionRule(0.6, 0.6, people, certain_score=0.9, minimum_faces=1)
+    thresholds = [rule.fake_threshold(count) for count in (1, 2, 3)]
+    faces = [{"score": 0.95, "probability": p} for p in (0.0, 0.599, 0.6, *(t - 1e-9 for t in thresholds), *thresholds)]
+    faces += [{"score": 0.89, "probability": 1.0}]
+    code = f"""
+        import {{verdictOn}} from {json.dumps((WEB / "face.js").as_uri())};
+        const classifier = {{threshold: 0.6, fake_thresholds: {thresholds}}};
+        console.log(JSON.stringify([1, 2, 3, 9].map((people) =>
+            {json.dumps(faces)}.map((face) => verdictOn(face, people, classifier, {{certain_score: 0.9}})))));
+    """
+    told = json.loads(run_node(code, tmp_path).stdout)
+    for count, verdicts in zip((1, 2, 3, 3), told, strict=True):
+        assert verdicts[-1] == "doubtful"
+        assert verdicts[:-1] == [
+            "real" if p < 0.6 else "fake" if p >= rule.fake_threshold(count) else "inconclusive"
+            for p in (face["probability"] for face in faces[:-1])
+        ]
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

@@ -17,8 +17,11 @@ from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.files import temporary_folder, write_atomically
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
 from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.verdict.rules import DecisionRule
 
-SCHEMA = "tinydf.web/1"
+SCHEMA = "tinydf.web/2"
+MOST_PEOPLE = 30
+"""People in a picture up to whom the page knows what it takes to call one fake; for more it takes the last."""
 CLASSIFIER, DETECTOR, ABOUT = "model.onnx", "facedetector.onnx", "model.json"
 PAGE = ("index.html", "style.css", "app.js", "face.js", "package.json", "README.md")
 
@@ -87,6 +90,7 @@ def write_folder(files: dict[str, bytes], out: Path) -> None:
 def _describe(spec: ModelSpec, classifier: bytes, detector: bytes) -> bytes:
     """Returns what the page must know: files with their hashes, crop config and thresholds."""
     faces = FaceDetector(DEFAULT_DETECTOR, threads=1)
+    rule = DecisionRule(spec.threshold, spec.threshold, spec.real_pictures, faces.certain_score, minimum_faces=1)
     about = {
         "schema": SCHEMA,
         "classifier": {
@@ -95,6 +99,7 @@ def _describe(spec: ModelSpec, classifier: bytes, detector: bytes) -> bytes:
             "name": spec.name,
             "precision": spec.precision,
             "threshold": spec.threshold,
+            "fake_thresholds": [rule.fake_threshold(people) for people in range(1, MOST_PEOPLE + 1)],
             "crop": asdict(spec.crop),
         },
         "detector": {
@@ -102,6 +107,7 @@ def _describe(spec: ModelSpec, classifier: bytes, detector: bytes) -> bytes:
             "sha256": hashlib.sha256(detector).hexdigest(),
             "name": faces.name,
             "score_threshold": faces.score_threshold,
+            "certain_score": faces.certain_score,
             "nms_iou": faces.nms_iou,
         },
     }

@@ -13,6 +13,7 @@ from tinydf_export import ExportRequest, runner
 from tinydf_export.parity.verify import verify_model
 from tinydf_export.targets import web as to_web
 from tinydf_runtime.errors import OutputError
+from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.files import write_atomically
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
 
@@ -30,6 +31,10 @@ def test_the_folder_holds_the_page_and_proven_networks(
     for entry in (about["classifier"], about["detector"]):
         assert hashlib.sha256((exported.path / entry["file"]).read_bytes()).hexdigest() == entry["sha256"]
     assert (exported.path / to_web.DETECTOR).read_bytes() == DEFAULT_DETECTOR.read_bytes()
+    assert about["detector"]["certain_score"] == FaceDetector(DEFAULT_DETECTOR).certain_score
+    known = about["classifier"]["fake_thresholds"]
+    assert (len(known), about["classifier"]["threshold"]) == (30, checkpoint.spec.threshold)
+    assert checkpoint.spec.threshold < known[0] < known[-1] < 1
     assert about["classifier"]["crop"] == {"side_px": 224, "margin": checkpoint.spec.crop.margin, "version": 1}
 
 
