@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import click
 import numpy as np
@@ -23,14 +25,23 @@ from tinydf.metrics import auc, measure
 from tinydf_runtime.engines.loading import open_engine
 from tinydf_runtime.models.shipped import DEFAULT_MODEL
 from tinydf_runtime.models.spec import ModelSpec
-from tinydf_runtime.types import FaceScore
+from tinydf_runtime.types import FaceScore, longer_side
 from tinydf_runtime.verdict.aggregate import judge_input, judge_track, judge_tracks
-from tinydf_runtime.verdict.evidence import collect_evidence, interval, to_logit, to_probability, trimmed_mean
+from tinydf_runtime.verdict.evidence import (
+    FULL_SIDE_PX,
+    MINIMUM_SIDE_PX,
+    collect_evidence,
+    interval,
+    to_logit,
+    to_probability,
+    trimmed_mean,
+)
 from tinydf_runtime.verdict.recheck import REACH
 from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, DecisionRule, RealScores
 
 OUT = Path(__file__).parent.parent / "docs" / "verdicts.md"
 CROWDS = (1, 2, 5, 10, 30)
+SIDES_PX = (round(MINIMUM_SIDE_PX), 75, round(FULL_SIDE_PX), 240)
 THRESHOLD_SHARES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 """Of real people who reach the lower threshold; ``real_people.THRESHOLD_SHARE`` is the one that is shipped."""
 SPLITS, DRAWS = 200, 20
@@ -237,6 +248,12 @@ def compare(clips: Sequence[Clip], spec: ModelSpec) -> list[str]:
     return [head, *(line for table in tables if table for line in ("", *table))]
 
 
+def side_px(clip: Clip) -> float:
+    """Returns the median side of the main face, 0 where nobody was found."""
+    scores = clip.main()
+    return median(longer_side(score.box_xyxy) for score in scores) if scores else 0.0
+
+
 def compare_shipped(clips: Sequence[Clip], spec: ModelSpec) -> list[str]:
     """Returns what the shipped thresholds give on people whom nothing was chosen on."""
     rule = DecisionRule(spec.threshold, spec.threshold, spec.real_people, certain_score())
@@ -251,6 +268,11 @@ def compare_shipped(clips: Sequence[Clip], spec: ModelSpec) -> list[str]:
     for kind in ("real", "forged"):
         part = [clip for clip in clips if clip.kind == kind]
         lines.append(labels_row(f"{len(part)} {kind} clips", [rescored(clip, rule) for clip in part]))
+    for low, high in pairwise(SIDES_PX):
+        for kind in ("real", "forged"):
+            part = [clip for clip in clips if clip.kind == kind and low <= side_px(clip) < high]
+            name = f"{len(part)} {kind} clips, faces of {low} to {high} px"
+            lines += [labels_row(name, [rescored(clip, rule) for clip in part])] if part else []
     people = list(dict.fromkeys(clip.person for clip in clips))
     judged = [
         (logit, clip.kind == "forged", people.index(clip.person))

@@ -1,6 +1,6 @@
 // The page: loads the two networks, takes a picture, a video or the camera, and shows a verdict on every face.
 
-import {chooseFaces, cutFace, fitForDetector, turned, turnedBack, verdictOn} from "./face.js";
+import {chooseFaces, cutFace, fitForDetector, turned, turnedBack, verdictsOn} from "./face.js";
 
 const LONG_SIDE = 320;
 const QUARTERS = [1, 3, 2]; // Clockwise turns in which faces are looked for where none is certain: on the sides, on the head.
@@ -10,8 +10,9 @@ const WORDS = {
   inconclusive: "cannot tell",
   real: "no sign of forgery",
   doubtful: "may not be a face",
+  small: "too small to judge",
 };
-const COLOURS = {fake: "#e5484d", inconclusive: "#f5a623", real: "#30a46c", doubtful: "#8b8d98"};
+const COLOURS = {fake: "#e5484d", inconclusive: "#f5a623", real: "#30a46c", doubtful: "#8b8d98", small: "#8b8d98"};
 const byId = (id) => document.getElementById(id);
 const [canvas, video, status, list] = ["view", "video", "status", "verdicts"].map(byId);
 const context = canvas.getContext("2d", {willReadFrequently: true});
@@ -78,9 +79,8 @@ async function judge(picture) {
     const crop = new ort.Tensor("uint8", cutFace(picture, face.box, about.classifier.crop, face.landmarks), [1, 3, side, side]);
     face.probability = (await classifier.run({image: crop})).fake_probability.data[0];
   }
-  const people = faces.filter((face) => face.score >= about.detector.certain_score).length;
-  for (const face of faces) face.verdict = verdictOn(face, people, about.classifier, about.detector);
-  return faces;
+  const verdicts = verdictsOn(faces, about);
+  return faces.map((face, place) => ({...face, verdict: verdicts[place]}));
 }
 
 /** Draws a picture, judges it and shows what was found. */
@@ -112,7 +112,7 @@ function verdictLine(face) {
   const word = document.createElement("strong");
   word.textContent = WORDS[face.verdict];
   line.append(word);
-  if (face.verdict === "doubtful") return line;
+  if (!["fake", "inconclusive", "real"].includes(face.verdict)) return line;
   const share = document.createElement("span");
   share.textContent = `${(face.probability * 100).toFixed(1)} % fake`;
   const bar = document.createElement("meter");

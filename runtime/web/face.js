@@ -139,15 +139,27 @@ export function chooseFaces(scores, boxes, landmarks, fitted, picture, {score_th
 }
 
 /**
- * Returns the verdict on a face beside others: "real", "inconclusive" or "fake"; "doubtful" where it may be no face.
+ * Returns the verdict on each face of a picture, as the runtime's verdict/aggregate.py gives it: "real", "inconclusive" or
+ * "fake"; "doubtful" where it may be no face, "small" where it is too small to be judged, itself or beside others.
  *
- * The more people a picture shows, the more is needed to call one of them fake. The thresholds go by that number from 1
- * on; the last one serves for more.
+ * Thresholds go by the number of people judged, from 1 on; the last one serves for more. A small face shows little, so it
+ * must score further below the threshold to be called real.
  */
-export function verdictOn(face, people, {threshold, fake_thresholds: fakeThresholds}, {certain_score: certain}) {
-  if (face.score < certain) return "doubtful";
-  if (face.probability < threshold) return "real";
-  return face.probability < fakeThresholds[Math.min(people, fakeThresholds.length) - 1] ? "inconclusive" : "fake";
+export function verdictsOn(faces, {classifier, detector}) {
+  const {full_px: fullPx, least_px: leastPx, least_share: leastShare, logits_to_clear: toClear} = classifier.sizes;
+  const areas = faces.map((face) => Math.min(longerSide(face), fullPx) ** 2);
+  const isJudged = faces.map((face) => face.score >= detector.certain_score && longerSide(face) >= leastPx);
+  const least = leastShare * Math.max(...areas.filter((_, place) => isJudged[place]));
+  const people = areas.filter((area, place) => isJudged[place] && area >= least).length;
+  const forPeople = (thresholds) => thresholds[Math.min(people, thresholds.length) - 1];
+  return faces.map((face, place) => {
+    if (face.score < detector.certain_score) return "doubtful";
+    if (!isJudged[place] || areas[place] < least) return "small";
+    if (face.probability >= forPeople(classifier.fake_thresholds)) return "fake";
+    const below = logit(classifier.threshold) - logit(face.probability);
+    const isClear = below >= toClear * Math.max(0, 1 - longerSide(face) / fullPx);
+    return isClear && face.probability < forPeople(classifier.real_thresholds) ? "real" : "inconclusive";
+  });
 }
 
 /** Returns a picture turned clockwise by so many quarters. */
@@ -305,4 +317,6 @@ function roundHalfToEven(value) {
 
 const range = (count) => Array.from({length: count}, (_, at) => at);
 const wholeCells = (length) => Math.ceil(length / 32) * 32;
+const longerSide = ({box: [left, top, right, bottom]}) => Math.max(right - left, bottom - top);
+const logit = (probability) => Math.log(Math.max(probability, 1e-9) / Math.max(1 - probability, 1e-9));
 const clampByte = (value) => Math.min(255, Math.max(0, Math.round(value)));

@@ -16,7 +16,6 @@ import pytest
 from tinydf_runtime.faces.crop import CropConfig, crop_face, crop_square_xyxy
 from tinydf_runtime.faces.detector import FaceDetector, _fit, search_turned
 from tinydf_runtime.types import BoxXYXY, Face, Image, Landmarks
-from tinydf_runtime.verdict.rules import DecisionRule, RealScores
 
 WEB = Path(__file__).resolve().parents[2] / "runtime" / "web"
 BOXES: list[BoxXYXY] = [
@@ -128,27 +127,6 @@ def test_the_page_turns_pictures_and_faces_as_the_runtime_does(astronaut: Image,
         (expected,) = search_turned(SeesOnly(turn, picture, seen), picture)
         assert (tuple(face["box"]), face["score"]) == (expected.box_xyxy, 0.9)
         assert face["landmarks"] == np.ravel(expected.landmarks).tolist()
-
-
-def test_the_page_gives_the_verdicts_of_the_runtime_on_a_picture(tmp_path: Path) -> None:
-    people = RealScores.of_logits(np.random.default_rng(3).normal(-1, 1, 300).tolist())
-    rule = DecisionRule(0.6, 0.6, people, certain_score=0.9, minimum_faces=1)
-    thresholds = [rule.fake_threshold(count) for count in (1, 2, 3)]
-    faces = [{"score": 0.95, "probability": p} for p in (0.0, 0.599, 0.6, *(t - 1e-9 for t in thresholds), *thresholds)]
-    faces += [{"score": 0.89, "probability": 1.0}]
-    code = f"""
-        import {{verdictOn}} from {json.dumps((WEB / "face.js").as_uri())};
-        const classifier = {{threshold: 0.6, fake_thresholds: {thresholds}}};
-        console.log(JSON.stringify([1, 2, 3, 9].map((people) =>
-            {json.dumps(faces)}.map((face) => verdictOn(face, people, classifier, {{certain_score: 0.9}})))));
-    """
-    told = json.loads(run_node(code, tmp_path).stdout)
-    for count, verdicts in zip((1, 2, 3, 3), told, strict=True):
-        assert verdicts[-1] == "doubtful"
-        assert verdicts[:-1] == [
-            "real" if p < 0.6 else "fake" if p >= rule.fake_threshold(count) else "inconclusive"
-            for p in (face["probability"] for face in faces[:-1])
-        ]
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

@@ -17,6 +17,9 @@ from tinydf_runtime.faces.detector import FaceDetector
 from tinydf_runtime.io.files import temporary_folder, write_atomically
 from tinydf_runtime.models.shipped import DEFAULT_DETECTOR
 from tinydf_runtime.models.spec import ModelSpec
+from tinydf_runtime.types import FaceScore
+from tinydf_runtime.verdict.aggregate import SIDE_SHARE, SMALL_FACE_LOGITS, judge_track
+from tinydf_runtime.verdict.evidence import FULL_SIDE_PX, HIGHEST_LOGIT, MINIMUM_SIDE_PX, to_probability
 from tinydf_runtime.verdict.rules import DecisionRule
 
 SCHEMA = "tinydf.web/2"
@@ -24,6 +27,7 @@ MOST_PEOPLE = 30
 """People in a picture up to whom the page knows what it takes to call one fake; for more it takes the last."""
 CLASSIFIER, DETECTOR, ABOUT = "model.onnx", "facedetector.onnx", "model.json"
 PAGE = ("index.html", "style.css", "app.js", "face.js", "package.json", "README.md")
+LOGIT_STEP = 1e-6
 
 # A wheel holds the page in this package; a source tree, beside the runtime that it mirrors.
 _HOMES = (Path(__file__).parents[1] / "web", Path(__file__).parents[3] / "runtime" / "web")
@@ -91,6 +95,7 @@ def _describe(spec: ModelSpec, classifier: bytes, detector: bytes) -> bytes:
     """Returns what the page must know: files with their hashes, crop config and thresholds."""
     faces = FaceDetector(DEFAULT_DETECTOR, threads=1)
     rule = DecisionRule(spec.threshold, spec.threshold, spec.real_pictures, faces.certain_score, minimum_faces=1)
+    counts = range(1, MOST_PEOPLE + 1)
     about = {
         "schema": SCHEMA,
         "classifier": {
@@ -99,7 +104,14 @@ def _describe(spec: ModelSpec, classifier: bytes, detector: bytes) -> bytes:
             "name": spec.name,
             "precision": spec.precision,
             "threshold": spec.threshold,
-            "fake_thresholds": [rule.fake_threshold(people) for people in range(1, MOST_PEOPLE + 1)],
+            "real_thresholds": [_lowest_not(("real",), rule, people) for people in counts],
+            "fake_thresholds": [_lowest_not(("real", "inconclusive"), rule, people) for people in counts],
+            "sizes": {
+                "full_px": FULL_SIDE_PX,
+                "least_px": MINIMUM_SIDE_PX,
+                "least_share": SIDE_SHARE,
+                "logits_to_clear": SMALL_FACE_LOGITS,
+            },
             "crop": asdict(spec.crop),
         },
         "detector": {
@@ -112,3 +124,14 @@ def _describe(spec: ModelSpec, classifier: bytes, detector: bytes) -> bytes:
         },
     }
     return (json.dumps(about, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _lowest_not(labels: tuple[str, ...], rule: DecisionRule, people: int) -> float:
+    """Returns the lowest probability at which the runtime calls one large face among so many none of ``labels``."""
+    low, high = -HIGHEST_LOGIT, HIGHEST_LOGIT
+    while high - low > LOGIT_STEP:
+        middle = (low + high) / 2
+        face = FaceScore(0.0, 0, (0.0, 0.0, FULL_SIDE_PX, FULL_SIDE_PX), 1.0, to_probability(middle))
+        verdict, _ = judge_track(1, [face], rule, people)
+        low, high = (middle, high) if verdict.label in labels else (low, middle)
+    return to_probability(high)

@@ -34,6 +34,10 @@ SIDE_SHARE = 0.15
 for 4 s, that is one of 45 px seen as long, or one as large seen for half a second."""
 FULL_STEPS = 20
 """Time steps (4 s at the default rate) beyond which a person's prominence grows no further."""
+SMALL_FACE_LOGITS = 2.0
+"""How far below the threshold a face must score to be called real, were it a point; from ``FULL_SIDE_PX`` on not at
+all. Small faces score near the threshold, forged ones too: without this, forged clips of small faces are called real
+twice as often as those of large ones (docs/verdicts.md)."""
 MINIMUM_COVERAGE = 0.5
 """If a smaller share of a video was read, the unread part may hold the forgery, so that the verdict is not `real`."""
 
@@ -62,6 +66,8 @@ def judge_track(
         logit, deciding = whole, evidence
     doubts = doubt_reasons(logit, deciding, rule, people)
     fake = logit >= threshold_logit
+    if not fake and not doubts and threshold_logit - logit < logits_to_clear(scores):
+        doubts = ("faces_too_small",)
     segmental = fake and len(deciding.logit) < len(evidence.logit)
     verdict = Verdict(
         track,
@@ -140,6 +146,12 @@ def doubt_reasons(logit: float, evidence: Evidence, rule: DecisionRule, people: 
     if single <= above < margin:
         return ("many_people",)
     return ("near_threshold",) if uncertain or min(0.0, crowd - BAND) < above < single else ()
+
+
+def logits_to_clear(scores: Sequence[FaceScore]) -> float:
+    """Returns how far below the threshold a track must score to be called real: 0 where its faces are large enough."""
+    side_px = median(longer_side(score.box_xyxy) for score in scores)
+    return SMALL_FACE_LOGITS * max(0.0, 1 - side_px / FULL_SIDE_PX)
 
 
 def judge_input(

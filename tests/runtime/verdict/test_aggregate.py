@@ -11,9 +11,16 @@ import pytest
 from tinydf_runtime.faces.tracker import CERTAIN_SCORE
 from tinydf_runtime.results import Verdict
 from tinydf_runtime.types import FaceScore
-from tinydf_runtime.verdict.aggregate import SIDE_SHARE, judge_input, judge_track, judge_tracks
-from tinydf_runtime.verdict.evidence import MINIMUM_SIDE_PX, collect_evidence, to_logit, to_probability, trimmed_mean
-from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, MINIMUM_FACES, DecisionRule, RealScores
+from tinydf_runtime.verdict.aggregate import SIDE_SHARE, SMALL_FACE_LOGITS, judge_input, judge_track, judge_tracks
+from tinydf_runtime.verdict.evidence import (
+    FULL_SIDE_PX,
+    MINIMUM_SIDE_PX,
+    collect_evidence,
+    to_logit,
+    to_probability,
+    trimmed_mean,
+)
+from tinydf_runtime.verdict.rules import ALLOWED_FALSE_ALARMS, BAND, MINIMUM_FACES, DecisionRule, RealScores
 
 STEP_S = 0.2
 
@@ -123,6 +130,22 @@ def test_one_face_is_enough_where_the_caller_says_so() -> None:
 def test_small_faces_are_inconclusive() -> None:
     verdict, _ = judge_track(1, scores_of([0.98] * 50, side_px=MINIMUM_SIDE_PX - 1), DecisionRule(0.5))
     assert (verdict.label, verdict.fake_probability, verdict.reasons) == ("inconclusive", None, ("faces_too_small",))
+
+
+def test_the_smaller_a_face_the_further_below_the_threshold_it_must_score_to_be_real() -> None:
+    rule = DecisionRule(0.5)
+    for side_px in (45.0, 60.0, 84.0, FULL_SIDE_PX - 1):
+        needed = SMALL_FACE_LOGITS * (1 - side_px / FULL_SIDE_PX)
+        close, far = to_probability(-max(needed, BAND) + 0.001), to_probability(-max(needed, BAND) - 0.001)
+        found = judge_track(1, scores_of([close] * 40, side_px=side_px), rule)[0]
+        assert (found.label, found.fake_probability) == ("inconclusive", pytest.approx(close))
+        assert found.reasons == (("faces_too_small",) if needed > BAND else ("near_threshold",))
+        assert judge_track(1, scores_of([far] * 40, side_px=side_px), rule)[0].label == "real"
+
+
+def test_a_small_face_is_called_fake_where_a_large_one_is() -> None:
+    verdicts = {judge_track(1, scores_of([0.97] * 40, side_px=side), DecisionRule(0.5))[0] for side in (50.0, 300.0)}
+    assert {verdict.label for verdict in verdicts} == {"fake"}
 
 
 def test_small_faces_do_not_count_beside_large_ones() -> None:
