@@ -133,7 +133,7 @@ def test_two_faces_are_two_tracks_and_the_worse_decides(write_video: VideoWriter
 
 
 def test_the_threshold_given_beats_the_models(write_video: VideoWriter) -> None:
-    path = write_video([frame_of(100)] * 30)
+    path = write_video([frame_of(80)] * 30)
     assert analyzer_of().analyze(path).inputs[0].verdict == "real"
     report = analyzer_of(threshold=0.1).analyze(path)
     assert (report.model.threshold, report.inputs[0].verdict) == (0.1, "fake")
