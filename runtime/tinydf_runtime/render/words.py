@@ -84,7 +84,7 @@ def summary_of(item: InputReport) -> str:
 REASON_WORDS: dict[Reason, str] = {
     "forged_segment": "one segment looks forged, the rest less so",
     "too_few_faces": "the face was seen in too few frames to judge",
-    "faces_too_small": "the faces are too small to judge",
+    "faces_too_small": "the faces are too small for a verdict",
     "uncertain_face": "it may not be a face at all",
     "side_person": "the face is too small or seen too briefly beside the others",
     "near_threshold": "the score lies between the thresholds for real and fake",
