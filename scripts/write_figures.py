@@ -87,6 +87,7 @@ def figures() -> list[tuple[str, str, str]]:
         (f"AUC of single crops, by forgery type ({len(aucs)})", f"{low} to {high}", f"test people, {card}"),
         ("AUC of clips", words_of(VERDICTS, r"AUC over these clips: (\S+ \[[^]]*\])"), f"test people, {verdicts}"),
         ("real clips called fake", real["called fake"], f"{counts[0]} clips, {verdicts}"),
+        ("real clips called real", real["called real"], "the others are inconclusive"),
         ("forged clips called fake", fake["called fake"], f"{counts[1]} clips, {verdicts}"),
         ("forged clips called real", fake["called real"], "the others are inconclusive"),
         ("size", f"{parameters / 1e6:.1f} M parameters, {embedded['MB']} MB", f"embedded INT8 file, {exports}"),

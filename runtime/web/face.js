@@ -167,11 +167,14 @@ export function turned({data, width, height}, quarters) {
   const before = new Uint32Array(data.buffer, data.byteOffset, width * height);
   const after = new Uint32Array(width * height);
   const [newWidth, newHeight] = quarters % 2 ? [height, width] : [width, height];
+  const placeOf = (x, y) => {
+    const [toX, toY] = turnedPoint(x, y, width - 1, height - 1, quarters);
+    return toY * newWidth + toX;
+  };
+  const first = placeOf(0, 0);
+  const [aColumn, aRow] = [placeOf(1, 0) - first, placeOf(0, 1) - first];
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const [toX, toY] = turnedPoint(x, y, width - 1, height - 1, quarters);
-      after[toY * newWidth + toX] = before[y * width + x];
-    }
+    for (let x = 0; x < width; x++) after[first + x * aColumn + y * aRow] = before[y * width + x];
   }
   return {data: new Uint8ClampedArray(after.buffer), width: newWidth, height: newHeight};
 }
