@@ -12,10 +12,10 @@ const WORDS = {
   doubtful: "may not be a face",
   small: "too small to judge",
 };
-const COLOURS = {fake: "#e5484d", inconclusive: "#f5a623", real: "#30a46c", doubtful: "#8b8d98", small: "#8b8d98"};
 const byId = (id) => document.getElementById(id);
 const [canvas, video, status, list] = ["view", "video", "status", "verdicts"].map(byId);
 const context = canvas.getContext("2d", {willReadFrequently: true});
+const colours = getComputedStyle(document.documentElement); // One for each verdict, by its name.
 let networks;
 let source = 0; // Counts what was opened; an older loop ends when it is no longer its turn.
 let nextTurn = 0; // When a frame without a certain face is searched turned again.
@@ -94,7 +94,7 @@ async function show(drawable, width, height) {
   faces.forEach((face, place) => {
     const [left, top, right, bottom] = face.box;
     context.lineWidth = pen;
-    context.strokeStyle = COLOURS[face.verdict];
+    context.strokeStyle = colours.getPropertyValue(`--${face.verdict}`);
     context.strokeRect(left, top, right - left, bottom - top);
     context.fillStyle = context.strokeStyle;
     context.font = `${pen * 8}px system-ui, sans-serif`;
